@@ -1,0 +1,57 @@
+#ifndef LIMBECK_BACKEND_EIGEN_ROWS_HPP
+#define LIMBECK_BACKEND_EIGEN_ROWS_HPP
+
+/// @file
+/// Eigen tensors as rows: matrices, arrays, maps, refs, blocks, transposes, of either storage order.
+///
+/// Matrix rows are samples and columns are classes; for the other way round pass `x.transpose()` or
+/// `samples_in_columns(x)`. Where the classes of a sample are contiguous nothing is copied; otherwise a block of rows at a
+/// time passes through the workspace.
+
+#include <limbeck/backend/eigen/pack.hpp>
+#include <limbeck/core/rows.hpp>
+
+#include <Eigen/Core>
+
+#include <type_traits>
+
+LIMBECK_BEGIN_NAMESPACE
+
+namespace detail {
+
+template <class X>
+concept eigen_type = std::is_base_of_v<Eigen::EigenBase<X>, X>;
+/// Memory with strides, not an expression still to be evaluated.
+template <class X>
+concept eigen_memory = eigen_type<X> && (X::Flags & Eigen::DirectAccessBit) != 0 &&
+                       std::is_floating_point_v<typename X::Scalar>;
+
+template <class T, class X>
+constexpr rows<T> view_eigen(T* data, const X& x) {
+  const auto outer = static_cast<std::ptrdiff_t>(x.outerStride());
+  const auto inner = static_cast<std::ptrdiff_t>(x.innerStride());
+  return {data, static_cast<std::size_t>(x.rows()), static_cast<std::size_t>(x.cols()),
+          X::IsRowMajor ? outer : inner, X::IsRowMajor ? inner : outer};
+}
+
+}  // namespace detail
+
+template <detail::eigen_memory Tensor>
+struct tensor_traits<Tensor> {
+  using scalar = typename Tensor::Scalar;
+  template <class T>
+  using lanes = eigen_lanes<T>;
+  using sweep = host_rows;
+  /// A matrix with the storage order of the student.
+  using gradient = Eigen::Matrix<scalar, Eigen::Dynamic, Eigen::Dynamic,
+                                 Tensor::IsRowMajor ? Eigen::RowMajor : Eigen::ColMajor>;
+
+  static rows<const scalar> view(const Tensor& x) { return detail::view_eigen(x.data(), x); }
+  static auto view(Tensor& x) { return detail::view_eigen(x.data(), x); }
+  static gradient gradient_like(const Tensor& x) { return gradient(x.rows(), x.cols()); }
+  static rows<scalar> view_gradient(gradient& g, const Tensor&) { return detail::view_eigen(g.data(), g); }
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,62 @@
+#ifndef LIMBECK_CORE_EXECUTOR_HPP
+#define LIMBECK_CORE_EXECUTOR_HPP
+
+/// @file
+/// Executors: who runs the rows. Results have the same bits whatever the executor and its number of workers.
+
+#include <limbeck/core/config.hpp>
+
+#include <concepts>
+#include <cstddef>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Runs `task(index, worker)` for every index in [0, tasks), in any order, and returns when all are done. `worker` is
+/// in [0, workers()), and no two tasks run at once with the same worker. A pool of yours is one in ten lines.
+template <class E>
+concept executor = requires(E& e, std::size_t tasks, void (*task)(std::size_t, std::size_t)) {
+  { e.workers() } -> std::convertible_to<std::size_t>;
+  e(tasks, task);
+};
+
+/// The calling thread, the default.
+struct serial {
+  constexpr std::size_t workers() const { return 1; }
+  template <class Task>
+  void operator()(std::size_t tasks, Task&& task) const {
+    for (std::size_t i = 0; i < tasks; ++i) task(i, std::size_t{0});
+  }
+};
+
+/// An OpenMP team of @p threads (0: as many as OpenMP would take). Compile with -fopenmp.
+struct openmp {
+  int threads = 0;
+#if defined(_OPENMP)
+  std::size_t workers() const { return static_cast<std::size_t>(threads > 0 ? threads : omp_get_max_threads()); }
+  template <class Task>
+  void operator()(std::size_t tasks, Task&& task) const {
+    const auto n = static_cast<std::ptrdiff_t>(tasks);
+    const int team = static_cast<int>(workers());
+#pragma omp parallel for schedule(static) num_threads(team)
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      task(static_cast<std::size_t>(i), static_cast<std::size_t>(omp_get_thread_num()));
+  }
+#else
+  template <class Never = void>
+  std::size_t workers() const {
+    static_assert(sizeof(Never*) == 0, "limbeck: lk::openmp needs OpenMP; compile this file with -fopenmp");
+    return 1;
+  }
+  template <class Task>
+  void operator()(std::size_t, Task&&) const {
+    static_assert(sizeof(Task*) == 0, "limbeck: lk::openmp needs OpenMP; compile this file with -fopenmp");
+  }
+#endif
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif

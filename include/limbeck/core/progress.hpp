@@ -1,0 +1,35 @@
+#ifndef LIMBECK_CORE_PROGRESS_HPP
+#define LIMBECK_CORE_PROGRESS_HPP
+
+/// @file
+/// Progress: how much of a run is done, the one thing that schedules depend on.
+
+#include <limbeck/core/errors.hpp>
+
+#include <cstddef>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// A fraction in [0, 1]. Step 0 of a run is progress 0; its last step is progress 1.
+class progress {
+ public:
+  constexpr progress() = default;
+  /// @throws value_error where @p fraction is not in [0, 1].
+  constexpr explicit progress(double fraction) : fraction_(fraction) {
+    if (!(fraction >= 0 && fraction <= 1))
+      throw value_error("limbeck: progress is " + detail::show(fraction) + ", expected a fraction in [0, 1]");
+  }
+  /// Step @p step (from 0) of @p total: step / (total - 1), and 0 for a run of one step.
+  /// @throws value_error where step >= total.
+  constexpr progress(std::size_t step, std::size_t total)
+      : progress(total > 1 ? static_cast<double>(step) / static_cast<double>(total - 1)
+                           : (step < total ? 0.0 : 2.0)) {}
+  constexpr double fraction() const { return fraction_; }
+
+ private:
+  double fraction_ = 0;
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif

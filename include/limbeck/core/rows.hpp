@@ -1,0 +1,212 @@
+#ifndef LIMBECK_CORE_ROWS_HPP
+#define LIMBECK_CORE_ROWS_HPP
+
+/// @file
+/// Rows: a batch seen as samples x classes, over memory that somebody else owns.
+
+#include <limbeck/core/config.hpp>
+#include <limbeck/engine/pack.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// A view of samples x classes: element (r, c) stands at `data[r * sample_stride + c * class_stride]`.
+///
+/// Over plain memory it is a tensor of its own: `rows<const float>(pointer, samples, classes)`. @p T is
+/// `float` or `double`, const for an input. Copying copies the view.
+template <class T>
+struct rows {
+  using element = T;
+  T* data = nullptr;
+  std::size_t samples = 0;
+  std::size_t classes = 0;
+  std::ptrdiff_t sample_stride = 0;
+  std::ptrdiff_t class_stride = 1;
+
+  constexpr rows() = default;
+  /// Contiguous, one row after the other.
+  constexpr rows(T* d, std::size_t n, std::size_t c)
+      : data(d), samples(n), classes(c), sample_stride(static_cast<std::ptrdiff_t>(c)) {}
+  /// Strided: distances in elements between samples and between classes.
+  constexpr rows(T* d, std::size_t n, std::size_t c, std::ptrdiff_t between_samples, std::ptrdiff_t between_classes = 1)
+      : data(d), samples(n), classes(c), sample_stride(between_samples), class_stride(between_classes) {}
+  /// A view of mutable memory is also a view of constant memory.
+  constexpr operator rows<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, samples, classes, sample_stride, class_stride};
+  }
+
+  LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const {
+    return data + static_cast<std::ptrdiff_t>(r) * sample_stride;
+  }
+  LIMBECK_HOST_DEVICE constexpr T& operator()(std::size_t r, std::size_t c) const {
+    return row(r)[static_cast<std::ptrdiff_t>(c) * class_stride];
+  }
+  constexpr rows transposed() const { return {data, classes, samples, class_stride, sample_stride}; }
+};
+
+/// How a type is seen as rows. Specialise it, in this namespace, to bring a tensor of your own:
+///
+/// - `scalar`: `float` or `double`;
+/// - `template <class T> using lanes`: the pack, e.g. `limbeck::vector_lanes<T>`;
+/// - `using sweep`: `limbeck::host_rows` for memory that the CPU reads;
+/// - `static rows<const scalar> view(const Tensor&)`, and `static rows<scalar> view(Tensor&)` for outputs;
+/// - `static auto gradient_like(const Tensor&)`: a fresh tensor of the same shape (for the convenience form only).
+template <class Tensor>
+struct tensor_traits;
+
+/// Memory that host threads sweep.
+struct host_rows {};
+
+/// A type that `tensor_traits` can view as samples x classes.
+template <class Tensor>
+concept tensor = requires { typename tensor_traits<std::remove_cvref_t<Tensor>>::scalar; };
+
+template <class T>
+struct tensor_traits<rows<T>> {
+  using scalar = std::remove_const_t<T>;
+  template <class S>
+  using lanes = vector_lanes<S>;
+  using sweep = host_rows;
+  static constexpr rows<T> view(const rows<T>& x) { return x; }
+  static std::vector<scalar> gradient_like(const rows<T>& x) { return std::vector<scalar>(x.samples * x.classes); }
+  static rows<scalar> view_gradient(std::vector<scalar>& g, const rows<T>& x) {
+    return {g.data(), x.samples, x.classes};
+  }
+};
+
+/// @cond
+template <class Tensor>
+struct columns_view {
+  Tensor& tensor;
+};
+/// @endcond
+
+/// The same memory with samples in columns: for an Eigen matrix of classes x samples, and its like.
+template <class Tensor>
+constexpr columns_view<std::remove_reference_t<Tensor>> samples_in_columns(Tensor&& x) {
+  return {x};
+}
+
+template <class Tensor>
+struct tensor_traits<columns_view<Tensor>> {
+  using inner = tensor_traits<std::remove_cv_t<Tensor>>;
+  using scalar = typename inner::scalar;
+  template <class S>
+  using lanes = typename inner::template lanes<S>;
+  using sweep = typename inner::sweep;
+  static auto view(const columns_view<Tensor>& x) { return inner::view(x.tensor).transposed(); }
+  static auto gradient_like(const columns_view<Tensor>& x) { return inner::gradient_like(x.tensor); }
+  template <class G>
+  static rows<scalar> view_gradient(G& g, const columns_view<Tensor>&) {
+    return tensor_traits<G>::view(g).transposed();
+  }
+};
+
+/// A read-only vector of any arithmetic type: labels, row weights, masks, row temperatures.
+///
+/// The element type is known at run time, so that it adds no instantiation: one predictable branch a row.
+class any_vector {
+ public:
+  constexpr any_vector() = default;
+  template <class T>
+  constexpr any_vector(const T* data, std::size_t size, std::ptrdiff_t stride = 1)
+      : data_(data), size_(size), stride_(stride), kind_(kind_of<T>()) {}
+
+  constexpr bool empty() const { return data_ == nullptr && size_ == 0 && !given_; }
+  constexpr std::size_t size() const { return size_; }
+  constexpr const void* data() const { return data_; }
+  /// Marks an argument that was given, though it may have no element.
+  constexpr any_vector& given() {
+    given_ = true;
+    return *this;
+  }
+
+  /// Element @p i as a number, or as an integer.
+  LIMBECK_HOST_DEVICE double number(std::size_t i) const { return read<double>(i); }
+  LIMBECK_HOST_DEVICE std::int64_t integer(std::size_t i) const { return read<std::int64_t>(i); }
+
+ private:
+  enum class kind { f32, f64, i8, u8, i16, u16, i32, u32, i64, u64 };
+  template <class T>
+  static constexpr kind kind_of() {
+    if constexpr (std::is_floating_point_v<T>) {
+      static_assert(sizeof(T) == 4 || sizeof(T) == 8, "limbeck: a vector of numbers holds float or double");
+      return sizeof(T) == 4 ? kind::f32 : kind::f64;
+    } else if constexpr (sizeof(T) == 1) {
+      return std::is_signed_v<T> ? kind::i8 : kind::u8;
+    } else if constexpr (sizeof(T) == 2) {
+      return std::is_signed_v<T> ? kind::i16 : kind::u16;
+    } else if constexpr (sizeof(T) == 4) {
+      return std::is_signed_v<T> ? kind::i32 : kind::u32;
+    } else {
+      return std::is_signed_v<T> ? kind::i64 : kind::u64;
+    }
+  }
+  template <class R>
+  LIMBECK_HOST_DEVICE R read(std::size_t index) const {
+    const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(index) * stride_;
+    switch (kind_) {
+      case kind::f32: return static_cast<R>(static_cast<const float*>(data_)[i]);
+      case kind::f64: return static_cast<R>(static_cast<const double*>(data_)[i]);
+      case kind::i8: return static_cast<R>(static_cast<const std::int8_t*>(data_)[i]);
+      case kind::u8: return static_cast<R>(static_cast<const std::uint8_t*>(data_)[i]);
+      case kind::i16: return static_cast<R>(static_cast<const std::int16_t*>(data_)[i]);
+      case kind::u16: return static_cast<R>(static_cast<const std::uint16_t*>(data_)[i]);
+      case kind::i32: return static_cast<R>(static_cast<const std::int32_t*>(data_)[i]);
+      case kind::u32: return static_cast<R>(static_cast<const std::uint32_t*>(data_)[i]);
+      case kind::i64: return static_cast<R>(static_cast<const std::int64_t*>(data_)[i]);
+      case kind::u64: return static_cast<R>(static_cast<const std::uint64_t*>(data_)[i]);
+    }
+    return R{};
+  }
+
+  const void* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::ptrdiff_t stride_ = 1;
+  kind kind_ = kind::f32;
+  bool given_ = false;
+};
+
+namespace detail {
+
+template <class V>
+concept sized_memory = requires(const V& v) {
+  { v.data() };
+  { v.size() };
+} && std::is_arithmetic_v<std::remove_cvref_t<decltype(*std::declval<const V&>().data())>>;
+
+/// Element type of a vector argument; void where it is none.
+template <class V>
+struct vector_element {
+  using type = void;
+};
+template <sized_memory V>
+struct vector_element<V> {
+  using type = std::remove_cvref_t<decltype(*std::declval<const V&>().data())>;
+};
+template <class V>
+using vector_element_t = typename vector_element<std::remove_cvref_t<V>>::type;
+
+/// Anything with data() and size(), over one dimension: std::vector, std::span, Eigen and xtensor vectors.
+template <class V>
+any_vector view_vector(const V& v) {
+  if constexpr (requires { v.innerStride(); }) {
+    return any_vector(v.data(), static_cast<std::size_t>(v.size()), v.innerStride()).given();
+  } else {
+    return any_vector(v.data(), static_cast<std::size_t>(v.size())).given();
+  }
+}
+
+}  // namespace detail
+
+LIMBECK_END_NAMESPACE
+
+#endif

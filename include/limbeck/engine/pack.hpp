@@ -1,0 +1,219 @@
+#ifndef LIMBECK_ENGINE_PACK_HPP
+#define LIMBECK_ENGINE_PACK_HPP
+
+/// @file
+/// Packs: the value type on which every scalar function of Limbeck runs.
+///
+/// `pack<Lanes>` is a regular number: `X(1)` broadcasts, the operators return packs (never expressions that
+/// could dangle), and `select`, `min`, `max`, `abs`, `sqrt` are found by argument-dependent look-up. *Lanes*
+/// is what a backend supplies: the storage (a GNU vector, an `Eigen::Array`, an `xsimd::batch`, one scalar)
+/// and the few operations that have no operator.
+
+#include <limbeck/core/config.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+LIMBECK_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// Bytes of the widest vector register that the target has; a wider or narrower pack is slower.
+#if defined(__AVX512F__)
+inline constexpr std::size_t register_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr std::size_t register_bytes = 32;
+#else
+inline constexpr std::size_t register_bytes = 16;
+#endif
+
+template <class T>
+struct float_bits;
+template <>
+struct float_bits<float> {
+  using integer = std::int32_t;
+  static constexpr int mantissa = 23;
+  static constexpr integer one = 0x3f800000;        // the bits of 1
+  static constexpr integer sqrt_half = 0x3f3504f3;  // the bits of sqrt(1/2)
+  static constexpr float magic = 12582912.0f;       // 1.5 * 2^23: adding it leaves round(x) in the low bits
+  static constexpr float lowest_exponent = -127.0f;
+  static constexpr integer inverse_sqrt_guess = 0x5f3759df;
+  static constexpr int newton_steps = 3;
+};
+template <>
+struct float_bits<double> {
+  using integer = std::int64_t;
+  static constexpr int mantissa = 52;
+  static constexpr integer one = 0x3ff0000000000000;
+  static constexpr integer sqrt_half = 0x3fe6a09e667f3bcd;
+  static constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52
+  static constexpr double lowest_exponent = -1023.0;
+  static constexpr integer inverse_sqrt_guess = 0x5fe6eb50c7b537a9;
+  static constexpr int newton_steps = 4;
+};
+
+// The two functions that look at bits, for a scalar and for a GNU vector alike: F is T or a vector of T, and I
+// the integer (vector) of the same size.
+
+/// 2^n for an integral y + magic; n = lowest_exponent gives exactly 0.
+template <class T, class I, class F>
+LIMBECK_INLINE F power_of_two(const F& y_plus_magic) {
+  I bits;
+  std::memcpy(&bits, &y_plus_magic, sizeof(F));
+  bits = (bits << float_bits<T>::mantissa) + float_bits<T>::one;
+  F result;
+  std::memcpy(&result, &bits, sizeof(F));
+  return result;
+}
+
+/// x = m 2^k with m in [sqrt(1/2), sqrt(2)): returns k's bits shifted into place and stores m.
+template <class T, class I, class F>
+LIMBECK_INLINE I split_exponent(const F& x, F& m) {
+  I bits;
+  std::memcpy(&bits, &x, sizeof(F));
+  const I k = (bits - float_bits<T>::sqrt_half) >> float_bits<T>::mantissa;
+  bits -= k << float_bits<T>::mantissa;
+  std::memcpy(&m, &bits, sizeof(F));
+  return k;
+}
+
+/// sqrt(x) for 0 <= x, x not huge: a first guess of 1/sqrt(x) from the bits, then Newton. The library's sqrt()
+/// sets errno, which keeps a compiler from taking it in packs.
+template <class T, class I, class F>
+LIMBECK_INLINE F newton_sqrt(const F& x) {
+  I bits;
+  std::memcpy(&bits, &x, sizeof(F));
+  bits = float_bits<T>::inverse_sqrt_guess - (bits >> 1);
+  F y;
+  std::memcpy(&y, &bits, sizeof(F));
+  const F half_x = T(0.5) * x;
+  for (int i = 0; i < float_bits<T>::newton_steps; ++i) y = y * (T(1.5) - half_x * y * y);
+  const F root = x * y;
+  return root + T(0.5) * y * (x - root * root);
+}
+
+}  // namespace detail
+
+/// A number in @p Lanes lanes. See the file comment; a divergence uses it as it would use a `double`.
+template <class Lanes>
+struct pack {
+  using scalar = typename Lanes::scalar;
+  using storage = typename Lanes::storage;
+  static constexpr int lanes = Lanes::count;
+
+  storage v;
+
+  pack() = default;
+  LIMBECK_INLINE constexpr explicit pack(scalar x) : v(Lanes::broadcast(x)) {}
+  LIMBECK_INLINE static constexpr pack from(const storage& s) {
+    pack p;
+    p.v = s;
+    return p;
+  }
+
+  LIMBECK_INLINE friend constexpr pack operator+(const pack& a, const pack& b) { return from(a.v + b.v); }
+  LIMBECK_INLINE friend constexpr pack operator-(const pack& a, const pack& b) { return from(a.v - b.v); }
+  LIMBECK_INLINE friend constexpr pack operator*(const pack& a, const pack& b) { return from(a.v * b.v); }
+  LIMBECK_INLINE friend constexpr pack operator/(const pack& a, const pack& b) { return from(a.v / b.v); }
+  LIMBECK_INLINE friend constexpr pack operator-(const pack& a) { return from(-a.v); }
+  LIMBECK_INLINE constexpr pack& operator+=(const pack& b) { return *this = *this + b; }
+  LIMBECK_INLINE constexpr pack& operator-=(const pack& b) { return *this = *this - b; }
+  LIMBECK_INLINE constexpr pack& operator*=(const pack& b) { return *this = *this * b; }
+
+  LIMBECK_INLINE friend constexpr auto operator<(const pack& a, const pack& b) { return Lanes::less(a.v, b.v); }
+  LIMBECK_INLINE friend constexpr auto operator>(const pack& a, const pack& b) { return Lanes::less(b.v, a.v); }
+  /// a where the mask holds, b elsewhere.
+  template <class Mask>
+  LIMBECK_INLINE friend constexpr pack select(const Mask& mask, const pack& a, const pack& b) {
+    return from(Lanes::select(mask, a.v, b.v));
+  }
+  /// The smaller and the larger; where one operand is NaN the second is returned, so `max(floor, x)` keeps NaN.
+  LIMBECK_INLINE friend constexpr pack min(const pack& a, const pack& b) { return from(Lanes::min(a.v, b.v)); }
+  LIMBECK_INLINE friend constexpr pack max(const pack& a, const pack& b) { return from(Lanes::max(a.v, b.v)); }
+  LIMBECK_INLINE friend constexpr pack abs(const pack& a) { return from(Lanes::max(-a.v, a.v)); }
+  LIMBECK_INLINE friend pack sqrt(const pack& a) { return from(Lanes::sqrt(a.v)); }
+};
+
+/// One scalar: the pack of a CUDA thread, of a per-row computation, and of a long double reference.
+template <class T>
+struct scalar_lanes {
+  using scalar = T;
+  using storage = T;
+  static constexpr int count = 1;
+  LIMBECK_INLINE static constexpr T broadcast(T x) { return x; }
+  LIMBECK_INLINE static T load(const T* x) { return *x; }
+  LIMBECK_INLINE static void store(T* x, T v) { *x = v; }
+  LIMBECK_INLINE static constexpr bool less(T a, T b) { return a < b; }
+  LIMBECK_INLINE static constexpr T select(bool m, T a, T b) { return m ? a : b; }
+  LIMBECK_INLINE static constexpr T min(T a, T b) { return a < b ? a : b; }
+  LIMBECK_INLINE static constexpr T max(T a, T b) { return a > b ? a : b; }
+  LIMBECK_INLINE static T sqrt(T a) { return std::sqrt(a); }
+  LIMBECK_INLINE static T sum(T a) { return a; }
+  LIMBECK_INLINE static T power_of_two(T y_plus_magic) {
+    return detail::power_of_two<T, typename detail::float_bits<T>::integer>(y_plus_magic);
+  }
+  LIMBECK_INLINE static T split_exponent(T x, T& m) {
+    return static_cast<T>(detail::split_exponent<T, typename detail::float_bits<T>::integer>(x, m));
+  }
+};
+
+#if defined(__GNUC__) || defined(__clang__)
+
+namespace detail {
+template <class T, int N>
+struct gnu_vector {
+  typedef T type __attribute__((vector_size(sizeof(T) * N)));
+  typedef typename float_bits<T>::integer integer
+      __attribute__((vector_size(sizeof(typename float_bits<T>::integer) * N)));
+};
+}  // namespace detail
+
+/// A GNU vector of N elements: the pack of plain memory, and the bit-level work of the other host packs.
+template <class T, int N = static_cast<int>(detail::register_bytes / sizeof(T))>
+struct vector_lanes {
+  using scalar = T;
+  using storage = typename detail::gnu_vector<T, N>::type;
+  using integers = typename detail::gnu_vector<T, N>::integer;
+  static constexpr int count = N;
+
+  LIMBECK_INLINE static storage broadcast(T x) { return x - storage{}; }
+  LIMBECK_INLINE static storage load(const T* x) {
+    storage v;
+    std::memcpy(&v, x, sizeof(v));
+    return v;
+  }
+  LIMBECK_INLINE static void store(T* x, const storage& v) { std::memcpy(x, &v, sizeof(v)); }
+  LIMBECK_INLINE static auto less(const storage& a, const storage& b) { return a < b; }
+  template <class Mask>
+  LIMBECK_INLINE static storage select(const Mask& m, const storage& a, const storage& b) {
+    return m ? a : b;
+  }
+  LIMBECK_INLINE static storage min(const storage& a, const storage& b) { return a < b ? a : b; }
+  LIMBECK_INLINE static storage max(const storage& a, const storage& b) { return a > b ? a : b; }
+  LIMBECK_INLINE static storage sqrt(const storage& a) { return detail::newton_sqrt<T, integers>(a); }
+  LIMBECK_INLINE static T sum(const storage& a) {
+    if constexpr (N == 2) {
+      return a[0] + a[1];
+    } else {
+      typename detail::gnu_vector<T, N / 2>::type low, high;
+      std::memcpy(&low, &a, sizeof(low));
+      std::memcpy(&high, reinterpret_cast<const char*>(&a) + sizeof(low), sizeof(high));
+      return vector_lanes<T, N / 2>::sum(low + high);
+    }
+  }
+  LIMBECK_INLINE static storage power_of_two(const storage& y_plus_magic) {
+    return detail::power_of_two<T, integers>(y_plus_magic);
+  }
+  LIMBECK_INLINE static storage split_exponent(const storage& x, storage& m) {
+    return __builtin_convertvector((detail::split_exponent<T, integers>(x, m)), storage);
+  }
+};
+
+#endif
+
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,287 @@
+#ifndef LIMBECK_ENGINE_PLAN_HPP
+#define LIMBECK_ENGINE_PLAN_HPP
+
+/// @file
+/// The planner: from the terms of an objective to the statistics of a row that they need, each once.
+///
+/// All of it happens on types, by Boost.Hana. A statistic is identified by tensor, temperature and domain of classes;
+/// two terms that name the same statistic share it. What is left at run time is an index.
+
+#include <limbeck/core/config.hpp>
+#include <limbeck/engine/point.hpp>
+
+#include <boost/hana/append.hpp>
+#include <boost/hana/concat.hpp>
+#include <boost/hana/contains.hpp>
+#include <boost/hana/fold_left.hpp>
+#include <boost/hana/tuple.hpp>
+#include <boost/hana/type.hpp>
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Domains: the classes over which a softmax runs.
+/// All of them.
+struct all {};
+/// All but the row's label.
+struct non_target {};
+/// Those whose entry in `class_mask(m)` is not 0.
+struct masked {};
+
+namespace detail {
+
+namespace hana = boost::hana;
+
+// who a statistic belongs to
+struct student_side {};
+struct teacher_side {};
+
+// temperatures as types; the number itself travels with the term
+template <std::size_t I>
+struct batch_slot {};
+template <std::size_t I>
+struct learned_slot {};
+struct row_slot {};
+template <int Num, int Den>
+struct fixed_slot {};
+
+template <class Slot>
+inline constexpr bool is_learned = false;
+template <std::size_t I>
+inline constexpr bool is_learned<learned_slot<I>> = true;
+
+/// One loss with its place in the objective.
+template <class Loss, class Domain, class StudentSlot, class TeacherSlot>
+struct term {
+  using loss_type = Loss;
+  using domain = Domain;
+  using student_slot = StudentSlot;
+  using teacher_slot = TeacherSlot;
+  Loss loss;
+  double weight;
+  double student_t, teacher_t;  ///< this batch's temperatures; unused by row_slot
+  int power;                    ///< the loss is multiplied with T^power
+  std::string_view name;
+};
+
+// what a loss declares, with defaults
+
+template <class L>
+using kind_of = typename L::limbeck_loss;
+template <class L, class Kind>
+inline constexpr bool is = std::is_same_v<kind_of<L>, Kind>;
+
+/// Whether the loss compares with a teacher.
+template <class L>
+constexpr bool needs_teacher() {
+  if constexpr (requires { L::needs_teacher; }) {
+    return L::needs_teacher;
+  } else {
+    return true;
+  }
+}
+template <class L>
+constexpr bool needs_labels() {
+  if constexpr (requires { L::needs_labels; }) {
+    return L::needs_labels;
+  } else {
+    return is<L, labelwise>;
+  }
+}
+template <class L>
+constexpr bool needs_rest() {
+  if constexpr (requires { L::needs_rest; }) {
+    return L::needs_rest;
+  } else {
+    return false;
+  }
+}
+template <class L>
+constexpr std::size_t scratch_rows() {
+  if constexpr (requires { L::scratch_rows; }) {
+    return L::scratch_rows;
+  } else {
+    return 0;
+  }
+}
+/// Whether the loss can take probabilities instead of labels.
+template <class L>
+inline constexpr bool takes_soft_labels = requires { L::takes_soft_labels; };
+
+// statistics
+
+template <class Who, class Domain>
+struct maximum_key {
+  using who = Who;
+  using domain = Domain;
+};
+template <class Who, class Slot, class Domain>
+struct softmax_key {
+  using who = Who;
+  using slot = Slot;
+  using domain = Domain;
+  using maximum = maximum_key<Who, Domain>;
+};
+template <class StudentSlot, class TeacherSlot, class Domain>
+struct pair_key {
+  using domain = Domain;
+  using student = softmax_key<student_side, StudentSlot, Domain>;
+  using teacher = softmax_key<teacher_side, TeacherSlot, Domain>;
+  static constexpr bool one_temperature = std::is_same_v<StudentSlot, TeacherSlot>;
+};
+
+template <class... K>
+struct key_list {
+  static constexpr std::size_t size = sizeof...(K);
+  template <class Key>
+  static constexpr std::size_t index() {
+    std::size_t i = 0;
+    (void)((std::is_same_v<Key, K> ? false : (++i, true)) && ...);
+    return i;
+  }
+  template <class Key>
+  static constexpr bool contains = (std::is_same_v<Key, K> || ...);
+};
+
+inline constexpr auto add_once = [](auto set, auto key) {
+  if constexpr (decltype(hana::contains(set, key))::value) {
+    return set;
+  } else {
+    return hana::append(set, key);
+  }
+};
+template <class... K>
+constexpr key_list<K...> as_list(hana::tuple<hana::type<K>...>) {
+  return {};
+}
+template <class... K>
+constexpr key_list<typename K::type...> list_of(hana::tuple<K...>) {
+  return {};
+}
+/// The keys of a tuple of types in order of appearance, each once.
+template <class Keys>
+using unique_list = decltype(list_of(hana::fold_left(std::declval<Keys>(), hana::tuple<>{}, add_once)));
+
+/// The softmaxes, pairs and temperatures that one term reads.
+template <class Term>
+struct needs_of {
+  using L = typename Term::loss_type;
+  using S = typename Term::student_slot;
+  using U = typename Term::teacher_slot;
+  using D = typename Term::domain;
+  static constexpr bool probabilities = is<L, pointwise> || is<L, labelwise>;
+
+  static constexpr auto softmaxes() {
+    if constexpr (!probabilities) {
+      return hana::tuple<>{};
+    } else if constexpr (!needs_teacher<L>()) {
+      return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>);
+    } else if constexpr (needs_rest<L>()) {
+      return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>,
+                              hana::type_c<softmax_key<teacher_side, U, D>>,
+                              hana::type_c<softmax_key<student_side, S, non_target>>,
+                              hana::type_c<softmax_key<teacher_side, U, non_target>>);
+    } else {
+      return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>,
+                              hana::type_c<softmax_key<teacher_side, U, D>>);
+    }
+  }
+  static constexpr auto pairs() {
+    if constexpr (!probabilities || !needs_teacher<L>()) {
+      return hana::tuple<>{};
+    } else if constexpr (needs_rest<L>()) {
+      return hana::make_tuple(hana::type_c<pair_key<S, U, D>>, hana::type_c<pair_key<S, U, non_target>>);
+    } else {
+      return hana::make_tuple(hana::type_c<pair_key<S, U, D>>);
+    }
+  }
+  static constexpr auto slots() {
+    if constexpr (needs_teacher<L>()) {
+      return hana::make_tuple(hana::type_c<S>, hana::type_c<U>);
+    } else {
+      return hana::make_tuple(hana::type_c<S>);
+    }
+  }
+};
+
+inline constexpr auto maximum_of = [](auto set, auto key) {
+  return add_once(set, hana::type_c<typename decltype(key)::type::maximum>);
+};
+
+/// Everything that follows from the types of an objective's terms.
+template <class... Term>
+struct plan {
+  static constexpr std::size_t size = sizeof...(Term);
+  using terms = hana::tuple<Term...>;
+  template <std::size_t K>
+  using term_at = typename decltype(+hana::tuple_t<Term...>[hana::size_c<K>])::type;
+
+  using softmaxes = unique_list<decltype(hana::fold_left(hana::make_tuple(needs_of<Term>::softmaxes()...),
+                                                         hana::tuple<>{}, hana::concat))>;
+  using pairs = unique_list<decltype(hana::fold_left(hana::make_tuple(needs_of<Term>::pairs()...), hana::tuple<>{},
+                                                     hana::concat))>;
+  using slots = unique_list<decltype(hana::fold_left(hana::make_tuple(needs_of<Term>::slots()...), hana::tuple<>{},
+                                                     hana::concat))>;
+  template <class... K>
+  static constexpr auto maxima_of(key_list<K...>) {
+    return list_of(hana::fold_left(hana::make_tuple(hana::type_c<K>...), hana::tuple<>{}, maximum_of));
+  }
+  using maxima = decltype(maxima_of(softmaxes{}));
+
+  template <class Kind>
+  static constexpr bool any = (is<typename Term::loss_type, Kind> || ...);
+  static constexpr bool teacher = (needs_teacher<typename Term::loss_type>() || ...);
+  static constexpr bool labels = ((needs_labels<typename Term::loss_type>() ||
+                                   std::is_same_v<typename Term::domain, non_target>) ||
+                                  ...);
+  static constexpr bool uses_soft_labels = (takes_soft_labels<typename Term::loss_type> || ...);
+  template <class Domain>
+  static constexpr bool uses_domain = ((std::is_same_v<typename Term::domain, Domain>) || ...) ||
+                                      (std::is_same_v<Domain, non_target> &&
+                                       (needs_rest<typename Term::loss_type>() || ...));
+  static constexpr bool uses_row_temperatures = slots::template contains<row_slot>;
+  static constexpr std::size_t rowwise_scratch = [] {
+    std::size_t n = 0;
+    ((n = scratch_rows<typename Term::loss_type>() > n ? scratch_rows<typename Term::loss_type>() : n), ...);
+    return n;
+  }();
+
+  template <class... S>
+  static constexpr std::size_t count_learned(key_list<S...>) {
+    return (std::size_t{is_learned<S>} + ... + 0);
+  }
+  static constexpr std::size_t learned = count_learned(slots{});
+};
+
+template <class Terms>
+struct plan_of;
+template <class... Term>
+struct plan_of<hana::tuple<Term...>> {
+  using type = plan<Term...>;
+};
+
+/// f(constant of 0), f(constant of 1), ...: a loop over types.
+template <std::size_t N, class F>
+LIMBECK_INLINE constexpr void for_each_index(F&& f) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (f(std::integral_constant<std::size_t, I>{}), ...);
+  }(std::make_index_sequence<N>{});
+}
+/// f.template operator()<Key, index>() for every key of a list.
+template <class... K, class F>
+LIMBECK_INLINE constexpr void for_each_key(key_list<K...>, F&& f) {
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    (f.template operator()<K, I>(), ...);
+  }(std::make_index_sequence<sizeof...(K)>{});
+}
+
+}  // namespace detail
+
+LIMBECK_END_NAMESPACE
+
+#endif

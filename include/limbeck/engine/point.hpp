@@ -1,0 +1,127 @@
+#ifndef LIMBECK_ENGINE_POINT_HPP
+#define LIMBECK_ENGINE_POINT_HPP
+
+/// @file
+/// What a loss sees. Three kinds of loss, told apart by a nested name:
+///
+/// - `using limbeck_loss = pointwise;` a sum over classes of phi(p, q), given as `value(point)` and
+///   `flow(point)` = q dphi/dq;
+/// - `using limbeck_loss = logitwise;` a sum over classes of phi(u, v), u = s/T and v = t/T, given as `value(point)`
+///   and `flow(point)` = dphi/du;
+/// - `using limbeck_loss = labelwise;` a function of the labelled class and the row's sums, given as
+///   `outcome(label_point)`;
+/// - `using limbeck_loss = rowwise;` anything that needs the whole row at once, given as `operator()(row)`;
+/// - `using limbeck_loss = composite;` a loss made of others, given as `terms()`.
+
+#include <limbeck/core/config.hpp>
+#include <limbeck/engine/math.hpp>
+
+#include <cstdint>
+#include <span>
+
+LIMBECK_BEGIN_NAMESPACE
+
+struct pointwise {};
+struct logitwise {};
+struct labelwise {};
+struct rowwise {};
+struct composite {};
+
+/// Student and teacher at one class (of every lane). p = softmax(t/T), q = softmax(s/T).
+///
+/// `log_ratio`, `difference` and `excess` keep their digits where student and teacher agree: they come from t - s, not
+/// from p and q. Everything is finite: where a class is masked (-inf), p or q is 0 and its logarithm a large
+/// negative number, so that 0 log 0 is 0; the engine reports sums that are truly infinite.
+template <class X>
+struct point {
+  X p, q;           ///< teacher's and student's probability
+  X log_p, log_q;   ///< their logarithms
+  X log_ratio;      ///< log p - log q
+  X difference;     ///< q - p
+  X excess;         ///< p log(p/q) - p + q >= 0
+  X student, teacher;  ///< s/T and t/T
+};
+
+namespace detail {
+
+template <class X>
+LIMBECK_INLINE void set_differences(point<X>& x) {
+  const X& r = x.log_ratio;
+  const X tail = r * r * exp_excess_ratio(r);
+  const auto near = abs(r) < X(static_cast<typename X::scalar>(0.5));
+  x.difference = select(near, x.p * (tail - r), x.q - x.p);
+  x.excess = select(near, x.p * tail, (x.q - x.p) + x.p * r);
+}
+
+}  // namespace detail
+
+/// q log(q/p) - q + p >= 0, with its digits.
+template <class X>
+LIMBECK_INLINE X reverse_excess(const point<X>& x) {
+  const auto near = abs(x.log_ratio) < X(static_cast<typename X::scalar>(0.5));
+  return select(near, -(x.excess + x.difference * x.log_ratio), (x.p - x.q) - x.q * x.log_ratio);
+}
+
+/// Both divergences from a mixture m = w p + (1-w) q at one class, in non-negative form and with their digits:
+/// `from_p` = p log(p/m) - p + m, `from_q` = q log(q/m) - q + m; and `log_ratio_q` = log(m/q).
+template <class X>
+struct mixture {
+  X from_p, from_q, log_ratio_q, m;
+
+  LIMBECK_INLINE mixture(const point<X>& x, typename X::scalar weight) {
+    using T = typename X::scalar;
+    // b = a (1 + e) is the smaller of p and q, m = a (1 + g e); one logarithm, log(m/a), serves both sides
+    const auto p_is_larger = x.log_ratio > X(T(0));
+    const X tiny(static_cast<T>(1e-37));
+    const X a = select(p_is_larger, x.p, x.q);
+    const X e = select(p_is_larger, x.difference, -x.difference) / max(a, tiny);
+    const X g = select(p_is_larger, X(T(1) - weight), X(weight));
+    const X gap = min(abs(x.log_ratio), X(sizeof(T) == 4 ? T(20) : T(40)));  // beyond, (1 + e) gap is nothing
+    const X ge = g * e;
+    const X psi = detail::log1p_excess(ge);  // g e - log(1 + g e)
+    const X tail = gap * gap * detail::exp_excess_ratio(gap);
+    const X e_gap = select(gap < X(T(0.5)), tail, e + gap);  // e + gap, with its digits
+    const X larger = a * psi;                                // a log(a/m) - a + m
+    const X smaller = a * ((X(T(1)) + e) * psi - e_gap - e * (ge + gap));
+    from_p = select(p_is_larger, larger, smaller);
+    from_q = select(p_is_larger, smaller, larger);
+    const X log_m_a = ge - psi;
+    log_ratio_q = select(p_is_larger, log_m_a + x.log_ratio, log_m_a);
+    m = max(a * (X(T(1)) + ge), tiny);
+  }
+};
+
+/// The labelled class y of one row, and what the row's sums say of all others.
+template <class X>
+struct label_point {
+  X p, q;                  ///< teacher's and student's probability of y
+  X log_q;                 ///< log q
+  X log_ratio;             ///< log p - log q
+  X rest_p, rest_q;        ///< 1 - p and 1 - q, with their digits
+  X rest_log_ratio;        ///< log(1-p) - log(1-q)
+  X mean_log_q;            ///< mean of log q over all classes
+  X classes;               ///< their number
+};
+
+/// What a labelwise loss returns: its value, and a gradient with respect to s/T of the form
+/// `softmax` q_i + `rest` q_i/(1-q) [i != y] + `label` [i = y] + `uniform`.
+template <class X>
+struct label_outcome {
+  X value, softmax{}, rest{}, label{}, uniform{};
+};
+
+/// A whole row, for a rowwise loss: `template <class T> T operator()(const row<T>&) const` returns the row's value
+/// and, where `gradient` is not empty, adds `scale` times its gradient with respect to the *logits* to it.
+template <class T>
+struct row {
+  std::span<const T> student, teacher;  ///< logits (teacher may be empty)
+  std::int64_t label;                   ///< -1 where there are no labels
+  T student_temperature, teacher_temperature;
+  std::span<T> scratch;                 ///< `scratch_rows` rows, content unspecified
+  std::span<T> gradient;
+  T scale;
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif

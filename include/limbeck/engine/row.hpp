@@ -1,0 +1,489 @@
+#ifndef LIMBECK_ENGINE_ROW_HPP
+#define LIMBECK_ENGINE_ROW_HPP
+
+/// @file
+/// One row of any objective: what happens at each class, and what happens once a row. Both sweeps, host and device,
+/// are loops around these functions.
+///
+/// 1. maxima of the logits;
+/// 2. `exponentials`: e = exp((x - max)/T) and their sums, for every softmax that the plan lists;
+/// 3. `solve`: normalisers, and log p - log q up to t - s, for every pair;
+/// 4. `flows`: values and flows of all terms, the flows summed into the gradient;
+/// 5. `finish`: the labelwise terms, and what is left of the chain rule, g_i += c q_i, as one coefficient a softmax.
+
+#include <limbeck/engine/plan.hpp>
+#include <limbeck/engine/problem.hpp>
+
+#include <limits>
+
+LIMBECK_BEGIN_NAMESPACE
+namespace detail {
+
+/// Masked classes are this far down instead of at -inf, so that their differences are 0 and not NaN.
+template <class T>
+inline constexpr T masked_logit = sizeof(T) == 4 ? T(-1e30) : T(-1e300);
+/// A value beyond this can only come from a masked logit.
+template <class T>
+inline constexpr T surely_infinite = sizeof(T) == 4 ? T(1e20) : T(1e200);
+
+constexpr std::size_t at_least_one(std::size_t n) { return n ? n : 1; }
+
+/// The numbers of one row: V is the scalar type, or a pack of broadcast scalars inside a loop.
+template <class V, class Plan>
+struct row_numbers {
+  V maximum[at_least_one(Plan::maxima::size)];
+  V inverse_t[at_least_one(Plan::slots::size)];
+  V exponent_scale[at_least_one(Plan::slots::size)];  // log2(e) / T
+  V inverse_z[at_least_one(Plan::softmaxes::size)];
+  V log_z[at_least_one(Plan::softmaxes::size)];
+  V shift[at_least_one(Plan::pairs::size)];  // maximum of the teacher less maximum of the student
+  V kappa[at_least_one(Plan::pairs::size)];  // log p - log q = gap - kappa
+  V value_weight[at_least_one(Plan::size)];
+  V flow_weight[at_least_one(Plan::size)];     // with 1 / student's T
+  V teacher_weight[at_least_one(Plan::size)];  // with 1 / teacher's T
+
+  template <class W>
+  LIMBECK_INLINE row_numbers<W, Plan> broadcast() const {
+    row_numbers<W, Plan> r;
+    const auto copy = [](auto& to, const auto& from) {
+      constexpr std::size_t n = sizeof(from) / sizeof(from[0]);
+      for_each_index<n>([&](auto i) LIMBECK_LAMBDA_INLINE { to[i] = W(from[i]); });
+    };
+    copy(r.maximum, maximum);
+    copy(r.inverse_t, inverse_t);
+    copy(r.exponent_scale, exponent_scale);
+    copy(r.inverse_z, inverse_z);
+    copy(r.log_z, log_z);
+    copy(r.shift, shift);
+    copy(r.kappa, kappa);
+    copy(r.value_weight, value_weight);
+    copy(r.flow_weight, flow_weight);
+    copy(r.teacher_weight, teacher_weight);
+    return r;
+  }
+};
+
+/// What a sweep is compiled for.
+template <bool Gradient, bool SoftLabels, bool RowTemperatureGradient>
+struct sweep_mode {
+  static constexpr bool gradient = Gradient;
+  static constexpr bool soft_labels = SoftLabels;
+  static constexpr bool row_temperature_gradient = RowTemperatureGradient;
+  /// Whether d loss / dT of this temperature is wanted.
+  template <class Slot>
+  static constexpr bool wants = Gradient && (is_learned<Slot> ||
+                                             (RowTemperatureGradient && std::is_same_v<Slot, row_slot>));
+};
+
+template <class Mode, class Slots>
+struct any_wanted;
+template <class Mode, class... S>
+struct any_wanted<Mode, key_list<S...>> {
+  static constexpr bool value = (Mode::template wants<S> || ...);
+};
+
+/// Sums over a row, in one array so that they merge and reduce in one loop.
+template <class V, class Plan>
+struct exponential_sums {
+  static constexpr std::size_t NS = Plan::softmaxes::size;
+  static constexpr std::size_t size = NS + 3 * Plan::pairs::size;
+  V sum[at_least_one(size)];
+  LIMBECK_INLINE V& z(std::size_t i) { return sum[i]; }
+  LIMBECK_INLINE const V& z(std::size_t i) const { return sum[i]; }
+  /// Sum of e_t d^power, power = 1 to 3.
+  LIMBECK_INLINE V& moment(std::size_t j, std::size_t power) { return sum[NS + 3 * j + power - 1]; }
+  LIMBECK_INLINE const V& moment(std::size_t j, std::size_t power) const { return sum[NS + 3 * j + power - 1]; }
+};
+
+template <class V, class Plan, class Mode>
+struct flow_sums {
+  static constexpr std::size_t NS = Plan::softmaxes::size;
+  static constexpr bool temperatures = any_wanted<Mode, typename Plan::slots>::value;
+  static constexpr std::size_t flows_at = 1;
+  static constexpr std::size_t logs_at = flows_at + (Mode::gradient ? NS : 0);
+  static constexpr std::size_t slots_at = logs_at + (temperatures ? 2 * NS : 0);
+  static constexpr std::size_t soft_at = slots_at + (temperatures ? Plan::slots::size : 0);
+  static constexpr std::size_t size = soft_at + (Mode::soft_labels ? 2 : 0);
+  V sum[size];
+  LIMBECK_INLINE V& value() { return sum[0]; }
+  /// Sum of the flows of a student's softmax; with learned temperatures, of a teacher's too.
+  LIMBECK_INLINE V& flow(std::size_t i) { return sum[flows_at + i]; }
+  /// Sum of flow times log softmax, and of softmax times its logarithm.
+  LIMBECK_INLINE V& log_flow(std::size_t i) { return sum[logs_at + 2 * i]; }
+  LIMBECK_INLINE V& entropy(std::size_t i) { return sum[logs_at + 2 * i + 1]; }
+  /// What depends on a temperature by another way: u dphi/du of logitwise terms, T^power.
+  LIMBECK_INLINE V& direct(std::size_t i) { return sum[slots_at + i]; }
+  LIMBECK_INLINE V& soft_sum() { return sum[soft_at]; }
+  LIMBECK_INLINE V& soft_low() { return sum[soft_at + 1]; }
+};
+
+/// A loss whose values and flows are taken class by class.
+template <class Mode, class L>
+inline constexpr bool per_class =
+    is<L, pointwise> || is<L, logitwise> || (is<L, labelwise> && Mode::soft_labels && takes_soft_labels<L>);
+
+template <class Mode, class Plan>
+struct plan_has_classes;
+template <class Mode, class... Term>
+struct plan_has_classes<Mode, plan<Term...>> {
+  static constexpr bool value = (per_class<Mode, typename Term::loss_type> || ...);
+};
+
+template <class V>
+LIMBECK_INLINE constexpr V power(V t, int k) {
+  V r = 1;
+  for (int i = 0; i < k; ++i) r *= t;
+  return r;
+}
+
+/// The temperature of a slot for row @p r, where @p batch is this batch's.
+template <class Slot, class T>
+LIMBECK_INLINE double slot_temperature(const problem<T>& in, double batch, std::size_t r) {
+  if constexpr (std::is_same_v<Slot, row_slot>) {
+    return in.row_temperatures.number(r);
+  } else {
+    return batch;
+  }
+}
+
+/// Temperatures and weights of row @p r. False: a temperature is not positive.
+template <class Plan, class T, class Terms>
+LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, std::size_t r, row_numbers<T, Plan>& n) {
+  const double row_weight = in.weight(r) * in.normalizer;
+  bool good = true;
+  for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+    const auto& term = terms[hana::size_c<k>];
+    using Term = std::remove_cvref_t<decltype(term)>;
+    using L = typename Term::loss_type;
+    const double ts = slot_temperature<typename Term::student_slot>(in, term.student_t, r);
+    const double tt = slot_temperature<typename Term::teacher_slot>(in, term.teacher_t, r);
+    good = good && ts > 0 && tt > 0 && ts < 1e300 && tt < 1e300;
+    const auto set = [&](std::size_t slot, double t) LIMBECK_LAMBDA_INLINE {
+      n.inverse_t[slot] = static_cast<T>(1 / t);
+      n.exponent_scale[slot] = static_cast<T>(log2e / t);
+    };
+    set(Plan::slots::template index<typename Term::student_slot>(), ts);
+    if constexpr (needs_teacher<L>()) set(Plan::slots::template index<typename Term::teacher_slot>(), tt);
+    double weight = term.weight * power(ts, term.power);
+    if constexpr (requires { L::mean_over_classes; }) weight /= static_cast<double>(in.classes());
+    n.value_weight[k] = static_cast<T>(weight);
+    n.flow_weight[k] = static_cast<T>(weight * row_weight / ts);
+    n.teacher_weight[k] = static_cast<T>(weight * row_weight / tt);
+  });
+  return good;
+}
+
+/// t - s of a pair, less their maxima, over T; right to the last digit where t and s are close.
+template <class Pair, class Plan, class X>
+LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
+  constexpr auto s = Plan::maxima::template index<typename Pair::student::maximum>();
+  constexpr auto t = Plan::maxima::template index<typename Pair::teacher::maximum>();
+  constexpr auto ts = Plan::slots::template index<typename Pair::student::slot>();
+  constexpr auto tt = Plan::slots::template index<typename Pair::teacher::slot>();
+  if constexpr (Pair::one_temperature) {
+    constexpr auto j = Plan::pairs::template index<Pair>();
+    return ((logits[t] - logits[s]) - n.shift[j]) * n.inverse_t[ts];
+  } else {
+    return (logits[t] - n.maximum[t]) * n.inverse_t[tt] - (logits[s] - n.maximum[s]) * n.inverse_t[ts];
+  }
+}
+
+/// The clamped logits of every tensor and domain at one position.
+template <class Plan, class X, class Position>
+LIMBECK_INLINE void read_logits(const Position& at, X* logits) {
+  for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+    logits[I] = at.template logit<typename M::who, typename M::domain>();
+  });
+}
+
+/// Step 2 at one position.
+template <class Plan, class X, class Position>
+LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& at, X* e,
+                                 exponential_sums<X, Plan>& sums) {
+  X logits[at_least_one(Plan::maxima::size)];
+  read_logits<Plan>(at, logits);
+  for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+    constexpr auto m = Plan::maxima::template index<typename K::maximum>();
+    constexpr auto t = Plan::slots::template index<typename K::slot>();
+    e[I] = exp2_negative((logits[m] - n.maximum[m]) * n.exponent_scale[t]);
+    sums.z(I) += e[I];
+  });
+  for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
+    const X d = gap<P>(n, logits);
+    X moment = e[Plan::softmaxes::template index<typename P::teacher>()] * d;
+    sums.moment(J, 1) += moment;
+    moment *= d;
+    sums.moment(J, 2) += moment;
+    sums.moment(J, 3) += moment * d;
+  });
+}
+
+/// Step 3, once a row; log z is taken by the caller (in packs, over several rows). Names the side that has no finite
+/// normaliser, if one has none.
+template <class Plan, class T>
+LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Plan>& sums) {
+  fault bad = fault::none;
+  for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+    const T z = sums.z(I);
+    if (!(z > 0 && z < std::numeric_limits<T>::infinity())) {
+      const bool empty = z == 0 && std::is_same_v<typename K::domain, non_target>;  // one class: nothing to compare
+      if (!empty && bad == fault::none)
+        bad = std::is_same_v<typename K::who, student_side> ? fault::student : fault::teacher;
+      n.inverse_z[I] = 0;
+    } else {
+      n.inverse_z[I] = 1 / z;
+    }
+  });
+  for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
+    constexpr auto s = Plan::softmaxes::template index<typename P::student>();
+    constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
+    // kappa = -log sum p exp(-d): from the normalisers, or, where student and teacher are so close that these would
+    // cancel, from the first three cumulants of d
+    const T far = n.log_z[t] - n.log_z[s];
+    const T first = sums.moment(J, 1) * n.inverse_z[t];
+    const T square = sums.moment(J, 2) * n.inverse_z[t];
+    const T cube = sums.moment(J, 3) * n.inverse_z[t];
+    const T second = square - first * first;
+    const T third = cube - first * (3 * square - 2 * first * first);
+    const T near = first - (second - third / 3) / 2;
+    n.kappa[J] = first - far < (sizeof(T) == 4 ? T(2e-4) : T(5e-8)) ? near : far;
+  });
+  return bad;
+}
+
+/// log softmax at one position.
+template <class K, class Plan, class X>
+LIMBECK_INLINE X log_softmax(const row_numbers<X, Plan>& n, const X* logits) {
+  constexpr auto m = Plan::maxima::template index<typename K::maximum>();
+  return (logits[m] - n.maximum[m]) * n.inverse_t[Plan::slots::template index<typename K::slot>()] -
+         n.log_z[Plan::softmaxes::template index<K>()];
+}
+
+/// Step 4 at one position: returns the sum of all flows, the gradient less the c q_i of step 5.
+template <class Plan, class Mode, class X, class Terms, class Position>
+LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const Position& at, const X* e,
+                       flow_sums<X, Plan, Mode>& sums) {
+  X logits[at_least_one(Plan::maxima::size)];
+  read_logits<Plan>(at, logits);
+  point<X> points[at_least_one(Plan::pairs::size)];
+  for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
+    constexpr auto s = Plan::softmaxes::template index<typename P::student>();
+    constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
+    auto& x = points[J];
+    x.q = e[s] * n.inverse_z[s];
+    x.p = e[t] * n.inverse_z[t];
+    x.log_q = log_softmax<typename P::student>(n, logits);
+    x.log_p = log_softmax<typename P::teacher>(n, logits);
+    x.log_ratio = gap<P>(n, logits) - n.kappa[J];
+    set_differences(x);
+  });
+
+  X g(0);
+  for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+    const auto& term = terms[hana::size_c<k>];
+    using Term = std::remove_cvref_t<decltype(term)>;
+    using L = typename Term::loss_type;
+    using S = typename Term::student_slot;
+    using U = typename Term::teacher_slot;
+    using D = typename Term::domain;
+    if constexpr (is<L, pointwise>) {
+      using P = pair_key<S, U, D>;
+      const point<X>& x = points[Plan::pairs::template index<P>()];
+      const X value = term.loss.value(x);
+      sums.value() += n.value_weight[k] * value;
+      if constexpr (Mode::gradient) {
+        constexpr auto s = Plan::softmaxes::template index<typename P::student>();
+        const X flow = term.loss.flow(x);
+        const X f = n.flow_weight[k] * flow;
+        g += f;
+        sums.flow(s) += f;
+        if constexpr (Mode::template wants<S>) sums.log_flow(s) += f * x.log_q;
+        if constexpr (Mode::template wants<S>)
+          sums.direct(Plan::slots::template index<S>()) -= X(static_cast<typename X::scalar>(term.power)) *
+                                                               n.flow_weight[k] * value;
+        if constexpr (Mode::template wants<U>) {
+          // phi is homogeneous of degree 1 in (p, q), so the teacher's flow is value - flow
+          constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
+          const X h = n.teacher_weight[k] * (value - flow);
+          sums.flow(t) += h;
+          sums.log_flow(t) += h * x.log_p;
+        }
+      }
+    } else if constexpr (is<L, logitwise>) {
+      constexpr auto ts = Plan::slots::template index<S>();
+      constexpr auto tt = Plan::slots::template index<U>();
+      point<X> x{};
+      x.student = at.template logit<student_side, all>() * n.inverse_t[ts];
+      x.teacher = at.template logit<teacher_side, all>() * n.inverse_t[tt];
+      const X value = term.loss.value(x);
+      sums.value() += n.value_weight[k] * value;
+      if constexpr (Mode::gradient) {
+        const X f = n.flow_weight[k] * term.loss.flow(x);
+        g += f;
+        if constexpr (Mode::template wants<S>)
+          sums.direct(ts) +=
+              f * x.student - X(static_cast<typename X::scalar>(term.power)) * n.flow_weight[k] * value;
+        if constexpr (Mode::template wants<U>)
+          sums.direct(tt) += n.teacher_weight[k] * term.loss.teacher_flow(x) * x.teacher;
+      }
+    } else if constexpr (per_class<Mode, L>) {  // labels given as probabilities
+      using K = softmax_key<student_side, S, D>;
+      constexpr auto s = Plan::softmaxes::template index<K>();
+      const X y = at.soft_label();
+      const X log_q = log_softmax<K>(n, logits);
+      sums.soft_sum() += y;
+      sums.soft_low() = min(sums.soft_low(), y);
+      const X target = at.inside(term.loss.soft_target(y, at.template classes<X>()));
+      sums.value() -= n.value_weight[k] * target * log_q;
+      if constexpr (Mode::gradient) {
+        const X f = -n.flow_weight[k] * target;
+        g += f;
+        sums.flow(s) += f;
+        if constexpr (Mode::template wants<S>) {
+          sums.log_flow(s) += f * log_q;
+          sums.direct(Plan::slots::template index<S>()) -=
+              X(static_cast<typename X::scalar>(term.power)) * f * log_q;
+        }
+      }
+    }
+  });
+  if constexpr (Mode::gradient) {
+    for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+      if constexpr (Mode::template wants<typename K::slot>)
+        sums.entropy(I) += e[I] * n.inverse_z[I] * log_softmax<K>(n, logits);
+    });
+  }
+  return g;
+}
+
+/// What step 5 leaves to be written: g_i += sum over softmaxes of coefficient q_i, + uniform, + label [i = y].
+template <class T, class Plan>
+struct row_finish {
+  T value;
+  T coefficient[at_least_one(Plan::softmaxes::size)];
+  T uniform;
+  T label;
+  T temperature_gradient[at_least_one(Plan::slots::size)];
+};
+
+/// Step 5, once a row. @p label_logits are the clamped logits at the label, @p mean_logit those of each maximum's
+/// tensor averaged (only where a term wants_mean).
+template <class Plan, class Mode, class T, class Terms>
+LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_numbers<T, Plan>& n, const Terms& terms,
+                                          flow_sums<T, Plan, Mode>& sums, const T* label_logits,
+                                          T student_mean) {
+  using X = pack<scalar_lanes<T>>;
+  row_finish<T, Plan> out{};
+  out.value = sums.value();
+  if constexpr (Mode::gradient)
+    for_each_index<Plan::softmaxes::size>([&](auto i) LIMBECK_LAMBDA_INLINE { out.coefficient[i] = -sums.flow(i); });
+  T label_log[at_least_one(Plan::slots::size)]{};  // label coefficient times log q of the label: for d loss / dT
+  for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+    const auto& term = terms[hana::size_c<k>];
+    using Term = std::remove_cvref_t<decltype(term)>;
+    using L = typename Term::loss_type;
+    if constexpr (is<L, labelwise> && !per_class<Mode, L>) {
+      using S = typename Term::student_slot;
+      using U = typename Term::teacher_slot;
+      using KS = softmax_key<student_side, S, all>;
+      constexpr auto s = Plan::softmaxes::template index<KS>();
+      X logits[at_least_one(Plan::maxima::size)];
+      for (std::size_t i = 0; i < Plan::maxima::size; ++i) logits[i] = X(label_logits[i]);
+      const row_numbers<X, Plan> nx = n.template broadcast<X>();
+      label_point<X> x{};
+      x.classes = X(static_cast<T>(in.classes()));
+      x.log_q = log_softmax<KS>(nx, logits);
+      x.q = exp2_negative(x.log_q * X(static_cast<T>(log2e)));
+      constexpr auto m = Plan::maxima::template index<typename KS::maximum>();
+      x.mean_log_q = X((student_mean - n.maximum[m]) * n.inverse_t[Plan::slots::template index<S>()] - n.log_z[s]);
+      if constexpr (needs_teacher<L>()) {
+        using KT = softmax_key<teacher_side, U, all>;
+        using P = pair_key<S, U, all>;
+        x.p = exp2_negative(log_softmax<KT>(nx, logits) * X(static_cast<T>(log2e)));
+        x.log_ratio = gap<P>(nx, logits) - nx.kappa[Plan::pairs::template index<P>()];
+      }
+      if constexpr (needs_rest<L>()) {
+        // 1 - q is the sum over the other classes, over the sum over all: nothing is subtracted from 1
+        using RS = softmax_key<student_side, S, non_target>;
+        using RT = softmax_key<teacher_side, U, non_target>;
+        using KT = softmax_key<teacher_side, U, all>;
+        using P = pair_key<S, U, all>;
+        using RP = pair_key<S, U, non_target>;
+        const auto rest_of = [&]<class Rest, class Whole>() LIMBECK_LAMBDA_INLINE {
+          constexpr auto rest = Plan::softmaxes::template index<Rest>();
+          constexpr auto whole = Plan::softmaxes::template index<Whole>();
+          constexpr auto mr = Plan::maxima::template index<typename Rest::maximum>();
+          constexpr auto mw = Plan::maxima::template index<typename Whole::maximum>();
+          if (n.inverse_z[rest] == 0) return X(0);
+          const T log_share = (n.maximum[mr] - n.maximum[mw]) *
+                                  n.inverse_t[Plan::slots::template index<typename Rest::slot>()] +
+                              n.log_z[rest] - n.log_z[whole];
+          return exp2_negative(X(static_cast<T>(log2e) * log_share));
+        };
+        x.rest_q = rest_of.template operator()<RS, KS>();
+        x.rest_p = rest_of.template operator()<RT, KT>();
+        constexpr auto j = Plan::pairs::template index<P>();
+        constexpr auto rj = Plan::pairs::template index<RP>();
+        const T ts = n.inverse_t[Plan::slots::template index<S>()];
+        const T tt = n.inverse_t[Plan::slots::template index<U>()];
+        // kappa is relative to the maxima, and the two domains have different ones
+        T moved = (n.shift[rj] - n.shift[j]) * ts;
+        if constexpr (!P::one_temperature) {
+          constexpr auto rt = Plan::maxima::template index<typename RT::maximum>();
+          constexpr auto wt = Plan::maxima::template index<typename KT::maximum>();
+          constexpr auto rs = Plan::maxima::template index<typename RS::maximum>();
+          moved = (n.maximum[rt] - n.maximum[wt]) * tt - (n.maximum[rs] - n.maximum[m]) * ts;
+        }
+        (void)tt;
+        x.rest_log_ratio = X((n.kappa[rj] - n.kappa[j]) + moved);
+      }
+      const label_outcome<X> o = term.loss.outcome(x);
+      out.value += n.value_weight[k] * (o.value.v > surely_infinite<T> ? std::numeric_limits<T>::infinity() : o.value.v);
+      if constexpr (Mode::gradient) {
+        out.coefficient[s] += n.flow_weight[k] * o.softmax.v;
+        if constexpr (needs_rest<L>())
+          out.coefficient[Plan::softmaxes::template index<softmax_key<student_side, S, non_target>>()] +=
+              n.flow_weight[k] * o.rest.v;
+        out.uniform += n.flow_weight[k] * o.uniform.v;
+        out.label += n.flow_weight[k] * o.label.v;
+        if constexpr (Mode::template wants<S>)
+          label_log[Plan::slots::template index<S>()] +=
+              n.flow_weight[k] * (o.label.v * x.log_q.v + o.uniform.v * x.mean_log_q.v * x.classes.v -
+                                  static_cast<T>(term.power) * o.value.v);
+      }
+    }
+  });
+  if constexpr (Mode::gradient) {
+    for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+      if constexpr (Mode::template wants<typename K::slot>)
+        out.temperature_gradient[Plan::slots::template index<typename K::slot>()] -=
+            sums.log_flow(I) + out.coefficient[I] * sums.entropy(I);
+    });
+    // T^power is part of the value
+    for_each_key(typename Plan::slots{}, [&]<class S, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+      if constexpr (Mode::template wants<S>) out.temperature_gradient[I] -= sums.direct(I) + label_log[I];
+    });
+  }
+  return out;
+}
+
+/// Whether sums of this pair are infinite: the value grows without bound as the masked side's logarithm does.
+template <class T, class Loss>
+bool diverges(const Loss& loss, bool student_is_masked) {
+  using X = pack<scalar_lanes<T>>;
+  point<X> x{};
+  const T half = T(0.5);
+  (student_is_masked ? x.p : x.q) = X(half);
+  (student_is_masked ? x.q : x.p) = X(0);
+  x.log_ratio = X(student_is_masked ? -masked_logit<T> : masked_logit<T>);
+  (student_is_masked ? x.log_p : x.log_q) = X(T(-0.69314718));
+  (student_is_masked ? x.log_q : x.log_p) = X(masked_logit<T>);
+  x.difference = x.q - x.p;
+  x.excess = (x.q - x.p) + x.p * x.log_ratio;
+  return loss.value(x).v > surely_infinite<T>;
+}
+
+}  // namespace detail
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,115 @@
+#ifndef LIMBECK_LOSS_LOGITS_OTHER_DIVERGENCES_HPP
+#define LIMBECK_LOSS_LOGITS_OTHER_DIVERGENCES_HPP
+
+/// @file
+/// Total variation, squared Hellinger, alpha-divergence. p = softmax(t/T) is the teacher, q = softmax(s/T) the student.
+
+#include <limbeck/core/errors.hpp>
+#include <limbeck/engine/point.hpp>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Total variation, (1/2) sum |p - q|, in [0, 1].
+///
+/// Its gradient shrinks like 1/T where that of a KL shrinks like 1/T^2, so it is multiplied by T. Wen et al.,
+/// f-Divergence Minimization for Sequence-Level Knowledge Distillation, 2023, arXiv:2307.15190. The subgradient at
+/// p_i = q_i is 0.
+struct total_variation {
+  using limbeck_loss = pointwise;
+  static constexpr int temperature_power = 1;
+
+  template <class X>
+  LIMBECK_INLINE static constexpr X value(const point<X>& x) {
+    return X(static_cast<typename X::scalar>(0.5)) * abs(x.difference);
+  }
+  template <class X>
+  LIMBECK_INLINE static constexpr X flow(const point<X>& x) {
+    const X half_q = X(static_cast<typename X::scalar>(0.5)) * x.q;
+    return select(x.difference > X(0), half_q, select(x.difference < X(0), -half_q, X(0)));
+  }
+};
+
+/// Squared Hellinger distance, (1/2) sum (sqrt p - sqrt q)^2, in [0, 1]. Multiplied by T^2.
+struct squared_hellinger {
+  using limbeck_loss = pointwise;
+  static constexpr int temperature_power = 2;
+
+  template <class X>
+  LIMBECK_INLINE static constexpr X value(const point<X>& x) {
+    const X d = roots(x).gap;
+    return X(static_cast<typename X::scalar>(0.5)) * d * d;
+  }
+  template <class X>
+  LIMBECK_INLINE static constexpr X flow(const point<X>& x) {
+    const auto r = roots(x);
+    return X(static_cast<typename X::scalar>(0.5)) * r.q * r.gap;
+  }
+
+ private:
+  template <class X>
+  struct pair {
+    X q, gap;  // sqrt q, and sqrt q - sqrt p with its digits
+  };
+  template <class X>
+  LIMBECK_INLINE static constexpr pair<X> roots(const point<X>& x) {
+    const X q = sqrt(x.q);
+    return {q, x.difference / max(q + sqrt(x.p), X(static_cast<typename X::scalar>(1e-30)))};
+  }
+};
+
+/// Alpha-divergence, (sum p^alpha q^(1-alpha) - 1) / (alpha (alpha - 1)): the reverse KL at 0, the forward KL at 1, four
+/// times the squared Hellinger distance at 1/2.
+///
+/// Taken with - alpha p - (1 - alpha) q in the sum, so that every term is at least 0. Multiplied by T^2. Wang et al.,
+/// AlphaNet, 2021, arXiv:2102.07954, eq. 5 (its code also clips p/q; this does not).
+struct alpha_divergence {
+  using limbeck_loss = pointwise;
+  static constexpr int temperature_power = 2;
+
+  double alpha = 0.5;  ///< any finite number
+
+  void check() const {
+    if (!(alpha - alpha == 0)) throw value_error("limbeck: alpha_divergence.alpha is " + detail::show(alpha));
+  }
+
+  template <class X>
+  LIMBECK_INLINE constexpr X value(const point<X>& x) const {
+    using T = typename X::scalar;
+    if (alpha == 1) return x.excess;
+    if (alpha == 0) return reverse_excess(x);
+    const X a(static_cast<T>(alpha)), r = x.log_ratio;
+    // q (exp(alpha r) - 1 - alpha (exp(r) - 1)) near r = 0, where exp(r) = 1 + r + r^2 h(-r)
+    const X series = x.q * r * r * (a * detail::exp_excess_ratio(-(a * r)) - detail::exp_excess_ratio(-r)) *
+                     X(static_cast<T>(1 / (alpha - 1)));
+    const X direct = (power_mean(x) - a * x.p - X(static_cast<T>(1 - alpha)) * x.q) *
+                     X(static_cast<T>(1 / (alpha * (alpha - 1))));
+    return select(near(r), series, direct);
+  }
+  template <class X>
+  LIMBECK_INLINE constexpr X flow(const point<X>& x) const {
+    using T = typename X::scalar;
+    if (alpha == 1) return x.difference;
+    if (alpha == 0) return -(x.q * x.log_ratio);
+    const X r = X(static_cast<T>(alpha)) * x.log_ratio;
+    const X series = -(x.q * (r + r * r * detail::exp_excess_ratio(-r)));
+    return select(near(x.log_ratio), series, x.q - power_mean(x)) * X(static_cast<T>(1 / alpha));
+  }
+
+ private:
+  template <class X>
+  LIMBECK_INLINE constexpr auto near(const X& r) const {
+    const double size = alpha < -1 ? -alpha : alpha > 1 ? alpha : 1;
+    return abs(r) < X(static_cast<typename X::scalar>(0.5 / size));
+  }
+  /// p^alpha q^(1-alpha).
+  template <class X>
+  LIMBECK_INLINE constexpr X power_mean(const point<X>& x) const {
+    using T = typename X::scalar;
+    const X log_mean = X(static_cast<T>(alpha)) * x.log_p + X(static_cast<T>(1 - alpha)) * x.log_q;
+    return detail::exp2_any(log_mean * X(static_cast<T>(detail::log2e)));
+  }
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,280 @@
+#ifndef LIMBECK_OBJECTIVE_ARGUMENTS_HPP
+#define LIMBECK_OBJECTIVE_ARGUMENTS_HPP
+
+/// @file
+/// The arguments of a call. By position: student, teacher, labels, progress; a workspace anywhere; all else by name.
+
+#include <limbeck/core/executor.hpp>
+#include <limbeck/core/progress.hpp>
+#include <limbeck/core/workspace.hpp>
+#include <limbeck/engine/plan.hpp>
+#include <limbeck/engine/problem.hpp>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+
+// Every named argument says, once, how it changes the problem.
+template <class T, class Sweep>
+struct gradient_argument {
+  using limbeck_argument = void;
+  rows<T> view;
+  void apply(problem<T>& in) const { in.gradient = view; }
+};
+template <class T, class Sweep>
+struct soft_labels_argument {
+  using limbeck_argument = void;
+  rows<const T> view;
+  void apply(problem<T>& in) const { in.soft_labels = view; }
+};
+template <class T, bool Losses>
+struct row_output_argument {
+  using limbeck_argument = void;
+  T* data;
+  std::size_t size;
+  void apply(problem<T>& in) const {
+    if (size != in.samples())
+      throw_length(Losses ? "row_losses" : "row_temperature_gradient", size, in.samples());
+    (Losses ? in.row_losses : in.row_temperature_gradient) = data;
+  }
+};
+enum class input { row_weights, row_mask, row_temperatures, class_mask };
+template <input Which>
+struct vector_argument {
+  using limbeck_argument = void;
+  any_vector values;
+  template <class T>
+  void apply(problem<T>& in) const {
+    constexpr const char* name[] = {"row_weights", "row_mask", "row_temperatures", "class_mask"};
+    const bool classes = Which == input::class_mask;
+    if (values.size() != (classes ? in.classes() : in.samples()))
+      throw_length(name[static_cast<int>(Which)], values.size(), classes ? in.classes() : in.samples(),
+                   classes ? "one a class" : "one a row");
+    if constexpr (Which == input::row_weights) in.row_weights = values;
+    if constexpr (Which == input::row_mask) in.row_mask = values;
+    if constexpr (Which == input::row_temperatures) in.row_temperatures = values;
+    if constexpr (Which == input::class_mask) in.class_mask = values;
+  }
+};
+struct ignore_argument {
+  using limbeck_argument = void;
+  std::int64_t label;
+  template <class T>
+  void apply(problem<T>& in) const {
+    in.ignore_index = label;
+  }
+};
+struct reduction_argument {
+  using limbeck_argument = void;
+  reduction kind;
+  double over = 0;
+  template <class T>
+  void apply(problem<T>& in) const {
+    in.reduce = kind;
+    in.mean_over = over;
+  }
+};
+template <class E>
+struct executor_argument {
+  using limbeck_argument = void;
+  E& run;
+  template <class T>
+  void apply(problem<T>&) const {}
+};
+
+template <class Tensor>
+constexpr void require_tensor(const char* = nullptr) {
+  static_assert(tensor<Tensor>,
+                "limbeck: this type is no tensor of floats; include the header of its backend (<limbeck/eigen.hpp>, "
+                "<limbeck/xtensor.hpp>, <limbeck/thrust.hpp>), evaluate an unevaluated expression first, or pass "
+                "limbeck::rows<const float>(pointer, samples, classes)");
+}
+template <class V>
+constexpr void require_vector() {
+  static_assert(!std::is_void_v<vector_element_t<V>>,
+                "limbeck: this vector has no data() and size() over numbers; std::vector<bool> has none, use "
+                "std::vector<unsigned char>");
+}
+template <input Which, class V>
+vector_argument<Which> vector_input(const V& v) {
+  require_vector<V>();
+  if constexpr (!std::is_void_v<vector_element_t<V>>) {
+    return {view_vector(v)};
+  } else {
+    return {};
+  }
+}
+
+}  // namespace detail
+/// @endcond
+
+/// Where the gradient with respect to the student's logits goes: a tensor of the student's shape, overwritten.
+template <class Gradient>
+auto into(Gradient&& g) {
+  using Tensor = std::remove_cvref_t<Gradient>;
+  detail::require_tensor<Tensor>();
+  if constexpr (tensor<Tensor>) {
+    using Traits = tensor_traits<Tensor>;
+    auto view = Traits::view(g);
+    using View = decltype(view);
+    static_assert(!std::is_const_v<typename View::element>,
+                  "limbeck: into(gradient) needs a tensor that can be written; this one is const");
+    if constexpr (!std::is_const_v<typename View::element>)
+      return detail::gradient_argument<typename Traits::scalar, typename Traits::sweep>{view};
+  }
+}
+/// Probabilities instead of labels, samples x classes, for `cross_entropy`: finite, not negative.
+template <class Tensor>
+auto soft_labels(const Tensor& p) {
+  detail::require_tensor<Tensor>();
+  using Traits = tensor_traits<Tensor>;
+  return detail::soft_labels_argument<typename Traits::scalar, typename Traits::sweep>{Traits::view(p)};
+}
+/// Where the loss of each row goes (its terms' weights and T^k included, its row weight and the reduction not).
+template <class V>
+auto row_losses(V&& out) {
+  return detail::row_output_argument<detail::vector_element_t<V>, true>{out.data(), static_cast<std::size_t>(out.size())};
+}
+/// Where d loss / d T of each row goes, for terms at `per_row{}`.
+template <class V>
+auto row_temperature_gradient(V&& out) {
+  return detail::row_output_argument<detail::vector_element_t<V>, false>{out.data(),
+                                                                         static_cast<std::size_t>(out.size())};
+}
+/// One weight a row, not negative; `mean` divides by their sum.
+template <class V>
+auto row_weights(const V& w) {
+  return detail::vector_input<detail::input::row_weights>(w);
+}
+/// Rows whose entry is 0 do not count: no loss, a zero gradient, and their values are not looked at.
+template <class V>
+auto row_mask(const V& m) {
+  return detail::vector_input<detail::input::row_mask>(m);
+}
+/// The temperatures of terms at `per_row{}`.
+template <class V>
+auto row_temperatures(const V& t) {
+  return detail::vector_input<detail::input::row_temperatures>(t);
+}
+/// The classes of the domain `masked`: those whose entry is not 0.
+template <class V>
+auto class_mask(const V& m) {
+  return detail::vector_input<detail::input::class_mask>(m);
+}
+/// Rows with this label do not count; -100 unless told, as in PyTorch.
+constexpr detail::ignore_argument ignore_index(std::int64_t label) { return {label}; }
+
+/// Sum of w_r L_r over the sum of w_r, over the valid rows: the default. PyTorch's `batchmean`.
+inline constexpr detail::reduction_argument mean{detail::reduction::mean, 0};
+/// Sum of w_r L_r.
+inline constexpr detail::reduction_argument sum{detail::reduction::sum, 0};
+/// No reduction: the losses of the rows are in `row_losses(out)`; the gradient is that of their weighted sum.
+inline constexpr detail::reduction_argument none{detail::reduction::none, 0};
+/// The mean when this call holds only a part of the batch: @p total is the sum of the weights (without weights, the
+/// number) of the valid rows of *all* micro-batches. Losses add up and gradients are the same, however it is split.
+/// @throws value_error where @p total is not positive and finite.
+inline detail::reduction_argument mean_over(double total) {
+  if (!(total > 0 && total < 1e300))
+    throw value_error("limbeck: mean_over is " + detail::show(total) + ", expected the positive weight of all rows");
+  return {detail::reduction::mean, total};
+}
+/// Who runs the rows.
+template <class E>
+auto on(E&& e) {
+  static_assert(executor<std::remove_reference_t<E>>,
+                "limbeck: on(executor) takes an executor: workers(), and a call (tasks, task) that runs "
+                "task(index, worker) for every index");
+  return detail::executor_argument<std::remove_reference_t<E>>{e};
+}
+
+/// @cond
+namespace detail {
+
+template <class A>
+inline constexpr bool is_named = requires { typename A::limbeck_argument; };
+template <class A>
+inline constexpr bool is_labels =
+    !tensor<A> && std::is_integral_v<vector_element_t<A>> && !std::is_same_v<vector_element_t<A>, bool>;
+template <class A, template <class...> class Of>
+inline constexpr bool is_a = false;
+template <template <class...> class Of, class... X>
+inline constexpr bool is_a<Of<X...>, Of> = true;
+
+/// What a list of argument types says before anything runs.
+template <class... A>
+struct signature {
+  static constexpr std::size_t tensors = (std::size_t{tensor<A>} + ... + 0);
+  static constexpr bool teacher = tensors > 1;
+  static constexpr bool labels = (is_labels<A> || ...);
+  static constexpr bool gradient = (is_a<A, gradient_argument> || ...);
+  static constexpr bool soft_labels = (is_a<A, soft_labels_argument> || ...);
+  template <input Which>
+  static constexpr bool has = (std::is_same_v<A, vector_argument<Which>> || ...);
+  template <class T>
+  static constexpr bool temperature_output = (std::is_same_v<A, row_output_argument<T, false>> || ...);
+};
+
+template <class A>
+constexpr void require_argument() {
+  constexpr bool known = tensor<A> || is_labels<A> || is_named<A> || std::is_same_v<A, progress> ||
+                         std::is_same_v<A, workspace>;
+  static_assert(known,
+                "limbeck: this argument is no tensor of floats (is its backend's header included?), no vector of "
+                "integer labels, no progress, no workspace and no named argument such as into(gradient)");
+}
+
+/// Applies one argument; positional tensors are told apart by their order.
+template <class T, class Sweep, class A>
+void apply_argument(problem<T>& in, workspace*& ws, std::size_t& seen, A& a) {
+  using Bare = std::remove_cvref_t<A>;
+  if constexpr (tensor<Bare>) {
+    static_assert(std::is_same_v<typename tensor_traits<Bare>::scalar, T>,
+                  "limbeck: student and teacher hold different scalar types; float goes with float, double with double");
+    static_assert(std::is_same_v<typename tensor_traits<Bare>::sweep, Sweep>,
+                  "limbeck: student and teacher live in different memory (host and device)");
+    const rows<const T> view = tensor_traits<Bare>::view(a);
+    if (seen == 0) {
+      in.student = view;
+    } else {
+      in.teacher = view;
+      if (view.samples != in.samples() || view.classes != in.classes())
+        throw_shape("teacher", view.samples, view.classes, in.samples(), in.classes());
+    }
+    ++seen;
+  } else if constexpr (is_labels<Bare>) {
+    in.labels = view_vector(a);
+    if (in.labels.size() != in.samples()) throw_length("labels", in.labels.size(), in.samples());
+  } else if constexpr (std::is_same_v<Bare, progress>) {
+    in.progress = a.fraction();
+  } else if constexpr (std::is_same_v<Bare, workspace>) {
+    static_assert(!std::is_const_v<A>, "limbeck: the workspace is const; a call writes to it");
+    ws = &a;
+  } else if constexpr (requires { a.apply(in); }) {
+    a.apply(in);
+  } else {
+    static_assert(!is_named<Bare>,
+                  "limbeck: a named argument (gradient, soft labels or an output) holds another scalar type than the "
+                  "student");
+  }
+}
+
+inline const serial& executor_of() {
+  static constexpr serial here;
+  return here;
+}
+template <class A, class... Rest>
+auto& executor_of(A& a, Rest&... rest) {
+  if constexpr (is_a<std::remove_cvref_t<A>, executor_argument>) {
+    return a.run;
+  } else {
+    return executor_of(rest...);
+  }
+}
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif

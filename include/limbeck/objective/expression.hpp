@@ -1,0 +1,330 @@
+#ifndef LIMBECK_OBJECTIVE_EXPRESSION_HPP
+#define LIMBECK_OBJECTIVE_EXPRESSION_HPP
+
+/// @file
+/// How losses compose: `0.1 * cross_entropy{} + 0.9 * at_temperature(4.0, forward_kl{} + 0.3 * reverse_kl{})`.
+///
+/// A sum of losses is a loss. The tree is a value that holds settings only; `detail::flatten` turns it, once a call,
+/// into the list of terms that the planner reads.
+
+#include <limbeck/core/errors.hpp>
+#include <limbeck/core/number.hpp>
+#include <limbeck/engine/plan.hpp>
+#include <limbeck/loss/logits/cross_entropy.hpp>
+#include <limbeck/loss/logits/kl.hpp>
+#include <limbeck/objective/names.hpp>
+#include <limbeck/temperature/temperature.hpp>
+
+#include <algorithm>
+#include <numeric>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// The nested name of a loss that is made by the operators below.
+struct expression {};
+
+/// Anything with a nested `limbeck_loss`: a policy or a composition of policies.
+template <class L>
+concept loss = requires { typename std::remove_cvref_t<L>::limbeck_loss; };
+
+class plan_text;
+
+/// What every composition can do; the arguments are described in `objective/objective.hpp`.
+template <class Self>
+struct callable {
+  /// Value and gradient with respect to the student's logits: `evaluation`, written into `into(g)`; without `into`, an
+  /// `evaluation_with_gradient`, which unpacks as `auto [loss, gradient]`.
+  template <class... Args>
+  auto operator()(Args&&... args) const;
+  /// The value alone.
+  template <class... Args>
+  double value(Args&&... args) const;
+  /// The terms one by one: value, weight and size of the gradient of each. For a look, not for the inner loop.
+  template <class... Args>
+  auto report(Args&&... args) const;
+  /// Which statistics the objective needs at this progress, what is shared, and what a row costs. Printable.
+  plan_text plan(double progress = 0) const;
+};
+
+/// @cond
+template <schedule W, loss E>
+struct weighted_loss : callable<weighted_loss<W, E>> {
+  using limbeck_loss = expression;
+  W weight;
+  E inner;
+  constexpr weighted_loss(W w, E e) : weight(std::move(w)), inner(std::move(e)) {}
+};
+template <loss A, loss B>
+struct sum_of_losses : callable<sum_of_losses<A, B>> {
+  using limbeck_loss = expression;
+  A first;
+  B second;
+  constexpr sum_of_losses(A a, B b) : first(std::move(a)), second(std::move(b)) {}
+};
+template <class S, class U, loss E>
+struct tempered_loss : callable<tempered_loss<S, U, E>> {
+  using limbeck_loss = expression;
+  S student;
+  U teacher;
+  E inner;
+  constexpr tempered_loss(S s, U u, E e) : student(std::move(s)), teacher(std::move(u)), inner(std::move(e)) {}
+};
+template <class Domain, loss E>
+struct domain_loss : callable<domain_loss<Domain, E>> {
+  using limbeck_loss = expression;
+  using domain = Domain;
+  E inner;
+  constexpr explicit domain_loss(E e) : inner(std::move(e)) {}
+};
+template <fixed_string Name, loss E>
+struct named_loss : callable<named_loss<Name, E>> {
+  using limbeck_loss = expression;
+  static constexpr auto name = Name;
+  E inner;
+  constexpr explicit named_loss(E e) : inner(std::move(e)) {}
+};
+template <loss E>
+struct unscaled_loss : callable<unscaled_loss<E>> {
+  using limbeck_loss = expression;
+  static constexpr bool takes_scale_away = true;
+  E inner;
+  constexpr explicit unscaled_loss(E e) : inner(std::move(e)) {}
+};
+struct same_temperature {};
+/// @endcond
+
+/// A loss as an objective: adds the calls to a bare policy, and lets one from another namespace take part in `w * loss`
+/// and `a + b`. `objective kl{forward_kl{}};`
+template <loss E>
+struct objective : callable<objective<E>> {
+  using limbeck_loss = expression;
+  E inner;
+  constexpr explicit objective(E e) : inner(std::move(e)) {}
+};
+template <loss E>
+objective(E) -> objective<E>;
+
+/// w * loss; w is a constant or a schedule.
+template <number W, loss E>
+constexpr auto operator*(const W& w, const E& e) {
+  return weighted_loss<decltype(as_schedule(w)), E>(as_schedule(w), e);
+}
+/// a + b.
+template <loss A, loss B>
+constexpr auto operator+(const A& a, const B& b) {
+  return sum_of_losses<A, B>(a, b);
+}
+/// a - b.
+template <loss A, loss B>
+constexpr auto operator-(const A& a, const B& b) {
+  return a + (-1.0) * b;
+}
+
+namespace detail {
+
+template <class E>
+constexpr std::size_t temperatures_in();
+
+template <class E>
+struct count_temperatures {
+  static constexpr std::size_t value = [] {
+    if constexpr (is<E, composite>) {
+      return temperatures_in<decltype(std::declval<const E&>().terms())>();
+    } else if constexpr (!is<E, expression>) {
+      return std::size_t{0};
+    } else if constexpr (requires(const E& e) { e.first; e.second; }) {
+      return temperatures_in<decltype(E::first)>() + temperatures_in<decltype(E::second)>();
+    } else if constexpr (requires(const E& e) { e.student; e.inner; }) {
+      return 1 + temperatures_in<decltype(E::inner)>();
+    } else {
+      return temperatures_in<decltype(E::inner)>();
+    }
+  }();
+};
+template <class E>
+constexpr std::size_t temperatures_in() {
+  return count_temperatures<std::remove_cvref_t<E>>::value;
+}
+
+template <class T>
+constexpr void require_temperature() {
+  static_assert(temperature<T>,
+                "limbeck: the first argument of at_temperature is no temperature; give a number, a schedule, "
+                "fixed<4>, per_row{} or learned(T)");
+}
+template <class E>
+constexpr void require_no_temperature() {
+  static_assert(temperatures_in<E>() == 0,
+                "limbeck: this loss has its temperature already; at_temperature stands around losses that have none");
+}
+template <class T>
+constexpr auto temperature_value(const T& t) {
+  if constexpr (number<T>) {
+    return as_schedule(t);
+  } else {
+    return t;
+  }
+}
+
+}  // namespace detail
+
+/// The loss (or sum of losses) with q = softmax(s/T) and p = softmax(t/T). All losses inside share these softmaxes. Each
+/// is multiplied by T to the power that it declares, so that its gradient keeps its size; `unscaled` turns that off.
+template <class T, loss E>
+constexpr auto at_temperature(const T& t, const E& e) {
+  detail::require_temperature<T>();
+  detail::require_no_temperature<E>();
+  using S = decltype(detail::temperature_value(t));
+  return tempered_loss<S, same_temperature, E>(detail::temperature_value(t), {}, e);
+}
+/// The same with a temperature for the student and another for the teacher; the factor is the student's.
+template <class S, class U, loss E>
+constexpr auto at_temperature(const S& student, const U& teacher, const E& e) {
+  detail::require_temperature<S>();
+  detail::require_temperature<U>();
+  detail::require_no_temperature<E>();
+  return tempered_loss<decltype(detail::temperature_value(student)), decltype(detail::temperature_value(teacher)), E>(
+      detail::temperature_value(student), detail::temperature_value(teacher), e);
+}
+
+/// The pointwise losses inside over a domain of classes: `on<non_target>(forward_kl{})`, `on<masked>(...)`.
+template <class Domain, loss E>
+constexpr auto on(const E& e) {
+  return domain_loss<Domain, E>(e);
+}
+
+/// Gives the terms inside a name, for plan and report: `named<"soft">(forward_kl{})`.
+template <fixed_string Name, loss E>
+constexpr auto named(const E& e) {
+  return named_loss<Name, E>(e);
+}
+
+/// The losses inside without the factor T^k that would keep the size of their gradients.
+template <loss E>
+constexpr auto unscaled(const E& e) {
+  return unscaled_loss<E>(e);
+}
+
+namespace detail {
+
+template <class StudentSlot = fixed_slot<1, 1>, class TeacherSlot = fixed_slot<1, 1>, class Domain = all,
+          std::size_t Base = 0>
+struct context {
+  double progress = 0;
+  double weight = 1;
+  double student_t = 1, teacher_t = 1;
+  bool scaled = true;
+  std::string_view name{};
+};
+
+template <std::size_t I, class T>
+struct slot_of {
+  using type = batch_slot<I>;
+};
+template <std::size_t I, int Num, int Den>
+struct slot_of<I, fixed<Num, Den>> {
+  static constexpr int g = std::gcd(Num, Den);
+  using type = fixed_slot<Num / g, Den / g>;
+};
+template <std::size_t I>
+struct slot_of<I, per_row> {
+  using type = row_slot;
+};
+template <std::size_t I>
+struct slot_of<I, learned_temperature> {
+  using type = learned_slot<I>;
+};
+
+template <class T>
+double temperature_at(const T& t, double progress) {
+  double value = 1;
+  if constexpr (schedule<T>) {
+    value = t(progress);
+  } else if constexpr (std::is_same_v<T, learned_temperature>) {
+    value = *t.value;
+  } else if constexpr (requires { T::value; }) {
+    value = T::value;
+  }
+  if (!(value > 0 && value < 1e300))
+    throw value_error("limbeck: temperature is " + show(value) + ", expected a positive number");
+  return value;
+}
+
+/// One sentence where a policy lacks something, before its use explodes.
+template <class L, class Domain>
+constexpr void require_loss() {
+  using X = pack<scalar_lanes<double>>;
+  static_assert(is<L, pointwise> || is<L, logitwise> || is<L, labelwise> || is<L, rowwise>,
+                "limbeck: this loss's limbeck_loss is none of pointwise, logitwise, labelwise, rowwise, composite");
+  static_assert(requires { L::temperature_power + 0; },
+                "limbeck: this loss declares no temperature_power, the k of the factor T^k that keeps the size of its "
+                "gradient (2 for the KL family, 0 for none)");
+  if constexpr (is<L, pointwise> || is<L, logitwise>) {
+    static_assert(requires(const L& l, const point<X>& x) { X(l.value(x)); },
+                  "limbeck: this loss lacks `template <class X> X value(const point<X>&) const`");
+    static_assert(requires(const L& l, const point<X>& x) { X(l.flow(x)); },
+                  "limbeck: this loss lacks `template <class X> X flow(const point<X>&) const`, q times the "
+                  "derivative of its value with respect to q");
+  } else if constexpr (is<L, labelwise>) {
+    static_assert(requires(const L& l, const label_point<X>& x) { label_outcome<X>(l.outcome(x)); },
+                  "limbeck: this loss lacks `template <class X> label_outcome<X> outcome(const label_point<X>&) const`");
+  } else if constexpr (is<L, rowwise>) {
+    static_assert(requires(const L& l, const row<double>& x) { double(l(x)); },
+                  "limbeck: this loss lacks `template <class T> T operator()(const row<T>&) const`");
+  }
+  static_assert(is<L, pointwise> || std::is_same_v<Domain, all>,
+                "limbeck: on<domain> holds a loss that is not pointwise; only sums over classes have a domain");
+}
+
+template <class E, class S, class U, class D, std::size_t Base>
+constexpr auto flatten(const E& e, context<S, U, D, Base> c) {
+  if constexpr (is<E, composite>) {
+    const auto inner = e.terms();
+    if (c.name.empty()) c.name = loss_name<E>();
+    return flatten(inner, c);
+  } else if constexpr (!is<E, expression>) {
+    require_loss<E, D>();
+    if constexpr (requires { e.check(); }) e.check();
+    if (!(c.weight - c.weight == 0))
+      throw value_error("limbeck: the weight of " + std::string(loss_name<E>()) + " is " + show(c.weight));
+    if (c.name.empty()) c.name = loss_name<E>();
+    return hana::make_tuple(term<E, D, S, U>{e, c.weight, c.student_t, c.teacher_t,
+                                             c.scaled ? E::temperature_power : 0, c.name});
+  } else if constexpr (requires { e.first; e.second; }) {
+    context<S, U, D, Base + temperatures_in<decltype(e.first)>()> after{c.progress,  c.weight, c.student_t,
+                                                                         c.teacher_t, c.scaled, c.name};
+    return hana::concat(flatten(e.first, c), flatten(e.second, after));
+  } else if constexpr (requires { e.student; e.teacher; e.inner; }) {
+    using Student = std::remove_cvref_t<decltype(e.student)>;
+    using Teacher = std::remove_cvref_t<decltype(e.teacher)>;
+    using NS = typename slot_of<2 * Base, Student>::type;
+    const double ts = temperature_at(e.student, c.progress);
+    if constexpr (std::is_same_v<Teacher, same_temperature>) {
+      return flatten(e.inner, context<NS, NS, D, Base + 1>{c.progress, c.weight, ts, ts, c.scaled, c.name});
+    } else {
+      using NU = typename slot_of<2 * Base + 1, Teacher>::type;
+      const double tt = temperature_at(e.teacher, c.progress);
+      return flatten(e.inner, context<NS, NU, D, Base + 1>{c.progress, c.weight, ts, tt, c.scaled, c.name});
+    }
+  } else if constexpr (requires { e.weight; e.inner; }) {
+    c.weight *= e.weight(c.progress);
+    return flatten(e.inner, c);
+  } else if constexpr (requires { typename E::domain; e.inner; }) {
+    return flatten(e.inner, context<S, U, typename E::domain, Base>{c.progress, c.weight, c.student_t, c.teacher_t,
+                                                                    c.scaled, c.name});
+  } else if constexpr (requires { E::name; e.inner; }) {
+    c.name = E::name.view();
+    return flatten(e.inner, c);
+  } else if constexpr (requires { E::takes_scale_away; }) {
+    c.scaled = false;
+    return flatten(e.inner, c);
+  } else {
+    return flatten(e.inner, c);
+  }
+}
+
+}  // namespace detail
+
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,141 @@
+#ifndef LIMBECK_OBJECTIVE_REPORT_HPP
+#define LIMBECK_OBJECTIVE_REPORT_HPP
+
+/// @file
+/// What an objective says of itself: its plan, and a report on its terms.
+
+#include <limbeck/core/errors.hpp>
+#include <limbeck/engine/plan.hpp>
+
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/length.hpp>
+
+#include <cmath>
+#include <ostream>
+#include <string>
+#include <vector>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// One line a term: weight at this progress, value (weight and T^k included), norm of its part of the gradient.
+class objective_report {
+ public:
+  struct line {
+    std::string name;
+    double weight, value, gradient_norm;
+  };
+  const std::vector<line>& terms() const { return terms_; }
+  /// Sum of the values: the loss.
+  double total() const {
+    double value = 0;
+    for (const line& t : terms_) value += t.value;
+    return value;
+  }
+  /// @cond
+  void add(std::string_view name, double weight, double value, double squared_norm) {
+    terms_.push_back({std::string(name), weight, value, std::sqrt(squared_norm)});
+  }
+  /// @endcond
+
+  friend std::ostream& operator<<(std::ostream& out, const objective_report& r) {
+    std::size_t width = 5;
+    for (const line& t : r.terms_) width = t.name.size() > width ? t.name.size() : width;
+    const auto cell = [&](const std::string& s, std::size_t w) { return s + std::string(w > s.size() ? w - s.size() : 1, ' '); };
+    out << cell("term", width + 2) << cell("weight", 12) << cell("value", 12) << "gradient norm\n";
+    for (const line& t : r.terms_)
+      out << cell(t.name, width + 2) << cell(detail::show(t.weight), 12) << cell(detail::show(t.value), 12)
+          << detail::show(t.gradient_norm) << '\n';
+    return out << cell("total", width + 2) << cell("", 12) << detail::show(r.total()) << '\n';
+  }
+
+ private:
+  std::vector<line> terms_;
+};
+
+/// The plan of an objective as text: its terms, the statistics of a row, which terms share them, and the sweeps.
+class plan_text {
+ public:
+  template <class Terms>
+  explicit plan_text(const Terms& terms) {
+    using Plan = typename detail::plan_of<Terms>::type;
+    text_ = "terms\n";
+    boost::hana::for_each(terms, [&](const auto& t) {
+      using Term = std::remove_cvref_t<decltype(t)>;
+      using L = typename Term::loss_type;
+      const auto type = detail::loss_name<L>();
+      text_ += "  " + detail::show(t.weight) + " * ";
+      if (t.power > 0) {
+        text_ += "T^" + std::to_string(t.power) + " * ";
+      }
+      text_ += std::string(type);
+      if (t.name != type) text_ += " \"" + std::string(t.name) + "\"";
+      text_ += ", student at T = " + temperature<typename Term::student_slot>(t.student_t);
+      if constexpr (detail::needs_teacher<L>())
+        text_ += ", teacher at T = " + temperature<typename Term::teacher_slot>(t.teacher_t);
+      text_ += std::string(domain<typename Term::domain>()) + "\n";
+    });
+    text_ += "statistics of a row\n";
+    detail::for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t I>() {
+      text_ += "  maximum of " + side<typename M::who>() + std::string(domain<typename M::domain>()) + "\n";
+    });
+    detail::for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() {
+      text_ += "  softmax of " + side<typename K::who>() + " at T = " + slot<typename K::slot>(terms) +
+               std::string(domain<typename K::domain>()) + readers<K>(terms) + "\n";
+    });
+    detail::for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() {
+      text_ += "  log p - log q at T = " + slot<typename P::student::slot>(terms) +
+               std::string(domain<typename P::domain>()) + "\n";
+    });
+    std::size_t asked = 0;
+    boost::hana::for_each(terms, [&](const auto& t) {
+      asked += decltype(boost::hana::length(detail::needs_of<std::remove_cvref_t<decltype(t)>>::softmaxes()))::value;
+    });
+    text_ += "one sweep: " + std::to_string(Plan::softmaxes::size) + " exponentials a class (" +
+             std::to_string(asked) + " asked for), " + std::to_string(Plan::teacher ? 2 : 1) +
+             " tensors read, 1 gradient written\n";
+  }
+  const std::string& str() const { return text_; }
+  friend std::ostream& operator<<(std::ostream& out, const plan_text& p) { return out << p.text_; }
+
+ private:
+  template <class Who>
+  static std::string side() {
+    return std::is_same_v<Who, detail::student_side> ? "student" : "teacher";
+  }
+  template <class Domain>
+  static constexpr std::string_view domain() {
+    return std::is_same_v<Domain, all> ? "" : std::is_same_v<Domain, non_target> ? ", all but the label" : ", masked";
+  }
+  template <class Slot>
+  static std::string temperature(double value) {
+    if (std::is_same_v<Slot, detail::row_slot>) return "one a row";
+    return detail::show(value) + (detail::is_learned<Slot> ? " (learned)" : "");
+  }
+  template <class Slot, class Terms>
+  static std::string slot(const Terms& terms) {
+    std::string s;
+    boost::hana::for_each(terms, [&](const auto& t) {
+      using Term = std::remove_cvref_t<decltype(t)>;
+      if (std::is_same_v<typename Term::student_slot, Slot>) s = temperature<Slot>(t.student_t);
+      if (std::is_same_v<typename Term::teacher_slot, Slot>) s = temperature<Slot>(t.teacher_t);
+    });
+    return s;
+  }
+  template <class K, class Terms>
+  static std::string readers(const Terms& terms) {
+    std::string s;
+    std::size_t n = 0;
+    boost::hana::for_each(terms, [&](const auto& t) {
+      if constexpr (decltype(boost::hana::contains(detail::needs_of<std::remove_cvref_t<decltype(t)>>::softmaxes(),
+                                                   boost::hana::type_c<K>))::value) {
+        s += (n++ ? ", " : "") + std::string(t.name);
+      }
+    });
+    return (n > 1 ? ": shared by " : ": ") + s;
+  }
+  std::string text_;
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif
