@@ -26,7 +26,7 @@ template <class K>
 LIMBECK_INLINE pack<K> exp2_negative(pack<K> y) {
   using T = typename K::scalar;
   using X = pack<K>;
-  y = max(X(float_bits<T>::lowest_exponent), y);
+  y = larger(X(float_bits<T>::lowest_exponent), y);
   const X shifted = y + X(float_bits<T>::magic);
   const X f = y - (shifted - X(float_bits<T>::magic));
   X series;
@@ -45,7 +45,7 @@ LIMBECK_INLINE pack<K> exp2_negative(pack<K> y) {
 /// 2^y; what would overflow gives 2^127 (float) or 2^1023 (double).
 template <class K>
 LIMBECK_INLINE pack<K> exp2_any(const pack<K>& y) {
-  return exp2_negative(min(pack<K>(-float_bits<typename K::scalar>::lowest_exponent), y));
+  return exp2_negative(smaller(pack<K>(-float_bits<typename K::scalar>::lowest_exponent), y));
 }
 
 /// (expm1(-r) + r) / r^2 for |r| <= 1/2: what is left of an exponential when its first two terms are taken away.

@@ -5,7 +5,7 @@
 /// Packs: the value type on which every scalar function of Limbeck runs.
 ///
 /// `pack<Lanes>` is a regular number: `X(1)` broadcasts, the operators return packs (never expressions that
-/// could dangle), and `select`, `min`, `max`, `abs`, `sqrt` are found by argument-dependent look-up. *Lanes*
+/// could dangle), and `select`, `smaller`, `larger`, `abs`, `sqrt` are found by argument-dependent look-up. *Lanes*
 /// is what a backend supplies: the storage (a GNU vector, an `Eigen::Array`, an `xsimd::batch`, one scalar)
 /// and the few operations that have no operator.
 
@@ -55,13 +55,13 @@ struct float_bits<double> {
   static constexpr int newton_steps = 4;
 };
 
-// The two functions that look at bits, for a scalar and for a GNU vector alike: F is T or a vector of T, and I
+// The two functions that look at bits, for a scalar and for a GNU vector alike: F is T or a vector of T, and Int
 // the integer (vector) of the same size.
 
 /// 2^n for an integral y + magic; n = lowest_exponent gives exactly 0.
-template <class T, class I, class F>
+template <class T, class Int, class F>
 LIMBECK_INLINE F power_of_two(const F& y_plus_magic) {
-  I bits;
+  Int bits;
   std::memcpy(&bits, &y_plus_magic, sizeof(F));
   bits = (bits << float_bits<T>::mantissa) + float_bits<T>::one;
   F result;
@@ -70,11 +70,11 @@ LIMBECK_INLINE F power_of_two(const F& y_plus_magic) {
 }
 
 /// x = m 2^k with m in [sqrt(1/2), sqrt(2)): returns k's bits shifted into place and stores m.
-template <class T, class I, class F>
-LIMBECK_INLINE I split_exponent(const F& x, F& m) {
-  I bits;
+template <class T, class Int, class F>
+LIMBECK_INLINE Int split_exponent(const F& x, F& m) {
+  Int bits;
   std::memcpy(&bits, &x, sizeof(F));
-  const I k = (bits - float_bits<T>::sqrt_half) >> float_bits<T>::mantissa;
+  const Int k = (bits - float_bits<T>::sqrt_half) >> float_bits<T>::mantissa;
   bits -= k << float_bits<T>::mantissa;
   std::memcpy(&m, &bits, sizeof(F));
   return k;
@@ -82,9 +82,9 @@ LIMBECK_INLINE I split_exponent(const F& x, F& m) {
 
 /// sqrt(x) for 0 <= x, x not huge: a first guess of 1/sqrt(x) from the bits, then Newton. The library's sqrt()
 /// sets errno, which keeps a compiler from taking it in packs.
-template <class T, class I, class F>
+template <class T, class Int, class F>
 LIMBECK_INLINE F newton_sqrt(const F& x) {
-  I bits;
+  Int bits;
   std::memcpy(&bits, &x, sizeof(F));
   bits = float_bits<T>::inverse_sqrt_guess - (bits >> 1);
   F y;
@@ -130,10 +130,10 @@ struct pack {
   LIMBECK_INLINE friend constexpr pack select(const Mask& mask, const pack& a, const pack& b) {
     return from(Lanes::select(mask, a.v, b.v));
   }
-  /// The smaller and the larger; where one operand is NaN the second is returned, so `max(floor, x)` keeps NaN.
-  LIMBECK_INLINE friend constexpr pack min(const pack& a, const pack& b) { return from(Lanes::min(a.v, b.v)); }
-  LIMBECK_INLINE friend constexpr pack max(const pack& a, const pack& b) { return from(Lanes::max(a.v, b.v)); }
-  LIMBECK_INLINE friend constexpr pack abs(const pack& a) { return from(Lanes::max(-a.v, a.v)); }
+  /// The smaller and the larger; where one operand is NaN the second is returned, so `larger(floor, x)` keeps NaN.
+  LIMBECK_INLINE friend constexpr pack smaller(const pack& a, const pack& b) { return from(Lanes::smaller(a.v, b.v)); }
+  LIMBECK_INLINE friend constexpr pack larger(const pack& a, const pack& b) { return from(Lanes::larger(a.v, b.v)); }
+  LIMBECK_INLINE friend constexpr pack abs(const pack& a) { return from(Lanes::larger(-a.v, a.v)); }
   LIMBECK_INLINE friend pack sqrt(const pack& a) { return from(Lanes::sqrt(a.v)); }
 };
 
@@ -148,8 +148,8 @@ struct scalar_lanes {
   LIMBECK_INLINE static void store(T* x, T v) { *x = v; }
   LIMBECK_INLINE static constexpr bool less(T a, T b) { return a < b; }
   LIMBECK_INLINE static constexpr T select(bool m, T a, T b) { return m ? a : b; }
-  LIMBECK_INLINE static constexpr T min(T a, T b) { return a < b ? a : b; }
-  LIMBECK_INLINE static constexpr T max(T a, T b) { return a > b ? a : b; }
+  LIMBECK_INLINE static constexpr T smaller(T a, T b) { return a < b ? a : b; }
+  LIMBECK_INLINE static constexpr T larger(T a, T b) { return a > b ? a : b; }
   LIMBECK_INLINE static T sqrt(T a) { return std::sqrt(a); }
   LIMBECK_INLINE static T sum(T a) { return a; }
   LIMBECK_INLINE static T power_of_two(T y_plus_magic) {
@@ -191,8 +191,8 @@ struct vector_lanes {
   LIMBECK_INLINE static storage select(const Mask& m, const storage& a, const storage& b) {
     return m ? a : b;
   }
-  LIMBECK_INLINE static storage min(const storage& a, const storage& b) { return a < b ? a : b; }
-  LIMBECK_INLINE static storage max(const storage& a, const storage& b) { return a > b ? a : b; }
+  LIMBECK_INLINE static storage smaller(const storage& a, const storage& b) { return a < b ? a : b; }
+  LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return a > b ? a : b; }
   LIMBECK_INLINE static storage sqrt(const storage& a) { return detail::newton_sqrt<T, integers>(a); }
   LIMBECK_INLINE static T sum(const storage& a) {
     if constexpr (N == 2) {

@@ -42,9 +42,9 @@ struct student_side {};
 struct teacher_side {};
 
 // temperatures as types; the number itself travels with the term
-template <std::size_t I>
+template <std::size_t Index>
 struct batch_slot {};
-template <std::size_t I>
+template <std::size_t Index>
 struct learned_slot {};
 struct row_slot {};
 template <int Num, int Den>
@@ -52,8 +52,8 @@ struct fixed_slot {};
 
 template <class Slot>
 inline constexpr bool is_learned = false;
-template <std::size_t I>
-inline constexpr bool is_learned<learned_slot<I>> = true;
+template <std::size_t Index>
+inline constexpr bool is_learned<learned_slot<Index>> = true;
 
 /// One loss with its place in the objective.
 template <class Loss, class Domain, class StudentSlot, class TeacherSlot>
@@ -268,15 +268,15 @@ struct plan_of<hana::tuple<Term...>> {
 /// f(constant of 0), f(constant of 1), ...: a loop over types.
 template <std::size_t N, class F>
 LIMBECK_INLINE constexpr void for_each_index(F&& f) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (f(std::integral_constant<std::size_t, I>{}), ...);
+  [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+    (f(std::integral_constant<std::size_t, Index>{}), ...);
   }(std::make_index_sequence<N>{});
 }
 /// f.template operator()<Key, index>() for every key of a list.
 template <class... K, class F>
 LIMBECK_INLINE constexpr void for_each_key(key_list<K...>, F&& f) {
-  [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (f.template operator()<K, I>(), ...);
+  [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+    (f.template operator()<K, Index>(), ...);
   }(std::make_index_sequence<sizeof...(K)>{});
 }
 

@@ -74,20 +74,20 @@ struct mixture {
     const auto p_is_larger = x.log_ratio > X(T(0));
     const X tiny(static_cast<T>(1e-37));
     const X a = select(p_is_larger, x.p, x.q);
-    const X e = select(p_is_larger, x.difference, -x.difference) / max(a, tiny);
+    const X e = select(p_is_larger, x.difference, -x.difference) / larger(a, tiny);
     const X g = select(p_is_larger, X(T(1) - weight), X(weight));
-    const X gap = min(abs(x.log_ratio), X(sizeof(T) == 4 ? T(20) : T(40)));  // beyond, (1 + e) gap is nothing
+    const X gap = smaller(abs(x.log_ratio), X(sizeof(T) == 4 ? T(20) : T(40)));  // beyond, (1 + e) gap is nothing
     const X ge = g * e;
     const X psi = detail::log1p_excess(ge);  // g e - log(1 + g e)
     const X tail = gap * gap * detail::exp_excess_ratio(gap);
     const X e_gap = select(gap < X(T(0.5)), tail, e + gap);  // e + gap, with its digits
-    const X larger = a * psi;                                // a log(a/m) - a + m
-    const X smaller = a * ((X(T(1)) + e) * psi - e_gap - e * (ge + gap));
-    from_p = select(p_is_larger, larger, smaller);
-    from_q = select(p_is_larger, smaller, larger);
+    const X of_a = a * psi;  // a log(a/m) - a + m
+    const X of_b = a * ((X(T(1)) + e) * psi - e_gap - e * (ge + gap));
+    from_p = select(p_is_larger, of_a, of_b);
+    from_q = select(p_is_larger, of_b, of_a);
     const X log_m_a = ge - psi;
     log_ratio_q = select(p_is_larger, log_m_a + x.log_ratio, log_m_a);
-    m = max(a * (X(T(1)) + ge), tiny);
+    m = larger(a * (X(T(1)) + ge), tiny);
   }
 };
 

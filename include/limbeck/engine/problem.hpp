@@ -61,10 +61,10 @@ template <class T>
     bool all_masked = true;
     for (std::size_t c = 0; c < x.classes; ++c) {
       const double v = static_cast<double>(x(r, c));
-      if (v != v || v > std::numeric_limits<double>::max())
+      if (v != v || v > (std::numeric_limits<double>::max)())
         throw value_error(std::string("limbeck: ") + who + " is " + show(v) + at + ", class " + std::to_string(c) +
                           "; logits are finite, or -inf for a masked class");
-      all_masked = all_masked && v < -std::numeric_limits<double>::max();
+      all_masked = all_masked && v < -(std::numeric_limits<double>::max)();
     }
     throw value_error(std::string("limbeck: ") + who + " is -inf" + at + " in " +
                       (all_masked ? "all" : "all remaining") + " " + std::to_string(x.classes) +
@@ -80,7 +80,7 @@ template <class T>
     case fault::soft_labels:
       for (std::size_t c = 0; c < in.soft_labels.classes; ++c) {
         const double v = static_cast<double>(in.soft_labels(r, c));
-        if (!(v >= 0 && v <= std::numeric_limits<double>::max()))
+        if (!(v >= 0 && v <= (std::numeric_limits<double>::max)()))
           throw value_error("limbeck: soft_labels is " + show(v) + at + ", class " + std::to_string(c) +
                             "; probabilities are finite and not negative");
       }

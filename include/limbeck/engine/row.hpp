@@ -191,8 +191,8 @@ LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
 /// The clamped logits of every tensor and domain at one position.
 template <class Plan, class X, class Position>
 LIMBECK_INLINE void read_logits(const Position& at, X* logits) {
-  for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t I>() LIMBECK_LAMBDA_INLINE {
-    logits[I] = at.template logit<typename M::who, typename M::domain>();
+  for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+    logits[Index] = at.template logit<typename M::who, typename M::domain>();
   });
 }
 
@@ -202,11 +202,11 @@ LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& 
                                  exponential_sums<X, Plan>& sums) {
   X logits[at_least_one(Plan::maxima::size)];
   read_logits<Plan>(at, logits);
-  for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+  for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
     constexpr auto m = Plan::maxima::template index<typename K::maximum>();
     constexpr auto t = Plan::slots::template index<typename K::slot>();
-    e[I] = exp2_negative((logits[m] - n.maximum[m]) * n.exponent_scale[t]);
-    sums.z(I) += e[I];
+    e[Index] = exp2_negative((logits[m] - n.maximum[m]) * n.exponent_scale[t]);
+    sums.z(Index) += e[Index];
   });
   for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
     const X d = gap<P>(n, logits);
@@ -223,15 +223,15 @@ LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& 
 template <class Plan, class T>
 LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Plan>& sums) {
   fault bad = fault::none;
-  for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
-    const T z = sums.z(I);
+  for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+    const T z = sums.z(Index);
     if (!(z > 0 && z < std::numeric_limits<T>::infinity())) {
       const bool empty = z == 0 && std::is_same_v<typename K::domain, non_target>;  // one class: nothing to compare
       if (!empty && bad == fault::none)
         bad = std::is_same_v<typename K::who, student_side> ? fault::student : fault::teacher;
-      n.inverse_z[I] = 0;
+      n.inverse_z[Index] = 0;
     } else {
-      n.inverse_z[I] = 1 / z;
+      n.inverse_z[Index] = 1 / z;
     }
   });
   for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
@@ -332,7 +332,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
       const X y = at.soft_label();
       const X log_q = log_softmax<K>(n, logits);
       sums.soft_sum() += y;
-      sums.soft_low() = min(sums.soft_low(), y);
+      sums.soft_low() = smaller(sums.soft_low(), y);
       const X target = at.inside(term.loss.soft_target(y, at.template classes<X>()));
       sums.value() -= n.value_weight[k] * target * log_q;
       if constexpr (Mode::gradient) {
@@ -348,9 +348,9 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
     }
   });
   if constexpr (Mode::gradient) {
-    for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+    for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
       if constexpr (Mode::template wants<typename K::slot>)
-        sums.entropy(I) += e[I] * n.inverse_z[I] * log_softmax<K>(n, logits);
+        sums.entropy(Index) += e[Index] * n.inverse_z[Index] * log_softmax<K>(n, logits);
     });
   }
   return g;
@@ -454,14 +454,14 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
     }
   });
   if constexpr (Mode::gradient) {
-    for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
+    for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
       if constexpr (Mode::template wants<typename K::slot>)
         out.temperature_gradient[Plan::slots::template index<typename K::slot>()] -=
-            sums.log_flow(I) + out.coefficient[I] * sums.entropy(I);
+            sums.log_flow(Index) + out.coefficient[Index] * sums.entropy(Index);
     });
     // T^power is part of the value
-    for_each_key(typename Plan::slots{}, [&]<class S, std::size_t I>() LIMBECK_LAMBDA_INLINE {
-      if constexpr (Mode::template wants<S>) out.temperature_gradient[I] -= sums.direct(I) + label_log[I];
+    for_each_key(typename Plan::slots{}, [&]<class S, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+      if constexpr (Mode::template wants<S>) out.temperature_gradient[Index] -= sums.direct(Index) + label_log[Index];
     });
   }
   return out;

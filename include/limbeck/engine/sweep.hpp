@@ -6,7 +6,8 @@
 ///
 /// Rows are taken in blocks that stay in cache: several short rows at once, so that their logarithms are taken in
 /// packs and their horizontal sums overlap, or one long one. The exponentials of a block are kept in the workspace.
-/// What cannot be read in packs (classes not contiguous, or fewer than one pack) is staged, a block at a time.
+/// The last pack of a row is read from a copy padded with masked classes, so there is one loop body and no scalar
+/// tail. What has no contiguous classes is staged, a block of rows at a time.
 
 #include <limbeck/core/executor.hpp>
 #include <limbeck/core/workspace.hpp>
@@ -18,9 +19,8 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
-/// One position of the host sweep: a pack of classes. The last pack of a row may reach back over classes already
-/// seen; `new_lanes` (1 or 0) tells which lanes are not, and the others read as masked.
-template <class Lanes, bool Tail>
+/// One position of the host sweep: a pack of classes, with where its exponentials and its gradient are kept.
+template <class Lanes>
 struct host_position {
   using X = pack<Lanes>;
   using T = typename Lanes::scalar;
@@ -29,110 +29,161 @@ struct host_position {
   const T* soft;
   const T* masked_bias;
   const T* rest_bias;
+  const T* inside_lanes;  // does not move: all 1, or 0 in the lanes that pad
+  T* gradient;
+  T* exponentials;
   std::size_t class_count;
-  X new_lanes;
 
+  /// @p c classes further on.
+  LIMBECK_INLINE host_position at(std::size_t c) const {
+    return {student + c,  teacher + c,  soft + c,         masked_bias + c, rest_bias + c,
+            inside_lanes, gradient + c, exponentials + c, class_count};
+  }
   template <class Who, class Domain>
   LIMBECK_INLINE X logit() const {
     X x = X::from(Lanes::load(std::is_same_v<Who, student_side> ? student : teacher));
     if constexpr (std::is_same_v<Domain, masked>) x += X::from(Lanes::load(masked_bias));
     if constexpr (std::is_same_v<Domain, non_target>) x += X::from(Lanes::load(rest_bias));
-    const X low(masked_logit<T>);
-    x = max(low, x);
-    if constexpr (Tail) x = select(new_lanes > X(T(0)), x, low);
-    return x;
+    return larger(X(masked_logit<T>), x);
   }
-  LIMBECK_INLINE X soft_label() const { return inside(X::from(Lanes::load(soft))); }
-  /// x, and 0 in lanes already seen.
-  LIMBECK_INLINE X inside(const X& x) const {
-    if constexpr (Tail) {
-      return select(new_lanes > X(T(0)), x, X(T(0)));
-    } else {
-      return x;
-    }
-  }
+  LIMBECK_INLINE X soft_label() const { return X::from(Lanes::load(soft)); }
+  /// x, and 0 in the lanes that pad.
+  LIMBECK_INLINE X inside(const X& x) const { return x * X::from(Lanes::load(inside_lanes)); }
   template <class Y>
   LIMBECK_INLINE Y classes() const {
     return Y(static_cast<T>(class_count));
   }
 };
 
+/// Where the parts of a block live in a worker's scratch.
+template <class T>
+struct staging {
+  bool student, teacher, soft, gradient;
+
+  staging(const problem<T>& in, std::size_t lanes) {
+    const auto needed = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
+    student = needed(in.student);
+    teacher = needed(in.teacher);
+    soft = needed(in.soft_labels);
+    gradient = needed(in.gradient);
+  }
+  std::size_t count() const {
+    return std::size_t{student} + std::size_t{teacher} + std::size_t{soft} + std::size_t{gradient};
+  }
+
+  /// Rows [first, first + count) of @p x, padded with @p pad; the shorter stride runs innermost.
+  static void copy_in(const rows<const T>& x, std::size_t first, std::size_t count, std::size_t padded, T pad, T* out) {
+    for (std::size_t r = 0; r < count; ++r) std::fill(out + r * padded + x.classes, out + (r + 1) * padded, pad);
+    if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {
+      for (std::size_t c = 0; c < x.classes; ++c)
+        for (std::size_t r = 0; r < count; ++r) out[r * padded + c] = x(first + r, c);
+    } else {
+      for (std::size_t r = 0; r < count; ++r)
+        for (std::size_t c = 0; c < x.classes; ++c) out[r * padded + c] = x(first + r, c);
+    }
+  }
+  static void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const rows<T>& x) {
+    if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {
+      for (std::size_t c = 0; c < x.classes; ++c)
+        for (std::size_t r = 0; r < count; ++r) x(first + r, c) = in[r * padded + c];
+    } else {
+      for (std::size_t r = 0; r < count; ++r)
+        for (std::size_t c = 0; c < x.classes; ++c) x(first + r, c) = in[r * padded + c];
+    }
+  }
+};
+
+/// The lowest row with a fault; which thread finds one first is chance, the lowest row is not.
+class first_fault {
+ public:
+  void report(std::size_t r, fault code) {
+    const std::size_t mine = r * codes + static_cast<std::size_t>(code);
+    std::size_t seen = lowest_.load();
+    while (mine < seen && !lowest_.compare_exchange_weak(seen, mine)) {
+    }
+  }
+  bool before(std::size_t r) const { return lowest_.load(std::memory_order_relaxed) / codes < r; }
+  template <class T>
+  void throw_if_any(const problem<T>& in) const {
+    if (const std::size_t x = lowest_.load(); x != nothing) throw_fault(in, static_cast<fault>(x % codes), x / codes);
+  }
+
+ private:
+  static constexpr std::size_t codes = 8;
+  static constexpr std::size_t nothing = static_cast<std::size_t>(-1);
+  std::atomic<std::size_t> lowest_{nothing};
+};
+
 template <class T, class Lanes, class Terms, class Mode>
 class host_sweep {
   using X = pack<Lanes>;
   using Plan = typename plan_of<Terms>::type;
+  using position = host_position<Lanes>;
   static constexpr std::size_t L = static_cast<std::size_t>(X::lanes);
   static constexpr std::size_t max_block = 8;
+  static constexpr std::size_t NS = Plan::softmaxes::size;
+  /// Whether any value is taken class by class; otherwise the gradient is coefficients times softmaxes alone.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value;
-  static constexpr std::size_t NS = at_least_one(Plan::softmaxes::size);
 
   const problem<T>& in_;
   const Terms terms_;
-  std::size_t classes_, padded_, block_;
-  bool stage_student_, stage_teacher_, stage_soft_, stage_gradient_;
-  alignas(64) T tail_lanes_[L];
-  std::size_t per_worker_;  // scalars
-  T* scratch_;              // per_worker_ * workers
-  T* masked_bias_;
-  double* values_;        // one a row
-  double* temperatures_;  // learned, one a row each
+  const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
+  const staging<T> staged_;
+  std::size_t block_;
+  alignas(64) T lanes_[2][L];         // all 1; 1 in the first rest_ lanes
+  T* masked_bias_ = nullptr;
+  double* values_ = nullptr;        // one a row
+  double* temperatures_ = nullptr;  // learned, one a row each
+  first_fault faults_;
 
  public:
-  host_sweep(const problem<T>& in, const Terms& terms) : in_(in), terms_(terms), classes_(in.classes()) {
-    padded_ = (classes_ + L - 1) / L * L;
-    block_ = std::clamp<std::size_t>(1024 / std::max<std::size_t>(classes_, 1), 1, max_block);
-    const auto needs_staging = [&](const auto& x) { return x.data && (x.class_stride != 1 || classes_ < L); };
-    stage_student_ = needs_staging(in.student);
-    stage_teacher_ = needs_staging(in.teacher);
-    stage_soft_ = needs_staging(in.soft_labels);
-    stage_gradient_ = needs_staging(in.gradient);
-    if (stage_student_ || stage_teacher_ || stage_soft_ || stage_gradient_) block_ = max_block;
-    const std::size_t rest = classes_ % L;
-    for (std::size_t i = 0; i < L; ++i)
-      tail_lanes_[i] = classes_ < L ? T(i < classes_ ? 1 : 0) : T(i >= L - rest ? 1 : 0);
+  host_sweep(const problem<T>& in, const Terms& terms)
+      : in_(in),
+        terms_(terms),
+        classes_(in.classes()),
+        whole_(classes_ / L * L),
+        rest_(classes_ - whole_),
+        padded_((classes_ + L - 1) / L * L),
+        staged_(in, L) {
+    block_ = staged_.count() ? max_block
+                             : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
+    for (std::size_t i = 0; i < L; ++i) lanes_[0][i] = T(1), lanes_[1][i] = T(i < rest_ ? 1 : 0);
   }
 
   template <class Executor>
   evaluation run(workspace& ws, Executor& executor) {
     const std::size_t samples = in_.samples();
-    const std::size_t workers = std::max<std::size_t>(1, executor.workers());
-    const std::size_t staged = std::size_t{stage_student_} + std::size_t{stage_teacher_} + std::size_t{stage_soft_} +
-                               std::size_t{stage_gradient_};
-    per_worker_ = block_ * padded_ * (Plan::softmaxes::size + staged) + padded_ * (1 + Plan::rowwise_scratch);
-    per_worker_ = (per_worker_ + 31) / 16 * 16;
-    const std::size_t doubles = samples * (1 + Plan::learned);
-    std::byte* memory =
-        ws.reserve(doubles * sizeof(double) + 64 + (padded_ + 64 + per_worker_ * workers) * sizeof(T));
+    const std::size_t workers = (std::max<std::size_t>)(1, executor.workers());
+    // a worker: exponentials and staged rows of a block, a bias row, rows for rowwise losses
+    std::size_t per_worker = block_ * padded_ * (NS + staged_.count()) + padded_ * (1 + Plan::rowwise_scratch);
+    per_worker = (per_worker + 31) / 16 * 16;
+    const std::size_t doubles = (samples * (1 + Plan::learned) + 7) / 8 * 8;
+    std::byte* memory = ws.reserve(doubles * sizeof(double) + (padded_ + per_worker * workers) * sizeof(T));
     values_ = reinterpret_cast<double*>(memory);
     temperatures_ = values_ + samples;
-    scratch_ = reinterpret_cast<T*>(memory + (doubles * sizeof(double) + 63) / 64 * 64);
-    masked_bias_ = scratch_ + per_worker_ * workers;
+    T* const scratch = reinterpret_cast<T*>(memory + doubles * sizeof(double));
+    masked_bias_ = scratch + per_worker * workers;
     if constexpr (Plan::template uses_domain<masked>) {
       for (std::size_t c = 0; c < padded_; ++c)
         masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -std::numeric_limits<T>::infinity();
     }
-    std::atomic<std::size_t> bad_row{samples};
-    std::atomic<int> bad_code{0};
-    const auto report = [&](std::size_t r, fault code) {
-      std::size_t seen = bad_row.load();
-      while (r < seen) {
-        if (bad_row.compare_exchange_weak(seen, r)) bad_code.store(static_cast<int>(code));
-      }
-    };
     // tasks of at least 32k elements, of whole blocks: the blocks are the same for any number of workers
     const std::size_t per_task =
-        block_ * std::max<std::size_t>(1, (std::size_t{1} << 15) / std::max<std::size_t>(1, block_ * padded_));
-    const std::size_t tasks = (samples + per_task - 1) / per_task;
-    executor(tasks, [&](std::size_t task, std::size_t worker) {
-      const std::size_t last = std::min(samples, (task + 1) * per_task);
-      for (std::size_t r = task * per_task; r < last && bad_row.load(std::memory_order_relaxed) == samples;
-           r += block_)
-        block(r, std::min(last, r + block_) - r, scratch_ + worker * per_worker_, report);
+        block_ * (std::max<std::size_t>)(1, (std::size_t{1} << 15) / (std::max<std::size_t>)(1, block_ * padded_));
+    executor((samples + per_task - 1) / per_task, [&](std::size_t task, std::size_t worker) {
+      const std::size_t last = (std::min)(samples, (task + 1) * per_task);
+      for (std::size_t r = task * per_task; r < last && !faults_.before(r); r += block_)
+        block(r, (std::min)(last, r + block_) - r, scratch + worker * per_worker);
     });
-    if (const std::size_t r = bad_row.load(); r < samples) throw_fault(in_, first_fault(r), r);
+    faults_.throw_if_any(in_);
+    return gather();
+  }
 
+ private:
+  /// The rows' values in order, so that threads change no bit.
+  evaluation gather() const {
     evaluation e;
-    for (std::size_t r = 0; r < samples; ++r) {
+    for (std::size_t r = 0; r < in_.samples(); ++r) {
       if (in_.row_losses) in_.row_losses[r] = static_cast<T>(values_[r]);
       if (!in_.valid(r)) continue;
       const double w = in_.weight(r);
@@ -145,317 +196,313 @@ class host_sweep {
     return e;
   }
 
- private:
-  /// Which of several threads reported first is chance; what is wrong with the row is not.
-  [[gnu::noinline]] fault first_fault(std::size_t r) {
-    fault found = fault::none;
-    const auto report = [&](std::size_t, fault code) { found = code; };
-    block(r, 1, scratch_, report);
-    return found;
-  }
+  /// What a block keeps of a row between the steps.
+  struct row_state {
+    std::size_t index;  // in the block
+    position main, tail;
+    row_numbers<T, Plan> numbers;
+    exponential_sums<T, Plan> sums;
+    bool masks;                      // has a class at -inf
+    alignas(64) T tails[3][2 * L];   // student, teacher, soft labels: the last pack, padded
+    alignas(64) T gradient_tail[2 * L];
+  };
 
-  /// body(offset into the tensors, offset into the scratch, is_tail) for every pack of a row.
+  /// body(position) for every pack of a row; one loop body for full packs and the padded one.
   template <class Body>
-  LIMBECK_INLINE void each_pack(Body&& body) const {
-    const std::size_t whole = classes_ / L;
-    for (std::size_t i = 0; i < whole; ++i) body(i * L, i * L, std::false_type{});
-    if (whole * L != classes_) body(classes_ < L ? 0 : classes_ - L, whole * L, std::true_type{});
+  LIMBECK_INLINE void each_pack(const row_state& row, Body&& body) const {
+    for (int part = 0; part < 2; ++part) {
+      const position& from = part ? row.tail : row.main;
+      const std::size_t stop = part ? rest_ : whole_;
+      for (std::size_t c = 0; c < stop; c += L) body(from.at(c));
+    }
   }
   /// The same with sums that are merged every 64 packs: the rounding error of a long row grows with the number of
   /// merges, not with the number of classes.
   template <class Sums, class Body>
-  LIMBECK_INLINE Sums sum_packs(Body&& body) const {
+  LIMBECK_INLINE Sums sum_packs(const row_state& row, Body&& body) const {
     const auto clear = [](Sums& sums) LIMBECK_LAMBDA_INLINE {
       for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE { sums.sum[k] = X(T(0)); });
     };
-    const std::size_t whole = classes_ / L;
     Sums total;
     clear(total);
-    std::size_t i = 0;
-    while (i < whole) {
-      Sums part;
-      clear(part);
-      const std::size_t stop = std::min(whole, i + 64);
-      for (; i < stop; ++i) body(i * L, i * L, std::false_type{}, part);
-      for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE { total.sum[k] += part.sum[k]; });
+    for (int part = 0; part < 2; ++part) {
+      const position& from = part ? row.tail : row.main;
+      const std::size_t stop = part ? rest_ : whole_;
+      for (std::size_t c = 0; c < stop;) {
+        Sums partial;
+        clear(partial);
+        const std::size_t pause = (std::min)(stop, c + 64 * L);
+        for (; c < pause; c += L) body(from.at(c), partial);
+        for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE { total.sum[k] += partial.sum[k]; });
+      }
     }
-    if (whole * L != classes_) body(classes_ < L ? 0 : classes_ - L, whole * L, std::true_type{}, total);
     return total;
-  }
-
-  template <class V>
-  static void stage(const rows<const T>& x, std::size_t first, std::size_t count, std::size_t padded, V* out) {
-    for (std::size_t r = 0; r < count; ++r)
-      for (std::size_t c = x.classes; c < padded; ++c) out[r * padded + c] = T(0);
-    // the shorter stride runs innermost
-    if (x.class_stride < 0 ? false : x.sample_stride < x.class_stride) {
-      for (std::size_t c = 0; c < x.classes; ++c)
-        for (std::size_t r = 0; r < count; ++r) out[r * padded + c] = x(first + r, c);
-    } else {
-      for (std::size_t r = 0; r < count; ++r)
-        for (std::size_t c = 0; c < x.classes; ++c) out[r * padded + c] = x(first + r, c);
-    }
-  }
-
-  template <class Report>
-  [[gnu::flatten, gnu::noinline]] void block(std::size_t first, std::size_t count, T* scratch, Report& report) {
-    // scratch: exponentials of every row, staged rows, a bias row, rowwise scratch
-    T* const e = scratch;
-    T* next = e + block_ * padded_ * Plan::softmaxes::size;
-    const auto staged = [&](bool wanted, const rows<const T>& x) -> T* {
-      if (!wanted) return nullptr;
-      T* p = next;
-      next += block_ * padded_;
-      if (x.data) stage(x, first, count, padded_, p);
-      return p;
-    };
-    const T* const student = staged(stage_student_, in_.student);
-    const T* const teacher = staged(stage_teacher_, in_.teacher);
-    const T* const soft = staged(stage_soft_, in_.soft_labels);
-    T* const gradient = staged(stage_gradient_, rows<const T>{});
-    T* const rest_bias = next;
-    T* const row_scratch = next + padded_;
-    if constexpr (Plan::template uses_domain<non_target>) std::fill_n(rest_bias, padded_, T(0));
-
-    const Terms terms = terms_;
-    row_numbers<T, Plan> n[max_block];
-    T z[max_block * NS + L];
-    T low_student[max_block], low_teacher[max_block];
-    exponential_sums<T, Plan> sums[max_block];
-    std::size_t valid[max_block];
-    std::size_t used = 0;
-
-    const auto row_of = [&](const T* staged_rows, const rows<const T>& x, std::size_t i) -> const T* {
-      return staged_rows ? staged_rows + i * padded_ : (x.data ? x.row(first + i) : nullptr);
-    };
-    const auto gradient_row = [&](std::size_t i) -> T* {
-      return gradient ? gradient + i * padded_ : in_.gradient.row(first + i);
-    };
-    const auto at = [&]<bool Tail>(std::bool_constant<Tail>, const T* s, const T* t, const T* y,
-                                   std::size_t c) LIMBECK_LAMBDA_INLINE {
-      host_position<Lanes, Tail> p;
-      p.student = s + c;
-      p.teacher = t + c;
-      p.soft = y + c;
-      p.masked_bias = masked_bias_ + c;
-      p.rest_bias = rest_bias + c;
-      p.class_count = classes_;
-      if constexpr (Tail) p.new_lanes = X::from(Lanes::load(tail_lanes_));
-      return p;
-    };
-
-    // 1. maxima
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t r = first + i;
-      if (!in_.valid(r)) {
-        values_[r] = 0;
-        for (std::size_t k = 0; k < Plan::learned; ++k) temperatures_[r * Plan::learned + k] = 0;
-        if (in_.row_temperature_gradient) in_.row_temperature_gradient[r] = 0;
-        if constexpr (Mode::gradient) {
-          T* g = gradient_row(i);
-          std::fill_n(g, gradient ? padded_ : classes_, T(0));
-        }
-        continue;
-      }
-      const std::int64_t y = in_.label(r);
-      if (in_.labels.data() && !(y >= 0 && y < static_cast<std::int64_t>(classes_))) return report(r, fault::label);
-      valid[used] = i;
-      auto& m = n[used];
-      if (!start_row<Plan>(in_, terms, r, m)) return report(r, fault::row_temperature);
-      const T* const s = row_of(student, in_.student, i);
-      const T* const t = row_of(teacher, in_.teacher, i);
-      if constexpr (Plan::softmaxes::size > 0) {
-        const auto rest_y = static_cast<std::size_t>(y < 0 ? 0 : y);
-        if constexpr (Plan::template uses_domain<non_target>)
-          rest_bias[rest_y] = -std::numeric_limits<T>::infinity();
-        X high[at_least_one(Plan::maxima::size)];
-        for (X& x : high) x = X(masked_logit<T>);
-        X low_s(std::numeric_limits<T>::infinity()), low_t = low_s;
-        each_pack([&](std::size_t c, std::size_t, auto tail) LIMBECK_LAMBDA_INLINE {
-          const auto p = at(tail, s, t, static_cast<const T*>(nullptr), c);
-          for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t I>() LIMBECK_LAMBDA_INLINE {
-            high[I] = max(high[I], p.template logit<typename M::who, typename M::domain>());
-          });
-          if constexpr (Plan::pairs::size > 0) {
-            low_s = min(low_s, X::from(Lanes::load(s + c)));
-            low_t = min(low_t, X::from(Lanes::load(t + c)));
-          }
-        });
-        for_each_index<Plan::maxima::size>(
-            [&](auto k) LIMBECK_LAMBDA_INLINE { m.maximum[k] = extremum<true>(high[k]); });
-        if constexpr (Plan::pairs::size > 0) {
-          low_student[used] = extremum<false>(low_s);
-          low_teacher[used] = extremum<false>(low_t);
-        }
-        for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
-          m.shift[J] = m.maximum[Plan::maxima::template index<typename P::teacher::maximum>()] -
-                       m.maximum[Plan::maxima::template index<typename P::student::maximum>()];
-        });
-
-        // 2. exponentials
-        const auto nx = m.template broadcast<X>();
-        auto packs = sum_packs<exponential_sums<X, Plan>>(
-            [&](std::size_t c, std::size_t o, auto tail, auto& part) LIMBECK_LAMBDA_INLINE {
-              X values[NS];
-              exponentials(nx, at(tail, s, t, static_cast<const T*>(nullptr), c), values, part);
-              for_each_index<Plan::softmaxes::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
-                Lanes::store(e + (used * Plan::softmaxes::size + k) * padded_ + o, values[k].v);
-              });
-            });
-        reduce(packs, sums[used]);
-        if constexpr (Plan::template uses_domain<non_target>) rest_bias[rest_y] = T(0);
-      }
-      ++used;
-    }
-
-    // 3. normalisers, their logarithms in packs
-    if constexpr (Plan::softmaxes::size > 0) {
-      const std::size_t total = used * Plan::softmaxes::size;
-      for (std::size_t u = 0; u < used; ++u)
-        for (std::size_t k = 0; k < Plan::softmaxes::size; ++k) z[u * Plan::softmaxes::size + k] = sums[u].z(k);
-      for (std::size_t k = total; k < (total + L - 1) / L * L; ++k) z[k] = T(1);
-      for (std::size_t k = 0; k < total; k += L) Lanes::store(z + k, log_positive(X::from(Lanes::load(z + k))).v);
-      for (std::size_t u = 0; u < used; ++u) {
-        for (std::size_t k = 0; k < Plan::softmaxes::size; ++k) n[u].log_z[k] = z[u * Plan::softmaxes::size + k];
-        if (const fault bad = solve(n[u], sums[u]); bad != fault::none) return report(first + valid[u], bad);
-      }
-    }
-
-    // 4. and 5. values, flows, gradient
-    for (std::size_t u = 0; u < used; ++u) {
-      const std::size_t i = valid[u], r = first + i;
-      const T* const s = row_of(student, in_.student, i);
-      const T* const t = row_of(teacher, in_.teacher, i);
-      const T* const y = row_of(soft, in_.soft_labels, i);
-      T* const g = Mode::gradient ? gradient_row(i) : nullptr;
-      const T* const exps = e + u * Plan::softmaxes::size * padded_;
-      const auto label = static_cast<std::size_t>(in_.label(r) < 0 ? 0 : in_.label(r));
-      if constexpr (Plan::template uses_domain<non_target>) rest_bias[label] = -std::numeric_limits<T>::infinity();
-      const auto nx = n[u].template broadcast<X>();
-      flow_sums<T, Plan, Mode> total{};
-      if constexpr (classwise) {
-        auto packs = sum_packs<flow_sums<X, Plan, Mode>>(
-            [&](std::size_t c, std::size_t o, auto tail, auto& part) LIMBECK_LAMBDA_INLINE {
-              X values[NS];
-              for_each_index<Plan::softmaxes::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
-                values[k] = X::from(Lanes::load(exps + k * padded_ + o));
-              });
-              const auto p = at(tail, s, t, y, c);
-              X flow = flows<Plan, Mode>(nx, terms, p, values, part);
-              if constexpr (Mode::gradient) {
-                if constexpr (decltype(tail)::value)
-                  flow = select(p.new_lanes > X(T(0)), flow, X::from(Lanes::load(g + c)));
-                Lanes::store(g + c, flow.v);
-              }
-            });
-        reduce(packs, total);
-        if constexpr (Mode::soft_labels && Plan::uses_soft_labels) {
-          if (!(total.soft_low() >= 0 && total.soft_sum() < std::numeric_limits<T>::infinity()))
-            return report(r, fault::soft_labels);
-        }
-      }
-      T label_logits[at_least_one(Plan::maxima::size)]{};
-      for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t I>() LIMBECK_LAMBDA_INLINE {
-        label_logits[I] = std::max(masked_logit<T>, (std::is_same_v<typename M::who, student_side> ? s : t)[label]);
-      });
-      const T student_mean = wants_mean(terms) ? mean_logit(s) : T(0);
-      auto result = finish<Plan, Mode>(in_, n[u], terms, total, label_logits, student_mean);
-      if constexpr (Plan::pairs::size > 0) {
-        if (low_student[u] < -std::numeric_limits<T>::max() || low_teacher[u] < -std::numeric_limits<T>::max())
-          if (infinite(terms, s, t, exps, in_.label(r))) result.value = std::numeric_limits<T>::infinity();
-      }
-      if constexpr (classwise && (Plan::softmaxes::size == 0)) {
-        if (!(total.value() - total.value() == 0)) {  // logitwise terms alone: nothing has looked at the logits yet
-          if (const fault bad = check_logits(s, t); bad != fault::none) return report(r, bad);
-        }
-      }
-      if constexpr (Mode::gradient) {
-        write_gradient(n[u], result, exps, g);
-        if (result.label != 0) g[label] += result.label;
-        finish_temperatures(result, r);
-      }
-      if constexpr (Plan::template any<rowwise>) {
-        double value = static_cast<double>(result.value);
-        for_each_index<Plan::size>([&](auto k) {
-          const auto& term = terms[hana::size_c<k>];
-          using Term = std::remove_cvref_t<decltype(term)>;
-          if constexpr (is<typename Term::loss_type, rowwise>) {
-            row<T> whole{{s, classes_},
-                         {t, t ? classes_ : 0},
-                         in_.label(r),
-                         T(1) / n[u].inverse_t[Plan::slots::template index<typename Term::student_slot>()],
-                         T(1),
-                         {row_scratch, padded_ * scratch_rows<typename Term::loss_type>()},
-                         {g, g ? classes_ : 0},
-                         static_cast<T>(static_cast<double>(n[u].value_weight[k]) * in_.weight(r) * in_.normalizer)};
-            if constexpr (needs_teacher<typename Term::loss_type>())
-              whole.teacher_temperature =
-                  T(1) / n[u].inverse_t[Plan::slots::template index<typename Term::teacher_slot>()];
-            value += static_cast<double>(n[u].value_weight[k]) * static_cast<double>(term.loss(whole));
-          }
-        });
-        if constexpr (Plan::softmaxes::size == 0) {
-          if (const fault bad = check_logits(s, t); bad != fault::none) return report(r, bad);
-        }
-        values_[r] = value;
-      } else {
-        values_[r] = static_cast<double>(result.value);
-      }
-      if constexpr (Plan::template uses_domain<non_target>) rest_bias[label] = T(0);
-    }
-
-    if constexpr (Mode::gradient) {
-      if (gradient)
-        for (std::size_t i = 0; i < count; ++i)
-          for (std::size_t c = 0; c < classes_; ++c) in_.gradient(first + i, c) = gradient[i * padded_ + c];
-    }
-  }
-
-  template <bool Highest>
-  LIMBECK_INLINE static T extremum(const X& x) {
-    alignas(64) T lane[L];
-    Lanes::store(lane, x.v);
-    T best = lane[0];
-    for (std::size_t i = 1; i < L; ++i) best = (Highest ? lane[i] > best : lane[i] < best) ? lane[i] : best;
-    return best;
   }
   template <class From, class To>
   LIMBECK_INLINE static void reduce(const From& from, To& to) {
     for_each_index<From::size>([&](auto k) LIMBECK_LAMBDA_INLINE { to.sum[k] = Lanes::sum(from.sum[k].v); });
   }
+  template <bool Highest>
+  LIMBECK_INLINE static T extremum(const X& x) {
+    alignas(64) T lane[L];
+    Lanes::store(lane, x.v);
+    for (std::size_t n = L / 2; n > 0; n /= 2)
+      for (std::size_t i = 0; i < n; ++i)
+        lane[i] = (Highest ? lane[i] > lane[i + n] : lane[i] < lane[i + n]) ? lane[i] : lane[i + n];
+    return lane[0];
+  }
 
-  LIMBECK_INLINE void write_gradient(const row_numbers<T, Plan>& n, const row_finish<T, Plan>& result, const T* exps,
-                                     T* g) const {
-    X coefficient[NS];
-    for_each_index<Plan::softmaxes::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
-      coefficient[k] = X(result.coefficient[k] * n.inverse_z[k]);
-    });
-    const X uniform(result.uniform);
-    each_pack([&](std::size_t c, std::size_t o, auto tail) LIMBECK_LAMBDA_INLINE {
-      X x = classwise || decltype(tail)::value ? X::from(Lanes::load(g + c)) : X(T(0));
-      const X before = x;
-      if constexpr (!classwise) x = X(T(0));
-      x += uniform;
-      for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() LIMBECK_LAMBDA_INLINE {
-        if constexpr (std::is_same_v<typename K::who, student_side>)
-          x += coefficient[I] * X::from(Lanes::load(exps + I * padded_ + o));
+  /// The last pack of a row that has at least one: read back over the row, then shifted onto the padding.
+  LIMBECK_INLINE const T* padded_tail(const T* row, T pad, T* buffer) const {
+    Lanes::store(buffer, Lanes::load(row + classes_ - L));
+    Lanes::store(buffer + L, Lanes::broadcast(pad));
+    return buffer + (L - rest_);
+  }
+  /// The padded last pack of the gradient into the row: the row's last L classes, their new ones shifted in.
+  LIMBECK_INLINE void write_tail(row_state& row) const {
+    if (row.tail.gradient != row.gradient_tail) return;
+    T* const last = row.main.gradient + classes_ - L;
+    alignas(64) T buffer[2 * L];
+    Lanes::store(buffer, Lanes::load(last));
+    Lanes::store(buffer + (L - rest_), Lanes::load(row.gradient_tail));
+    Lanes::store(last, Lanes::load(buffer));
+  }
+
+  /// Rows [first, first + count): steps 1 to 5.
+  [[gnu::flatten, gnu::noinline]] void block(std::size_t first, std::size_t count, T* const scratch) {
+    const Terms terms = terms_;
+    T* next = scratch + block_ * padded_ * NS;
+    const auto stage = [&](bool wanted, const rows<const T>& x, T pad) -> T* {
+      if (!wanted) return nullptr;
+      T* const out = next;
+      next += block_ * padded_;
+      staging<T>::copy_in(x, first, count, padded_, pad, out);
+      return out;
+    };
+    const T* const student = stage(staged_.student, in_.student, masked_logit<T>);
+    const T* const teacher = stage(staged_.teacher, in_.teacher, masked_logit<T>);
+    const T* const soft = stage(staged_.soft, in_.soft_labels, T(0));
+    T* const gradient = staged_.gradient ? next : nullptr;
+    if (staged_.gradient) next += block_ * padded_;
+    T* const rest_bias = next;
+    T* const row_scratch = next + padded_;
+    if constexpr (Plan::template uses_domain<non_target>) std::fill_n(rest_bias, padded_, T(0));
+    // the label's class is not part of the non-target domain: in its row, for the time of a step
+    const auto mark_label = [&](std::size_t r, T bias) LIMBECK_LAMBDA_INLINE {
+      if constexpr (Plan::template uses_domain<non_target>) rest_bias[label_or_0(r)] = bias;
+    };
+
+    row_state state[max_block];
+    std::size_t used = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t r = first + i;
+      if (!in_.valid(r)) {
+        skip(r, gradient ? gradient + i * padded_ : nullptr);
+        continue;
+      }
+      if (const std::int64_t y = in_.label(r); in_.labels.data() && !(y >= 0 && y < static_cast<std::int64_t>(classes_)))
+        return faults_.report(r, fault::label);
+      row_state& row = state[used];
+      if (!start_row<Plan>(in_, terms, r, row.numbers)) return faults_.report(r, fault::row_temperature);
+      row.index = i;
+      const auto place = [&](const T* staged_rows, const rows<const T>& x, T pad, T* tail, const T*& main_at,
+                             const T*& tail_at) LIMBECK_LAMBDA_INLINE {
+        main_at = staged_rows ? staged_rows + i * padded_ : x.data ? x.row(r) : nullptr;
+        if (rest_) tail_at = staged_rows ? main_at + whole_ : x.data ? padded_tail(main_at, pad, tail) : nullptr;
+      };
+      place(student, in_.student, masked_logit<T>, row.tails[0], row.main.student, row.tail.student);
+      place(teacher, in_.teacher, masked_logit<T>, row.tails[1], row.main.teacher, row.tail.teacher);
+      if constexpr (Mode::soft_labels) place(soft, in_.soft_labels, T(0), row.tails[2], row.main.soft, row.tail.soft);
+      row.main.masked_bias = masked_bias_;
+      row.main.rest_bias = rest_bias;
+      row.main.exponentials = scratch + used * NS * padded_;
+      row.main.inside_lanes = lanes_[0];
+      row.tail.masked_bias = masked_bias_ + whole_;
+      row.tail.rest_bias = rest_bias + whole_;
+      row.tail.exponentials = row.main.exponentials + whole_;
+      row.tail.inside_lanes = lanes_[1];
+      row.main.class_count = row.tail.class_count = classes_;
+      if constexpr (Mode::gradient) {
+        row.main.gradient = gradient ? gradient + i * padded_ : in_.gradient.row(r);
+        row.tail.gradient = gradient ? row.main.gradient + whole_ : row.gradient_tail;
+      }
+      if constexpr (NS > 0) {
+        mark_label(r, -std::numeric_limits<T>::infinity());
+        take_maxima(row);
+        const auto n = row.numbers.template broadcast<X>();
+        reduce(sum_packs<exponential_sums<X, Plan>>(
+                   row,
+                   [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                     X e[at_least_one(NS)];
+                     exponentials(n, at, e, partial);
+                     for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
+                       Lanes::store(at.exponentials + k * padded_, e[k].v);
+                     });
+                   }),
+               row.sums);
+        mark_label(r, T(0));
+      }
+      ++used;
+    }
+
+    if constexpr (NS > 0) take_logarithms(state, used);
+
+    for (std::size_t u = 0; u < used; ++u) {
+      row_state& row = state[u];
+      const std::size_t r = first + row.index;
+      if constexpr (NS > 0) {
+        if (const fault bad = solve(row.numbers, row.sums); bad != fault::none) return faults_.report(r, bad);
+      } else {
+        if (const fault bad = check_logits(row.main); bad != fault::none) return faults_.report(r, bad);
+      }
+      mark_label(r, -std::numeric_limits<T>::infinity());
+      flow_sums<T, Plan, Mode> sums{};
+      if constexpr (classwise) {
+        const auto n = row.numbers.template broadcast<X>();
+        reduce(sum_packs<flow_sums<X, Plan, Mode>>(
+                   row,
+                   [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                     X e[at_least_one(NS)];
+                     for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
+                       e[k] = X::from(Lanes::load(at.exponentials + k * padded_));
+                     });
+                     const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
+                     if constexpr (Mode::gradient) Lanes::store(at.gradient, flow.v);
+                   }),
+               sums);
+        if constexpr (Mode::soft_labels) {
+          if (!(sums.soft_low() >= 0 && sums.soft_sum() < std::numeric_limits<T>::infinity()))
+            return faults_.report(r, fault::soft_labels);
+        }
+      }
+      T label_logits[at_least_one(Plan::maxima::size)]{};
+      for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+        const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
+        label_logits[Index] = (std::max)(masked_logit<T>, x[label_or_0(r)]);
       });
-      if constexpr (decltype(tail)::value) x = select(X::from(Lanes::load(tail_lanes_)) > X(T(0)), x, before);
-      Lanes::store(g + c, x.v);
+      auto result = finish<Plan, Mode>(in_, row.numbers, terms, sums, label_logits,
+                                       wants_mean(terms) ? mean_logit(row.main.student) : T(0));
+      if constexpr (Plan::pairs::size > 0) {
+        if (row.masks && infinite(terms, row.main, r)) result.value = std::numeric_limits<T>::infinity();
+      }
+      values_[r] = static_cast<double>(result.value);
+      if constexpr (Mode::gradient) {
+        write_gradient(row, result);
+        if (result.label != 0) row.main.gradient[label_or_0(r)] += result.label;
+        write_temperatures(result, r);
+      }
+      if constexpr (Plan::template any<rowwise>) whole_rows(terms, row, r, row_scratch);
+      mark_label(r, T(0));
+    }
+    if constexpr (Mode::gradient) {
+      if (gradient) staging<T>::copy_out(gradient, padded_, first, count, in_.gradient);
+    }
+  }
+
+  LIMBECK_INLINE std::size_t label_or_0(std::size_t r) const {
+    const std::int64_t y = in_.label(r);
+    return static_cast<std::size_t>(y < 0 ? 0 : y);
+  }
+
+  [[gnu::noinline]] void skip(std::size_t r, T* staged_gradient) {
+    values_[r] = 0;
+    for (std::size_t k = 0; k < Plan::learned; ++k) temperatures_[r * Plan::learned + k] = 0;
+    if (in_.row_temperature_gradient) in_.row_temperature_gradient[r] = 0;
+    if constexpr (Mode::gradient) {
+      for (std::size_t c = 0; c < classes_; ++c) (staged_gradient ? staged_gradient[c] : in_.gradient.row(r)[c]) = T(0);
+    }
+  }
+
+  /// Step 1.
+  LIMBECK_INLINE void take_maxima(row_state& row) const {
+    constexpr std::size_t NM = Plan::maxima::size;
+    X high[NM], low(T(0));
+    for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
+    each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
+      for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+        high[Index] = larger(high[Index], at.template logit<typename M::who, typename M::domain>());
+      });
+      if constexpr (Plan::pairs::size > 0)
+        low = smaller(low, smaller(X::from(Lanes::load(at.student)), X::from(Lanes::load(at.teacher))));
+    });
+    for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE {
+      row.numbers.maximum[m] = extremum<true>(high[m]);
+    });
+    row.masks = Plan::pairs::size > 0 && extremum<false>(low) < -(std::numeric_limits<T>::max)();
+    for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+      row.numbers.shift[Index] =
+          row.numbers.maximum[Plan::maxima::template index<typename P::teacher::maximum>()] -
+          row.numbers.maximum[Plan::maxima::template index<typename P::student::maximum>()];
     });
   }
 
-  void finish_temperatures(const row_finish<T, Plan>& result, std::size_t r) {
-    std::size_t learned = 0;
-    for_each_key(typename Plan::slots{}, [&]<class S, std::size_t I>() {
-      if constexpr (is_learned<S>)
-        temperatures_[r * Plan::learned + learned++] = static_cast<double>(result.temperature_gradient[I]);
-      if constexpr (Mode::row_temperature_gradient && std::is_same_v<S, row_slot>)
-        in_.row_temperature_gradient[r] = result.temperature_gradient[I];
+  /// Logarithms of the normalisers of all rows of a block, in packs.
+  LIMBECK_INLINE static void take_logarithms(row_state* state, std::size_t used) {
+    alignas(64) T z[max_block * at_least_one(NS) + L];
+    const std::size_t total = used * NS;
+    for (std::size_t u = 0; u < used; ++u)
+      for (std::size_t k = 0; k < NS; ++k) z[u * NS + k] = state[u].sums.z(k);
+    std::fill(z + total, z + (total + L - 1) / L * L, T(1));
+    for (std::size_t k = 0; k < total; k += L) Lanes::store(z + k, log_positive(X::from(Lanes::load(z + k))).v);
+    for (std::size_t u = 0; u < used; ++u)
+      for (std::size_t k = 0; k < NS; ++k) state[u].numbers.log_z[k] = z[u * NS + k];
+  }
+
+  LIMBECK_INLINE void write_gradient(row_state& row, const row_finish<T, Plan>& result) const {
+    X coefficient[at_least_one(NS)];
+    for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
+      coefficient[k] = X(result.coefficient[k] * row.numbers.inverse_z[k]);
     });
-    (void)learned;
+    const X uniform(result.uniform);
+    each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
+      X g = uniform;
+      if constexpr (classwise) g += X::from(Lanes::load(at.gradient));
+      for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+        if constexpr (std::is_same_v<typename K::who, student_side>)
+          g += coefficient[Index] * X::from(Lanes::load(at.exponentials + Index * padded_));
+      });
+      Lanes::store(at.gradient, g.v);
+    });
+    if (rest_) write_tail(row);
+  }
+
+  void write_temperatures(const row_finish<T, Plan>& result, std::size_t r) {
+    [[maybe_unused]] std::size_t learned = 0;
+    for_each_key(typename Plan::slots{}, [&]<class S, std::size_t Index>() {
+      if constexpr (is_learned<S>)
+        temperatures_[r * Plan::learned + learned++] = static_cast<double>(result.temperature_gradient[Index]);
+      if constexpr (Mode::row_temperature_gradient && std::is_same_v<S, row_slot>)
+        in_.row_temperature_gradient[r] = result.temperature_gradient[Index];
+    });
     (void)result;
     (void)r;
+  }
+
+  /// The rowwise losses of one row.
+  [[gnu::noinline]] void whole_rows(const Terms& terms, row_state& state, std::size_t r, T* row_scratch) {
+    for_each_index<Plan::size>([&](auto k) {
+      const auto& term = terms[hana::size_c<k>];
+      using Term = std::remove_cvref_t<decltype(term)>;
+      using Loss = typename Term::loss_type;
+      if constexpr (is<Loss, rowwise>) {
+        const auto temperature = [&]<class Slot>() {
+          return T(1) / state.numbers.inverse_t[Plan::slots::template index<Slot>()];
+        };
+        row<T> x{};
+        x.student = {state.main.student, classes_};
+        x.student_temperature = temperature.template operator()<typename Term::student_slot>();
+        if constexpr (needs_teacher<Loss>()) {
+          x.teacher = {state.main.teacher, classes_};
+          x.teacher_temperature = temperature.template operator()<typename Term::teacher_slot>();
+        }
+        x.label = in_.label(r);
+        x.scratch = {row_scratch, padded_ * scratch_rows<Loss>()};
+        if constexpr (Mode::gradient) x.gradient = {state.main.gradient, classes_};
+        const double weight = static_cast<double>(state.numbers.value_weight[k]);
+        x.scale = static_cast<T>(weight * in_.weight(r) * in_.normalizer);
+        values_[r] += weight * static_cast<double>(term.loss(x));
+      }
+    });
   }
 
   static bool wants_mean(const Terms& terms) {
@@ -473,25 +520,23 @@ class host_sweep {
     return static_cast<T>(total / static_cast<double>(classes_));
   }
 
-  /// A row with masked classes: is one of the pointwise sums infinite?
-  [[gnu::noinline]] bool infinite(const Terms& terms, const T* s, const T* t, const T* exps, std::int64_t label) const {
+  /// A row with masked classes: is one of its pointwise sums infinite?
+  [[gnu::noinline]] bool infinite(const Terms& terms, const position& row, std::size_t r) const {
     bool result = false;
-    const std::size_t whole = classes_ / L * L;
     for_each_index<Plan::size>([&](auto k) {
       const auto& term = terms[hana::size_c<k>];
       using Term = std::remove_cvref_t<decltype(term)>;
       using Loss = typename Term::loss_type;
       if constexpr (is<Loss, pointwise>) {
         using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>;
-        const T* es = exps + Plan::softmaxes::template index<typename P::student>() * padded_;
-        const T* et = exps + Plan::softmaxes::template index<typename P::teacher>() * padded_;
+        const T* es = row.exponentials + Plan::softmaxes::template index<typename P::student>() * padded_;
+        const T* et = row.exponentials + Plan::softmaxes::template index<typename P::teacher>() * padded_;
         bool student_masked = false, teacher_masked = false;
         for (std::size_t c = 0; c < classes_; ++c) {
-          if (std::is_same_v<typename Term::domain, non_target> && static_cast<std::int64_t>(c) == label) continue;
+          if (std::is_same_v<typename Term::domain, non_target> && c == label_or_0(r)) continue;
           if (std::is_same_v<typename Term::domain, masked> && masked_bias_[c] != 0) continue;
-          const std::size_t o = c < whole || classes_ < L ? c : whole + (c - (classes_ - L));
-          student_masked = student_masked || (s[c] < -std::numeric_limits<T>::max() && et[o] > 0);
-          teacher_masked = teacher_masked || (t[c] < -std::numeric_limits<T>::max() && es[o] > 0);
+          student_masked = student_masked || (row.student[c] < -(std::numeric_limits<T>::max)() && et[c] > 0);
+          teacher_masked = teacher_masked || (row.teacher[c] < -(std::numeric_limits<T>::max)() && es[c] > 0);
         }
         result = result || (term.weight != 0 && ((student_masked && diverges<T>(term.loss, true)) ||
                                                  (teacher_masked && diverges<T>(term.loss, false))));
@@ -500,16 +545,17 @@ class host_sweep {
     return result;
   }
 
-  [[gnu::noinline]] fault check_logits(const T* s, const T* t) const {
+  /// For objectives without a softmax, which would have found these.
+  [[gnu::noinline]] fault check_logits(const position& row) const {
     const auto bad = [&](const T* x) {
-      bool any = false;
+      bool any = x == nullptr;
       for (std::size_t c = 0; x && c < classes_; ++c) {
-        if (!(x[c] <= std::numeric_limits<T>::max())) return true;
-        any = any || x[c] >= -std::numeric_limits<T>::max();
+        if (!(x[c] <= (std::numeric_limits<T>::max)())) return true;
+        any = any || x[c] >= -(std::numeric_limits<T>::max)();
       }
-      return x && !any;
+      return !any;
     };
-    return bad(s) ? fault::student : bad(t) ? fault::teacher : fault::none;
+    return bad(row.student) ? fault::student : bad(row.teacher) ? fault::teacher : fault::none;
   }
 };
 

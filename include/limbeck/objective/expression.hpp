@@ -217,22 +217,22 @@ struct context {
   std::string_view name{};
 };
 
-template <std::size_t I, class T>
+template <std::size_t Index, class T>
 struct slot_of {
-  using type = batch_slot<I>;
+  using type = batch_slot<Index>;
 };
-template <std::size_t I, int Num, int Den>
-struct slot_of<I, fixed<Num, Den>> {
+template <std::size_t Index, int Num, int Den>
+struct slot_of<Index, fixed<Num, Den>> {
   static constexpr int g = std::gcd(Num, Den);
   using type = fixed_slot<Num / g, Den / g>;
 };
-template <std::size_t I>
-struct slot_of<I, per_row> {
+template <std::size_t Index>
+struct slot_of<Index, per_row> {
   using type = row_slot;
 };
-template <std::size_t I>
-struct slot_of<I, learned_temperature> {
-  using type = learned_slot<I>;
+template <std::size_t Index>
+struct slot_of<Index, learned_temperature> {
+  using type = learned_slot<Index>;
 };
 
 template <class T>

@@ -24,9 +24,9 @@ LIMBECK_BEGIN_NAMESPACE
 template <class Gradient>
 struct evaluation_with_gradient : evaluation {
   Gradient gradient;
-  template <std::size_t I>
+  template <std::size_t Index>
   const auto& get() const {
-    if constexpr (I == 0) {
+    if constexpr (Index == 0) {
       return this->loss;
     } else {
       return gradient;

@@ -75,10 +75,10 @@ class plan_text {
       text_ += std::string(domain<typename Term::domain>()) + "\n";
     });
     text_ += "statistics of a row\n";
-    detail::for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t I>() {
+    detail::for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
       text_ += "  maximum of " + side<typename M::who>() + std::string(domain<typename M::domain>()) + "\n";
     });
-    detail::for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t I>() {
+    detail::for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() {
       text_ += "  softmax of " + side<typename K::who>() + " at T = " + slot<typename K::slot>(terms) +
                std::string(domain<typename K::domain>()) + readers<K>(terms) + "\n";
     });

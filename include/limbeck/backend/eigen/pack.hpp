@@ -30,8 +30,8 @@ struct eigen_lanes {
     return from(bits::select(m, to(a), to(b)));
   }
   // Eigen's min() and max() leave open which operand a NaN gives
-  LIMBECK_INLINE static storage min(const storage& a, const storage& b) { return from(bits::min(to(a), to(b))); }
-  LIMBECK_INLINE static storage max(const storage& a, const storage& b) { return from(bits::max(to(a), to(b))); }
+  LIMBECK_INLINE static storage smaller(const storage& a, const storage& b) { return from(bits::smaller(to(a), to(b))); }
+  LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return from(bits::larger(to(a), to(b))); }
   LIMBECK_INLINE static storage sqrt(const storage& a) { return a.sqrt(); }
   LIMBECK_INLINE static T sum(const storage& a) { return bits::sum(to(a)); }
   LIMBECK_INLINE static storage power_of_two(const storage& y) { return from(bits::power_of_two(to(y))); }

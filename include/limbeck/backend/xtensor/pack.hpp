@@ -26,8 +26,8 @@ struct xsimd_lanes {
   LIMBECK_INLINE static storage select(const Mask& m, const storage& a, const storage& b) {
     return xsimd::select(m, a, b);
   }
-  LIMBECK_INLINE static storage min(const storage& a, const storage& b) { return xsimd::select(a < b, a, b); }
-  LIMBECK_INLINE static storage max(const storage& a, const storage& b) { return xsimd::select(b < a, a, b); }
+  LIMBECK_INLINE static storage smaller(const storage& a, const storage& b) { return xsimd::select(a < b, a, b); }
+  LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return xsimd::select(b < a, a, b); }
   LIMBECK_INLINE static storage sqrt(const storage& a) { return xsimd::sqrt(a); }
   LIMBECK_INLINE static T sum(const storage& a) { return bits::sum(to(a)); }
   LIMBECK_INLINE static storage power_of_two(const storage& y) { return from(bits::power_of_two(to(y))); }

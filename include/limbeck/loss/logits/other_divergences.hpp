@@ -53,7 +53,7 @@ struct squared_hellinger {
   template <class X>
   LIMBECK_INLINE static constexpr pair<X> roots(const point<X>& x) {
     const X q = sqrt(x.q);
-    return {q, x.difference / max(q + sqrt(x.p), X(static_cast<typename X::scalar>(1e-30)))};
+    return {q, x.difference / larger(q + sqrt(x.p), X(static_cast<typename X::scalar>(1e-30)))};
   }
 };
 

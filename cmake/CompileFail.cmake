@@ -1,0 +1,42 @@
+# Proves that a wrong program is refused with the sentence it promises, and that the same program without the mistake
+# compiles: a broken include path could otherwise pass for an expected failure.
+#
+#   cmake -DCOMPILER=g++ -DSOURCE=wrong.cpp -DOPTIONS=file -P CompileFail.cmake
+#
+# where the file holds the include folders and definitions, as the compiler's own @file takes them.
+#
+# The source holds the mistake under `#ifndef LIMBECK_CONTROL` and these lines, each as often as needed:
+#   // expect: a fragment of the message, matched literally
+#   // flags: -ffast-math            (for the compilation that must fail)
+#
+# Fragments must not hold an unbalanced square bracket, which CMake's lists cannot carry.
+
+foreach(kind IN ITEMS expect flags)
+  file(STRINGS "${SOURCE}" ${kind} REGEX "^// ${kind}: ")
+  list(TRANSFORM ${kind} REPLACE "^// ${kind}: +" "")
+  list(TRANSFORM ${kind} STRIP)
+endforeach()
+if(NOT expect)
+  message(FATAL_ERROR "${SOURCE} has no line `// expect: <fragment of the message>`")
+endif()
+string(REPLACE " " ";" flags "${flags}")
+
+# Plain English letters and one line a message, so that the fragment is found whatever the user's locale and terminal.
+set(ENV{LC_ALL} C)
+set(command "${COMPILER}" "@${OPTIONS}" -std=c++20 -fsyntax-only -fmessage-length=0)
+
+execute_process(COMMAND ${command} -DLIMBECK_CONTROL "${SOURCE}" RESULT_VARIABLE result ERROR_VARIABLE output OUTPUT_VARIABLE output)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "The control must compile and does not:\n${output}")
+endif()
+
+execute_process(COMMAND ${command} ${flags} "${SOURCE}" RESULT_VARIABLE result ERROR_VARIABLE output OUTPUT_VARIABLE output)
+if(result EQUAL 0)
+  message(FATAL_ERROR "The wrong program compiles")
+endif()
+foreach(fragment IN LISTS expect)
+  string(FIND "${output}" "${fragment}" position)
+  if(position EQUAL -1)
+    message(FATAL_ERROR "The wrong program is refused, but not with the sentence\n  ${fragment}\nThe compiler said:\n${output}")
+  endif()
+endforeach()

@@ -1,0 +1,33 @@
+# Headers, the CMake package and the pkg-config file. All of it is independent of the architecture.
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(limbeck_config_dir "${CMAKE_INSTALL_DATADIR}/cmake/limbeck")
+
+# An export file for each component, so that one that was not asked for leaves no target behind.
+foreach(component IN ITEMS limbeck LISTS limbeck_backends)
+  set(sets "")
+  foreach(set IN ITEMS HEADERS cuda_headers)
+    get_target_property(files limbeck_${component} HEADER_SET_${set})
+    if(files)
+      list(APPEND sets FILE_SET ${set} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+    endif()
+  endforeach()
+  install(TARGETS limbeck_${component} EXPORT limbeck-${component} ${sets})
+  install(EXPORT limbeck-${component} NAMESPACE limbeck:: DESTINATION "${limbeck_config_dir}")
+endforeach()
+
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/limbeckConfig.cmake.in" limbeckConfig.cmake
+  INSTALL_DESTINATION "${limbeck_config_dir}" NO_SET_AND_CHECK_MACRO)
+# Before 1.0 a new minor version may break its users, so it is another package to them.
+write_basic_package_version_file(limbeckConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES
+    "${CMAKE_CURRENT_BINARY_DIR}/limbeckConfig.cmake"
+    "${CMAKE_CURRENT_BINARY_DIR}/limbeckConfigVersion.cmake"
+    "${CMAKE_CURRENT_LIST_DIR}/limbeckDependencies.cmake"
+  DESTINATION "${limbeck_config_dir}")
+
+# Relative to the file itself: right for absolute install folders and for a prefix chosen at install time.
+file(RELATIVE_PATH limbeck_pc_include "${CMAKE_INSTALL_FULL_DATADIR}/pkgconfig" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+configure_file("${CMAKE_CURRENT_LIST_DIR}/limbeck.pc.in" limbeck.pc @ONLY)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/limbeck.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")

@@ -1,0 +1,22 @@
+// Every component that the consumer asked for can be included and linked together.
+#ifdef HAS_EIGEN
+#include <limbeck/eigen.hpp>
+#endif
+#ifdef HAS_XTENSOR
+#include <limbeck/xtensor.hpp>
+#endif
+#ifdef HAS_THRUST
+#include <limbeck/thrust.hpp>
+#endif
+#include <limbeck/limbeck.hpp>
+
+#ifdef HAS_OPENMP
+#include <omp.h>
+#endif
+
+int main() {
+#ifdef HAS_OPENMP
+  if (omp_get_max_threads() < 1) return 1;
+#endif
+  return limbeck::cross_entropy{}.smoothing == 0 ? 0 : 1;
+}

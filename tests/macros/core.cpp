@@ -1,0 +1,10 @@
+#include "before.hpp"
+
+#include "traps.hpp"
+
+#include <limbeck/limbeck.hpp>
+
+// A header of ours that undefined a user's macro would be as rude as one that is broken by it.
+#if !defined(I) || !defined(B0) || !defined(small) || !defined(min) || !defined(max)
+#error "a Limbeck header, or a standard header missing from before.hpp, has undefined somebody else's macro"
+#endif

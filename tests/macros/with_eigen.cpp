@@ -1,0 +1,7 @@
+#include "before.hpp"
+
+#include <Eigen/Dense>
+
+#include "traps.hpp"
+
+#include <limbeck/eigen.hpp>
