@@ -122,7 +122,7 @@ class any_vector {
 
   constexpr bool empty() const { return data_ == nullptr && size_ == 0 && !given_; }
   constexpr std::size_t size() const { return size_; }
-  constexpr const void* data() const { return data_; }
+  LIMBECK_HOST_DEVICE constexpr const void* data() const { return data_; }
   /// Marks an argument that was given, though it may have no element.
   constexpr any_vector& given() {
     given_ = true;
@@ -183,25 +183,41 @@ concept sized_memory = requires(const V& v) {
   { v.size() };
 } && std::is_arithmetic_v<std::remove_cvref_t<decltype(*std::declval<const V&>().data())>>;
 
-/// Element type of a vector argument; void where it is none.
+/// Element type of a vector argument, void where it is none, and whose memory it is. A backend with memory of its own
+/// specialises it and adds `static auto* data(V&)`.
 template <class V>
 struct vector_element {
   using type = void;
+  using memory = host_rows;
 };
 template <sized_memory V>
 struct vector_element<V> {
   using type = std::remove_cvref_t<decltype(*std::declval<const V&>().data())>;
+  using memory = host_rows;
 };
 template <class V>
 using vector_element_t = typename vector_element<std::remove_cvref_t<V>>::type;
+template <class V>
+using vector_memory_t = typename vector_element<std::remove_cvref_t<V>>::memory;
+
+template <class V>
+auto* vector_data(V& v) {
+  if constexpr (requires { vector_element<std::remove_cv_t<V>>::data(v); }) {
+    return vector_element<std::remove_cv_t<V>>::data(v);
+  } else {
+    return v.data();
+  }
+}
 
 /// Anything with data() and size(), over one dimension: std::vector, std::span, Eigen and xtensor vectors.
 template <class V>
 any_vector view_vector(const V& v) {
   if constexpr (requires { v.innerStride(); }) {
     return any_vector(v.data(), static_cast<std::size_t>(v.size()), v.innerStride()).given();
+  } else if constexpr (requires { vector_element<V>::stride(v); }) {
+    return any_vector(vector_data(v), static_cast<std::size_t>(v.size()), vector_element<V>::stride(v)).given();
   } else {
-    return any_vector(v.data(), static_cast<std::size_t>(v.size())).given();
+    return any_vector(vector_data(v), static_cast<std::size_t>(v.size())).given();
   }
 }
 

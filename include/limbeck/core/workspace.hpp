@@ -17,6 +17,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// allocate nothing. One workspace serves one call at a time; it may serve any objective and any scalar type.
 class workspace {
  public:
+  using limbeck_workspace = void;
   /// Bytes held.
   std::size_t size() const { return size_; }
 

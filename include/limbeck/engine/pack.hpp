@@ -152,6 +152,8 @@ struct scalar_lanes {
   LIMBECK_INLINE static constexpr T larger(T a, T b) { return a > b ? a : b; }
   LIMBECK_INLINE static T sqrt(T a) { return std::sqrt(a); }
   LIMBECK_INLINE static T sum(T a) { return a; }
+  LIMBECK_INLINE static T highest(T a) { return a; }
+  LIMBECK_INLINE static T lowest(T a) { return a; }
   LIMBECK_INLINE static T power_of_two(T y_plus_magic) {
     return detail::power_of_two<T, typename detail::float_bits<T>::integer>(y_plus_magic);
   }
@@ -194,15 +196,27 @@ struct vector_lanes {
   LIMBECK_INLINE static storage smaller(const storage& a, const storage& b) { return a < b ? a : b; }
   LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return a > b ? a : b; }
   LIMBECK_INLINE static storage sqrt(const storage& a) { return detail::newton_sqrt<T, integers>(a); }
-  LIMBECK_INLINE static T sum(const storage& a) {
-    if constexpr (N == 2) {
-      return a[0] + a[1];
+  /// All lanes into one, by halves: `f(lanes, a, b)`.
+  template <class F>
+  LIMBECK_INLINE static T fold(const storage& a, const F& f) {
+    if constexpr (N == 1) {
+      return a[0];
     } else {
-      typename detail::gnu_vector<T, N / 2>::type low, high;
+      using half = vector_lanes<T, N / 2>;
+      typename half::storage low, high;
       std::memcpy(&low, &a, sizeof(low));
       std::memcpy(&high, reinterpret_cast<const char*>(&a) + sizeof(low), sizeof(high));
-      return vector_lanes<T, N / 2>::sum(low + high);
+      return half::fold(f(half{}, low, high), f);
     }
+  }
+  LIMBECK_INLINE static T sum(const storage& a) {
+    return fold(a, [](auto, const auto& x, const auto& y) LIMBECK_LAMBDA_INLINE { return x + y; });
+  }
+  LIMBECK_INLINE static T highest(const storage& a) {
+    return fold(a, []<class H>(H, const auto& x, const auto& y) LIMBECK_LAMBDA_INLINE { return H::larger(x, y); });
+  }
+  LIMBECK_INLINE static T lowest(const storage& a) {
+    return fold(a, []<class H>(H, const auto& x, const auto& y) LIMBECK_LAMBDA_INLINE { return H::smaller(x, y); });
   }
   LIMBECK_INLINE static storage power_of_two(const storage& y_plus_magic) {
     return detail::power_of_two<T, integers>(y_plus_magic);

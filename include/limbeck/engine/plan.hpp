@@ -233,6 +233,17 @@ struct plan {
   }
   using maxima = decltype(maxima_of(softmaxes{}));
 
+  template <std::size_t K, class... Key>
+  static constexpr bool of_student_in(key_list<Key...>) {
+    constexpr bool is_student[] = {std::is_same_v<typename Key::who, student_side>..., false};
+    return is_student[K];
+  }
+  /// Whether the K-th softmax is the student's.
+  template <std::size_t K>
+  static constexpr bool of_student() {
+    return of_student_in<K>(softmaxes{});
+  }
+
   template <class Kind>
   static constexpr bool any = (is<typename Term::loss_type, Kind> || ...);
   static constexpr bool teacher = (needs_teacher<typename Term::loss_type>() || ...);

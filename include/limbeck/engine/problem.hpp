@@ -27,8 +27,17 @@ namespace detail {
 
 enum class reduction { mean, sum, none };
 
-/// What can be wrong with a row.
-enum class fault : int { none, label, row_temperature, student, teacher, soft_labels };
+/// What can be wrong with a row; the last two are found by the host before its sweep, by a device inside it.
+enum class fault : int { none, label, row_temperature, student, teacher, soft_labels, row_weights, no_weight };
+
+/// Where a fault is and what stands there: all that its message needs.
+struct fault_place {
+  fault code = fault::none;
+  std::size_t row = 0, column = 0;
+  bool has_column = false;
+  double value = 0;
+  std::int64_t label = 0;
+};
 
 template <class T>
 struct problem {
@@ -43,8 +52,8 @@ struct problem {
   double mean_over = 0;   ///< 0: the weight of this call's own rows
   double normalizer = 1;  ///< 1 / what the sum is divided by
 
-  std::size_t samples() const { return student.samples; }
-  std::size_t classes() const { return student.classes; }
+  LIMBECK_HOST_DEVICE std::size_t samples() const { return student.samples; }
+  LIMBECK_HOST_DEVICE std::size_t classes() const { return student.classes; }
 
   LIMBECK_HOST_DEVICE bool valid(std::size_t r) const {
     return !(row_mask.data() && row_mask.number(r) == 0) && !(labels.data() && labels.integer(r) == ignore_index);
@@ -53,42 +62,62 @@ struct problem {
   LIMBECK_HOST_DEVICE std::int64_t label(std::size_t r) const { return labels.data() ? labels.integer(r) : -1; }
 };
 
-/// Says what is wrong with row @p r. Called once, after the sweep, so it may take its time.
+/// Looks for what is wrong with row @p r. Called once, after the sweep, so it may take its time.
+template <class T>
+LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, std::size_t r) {
+  constexpr double most = (std::numeric_limits<double>::max)();
+  fault_place at;
+  at.code = code;
+  at.row = r;
+  const bool teacher = code == fault::teacher, student = code == fault::student;
+  const rows<const T>& x = student ? in.student : teacher ? in.teacher : in.soft_labels;
+  if (code == fault::label) at.label = in.labels.integer(r);
+  if (code == fault::row_temperature) at.value = in.row_temperatures.number(r);
+  if (code == fault::row_weights) at.value = in.weight(r);
+  if (student || teacher || code == fault::soft_labels) {
+    bool all_masked = true;
+    for (std::size_t c = 0; c < x.classes && !at.has_column; ++c) {
+      at.value = static_cast<double>(x(r, c));
+      at.column = c;
+      at.has_column = !(at.value <= most) || (code == fault::soft_labels && !(at.value >= 0));
+      all_masked = all_masked && at.value < -most;
+    }
+    if (!at.has_column) at.column = all_masked ? 0 : 1;  // masked in all classes, or in those of a domain
+  }
+  return at;
+}
+
+/// Says it. @p classes and @p ignored are those of the call.
+[[noreturn]] inline void throw_fault(const fault_place& p, std::size_t classes, std::int64_t ignored) {
+  const std::string at = " at row " + std::to_string(p.row);
+  const std::string value = " is " + show(p.value) + at;
+  const std::string in_class = ", class " + std::to_string(p.column);
+  switch (p.code) {
+    case fault::label:
+      throw value_error("limbeck: labels is " + std::to_string(p.label) + at + ", expected 0 to " +
+                        std::to_string(classes - 1) + ", or ignore_index " + std::to_string(ignored));
+    case fault::row_temperature:
+      throw value_error("limbeck: row_temperatures" + value + ", expected a positive number");
+    case fault::row_weights:
+      throw value_error("limbeck: row_weights" + value + ", expected a finite number that is not negative");
+    case fault::no_weight:
+      throw value_error("limbeck: row_weights of the valid rows sum to 0; there is no mean");
+    case fault::soft_labels:
+      if (p.has_column)
+        throw value_error("limbeck: soft_labels" + value + in_class + "; probabilities are finite and not negative");
+      throw value_error("limbeck: soft_labels" + at + " has an infinite sum");
+    default: break;
+  }
+  const std::string who = p.code == fault::teacher ? "teacher" : "student";
+  if (p.has_column)
+    throw value_error("limbeck: " + who + value + in_class + "; logits are finite, or -inf for a masked class");
+  throw value_error("limbeck: " + who + " is -inf" + at + " in " + (p.column == 0 ? "all " : "all remaining ") +
+                    std::to_string(classes) + " classes; a row needs one that is not masked");
+}
+
 template <class T>
 [[noreturn]] void throw_fault(const problem<T>& in, fault code, std::size_t r) {
-  const std::string at = " at row " + std::to_string(r);
-  const auto scan = [&](const char* who, const rows<const T>& x) {
-    bool all_masked = true;
-    for (std::size_t c = 0; c < x.classes; ++c) {
-      const double v = static_cast<double>(x(r, c));
-      if (v != v || v > (std::numeric_limits<double>::max)())
-        throw value_error(std::string("limbeck: ") + who + " is " + show(v) + at + ", class " + std::to_string(c) +
-                          "; logits are finite, or -inf for a masked class");
-      all_masked = all_masked && v < -(std::numeric_limits<double>::max)();
-    }
-    throw value_error(std::string("limbeck: ") + who + " is -inf" + at + " in " +
-                      (all_masked ? "all" : "all remaining") + " " + std::to_string(x.classes) +
-                      " classes; a row needs one that is not masked");
-  };
-  switch (code) {
-    case fault::label:
-      throw value_error("limbeck: labels is " + std::to_string(in.labels.integer(r)) + at + ", expected 0 to " +
-                        std::to_string(in.classes() - 1) + ", or ignore_index " + std::to_string(in.ignore_index));
-    case fault::row_temperature:
-      throw value_error("limbeck: row_temperatures is " + show(in.row_temperatures.number(r)) + at +
-                        ", expected a positive number");
-    case fault::soft_labels:
-      for (std::size_t c = 0; c < in.soft_labels.classes; ++c) {
-        const double v = static_cast<double>(in.soft_labels(r, c));
-        if (!(v >= 0 && v <= (std::numeric_limits<double>::max)()))
-          throw value_error("limbeck: soft_labels is " + show(v) + at + ", class " + std::to_string(c) +
-                            "; probabilities are finite and not negative");
-      }
-      break;
-    case fault::teacher: scan("teacher", in.teacher); break;
-    default: scan("student", in.student); break;
-  }
-  throw value_error("limbeck: a value" + at + " is out of its domain");
+  throw_fault(locate_fault(in, code, r), in.classes(), in.ignore_index);
 }
 
 }  // namespace detail

@@ -85,14 +85,23 @@ struct any_wanted<Mode, key_list<S...>> {
 /// Sums over a row, in one array so that they merge and reduce in one loop.
 template <class V, class Plan>
 struct exponential_sums {
-  static constexpr std::size_t NS = Plan::softmaxes::size;
-  static constexpr std::size_t size = NS + 3 * Plan::pairs::size;
+  static constexpr std::size_t size = Plan::softmaxes::size;
+  template <std::size_t K>
+  static constexpr bool active = true;
   V sum[at_least_one(size)];
   LIMBECK_INLINE V& z(std::size_t i) { return sum[i]; }
   LIMBECK_INLINE const V& z(std::size_t i) const { return sum[i]; }
-  /// Sum of e_t d^power, power = 1 to 3.
-  LIMBECK_INLINE V& moment(std::size_t j, std::size_t power) { return sum[NS + 3 * j + power - 1]; }
-  LIMBECK_INLINE const V& moment(std::size_t j, std::size_t power) const { return sum[NS + 3 * j + power - 1]; }
+};
+
+/// For rows in which student and teacher are close: sums of e_t d^power, d = (t - s)/T, power = 1 to 3.
+template <class V, class Plan>
+struct moment_sums {
+  static constexpr std::size_t size = 3 * Plan::pairs::size;
+  template <std::size_t K>
+  static constexpr bool active = true;
+  V sum[at_least_one(size)];
+  LIMBECK_INLINE V& moment(std::size_t j, std::size_t power) { return sum[3 * j + power - 1]; }
+  LIMBECK_INLINE const V& moment(std::size_t j, std::size_t power) const { return sum[3 * j + power - 1]; }
 };
 
 template <class V, class Plan, class Mode>
@@ -104,6 +113,10 @@ struct flow_sums {
   static constexpr std::size_t slots_at = logs_at + (temperatures ? 2 * NS : 0);
   static constexpr std::size_t soft_at = slots_at + (temperatures ? Plan::slots::size : 0);
   static constexpr std::size_t size = soft_at + (Mode::soft_labels ? 2 : 0);
+  /// Teachers have a flow only where a temperature is learned.
+  template <std::size_t K>
+  static constexpr bool active =
+      temperatures || K < flows_at || K >= logs_at || Plan::template of_student<(K < flows_at ? 0 : K - flows_at)>();
   V sum[size];
   LIMBECK_INLINE V& value() { return sum[0]; }
   /// Sum of the flows of a student's softmax; with learned temperatures, of a teacher's too.
@@ -146,10 +159,11 @@ LIMBECK_INLINE double slot_temperature(const problem<T>& in, double batch, std::
   }
 }
 
-/// Temperatures and weights of row @p r. False: a temperature is not positive.
+/// Temperatures and weights of row @p r, whose weight is @p weight_of_row. False: a temperature is not positive.
 template <class Plan, class T, class Terms>
-LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, std::size_t r, row_numbers<T, Plan>& n) {
-  const double row_weight = in.weight(r) * in.normalizer;
+LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, double weight_of_row, std::size_t r,
+                              row_numbers<T, Plan>& n) {
+  const double row_weight = weight_of_row * in.normalizer;
   bool good = true;
   for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
     const auto& term = terms[hana::size_c<k>];
@@ -173,6 +187,15 @@ LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, std::siz
   return good;
 }
 
+/// The numbers of a row of weight 1 for one of weight @p w.
+template <class Plan, class T>
+LIMBECK_INLINE void weigh_row(row_numbers<T, Plan>& n, T w) {
+  for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+    n.flow_weight[k] *= w;
+    n.teacher_weight[k] *= w;
+  });
+}
+
 /// t - s of a pair, less their maxima, over T; right to the last digit where t and s are close.
 template <class Pair, class Plan, class X>
 LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
@@ -186,6 +209,18 @@ LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
   } else {
     return (logits[t] - n.maximum[t]) * n.inverse_t[tt] - (logits[s] - n.maximum[s]) * n.inverse_t[ts];
   }
+}
+
+/// Whether (t - s)/T spreads so little over a row that normalisers, as log z_t - log z_s, would lose digits.
+template <class Plan, class T>
+LIMBECK_INLINE bool may_be_close(const row_numbers<T, Plan>& n, T spread) {
+  bool close = false;
+  for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
+    if constexpr (P::one_temperature)
+      close = close || spread * n.inverse_t[Plan::slots::template index<typename P::student::slot>()] <
+                           (sizeof(T) == 4 ? T(0.25) : T(0.004));
+  });
+  return close;
 }
 
 /// The clamped logits of every tensor and domain at one position.
@@ -208,6 +243,13 @@ LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& 
     e[Index] = exp2_negative((logits[m] - n.maximum[m]) * n.exponent_scale[t]);
     sums.z(Index) += e[Index];
   });
+}
+
+/// Between steps 2 and 3, at one position, for rows that `may_be_close`.
+template <class Plan, class X, class Position>
+LIMBECK_INLINE void moments(const row_numbers<X, Plan>& n, const Position& at, const X* e, moment_sums<X, Plan>& sums) {
+  X logits[at_least_one(Plan::maxima::size)];
+  read_logits<Plan>(at, logits);
   for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
     const X d = gap<P>(n, logits);
     X moment = e[Plan::softmaxes::template index<typename P::teacher>()] * d;
@@ -221,7 +263,8 @@ LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& 
 /// Step 3, once a row; log z is taken by the caller (in packs, over several rows). Names the side that has no finite
 /// normaliser, if one has none.
 template <class Plan, class T>
-LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Plan>& sums) {
+LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Plan>& sums,
+                           const moment_sums<T, Plan>* close) {
   fault bad = fault::none;
   for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
     const T z = sums.z(Index);
@@ -240,13 +283,15 @@ LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Pl
     // kappa = -log sum p exp(-d): from the normalisers, or, where student and teacher are so close that these would
     // cancel, from the first three cumulants of d
     const T far = n.log_z[t] - n.log_z[s];
-    const T first = sums.moment(J, 1) * n.inverse_z[t];
-    const T square = sums.moment(J, 2) * n.inverse_z[t];
-    const T cube = sums.moment(J, 3) * n.inverse_z[t];
+    n.kappa[J] = far;
+    if (!close) return;
+    const T first = close->moment(J, 1) * n.inverse_z[t];
+    const T square = close->moment(J, 2) * n.inverse_z[t];
+    const T cube = close->moment(J, 3) * n.inverse_z[t];
     const T second = square - first * first;
     const T third = cube - first * (3 * square - 2 * first * first);
     const T near = first - (second - third / 3) / 2;
-    n.kappa[J] = first - far < (sizeof(T) == 4 ? T(2e-4) : T(5e-8)) ? near : far;
+    if (first - far < (sizeof(T) == 4 ? T(2e-4) : T(5e-8))) n.kappa[J] = near;
   });
   return bad;
 }

@@ -129,6 +129,7 @@ class host_sweep {
   const Terms terms_;
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
   const staging<T> staged_;
+  row_numbers<T, Plan> batch_;  // what no row changes
   std::size_t block_;
   alignas(64) T lanes_[2][L];         // all 1; 1 in the first rest_ lanes
   T* masked_bias_ = nullptr;
@@ -147,6 +148,7 @@ class host_sweep {
         staged_(in, L) {
     block_ = staged_.count() ? max_block
                              : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
+    if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, terms, 1.0, 0, batch_);
     for (std::size_t i = 0; i < L; ++i) lanes_[0][i] = T(1), lanes_[1][i] = T(i < rest_ ? 1 : 0);
   }
 
@@ -202,7 +204,10 @@ class host_sweep {
     position main, tail;
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
+    moment_sums<T, Plan> moments;
+    bool close;                      // the moments are there
     bool masks;                      // has a class at -inf
+    T spread;                        // of t - s over the row
     alignas(64) T tails[3][2 * L];   // student, teacher, soft labels: the last pack, padded
     alignas(64) T gradient_tail[2 * L];
   };
@@ -233,24 +238,24 @@ class host_sweep {
         clear(partial);
         const std::size_t pause = (std::min)(stop, c + 64 * L);
         for (; c < pause; c += L) body(from.at(c), partial);
-        for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE { total.sum[k] += partial.sum[k]; });
+        for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+          if constexpr (Sums::template active<k>) total.sum[k] += partial.sum[k];
+        });
       }
     }
     return total;
   }
   template <class From, class To>
   LIMBECK_INLINE static void reduce(const From& from, To& to) {
-    for_each_index<From::size>([&](auto k) LIMBECK_LAMBDA_INLINE { to.sum[k] = Lanes::sum(from.sum[k].v); });
+    for_each_index<From::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+      if constexpr (From::template active<k>) {
+        to.sum[k] = Lanes::sum(from.sum[k].v);
+      } else {
+        to.sum[k] = T(0);
+      }
+    });
   }
-  template <bool Highest>
-  LIMBECK_INLINE static T extremum(const X& x) {
-    alignas(64) T lane[L];
-    Lanes::store(lane, x.v);
-    for (std::size_t n = L / 2; n > 0; n /= 2)
-      for (std::size_t i = 0; i < n; ++i)
-        lane[i] = (Highest ? lane[i] > lane[i + n] : lane[i] < lane[i + n]) ? lane[i] : lane[i + n];
-    return lane[0];
-  }
+  // A load that spans two recent stores waits for both: the tails of all rows of a block are written before any is read.
 
   /// The last pack of a row that has at least one: read back over the row, then shifted onto the padding.
   LIMBECK_INLINE const T* padded_tail(const T* row, T pad, T* buffer) const {
@@ -260,7 +265,7 @@ class host_sweep {
   }
   /// The padded last pack of the gradient into the row: the row's last L classes, their new ones shifted in.
   LIMBECK_INLINE void write_tail(row_state& row) const {
-    if (row.tail.gradient != row.gradient_tail) return;
+    if (rest_ == 0 || staged_.gradient) return;
     T* const last = row.main.gradient + classes_ - L;
     alignas(64) T buffer[2 * L];
     Lanes::store(buffer, Lanes::load(last));
@@ -303,7 +308,13 @@ class host_sweep {
       if (const std::int64_t y = in_.label(r); in_.labels.data() && !(y >= 0 && y < static_cast<std::int64_t>(classes_)))
         return faults_.report(r, fault::label);
       row_state& row = state[used];
-      if (!start_row<Plan>(in_, terms, r, row.numbers)) return faults_.report(r, fault::row_temperature);
+      if constexpr (Plan::uses_row_temperatures) {
+        if (!start_row<Plan>(in_, terms, in_.weight(r), r, row.numbers))
+          return faults_.report(r, fault::row_temperature);
+      } else {
+        row.numbers = batch_;
+        if (in_.row_weights.data()) weigh_row(row.numbers, static_cast<T>(in_.weight(r)));
+      }
       row.index = i;
       const auto place = [&](const T* staged_rows, const rows<const T>& x, T pad, T* tail, const T*& main_at,
                              const T*& tail_at) LIMBECK_LAMBDA_INLINE {
@@ -326,7 +337,13 @@ class host_sweep {
         row.main.gradient = gradient ? gradient + i * padded_ : in_.gradient.row(r);
         row.tail.gradient = gradient ? row.main.gradient + whole_ : row.gradient_tail;
       }
-      if constexpr (NS > 0) {
+      ++used;
+    }
+
+    if constexpr (NS > 0) {
+      for (std::size_t u = 0; u < used; ++u) {
+        row_state& row = state[u];
+        const std::size_t r = first + row.index;
         mark_label(r, -std::numeric_limits<T>::infinity());
         take_maxima(row);
         const auto n = row.numbers.template broadcast<X>();
@@ -340,18 +357,18 @@ class host_sweep {
                      });
                    }),
                row.sums);
+        row.close = Plan::pairs::size > 0 && may_be_close<Plan>(row.numbers, row.spread);
+        if (row.close) take_moments(row, n);
         mark_label(r, T(0));
       }
-      ++used;
+      take_logarithms(state, used);
     }
-
-    if constexpr (NS > 0) take_logarithms(state, used);
 
     for (std::size_t u = 0; u < used; ++u) {
       row_state& row = state[u];
       const std::size_t r = first + row.index;
       if constexpr (NS > 0) {
-        if (const fault bad = solve(row.numbers, row.sums); bad != fault::none) return faults_.report(r, bad);
+        if (const fault bad = solve(row.numbers, row.sums, row.close ? &row.moments : nullptr); bad != fault::none) return faults_.report(r, bad);
       } else {
         if (const fault bad = check_logits(row.main); bad != fault::none) return faults_.report(r, bad);
       }
@@ -388,17 +405,25 @@ class host_sweep {
       values_[r] = static_cast<double>(result.value);
       if constexpr (Mode::gradient) {
         write_gradient(row, result);
-        if (result.label != 0) row.main.gradient[label_or_0(r)] += result.label;
+        if (result.label != 0) *gradient_at(row, label_or_0(r)) += result.label;
         write_temperatures(result, r);
       }
-      if constexpr (Plan::template any<rowwise>) whole_rows(terms, row, r, row_scratch);
+      if constexpr (Plan::template any<rowwise>) {
+        if constexpr (Mode::gradient) write_tail(row);
+        whole_rows(terms, row, r, row_scratch);
+      }
       mark_label(r, T(0));
     }
     if constexpr (Mode::gradient) {
+      if constexpr (!Plan::template any<rowwise>)
+        for (std::size_t u = 0; u < used; ++u) write_tail(state[u]);
       if (gradient) staging<T>::copy_out(gradient, padded_, first, count, in_.gradient);
     }
   }
 
+  LIMBECK_INLINE T* gradient_at(const row_state& row, std::size_t c) const {
+    return c < whole_ ? row.main.gradient + c : row.tail.gradient + (c - whole_);
+  }
   LIMBECK_INLINE std::size_t label_or_0(std::size_t r) const {
     const std::int64_t y = in_.label(r);
     return static_cast<std::size_t>(y < 0 ? 0 : y);
@@ -416,24 +441,47 @@ class host_sweep {
   /// Step 1.
   LIMBECK_INLINE void take_maxima(row_state& row) const {
     constexpr std::size_t NM = Plan::maxima::size;
-    X high[NM], low(T(0));
+    constexpr bool pairs = Plan::pairs::size > 0;
+    X high[NM], low(T(0)), gap_low(std::numeric_limits<T>::infinity()), gap_high = -gap_low;
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
-    each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
-      for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
-        high[Index] = larger(high[Index], at.template logit<typename M::who, typename M::domain>());
-      });
-      if constexpr (Plan::pairs::size > 0)
-        low = smaller(low, smaller(X::from(Lanes::load(at.student)), X::from(Lanes::load(at.teacher))));
-    });
-    for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE {
-      row.numbers.maximum[m] = extremum<true>(high[m]);
-    });
-    row.masks = Plan::pairs::size > 0 && extremum<false>(low) < -(std::numeric_limits<T>::max)();
+    const auto raise = [&](const position& at) LIMBECK_LAMBDA_INLINE {
+      X x[NM];
+      read_logits<Plan>(at, x);
+      for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = larger(high[m], x[m]); });
+    };
+    const auto compare = [&](const position& at) LIMBECK_LAMBDA_INLINE {
+      if constexpr (pairs) {
+        const X s = X::from(Lanes::load(at.student)), t = X::from(Lanes::load(at.teacher));
+        low = smaller(low, smaller(s, t));
+        gap_low = smaller(gap_low, t - s);
+        gap_high = larger(gap_high, t - s);
+      }
+    };
+    for (std::size_t c = 0; c < whole_; c += L) raise(row.main.at(c)), compare(row.main.at(c));
+    if (rest_) raise(row.tail), compare(classes_ < L ? row.tail : row.main.at(classes_ - L));  // not the padding
+    for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { row.numbers.maximum[m] = Lanes::highest(high[m].v); });
+    if constexpr (pairs) {
+      row.masks = Lanes::lowest(low.v) < masked_logit<T>;
+      row.spread = row.masks ? T(0) : Lanes::highest(gap_high.v) - Lanes::lowest(gap_low.v);
+    }
     for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
       row.numbers.shift[Index] =
           row.numbers.maximum[Plan::maxima::template index<typename P::teacher::maximum>()] -
           row.numbers.maximum[Plan::maxima::template index<typename P::student::maximum>()];
     });
+  }
+
+  LIMBECK_INLINE void take_moments(row_state& row, const row_numbers<X, Plan>& n) const {
+    reduce(sum_packs<moment_sums<X, Plan>>(
+               row,
+               [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                 X e[at_least_one(NS)];
+                 for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
+                   e[k] = X::from(Lanes::load(at.exponentials + k * padded_));
+                 });
+                 moments(n, at, e, partial);
+               }),
+           row.moments);
   }
 
   /// Logarithms of the normalisers of all rows of a block, in packs.
@@ -463,7 +511,6 @@ class host_sweep {
       });
       Lanes::store(at.gradient, g.v);
     });
-    if (rest_) write_tail(row);
   }
 
   void write_temperatures(const row_finish<T, Plan>& result, std::size_t r) {

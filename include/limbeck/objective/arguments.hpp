@@ -15,22 +15,25 @@ LIMBECK_BEGIN_NAMESPACE
 /// @cond
 namespace detail {
 
-// Every named argument says, once, how it changes the problem.
+// Every named argument says, once, how it changes the problem; one that views data also names its memory.
 template <class T, class Sweep>
 struct gradient_argument {
   using limbeck_argument = void;
+  using memory = Sweep;
   rows<T> view;
   void apply(problem<T>& in) const { in.gradient = view; }
 };
 template <class T, class Sweep>
 struct soft_labels_argument {
   using limbeck_argument = void;
+  using memory = Sweep;
   rows<const T> view;
   void apply(problem<T>& in) const { in.soft_labels = view; }
 };
-template <class T, bool Losses>
+template <class T, bool Losses, class Memory>
 struct row_output_argument {
   using limbeck_argument = void;
+  using memory = Memory;
   T* data;
   std::size_t size;
   void apply(problem<T>& in) const {
@@ -40,9 +43,11 @@ struct row_output_argument {
   }
 };
 enum class input { row_weights, row_mask, row_temperatures, class_mask };
-template <input Which>
+template <input Which, class Memory>
 struct vector_argument {
   using limbeck_argument = void;
+  using memory = Memory;
+  static constexpr input which = Which;
   any_vector values;
   template <class T>
   void apply(problem<T>& in) const {
@@ -78,6 +83,7 @@ struct reduction_argument {
 template <class E>
 struct executor_argument {
   using limbeck_argument = void;
+  using runner = E;
   E& run;
   template <class T>
   void apply(problem<T>&) const {}
@@ -97,7 +103,7 @@ constexpr void require_vector() {
                 "std::vector<unsigned char>");
 }
 template <input Which, class V>
-vector_argument<Which> vector_input(const V& v) {
+vector_argument<Which, vector_memory_t<V>> vector_input(const V& v) {
   require_vector<V>();
   if constexpr (!std::is_void_v<vector_element_t<V>>) {
     return {view_vector(v)};
@@ -134,13 +140,14 @@ auto soft_labels(const Tensor& p) {
 /// Where the loss of each row goes (its terms' weights and T^k included, its row weight and the reduction not).
 template <class V>
 auto row_losses(V&& out) {
-  return detail::row_output_argument<detail::vector_element_t<V>, true>{out.data(), static_cast<std::size_t>(out.size())};
+  return detail::row_output_argument<detail::vector_element_t<V>, true, detail::vector_memory_t<V>>{
+      detail::vector_data(out), static_cast<std::size_t>(out.size())};
 }
 /// Where d loss / d T of each row goes, for terms at `per_row{}`.
 template <class V>
 auto row_temperature_gradient(V&& out) {
-  return detail::row_output_argument<detail::vector_element_t<V>, false>{out.data(),
-                                                                         static_cast<std::size_t>(out.size())};
+  return detail::row_output_argument<detail::vector_element_t<V>, false, detail::vector_memory_t<V>>{
+      detail::vector_data(out), static_cast<std::size_t>(out.size())};
 }
 /// One weight a row, not negative; `mean` divides by their sum.
 template <class V>
@@ -191,6 +198,16 @@ auto on(E&& e) {
 /// @cond
 namespace detail {
 
+/// The scratch memory of a sweep; a backend with memory of its own specialises it.
+template <class Sweep>
+struct workspace_for {
+  using type = workspace;
+};
+template <class Sweep>
+using workspace_of = typename workspace_for<Sweep>::type;
+template <class A>
+inline constexpr bool is_workspace = requires { typename A::limbeck_workspace; };
+
 template <class A>
 inline constexpr bool is_named = requires { typename A::limbeck_argument; };
 template <class A>
@@ -201,6 +218,15 @@ inline constexpr bool is_a = false;
 template <template <class...> class Of, class... X>
 inline constexpr bool is_a<Of<X...>, Of> = true;
 
+template <class A, input Which>
+inline constexpr bool is_vector_argument = false;
+template <input Which, class Memory>
+inline constexpr bool is_vector_argument<vector_argument<Which, Memory>, Which> = true;
+template <class A, class T>
+inline constexpr bool is_temperature_output = false;
+template <class T, class Memory>
+inline constexpr bool is_temperature_output<row_output_argument<T, false, Memory>, T> = true;
+
 /// What a list of argument types says before anything runs.
 template <class... A>
 struct signature {
@@ -209,16 +235,16 @@ struct signature {
   static constexpr bool labels = (is_labels<A> || ...);
   static constexpr bool gradient = (is_a<A, gradient_argument> || ...);
   static constexpr bool soft_labels = (is_a<A, soft_labels_argument> || ...);
+  static constexpr bool deferred = (requires { typename A::runner::limbeck_deferred; } || ...);
   template <input Which>
-  static constexpr bool has = (std::is_same_v<A, vector_argument<Which>> || ...);
+  static constexpr bool has = (is_vector_argument<A, Which> || ...);
   template <class T>
-  static constexpr bool temperature_output = (std::is_same_v<A, row_output_argument<T, false>> || ...);
+  static constexpr bool temperature_output = (is_temperature_output<A, T> || ...);
 };
 
 template <class A>
 constexpr void require_argument() {
-  constexpr bool known = tensor<A> || is_labels<A> || is_named<A> || std::is_same_v<A, progress> ||
-                         std::is_same_v<A, workspace>;
+  constexpr bool known = tensor<A> || is_labels<A> || is_named<A> || std::is_same_v<A, progress> || is_workspace<A>;
   static_assert(known,
                 "limbeck: this argument is no tensor of floats (is its backend's header included?), no vector of "
                 "integer labels, no progress, no workspace and no named argument such as into(gradient)");
@@ -226,8 +252,12 @@ constexpr void require_argument() {
 
 /// Applies one argument; positional tensors are told apart by their order.
 template <class T, class Sweep, class A>
-void apply_argument(problem<T>& in, workspace*& ws, std::size_t& seen, A& a) {
+void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen, A& a) {
   using Bare = std::remove_cvref_t<A>;
+  if constexpr (requires { typename Bare::memory; })
+    static_assert(std::is_same_v<typename Bare::memory, Sweep>,
+                  "limbeck: a named argument (gradient, soft labels, weights, a mask, temperatures or an output) lives "
+                  "in another memory (host or device) than the student");
   if constexpr (tensor<Bare>) {
     static_assert(std::is_same_v<typename tensor_traits<Bare>::scalar, T>,
                   "limbeck: student and teacher hold different scalar types; float goes with float, double with double");
@@ -243,13 +273,17 @@ void apply_argument(problem<T>& in, workspace*& ws, std::size_t& seen, A& a) {
     }
     ++seen;
   } else if constexpr (is_labels<Bare>) {
+    static_assert(std::is_same_v<vector_memory_t<Bare>, Sweep>,
+                  "limbeck: the labels live in another memory (host or device) than the student");
     in.labels = view_vector(a);
     if (in.labels.size() != in.samples()) throw_length("labels", in.labels.size(), in.samples());
   } else if constexpr (std::is_same_v<Bare, progress>) {
     in.progress = a.fraction();
-  } else if constexpr (std::is_same_v<Bare, workspace>) {
+  } else if constexpr (is_workspace<Bare>) {
     static_assert(!std::is_const_v<A>, "limbeck: the workspace is const; a call writes to it");
-    ws = &a;
+    static_assert(std::is_same_v<Bare, workspace_of<Sweep>>,
+                  "limbeck: rows on the host take a workspace, rows on a device a device_workspace");
+    if constexpr (std::is_same_v<A, workspace_of<Sweep>>) ws = &a;
   } else if constexpr (requires { a.apply(in); }) {
     a.apply(in);
   } else {

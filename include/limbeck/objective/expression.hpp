@@ -36,9 +36,9 @@ struct callable {
   /// `evaluation_with_gradient`, which unpacks as `auto [loss, gradient]`.
   template <class... Args>
   auto operator()(Args&&... args) const;
-  /// The value alone.
+  /// The value alone, a double.
   template <class... Args>
-  double value(Args&&... args) const;
+  auto value(Args&&... args) const;
   /// The terms one by one: value, weight and size of the gradient of each. For a look, not for the inner loop.
   template <class... Args>
   auto report(Args&&... args) const;

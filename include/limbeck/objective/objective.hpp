@@ -92,9 +92,9 @@ bool overlaps(const rows<const T>& a, const rows<const T>& b) {
   return std::less<>{}(a0, b1) && std::less<>{}(b0, a1);
 }
 
-/// Shapes, weights and the normaliser; before the sweep.
+/// Shapes, before the sweep.
 template <class T>
-void check_problem(problem<T>& in, bool gradient) {
+void check_shapes(const problem<T>& in, bool gradient) {
   if (in.classes() == 0 && in.samples() > 0) throw_shape("student", in.samples(), 0, in.samples(), 1);
   const auto same_shape = [&](const char* name, const rows<const T>& x) {
     if (x.samples != in.samples() || x.classes != in.classes())
@@ -109,17 +109,20 @@ void check_problem(problem<T>& in, bool gradient) {
       if (overlaps(g, x))
         throw value_error(std::string("limbeck: gradient overlaps ") + name + "; outputs need memory of their own");
   }
+}
+
+/// Weights and the normaliser of rows that the host can read, before the sweep.
+template <class T>
+void weigh_rows(problem<T>& in) {
   double weight = 0;
   bool any = false;
   for (std::size_t r = 0; r < in.samples(); ++r) {
     const double w = in.weight(r);
-    if (!(w >= 0 && w < 1e300))
-      throw value_error("limbeck: row_weights is " + show(w) + " at row " + std::to_string(r) +
-                        ", expected a finite number that is not negative");
+    if (!(w >= 0 && w < 1e300)) throw_fault(in, fault::row_weights, r);
     if (in.valid(r)) weight += w, any = true;
   }
   if (any && weight == 0 && in.reduce == reduction::mean)
-    throw value_error("limbeck: row_weights of the valid rows sum to 0; there is no mean");
+    throw_fault(in, fault::no_weight, 0);
   const double over = in.reduce != reduction::mean ? 1 : in.mean_over > 0 ? in.mean_over : weight;
   in.normalizer = over > 0 ? 1 / over : 0;
 }
@@ -129,6 +132,10 @@ template <class Sweep>
 struct sweep_for;
 template <>
 struct sweep_for<host_rows> {
+  template <class T>
+  static void prepare(problem<T>& in) {
+    weigh_rows(in);
+  }
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static evaluation run(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
     return host_sweep<T, Lanes, Terms, Mode>(in, terms).run(ws, executor);
@@ -141,6 +148,12 @@ struct sweep_for<host_rows> {
     return squares;
   }
 };
+
+template <class Sweep, class T>
+void check_problem(problem<T>& in, bool gradient) {
+  check_shapes(in, gradient);
+  sweep_for<Sweep>::prepare(in);
+}
 
 /// f(terms at this progress, problem, workspace, executor, signature) for the arguments of a call.
 template <class Student, class E, class F, class... Args>
@@ -155,8 +168,9 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     using Signature = signature<Bare, std::remove_cvref_t<Args>...>;
     static_assert(Signature::tensors <= 2, "limbeck: there is one student and one teacher; further tensors have names");
     problem<T> in;
-    workspace local;
-    workspace* ws = &local;
+    using Workspace = workspace_of<typename Traits::sweep>;
+    Workspace local;
+    Workspace* ws = &local;
     std::size_t seen = 0;
     apply_argument<T, typename Traits::sweep>(in, ws, seen, student);
     (apply_argument<T, typename Traits::sweep>(in, ws, seen, args), ...);
@@ -172,20 +186,23 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
 template <class Self>
 template <class... Args>
 auto callable<Self>::operator()(Args&&... args) const {
-  const auto evaluate = [&](const auto& terms, auto& in, workspace& ws, auto& executor, auto signature) {
+  const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Student = std::tuple_element_t<0, std::tuple<std::remove_cvref_t<Args>...>>;
     using Traits = tensor_traits<Student>;
     using T = typename Traits::scalar;
     using Signature = decltype(signature);
     using Mode = detail::sweep_mode<true, Signature::soft_labels, Signature::template temperature_output<T>>;
     const auto run = [&] {
-      detail::check_problem(in, true);
+      detail::check_problem<typename Traits::sweep>(in, true);
       return detail::sweep_for<typename Traits::sweep>::template run<T, typename Traits::template lanes<T>, Mode>(
           in, terms, ws, executor);
     };
     if constexpr (Signature::gradient) {
       return run();
     } else {
+      static_assert(!Signature::deferred,
+                    "limbeck: deferred(result) goes with into(gradient): a gradient that the call makes would be gone "
+                    "before the device has written it");
       const auto& student = std::get<0>(std::forward_as_tuple(args...));
       using Gradient = decltype(Traits::gradient_like(student));
       evaluation_with_gradient<Gradient> result{{}, Traits::gradient_like(student)};
@@ -199,18 +216,24 @@ auto callable<Self>::operator()(Args&&... args) const {
 
 template <class Self>
 template <class... Args>
-double callable<Self>::value(Args&&... args) const {
-  const auto evaluate = [&](const auto& terms, auto& in, workspace& ws, auto& executor, auto signature) {
+auto callable<Self>::value(Args&&... args) const {
+  const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Student = std::tuple_element_t<0, std::tuple<std::remove_cvref_t<Args>...>>;
     using Traits = tensor_traits<Student>;
     using T = typename Traits::scalar;
     using Signature = decltype(signature);
     static_assert(!Signature::gradient, "limbeck: value() writes no gradient; call the objective itself");
-    detail::check_problem(in, false);
-    return detail::sweep_for<typename Traits::sweep>::template run<
-               T, typename Traits::template lanes<T>, detail::sweep_mode<false, Signature::soft_labels, false>>(
-               in, terms, ws, executor)
-        .loss;
+    detail::check_problem<typename Traits::sweep>(in, false);
+    const auto run = [&] {
+      return detail::sweep_for<typename Traits::sweep>::template run<
+          T, typename Traits::template lanes<T>, detail::sweep_mode<false, Signature::soft_labels, false>>(in, terms, ws,
+                                                                                                           executor);
+    };
+    if constexpr (std::is_void_v<decltype(run())>) {
+      run();
+    } else {
+      return run().loss;
+    }
   };
   return detail::with_problem(static_cast<const Self&>(*this), evaluate, args...);
 }
@@ -218,17 +241,18 @@ double callable<Self>::value(Args&&... args) const {
 template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
-  const auto evaluate = [&](const auto& terms, auto& in, workspace& ws, auto& executor, auto signature) {
+  const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Student = std::tuple_element_t<0, std::tuple<std::remove_cvref_t<Args>...>>;
     using Traits = tensor_traits<Student>;
     using T = typename Traits::scalar;
     using Signature = decltype(signature);
     using Mode = detail::sweep_mode<true, Signature::soft_labels, false>;
     using Sweep = detail::sweep_for<typename Traits::sweep>;
+    static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
     const auto& student = std::get<0>(std::forward_as_tuple(args...));
     auto gradient = Traits::gradient_like(student);
     in.gradient = Traits::view_gradient(gradient, student);
-    detail::check_problem(in, true);
+    detail::check_problem<typename Traits::sweep>(in, true);
     objective_report out;
     boost::hana::for_each(terms, [&](const auto& term) {
       const auto alone = boost::hana::make_tuple(term);

@@ -30,6 +30,8 @@ struct xsimd_lanes {
   LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return xsimd::select(b < a, a, b); }
   LIMBECK_INLINE static storage sqrt(const storage& a) { return xsimd::sqrt(a); }
   LIMBECK_INLINE static T sum(const storage& a) { return bits::sum(to(a)); }
+  LIMBECK_INLINE static T highest(const storage& a) { return bits::highest(to(a)); }
+  LIMBECK_INLINE static T lowest(const storage& a) { return bits::lowest(to(a)); }
   LIMBECK_INLINE static storage power_of_two(const storage& y) { return from(bits::power_of_two(to(y))); }
   LIMBECK_INLINE static storage split_exponent(const storage& x, storage& m) {
     typename bits::storage mantissa;

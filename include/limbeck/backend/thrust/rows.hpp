@@ -1,0 +1,128 @@
+#ifndef LIMBECK_BACKEND_THRUST_ROWS_HPP
+#define LIMBECK_BACKEND_THRUST_ROWS_HPP
+
+/// @file
+/// Device memory as rows: `thrust::device_vector`, `thrust::device_ptr` and raw device pointers.
+///
+/// Thrust has no matrices, so the shape is said by the caller: `on_device(vector, samples, classes)`. Labels, weights and
+/// masks are device vectors as they are, or `device_span(pointer, size)`. Host and device memory cannot be mixed in a
+/// call; the compiler says so. A `thrust::host_vector` is ordinary memory: `on_host(vector, samples, classes)`.
+
+#include <limbeck/backend/thrust/system.hpp>
+#include <limbeck/core/errors.hpp>
+#include <limbeck/core/rows.hpp>
+
+#include <thrust/device_vector.h>
+#include <thrust/host_vector.h>
+
+#include <type_traits>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// A view of samples x classes in device memory: `rows<T>` with a device pointer. @p T is const for an input.
+template <class T>
+struct device_rows {
+  using element = T;
+  rows<T> memory;
+
+  /// Contiguous, one row after the other.
+  device_rows(T* device_pointer, std::size_t samples, std::size_t classes) : memory(device_pointer, samples, classes) {}
+  /// Strided: distances in elements between samples and between classes.
+  device_rows(T* device_pointer, std::size_t samples, std::size_t classes, std::ptrdiff_t between_samples,
+              std::ptrdiff_t between_classes = 1)
+      : memory(device_pointer, samples, classes, between_samples, between_classes) {}
+};
+
+/// A vector in device memory by its raw pointer: labels, weights, masks, temperatures, or an output.
+template <class T>
+class device_span {
+ public:
+  device_span(T* device_pointer, std::size_t size, std::ptrdiff_t stride = 1)
+      : data_(device_pointer), size_(size), stride_(stride) {}
+  T* data() const { return data_; }
+  std::size_t size() const { return size_; }
+  std::ptrdiff_t stride() const { return stride_; }
+
+ private:
+  T* data_;
+  std::size_t size_;
+  std::ptrdiff_t stride_;
+};
+
+namespace detail {
+
+inline void require_size(std::size_t size, std::size_t samples, std::size_t classes) {
+  if (size != samples * classes)
+    throw shape_error("limbeck: a vector of " + std::to_string(size) + " elements is not " + std::to_string(samples) +
+                      " x " + std::to_string(classes) + " (samples x classes)");
+}
+
+template <class T, class A>
+struct vector_element<thrust::device_vector<T, A>> {
+  using type = T;
+  using memory = device_memory;
+  static T* data(thrust::device_vector<T, A>& v) { return thrust::raw_pointer_cast(v.data()); }
+  static const T* data(const thrust::device_vector<T, A>& v) { return thrust::raw_pointer_cast(v.data()); }
+};
+template <class T>
+struct vector_element<device_span<T>> {
+  using type = std::remove_const_t<T>;
+  using memory = device_memory;
+  static T* data(const device_span<T>& v) { return v.data(); }
+  static std::ptrdiff_t stride(const device_span<T>& v) { return v.stride(); }
+};
+
+}  // namespace detail
+
+/// The rows of a device vector. @throws shape_error where its size is not samples x classes.
+template <class T, class A>
+device_rows<const T> on_device(const thrust::device_vector<T, A>& v, std::size_t samples, std::size_t classes) {
+  detail::require_size(v.size(), samples, classes);
+  return {thrust::raw_pointer_cast(v.data()), samples, classes};
+}
+/// The same, to write to.
+template <class T, class A>
+device_rows<T> on_device(thrust::device_vector<T, A>& v, std::size_t samples, std::size_t classes) {
+  detail::require_size(v.size(), samples, classes);
+  return {thrust::raw_pointer_cast(v.data()), samples, classes};
+}
+template <class T, class A>
+void on_device(thrust::device_vector<T, A>&&, std::size_t, std::size_t) = delete;
+template <class T>
+device_rows<T> on_device(thrust::device_ptr<T> p, std::size_t samples, std::size_t classes) {
+  return {thrust::raw_pointer_cast(p), samples, classes};
+}
+
+/// The rows of a host vector, swept by host threads.
+template <class T, class A>
+rows<const T> on_host(const thrust::host_vector<T, A>& v, std::size_t samples, std::size_t classes) {
+  detail::require_size(v.size(), samples, classes);
+  return {thrust::raw_pointer_cast(v.data()), samples, classes};
+}
+template <class T, class A>
+rows<T> on_host(thrust::host_vector<T, A>& v, std::size_t samples, std::size_t classes) {
+  detail::require_size(v.size(), samples, classes);
+  return {thrust::raw_pointer_cast(v.data()), samples, classes};
+}
+template <class T, class A>
+void on_host(thrust::host_vector<T, A>&&, std::size_t, std::size_t) = delete;
+
+template <class T>
+struct tensor_traits<device_rows<T>> {
+  using scalar = std::remove_const_t<T>;
+  template <class S>
+  using lanes = scalar_lanes<S>;
+  using sweep = device_memory;
+  /// The gradient of the convenience form: contiguous, samples x classes.
+  using gradient = thrust::device_vector<scalar>;
+
+  static rows<T> view(const device_rows<T>& x) { return x.memory; }
+  static gradient gradient_like(const device_rows<T>& x) { return gradient(x.memory.samples * x.memory.classes); }
+  static rows<scalar> view_gradient(gradient& g, const device_rows<T>& x) {
+    return {thrust::raw_pointer_cast(g.data()), x.memory.samples, x.memory.classes};
+  }
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif

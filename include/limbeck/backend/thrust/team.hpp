@@ -1,0 +1,153 @@
+#ifndef LIMBECK_BACKEND_THRUST_TEAM_HPP
+#define LIMBECK_BACKEND_THRUST_TEAM_HPP
+
+/// @file
+/// Teams: the threads that share one row. The row's algorithm is written once over this:
+///
+/// - `rank()` of `size()` threads, each with `width<T>` neighbouring classes at a time;
+/// - `sum(a)`, `highest(a)`: over the team, element by element of an array; every thread gets the result;
+/// - `once(f)`: f's result, which is the same for all, by whichever threads are cheapest.
+///
+/// All threads of a team call these together. The order of every sum is fixed.
+
+#include <limbeck/backend/thrust/system.hpp>
+
+#include <cstddef>
+
+#if LIMBECK_ON_CUDA
+#include <cub/block/block_reduce.cuh>
+#include <cub/warp/warp_reduce.cuh>
+#endif
+
+LIMBECK_BEGIN_NAMESPACE
+namespace detail {
+
+template <class T, std::size_t N>
+struct team_array {
+  T v[N];
+};
+
+/// One thread: a row of a host system.
+struct single_team {
+  static constexpr bool alone = true;
+  template <class T>
+  static constexpr std::size_t width = 1;
+  static constexpr std::size_t rank() { return 0; }
+  static constexpr std::size_t size() { return 1; }
+  template <class A>
+  A sum(const A& a) const {
+    return a;
+  }
+  template <class A>
+  A highest(const A& a) const {
+    return a;
+  }
+  template <class F>
+  auto once(F&& f) const {
+    return f();
+  }
+};
+
+#if LIMBECK_ON_CUDA
+
+struct add_arrays {
+  template <class T, std::size_t N>
+  __device__ team_array<T, N> operator()(const team_array<T, N>& a, const team_array<T, N>& b) const {
+    team_array<T, N> c;
+    for (std::size_t i = 0; i < N; ++i) c.v[i] = a.v[i] + b.v[i];
+    return c;
+  }
+};
+struct highest_of_arrays {
+  template <class T, std::size_t N>
+  __device__ team_array<T, N> operator()(const team_array<T, N>& a, const team_array<T, N>& b) const {
+    team_array<T, N> c;
+    for (std::size_t i = 0; i < N; ++i) c.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+    return c;
+  }
+};
+
+/// A load of 16 bytes a thread.
+template <class T>
+inline constexpr std::size_t device_width = 16 / sizeof(T);
+
+/// A warp; @p Warps of them share a block.
+template <int Warps>
+struct warp_team {
+  static constexpr bool alone = false;
+  template <class T>
+  static constexpr std::size_t width = device_width<T>;
+  __device__ static std::size_t rank() { return threadIdx.x % 32; }
+  __device__ static constexpr std::size_t size() { return 32; }
+  template <class A>
+  __device__ A sum(const A& a) const {
+    return reduce(a, add_arrays{});
+  }
+  template <class A>
+  __device__ A highest(const A& a) const {
+    return reduce(a, highest_of_arrays{});
+  }
+  /// All lanes compute it: they would wait anyway.
+  template <class F>
+  __device__ auto once(F&& f) const {
+    return f();
+  }
+
+ private:
+  template <class T, std::size_t N, class Operation>
+  __device__ static team_array<T, N> reduce(const team_array<T, N>& a, Operation operation) {
+    using Reduce = cub::WarpReduce<team_array<T, N>>;
+    __shared__ typename Reduce::TempStorage storage[Warps];
+    team_array<T, N> total = Reduce(storage[threadIdx.x / 32]).Reduce(a, operation);
+    for (std::size_t i = 0; i < N; ++i) total.v[i] = __shfl_sync(0xffffffffu, total.v[i], 0);
+    return total;
+  }
+};
+
+/// A block of @p Threads.
+template <int Threads>
+struct block_team {
+  static constexpr bool alone = false;
+  template <class T>
+  static constexpr std::size_t width = device_width<T>;
+  __device__ static std::size_t rank() { return threadIdx.x; }
+  __device__ static constexpr std::size_t size() { return Threads; }
+  template <class A>
+  __device__ A sum(const A& a) const {
+    return reduce(a, add_arrays{});
+  }
+  template <class A>
+  __device__ A highest(const A& a) const {
+    return reduce(a, highest_of_arrays{});
+  }
+  /// The first thread computes it. Once a kernel for each @p F: the shared result is not guarded against reuse.
+  template <class F>
+  __device__ auto once(F&& f) const {
+    using R = decltype(f());
+    __shared__ alignas(16) unsigned char storage[sizeof(R)];
+    R& result = *reinterpret_cast<R*>(storage);
+    if (threadIdx.x == 0) result = f();
+    __syncthreads();
+    return result;
+  }
+
+ private:
+  // CUB's barrier stands between the readers of one result and the writer of the next
+  template <class T, std::size_t N, class Operation>
+  __device__ static team_array<T, N> reduce(const team_array<T, N>& a, Operation operation) {
+    using Reduce = cub::BlockReduce<team_array<T, N>, Threads, cub::BLOCK_REDUCE_WARP_REDUCTIONS>;
+    __shared__ typename Reduce::TempStorage storage;
+    __shared__ team_array<T, N> result;
+    const team_array<T, N> total = Reduce(storage).Reduce(a, operation);
+    if (threadIdx.x == 0) result = total;
+    __syncthreads();
+    return result;
+  }
+};
+
+#endif
+
+}  // namespace detail
+LIMBECK_END_NAMESPACE
+
+#endif
