@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -203,10 +204,11 @@ struct vector_lanes {
       return a[0];
     } else {
       using half = vector_lanes<T, N / 2>;
-      typename half::storage low, high;
-      std::memcpy(&low, &a, sizeof(low));
-      std::memcpy(&high, reinterpret_cast<const char*>(&a) + sizeof(low), sizeof(high));
-      return half::fold(f(half{}, low, high), f);
+      return [&]<int... At>(std::integer_sequence<int, At...>) LIMBECK_LAMBDA_INLINE {
+        const typename half::storage low = __builtin_shufflevector(a, a, At...);
+        const typename half::storage high = __builtin_shufflevector(a, a, (At + N / 2)...);
+        return half::fold(f(half{}, low, high), f);
+      }(std::make_integer_sequence<int, N / 2>{});
     }
   }
   LIMBECK_INLINE static T sum(const storage& a) {

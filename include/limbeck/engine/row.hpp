@@ -227,7 +227,7 @@ LIMBECK_INLINE bool may_be_close(const row_numbers<T, Plan>& n, T spread) {
 template <class Plan, class X, class Position>
 LIMBECK_INLINE void read_logits(const Position& at, X* logits) {
   for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
-    logits[Index] = at.template logit<typename M::who, typename M::domain>();
+    logits[Index] = larger(X(masked_logit<typename X::scalar>), at.template raw_logit<typename M::who, typename M::domain>());
   });
 }
 
@@ -235,12 +235,11 @@ LIMBECK_INLINE void read_logits(const Position& at, X* logits) {
 template <class Plan, class X, class Position>
 LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& at, X* e,
                                  exponential_sums<X, Plan>& sums) {
-  X logits[at_least_one(Plan::maxima::size)];
-  read_logits<Plan>(at, logits);
   for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
     constexpr auto m = Plan::maxima::template index<typename K::maximum>();
     constexpr auto t = Plan::slots::template index<typename K::slot>();
-    e[Index] = exp2_negative((logits[m] - n.maximum[m]) * n.exponent_scale[t]);
+    const X x = at.template raw_logit<typename K::who, typename K::domain>();  // -inf gives 0
+    e[Index] = exp2_negative((x - n.maximum[m]) * n.exponent_scale[t]);
     sums.z(Index) += e[Index];
   });
 }
@@ -358,8 +357,8 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
       constexpr auto ts = Plan::slots::template index<S>();
       constexpr auto tt = Plan::slots::template index<U>();
       point<X> x{};
-      x.student = at.template logit<student_side, all>() * n.inverse_t[ts];
-      x.teacher = at.template logit<teacher_side, all>() * n.inverse_t[tt];
+      x.student = larger(X(masked_logit<typename X::scalar>), at.template raw_logit<student_side, all>()) * n.inverse_t[ts];
+      x.teacher = larger(X(masked_logit<typename X::scalar>), at.template raw_logit<teacher_side, all>()) * n.inverse_t[tt];
       const X value = term.loss.value(x);
       sums.value() += n.value_weight[k] * value;
       if constexpr (Mode::gradient) {

@@ -40,11 +40,17 @@ struct host_position {
             inside_lanes, gradient + c, exponentials + c, class_count};
   }
   template <class Who, class Domain>
-  LIMBECK_INLINE X logit() const {
+  LIMBECK_INLINE X raw_logit() const {
     X x = X::from(Lanes::load(std::is_same_v<Who, student_side> ? student : teacher));
     if constexpr (std::is_same_v<Domain, masked>) x += X::from(Lanes::load(masked_bias));
     if constexpr (std::is_same_v<Domain, non_target>) x += X::from(Lanes::load(rest_bias));
-    return larger(X(masked_logit<T>), x);
+    return x;
+  }
+  /// Asks for the same classes of the row after this one, @p distance elements on: while exponentials are taken, memory
+  /// has nothing else to do.
+  LIMBECK_INLINE void prefetch(std::ptrdiff_t distance) const {
+    __builtin_prefetch(reinterpret_cast<const char*>(student) + distance);
+    __builtin_prefetch(reinterpret_cast<const char*>(teacher) + distance);
   }
   LIMBECK_INLINE X soft_label() const { return X::from(Lanes::load(soft)); }
   /// x, and 0 in the lanes that pad.
@@ -122,6 +128,7 @@ class host_sweep {
   static constexpr std::size_t L = static_cast<std::size_t>(X::lanes);
   static constexpr std::size_t max_block = 8;
   static constexpr std::size_t NS = Plan::softmaxes::size;
+  static constexpr T infinity = std::numeric_limits<T>::infinity();
   /// Whether any value is taken class by class; otherwise the gradient is coefficients times softmaxes alone.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value;
 
@@ -131,6 +138,7 @@ class host_sweep {
   const staging<T> staged_;
   row_numbers<T, Plan> batch_;  // what no row changes
   std::size_t block_;
+  std::ptrdiff_t prefetch_;  // bytes
   alignas(64) T lanes_[2][L];         // all 1; 1 in the first rest_ lanes
   T* masked_bias_ = nullptr;
   double* values_ = nullptr;        // one a row
@@ -148,6 +156,7 @@ class host_sweep {
         staged_(in, L) {
     block_ = staged_.count() ? max_block
                              : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
+    prefetch_ = in.student.sample_stride * static_cast<std::ptrdiff_t>(sizeof(T));
     if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, terms, 1.0, 0, batch_);
     for (std::size_t i = 0; i < L; ++i) lanes_[0][i] = T(1), lanes_[1][i] = T(i < rest_ ? 1 : 0);
   }
@@ -167,7 +176,7 @@ class host_sweep {
     masked_bias_ = scratch + per_worker * workers;
     if constexpr (Plan::template uses_domain<masked>) {
       for (std::size_t c = 0; c < padded_; ++c)
-        masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -std::numeric_limits<T>::infinity();
+        masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -infinity;
     }
     // tasks of at least 32k elements, of whole blocks: the blocks are the same for any number of workers
     const std::size_t per_task =
@@ -208,8 +217,8 @@ class host_sweep {
     bool close;                      // the moments are there
     bool masks;                      // has a class at -inf
     T spread;                        // of t - s over the row
-    alignas(64) T tails[3][2 * L];   // student, teacher, soft labels: the last pack, padded
-    alignas(64) T gradient_tail[2 * L];
+    alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
+    alignas(64) T gradient_tail[L];
   };
 
   /// body(position) for every pack of a row; one loop body for full packs and the padded one.
@@ -257,20 +266,27 @@ class host_sweep {
   }
   // A load that spans two recent stores waits for both: the tails of all rows of a block are written before any is read.
 
-  /// The last pack of a row that has at least one: read back over the row, then shifted onto the padding.
-  LIMBECK_INLINE const T* padded_tail(const T* row, T pad, T* buffer) const {
-    Lanes::store(buffer, Lanes::load(row + classes_ - L));
-    Lanes::store(buffer + L, Lanes::broadcast(pad));
-    return buffer + (L - rest_);
+  /// rest_ elements, by halves of a pack: a handful of predictable branches instead of a call.
+  LIMBECK_INLINE void copy_rest(const T* from, T* to) const {
+    for_each_index<8>([&](auto k) LIMBECK_LAMBDA_INLINE {
+      constexpr std::size_t n = L >> (k + 1);
+      if constexpr (n > 0) {
+        if (rest_ & n) {
+          std::memcpy(to, from, n * sizeof(T));
+          to += n;
+          from += n;
+        }
+      }
+    });
   }
-  /// The padded last pack of the gradient into the row: the row's last L classes, their new ones shifted in.
+  LIMBECK_INLINE const T* padded_tail(const T* row, T pad, T* buffer) const {
+    Lanes::store(buffer, Lanes::broadcast(pad));
+    copy_rest(row + whole_, buffer);
+    return buffer;
+  }
   LIMBECK_INLINE void write_tail(row_state& row) const {
     if (rest_ == 0 || staged_.gradient) return;
-    T* const last = row.main.gradient + classes_ - L;
-    alignas(64) T buffer[2 * L];
-    Lanes::store(buffer, Lanes::load(last));
-    Lanes::store(buffer + (L - rest_), Lanes::load(row.gradient_tail));
-    Lanes::store(last, Lanes::load(buffer));
+    copy_rest(row.gradient_tail, row.main.gradient + whole_);
   }
 
   /// Rows [first, first + count): steps 1 to 5.
@@ -284,8 +300,8 @@ class host_sweep {
       staging<T>::copy_in(x, first, count, padded_, pad, out);
       return out;
     };
-    const T* const student = stage(staged_.student, in_.student, masked_logit<T>);
-    const T* const teacher = stage(staged_.teacher, in_.teacher, masked_logit<T>);
+    const T* const student = stage(staged_.student, in_.student, -infinity);
+    const T* const teacher = stage(staged_.teacher, in_.teacher, -infinity);
     const T* const soft = stage(staged_.soft, in_.soft_labels, T(0));
     T* const gradient = staged_.gradient ? next : nullptr;
     if (staged_.gradient) next += block_ * padded_;
@@ -321,8 +337,8 @@ class host_sweep {
         main_at = staged_rows ? staged_rows + i * padded_ : x.data ? x.row(r) : nullptr;
         if (rest_) tail_at = staged_rows ? main_at + whole_ : x.data ? padded_tail(main_at, pad, tail) : nullptr;
       };
-      place(student, in_.student, masked_logit<T>, row.tails[0], row.main.student, row.tail.student);
-      place(teacher, in_.teacher, masked_logit<T>, row.tails[1], row.main.teacher, row.tail.teacher);
+      place(student, in_.student, -infinity, row.tails[0], row.main.student, row.tail.student);
+      place(teacher, in_.teacher, -infinity, row.tails[1], row.main.teacher, row.tail.teacher);
       if constexpr (Mode::soft_labels) place(soft, in_.soft_labels, T(0), row.tails[2], row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
       row.main.rest_bias = rest_bias;
@@ -344,7 +360,7 @@ class host_sweep {
       for (std::size_t u = 0; u < used; ++u) {
         row_state& row = state[u];
         const std::size_t r = first + row.index;
-        mark_label(r, -std::numeric_limits<T>::infinity());
+        mark_label(r, -infinity);
         take_maxima(row);
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<exponential_sums<X, Plan>>(
@@ -352,6 +368,7 @@ class host_sweep {
                    [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                      X e[at_least_one(NS)];
                      exponentials(n, at, e, partial);
+                     at.prefetch(prefetch_);
                      for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
                        Lanes::store(at.exponentials + k * padded_, e[k].v);
                      });
@@ -372,7 +389,7 @@ class host_sweep {
       } else {
         if (const fault bad = check_logits(row.main); bad != fault::none) return faults_.report(r, bad);
       }
-      mark_label(r, -std::numeric_limits<T>::infinity());
+      mark_label(r, -infinity);
       flow_sums<T, Plan, Mode> sums{};
       if constexpr (classwise) {
         const auto n = row.numbers.template broadcast<X>();
@@ -388,7 +405,7 @@ class host_sweep {
                    }),
                sums);
         if constexpr (Mode::soft_labels) {
-          if (!(sums.soft_low() >= 0 && sums.soft_sum() < std::numeric_limits<T>::infinity()))
+          if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity))
             return faults_.report(r, fault::soft_labels);
         }
       }
@@ -400,7 +417,7 @@ class host_sweep {
       auto result = finish<Plan, Mode>(in_, row.numbers, terms, sums, label_logits,
                                        wants_mean(terms) ? mean_logit(row.main.student) : T(0));
       if constexpr (Plan::pairs::size > 0) {
-        if (row.masks && infinite(terms, row.main, r)) result.value = std::numeric_limits<T>::infinity();
+        if (row.masks && infinite(terms, row.main, r)) result.value = infinity;
       }
       values_[r] = static_cast<double>(result.value);
       if constexpr (Mode::gradient) {
@@ -442,12 +459,12 @@ class host_sweep {
   LIMBECK_INLINE void take_maxima(row_state& row) const {
     constexpr std::size_t NM = Plan::maxima::size;
     constexpr bool pairs = Plan::pairs::size > 0;
-    X high[NM], low(T(0)), gap_low(std::numeric_limits<T>::infinity()), gap_high = -gap_low;
+    X high[NM], low(T(0)), gap_low(infinity), gap_high = -gap_low;
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
     const auto raise = [&](const position& at) LIMBECK_LAMBDA_INLINE {
-      X x[NM];
-      read_logits<Plan>(at, x);
-      for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = larger(high[m], x[m]); });
+      for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+        high[Index] = larger(high[Index], at.template raw_logit<typename M::who, typename M::domain>());
+      });
     };
     const auto compare = [&](const position& at) LIMBECK_LAMBDA_INLINE {
       if constexpr (pairs) {
