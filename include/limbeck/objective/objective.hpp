@@ -114,9 +114,10 @@ void check_shapes(const problem<T>& in, bool gradient) {
 /// Weights and the normaliser of rows that the host can read, before the sweep.
 template <class T>
 void weigh_rows(problem<T>& in) {
-  double weight = 0;
-  bool any = false;
-  for (std::size_t r = 0; r < in.samples(); ++r) {
+  const bool alike = !in.row_weights.data() && !in.row_mask.data() && !in.labels.data();
+  double weight = alike ? static_cast<double>(in.samples()) : 0;
+  bool any = alike && in.samples() > 0;
+  for (std::size_t r = 0; !alike && r < in.samples(); ++r) {
     const double w = in.weight(r);
     if (!(w >= 0 && w < 1e300)) throw_fault(in, fault::row_weights, r);
     if (in.valid(r)) weight += w, any = true;
