@@ -37,11 +37,10 @@ struct rows {
   constexpr rows(T* d, std::size_t n, std::size_t c, std::ptrdiff_t between_samples, std::ptrdiff_t between_classes = 1)
       : data(d), samples(n), classes(c), sample_stride(between_samples), class_stride(between_classes) {}
   /// A view of mutable memory is also a view of constant memory.
-  constexpr operator rows<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, samples, classes, sample_stride, class_stride};
-  }
+  template <class U>
+    requires std::is_same_v<const U, T>
+  constexpr rows(const rows<U>& x)
+      : data(x.data), samples(x.samples), classes(x.classes), sample_stride(x.sample_stride), class_stride(x.class_stride) {}
 
   LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const {
     return data + static_cast<std::ptrdiff_t>(r) * sample_stride;

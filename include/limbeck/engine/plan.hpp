@@ -148,11 +148,11 @@ struct key_list {
   static constexpr bool contains = (std::is_same_v<Key, K> || ...);
 };
 
-inline constexpr auto add_once = [](auto set, auto key) {
-  if constexpr (decltype(hana::contains(set, key))::value) {
-    return set;
+inline constexpr auto add_once = []<class Set, class Key>(Set, Key) {
+  if constexpr (decltype(hana::contains(Set{}, Key{}))::value) {
+    return Set{};
   } else {
-    return hana::append(set, key);
+    return hana::append(Set{}, Key{});
   }
 };
 template <class... K>

@@ -166,7 +166,7 @@ LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, double w
   const double row_weight = weight_of_row * in.normalizer;
   bool good = true;
   for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
-    const auto& term = terms[hana::size_c<k>];
+    const auto& term = terms[hana::size_t<k>{}];
     using Term = std::remove_cvref_t<decltype(term)>;
     using L = typename Term::loss_type;
     const double ts = slot_temperature<typename Term::student_slot>(in, term.student_t, r);
@@ -324,7 +324,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
 
   X g(0);
   for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
-    const auto& term = terms[hana::size_c<k>];
+    const auto& term = terms[hana::size_t<k>{}];
     using Term = std::remove_cvref_t<decltype(term)>;
     using L = typename Term::loss_type;
     using S = typename Term::student_slot;
@@ -423,7 +423,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
     for_each_index<Plan::softmaxes::size>([&](auto i) LIMBECK_LAMBDA_INLINE { out.coefficient[i] = -sums.flow(i); });
   T label_log[at_least_one(Plan::slots::size)]{};  // label coefficient times log q of the label: for d loss / dT
   for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
-    const auto& term = terms[hana::size_c<k>];
+    const auto& term = terms[hana::size_t<k>{}];
     using Term = std::remove_cvref_t<decltype(term)>;
     using L = typename Term::loss_type;
     if constexpr (is<L, labelwise> && !per_class<Mode, L>) {

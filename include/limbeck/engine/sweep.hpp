@@ -178,9 +178,9 @@ class host_sweep {
       for (std::size_t c = 0; c < padded_; ++c)
         masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -infinity;
     }
-    // tasks of at least 32k elements, of whole blocks: the blocks are the same for any number of workers
+    // tasks of at least 8k elements, of whole blocks: the blocks are the same for any number of workers
     const std::size_t per_task =
-        block_ * (std::max<std::size_t>)(1, (std::size_t{1} << 15) / (std::max<std::size_t>)(1, block_ * padded_));
+        block_ * (std::max<std::size_t>)(1, (std::size_t{1} << 13) / (std::max<std::size_t>)(1, block_ * padded_));
     executor((samples + per_task - 1) / per_task, [&](std::size_t task, std::size_t worker) {
       const std::size_t last = (std::min)(samples, (task + 1) * per_task);
       for (std::size_t r = task * per_task; r < last && !faults_.before(r); r += block_)

@@ -10,6 +10,8 @@
 #include <limbeck/engine/plan.hpp>
 #include <limbeck/engine/problem.hpp>
 
+#include <tuple>
+
 LIMBECK_BEGIN_NAMESPACE
 
 /// @cond
@@ -230,6 +232,7 @@ inline constexpr bool is_temperature_output<row_output_argument<T, false, Memory
 /// What a list of argument types says before anything runs.
 template <class... A>
 struct signature {
+  using student_traits = tensor_traits<std::tuple_element_t<0, std::tuple<A...>>>;
   static constexpr std::size_t tensors = (std::size_t{tensor<A>} + ... + 0);
   static constexpr bool teacher = tensors > 1;
   static constexpr bool labels = (is_labels<A> || ...);

@@ -120,6 +120,34 @@ constexpr auto operator-(const A& a, const B& b) {
   return a + (-1.0) * b;
 }
 
+/// @cond
+// What is not a loss or a number gets a sentence instead of a list of candidates.
+template <class W, loss E>
+  requires(!number<W>)
+constexpr E operator*(const W&, const E& e) {
+  static_assert(!loss<E>, "limbeck: the weight of a loss is a number or a schedule; this left operand of * is neither");
+  return e;
+}
+template <loss E, class W>
+  requires(!loss<W>)
+constexpr E operator*(const E& e, const W&) {
+  static_assert(!loss<E>, "limbeck: the weight of a loss stands on its left, as in 0.5 * forward_kl{}");
+  return e;
+}
+template <loss A, class B>
+  requires(!loss<B>)
+constexpr A operator+(const A& a, const B&) {
+  static_assert(!loss<A>, "limbeck: only a loss can be added to a loss; this right operand of + is none");
+  return a;
+}
+template <class A, loss B>
+  requires(!loss<A>)
+constexpr B operator+(const A&, const B& b) {
+  static_assert(!loss<B>, "limbeck: only a loss can be added to a loss; this left operand of + is none");
+  return b;
+}
+/// @endcond
+
 namespace detail {
 
 template <class E>

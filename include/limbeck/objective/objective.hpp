@@ -188,10 +188,9 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::operator()(Args&&... args) const {
   const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
-    using Student = std::tuple_element_t<0, std::tuple<std::remove_cvref_t<Args>...>>;
-    using Traits = tensor_traits<Student>;
-    using T = typename Traits::scalar;
     using Signature = decltype(signature);
+    using Traits = typename Signature::student_traits;
+    using T = typename Traits::scalar;
     using Mode = detail::sweep_mode<true, Signature::soft_labels, Signature::template temperature_output<T>>;
     const auto run = [&] {
       detail::check_problem<typename Traits::sweep>(in, true);
@@ -219,10 +218,9 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
   const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
-    using Student = std::tuple_element_t<0, std::tuple<std::remove_cvref_t<Args>...>>;
-    using Traits = tensor_traits<Student>;
-    using T = typename Traits::scalar;
     using Signature = decltype(signature);
+    using Traits = typename Signature::student_traits;
+    using T = typename Traits::scalar;
     static_assert(!Signature::gradient, "limbeck: value() writes no gradient; call the objective itself");
     detail::check_problem<typename Traits::sweep>(in, false);
     const auto run = [&] {
@@ -243,10 +241,9 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
   const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
-    using Student = std::tuple_element_t<0, std::tuple<std::remove_cvref_t<Args>...>>;
-    using Traits = tensor_traits<Student>;
-    using T = typename Traits::scalar;
     using Signature = decltype(signature);
+    using Traits = typename Signature::student_traits;
+    using T = typename Traits::scalar;
     using Mode = detail::sweep_mode<true, Signature::soft_labels, false>;
     using Sweep = detail::sweep_for<typename Traits::sweep>;
     static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
