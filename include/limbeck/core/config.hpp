@@ -22,6 +22,13 @@
 #endif
 
 #if defined(__CUDACC__)
+/// Keeps what nvcc makes of a call on the host apart from what a C++ compiler makes of it, in one program.
+#define LIMBECK_OF_COMPILER [[gnu::abi_tag("nvcc")]]
+#else
+#define LIMBECK_OF_COMPILER
+#endif
+
+#if defined(__CUDACC__)
 #define LIMBECK_LAMBDA_INLINE
 #elif defined(__GNUC__) || defined(__clang__)
 /// LIMBECK_INLINE for a lambda, between its parameters and its body.

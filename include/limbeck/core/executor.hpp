@@ -24,7 +24,9 @@ concept executor = requires(E& e, std::size_t tasks, void (*task)(std::size_t, s
 
 /// The calling thread, the default.
 struct serial {
+  /// One.
   constexpr std::size_t workers() const { return 1; }
+  /// In order.
   template <class Task>
   void operator()(std::size_t tasks, Task&& task) const {
     for (std::size_t i = 0; i < tasks; ++i) task(i, std::size_t{0});
@@ -33,9 +35,11 @@ struct serial {
 
 /// An OpenMP team of @p threads (0: as many as OpenMP would take). Compile with -fopenmp.
 struct openmp {
-  int threads = 0;
+  int threads = 0;  ///< 0: as many as OpenMP would take
 #if defined(_OPENMP)
+  /// The size of the team.
   std::size_t workers() const { return static_cast<std::size_t>(threads > 0 ? threads : omp_get_max_threads()); }
+  /// Runs the tasks on the team, in equal shares.
   template <class Task>
   void operator()(std::size_t tasks, Task&& task) const {
     const auto n = static_cast<std::ptrdiff_t>(tasks);

@@ -26,8 +26,9 @@ concept number = std::is_arithmetic_v<std::remove_cvref_t<N>> || schedule<std::r
 /// A number that never changes: c.
 struct constant {
   using limbeck_schedule = void;
-  double value = 1;
+  double value = 1;  ///< c
   constexpr constant() = default;
+  /// Implicit: a number is a schedule.
   constexpr constant(double c) : value(c) {}
   constexpr double operator()(double) const { return value; }
 };
@@ -36,8 +37,8 @@ struct constant {
 template <schedule A, schedule B>
 struct product {
   using limbeck_schedule = void;
-  A first;
-  B second;
+  A first;   ///< one factor
+  B second;  ///< the other
   constexpr double operator()(double x) const { return first(x) * second(x); }
 };
 

@@ -24,6 +24,7 @@ class progress {
   constexpr progress(std::size_t step, std::size_t total)
       : progress(total > 1 ? static_cast<double>(step) / static_cast<double>(total - 1)
                            : (step < total ? 0.0 : 2.0)) {}
+  /// In [0, 1].
   constexpr double fraction() const { return fraction_; }
 
  private:

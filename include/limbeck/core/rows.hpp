@@ -22,12 +22,12 @@ LIMBECK_BEGIN_NAMESPACE
 /// `float` or `double`, const for an input. Copying copies the view.
 template <class T>
 struct rows {
-  using element = T;
-  T* data = nullptr;
-  std::size_t samples = 0;
-  std::size_t classes = 0;
-  std::ptrdiff_t sample_stride = 0;
-  std::ptrdiff_t class_stride = 1;
+  using element = T;                 ///< const for an input
+  T* data = nullptr;                 ///< element (0, 0)
+  std::size_t samples = 0;           ///< rows
+  std::size_t classes = 0;           ///< columns
+  std::ptrdiff_t sample_stride = 0;  ///< elements between samples
+  std::ptrdiff_t class_stride = 1;   ///< elements between classes
 
   constexpr rows() = default;
   /// Contiguous, one row after the other.
@@ -42,19 +42,22 @@ struct rows {
   constexpr rows(const rows<U>& x)
       : data(x.data), samples(x.samples), classes(x.classes), sample_stride(x.sample_stride), class_stride(x.class_stride) {}
 
+  /// The first class of sample @p r.
   LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const {
     return data + static_cast<std::ptrdiff_t>(r) * sample_stride;
   }
+  /// Class @p c of sample @p r.
   LIMBECK_HOST_DEVICE constexpr T& operator()(std::size_t r, std::size_t c) const {
     return row(r)[static_cast<std::ptrdiff_t>(c) * class_stride];
   }
+  /// Samples and classes exchanged; nothing moves.
   constexpr rows transposed() const { return {data, classes, samples, class_stride, sample_stride}; }
 };
 
 /// How a type is seen as rows. Specialise it, in this namespace, to bring a tensor of your own:
 ///
 /// - `scalar`: `float` or `double`;
-/// - `template <class T> using lanes`: the pack, e.g. `limbeck::vector_lanes<T>`;
+/// - `template <class T> using lanes`: the pack, `limbeck::host_lanes<T>` where there is no better;
 /// - `using sweep`: `limbeck::host_rows` for memory that the CPU reads;
 /// - `static rows<const scalar> view(const Tensor&)`, and `static rows<scalar> view(Tensor&)` for outputs;
 /// - `static auto gradient_like(const Tensor&)`: a fresh tensor of the same shape (for the convenience form only).
@@ -72,7 +75,7 @@ template <class T>
 struct tensor_traits<rows<T>> {
   using scalar = std::remove_const_t<T>;
   template <class S>
-  using lanes = vector_lanes<S>;
+  using lanes = host_lanes<S>;
   using sweep = host_rows;
   static constexpr rows<T> view(const rows<T>& x) { return x; }
   static std::vector<scalar> gradient_like(const rows<T>& x) { return std::vector<scalar>(x.samples * x.classes); }
@@ -115,12 +118,16 @@ struct tensor_traits<columns_view<Tensor>> {
 class any_vector {
  public:
   constexpr any_vector() = default;
+  /// A view of @p size numbers, @p stride elements apart.
   template <class T>
   constexpr any_vector(const T* data, std::size_t size, std::ptrdiff_t stride = 1)
       : data_(data), size_(size), stride_(stride), kind_(kind_of<T>()) {}
 
+  /// Whether the argument was not given at all.
   constexpr bool empty() const { return data_ == nullptr && size_ == 0 && !given_; }
+  /// Number of elements.
   constexpr std::size_t size() const { return size_; }
+  /// The first element, null where the argument was not given.
   LIMBECK_HOST_DEVICE constexpr const void* data() const { return data_; }
   /// Marks an argument that was given, though it may have no element.
   constexpr any_vector& given() {
@@ -128,8 +135,9 @@ class any_vector {
     return *this;
   }
 
-  /// Element @p i as a number, or as an integer.
+  /// Element @p i as a number.
   LIMBECK_HOST_DEVICE double number(std::size_t i) const { return read<double>(i); }
+  /// Element @p i as an integer.
   LIMBECK_HOST_DEVICE std::int64_t integer(std::size_t i) const { return read<std::int64_t>(i); }
 
  private:

@@ -101,20 +101,23 @@ LIMBECK_INLINE F newton_sqrt(const F& x) {
 /// A number in @p Lanes lanes. See the file comment; a divergence uses it as it would use a `double`.
 template <class Lanes>
 struct pack {
-  using scalar = typename Lanes::scalar;
-  using storage = typename Lanes::storage;
-  static constexpr int lanes = Lanes::count;
+  using scalar = typename Lanes::scalar;      ///< float or double
+  using storage = typename Lanes::storage;    ///< a vector of them
+  static constexpr int lanes = Lanes::count;  ///< how many
 
-  storage v;
+  storage v;  ///< the numbers
 
   pack() = default;
+  /// @p x in every lane.
   LIMBECK_INLINE constexpr explicit pack(scalar x) : v(Lanes::broadcast(x)) {}
+  /// The numbers of @p s.
   LIMBECK_INLINE static constexpr pack from(const storage& s) {
     pack p;
     p.v = s;
     return p;
   }
 
+  /// @cond
   LIMBECK_INLINE friend constexpr pack operator+(const pack& a, const pack& b) { return from(a.v + b.v); }
   LIMBECK_INLINE friend constexpr pack operator-(const pack& a, const pack& b) { return from(a.v - b.v); }
   LIMBECK_INLINE friend constexpr pack operator*(const pack& a, const pack& b) { return from(a.v * b.v); }
@@ -126,6 +129,7 @@ struct pack {
 
   LIMBECK_INLINE friend constexpr auto operator<(const pack& a, const pack& b) { return Lanes::less(a.v, b.v); }
   LIMBECK_INLINE friend constexpr auto operator>(const pack& a, const pack& b) { return Lanes::less(b.v, a.v); }
+  /// @endcond
   /// a where the mask holds, b elsewhere.
   template <class Mask>
   LIMBECK_INLINE friend constexpr pack select(const Mask& mask, const pack& a, const pack& b) {
@@ -133,14 +137,18 @@ struct pack {
   }
   /// The smaller and the larger; where one operand is NaN the second is returned, so `larger(floor, x)` keeps NaN.
   LIMBECK_INLINE friend constexpr pack smaller(const pack& a, const pack& b) { return from(Lanes::smaller(a.v, b.v)); }
+  /// See smaller().
   LIMBECK_INLINE friend constexpr pack larger(const pack& a, const pack& b) { return from(Lanes::larger(a.v, b.v)); }
+  /// |a|, lane by lane.
   LIMBECK_INLINE friend constexpr pack abs(const pack& a) { return from(Lanes::larger(-a.v, a.v)); }
+  /// The square root of each lane, which is not negative.
   LIMBECK_INLINE friend pack sqrt(const pack& a) { return from(Lanes::sqrt(a.v)); }
 };
 
 /// One scalar: the pack of a CUDA thread, of a per-row computation, and of a long double reference.
 template <class T>
 struct scalar_lanes {
+  /// @cond
   using scalar = T;
   using storage = T;
   static constexpr int count = 1;
@@ -161,6 +169,7 @@ struct scalar_lanes {
   LIMBECK_INLINE static T split_exponent(T x, T& m) {
     return static_cast<T>(detail::split_exponent<T, typename detail::float_bits<T>::integer>(x, m));
   }
+  /// @endcond
 };
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -177,6 +186,7 @@ struct gnu_vector {
 /// A GNU vector of N elements: the pack of plain memory, and the bit-level work of the other host packs.
 template <class T, int N = static_cast<int>(detail::register_bytes / sizeof(T))>
 struct vector_lanes {
+  /// @cond
   using scalar = T;
   using storage = typename detail::gnu_vector<T, N>::type;
   using integers = typename detail::gnu_vector<T, N>::integer;
@@ -204,11 +214,18 @@ struct vector_lanes {
       return a[0];
     } else {
       using half = vector_lanes<T, N / 2>;
+#if defined(__CUDACC__)  // nvcc cannot hand __builtin_shufflevector of a pack to the host's compiler
+      typename half::storage low, high;
+      std::memcpy(&low, &a, sizeof(low));
+      std::memcpy(&high, reinterpret_cast<const char*>(&a) + sizeof(low), sizeof(high));
+      return half::fold(f(half{}, low, high), f);
+#else
       return [&]<int... At>(std::integer_sequence<int, At...>) LIMBECK_LAMBDA_INLINE {
         const typename half::storage low = __builtin_shufflevector(a, a, At...);
         const typename half::storage high = __builtin_shufflevector(a, a, (At + N / 2)...);
         return half::fold(f(half{}, low, high), f);
       }(std::make_integer_sequence<int, N / 2>{});
+#endif
     }
   }
   LIMBECK_INLINE static T sum(const storage& a) {
@@ -226,8 +243,19 @@ struct vector_lanes {
   LIMBECK_INLINE static storage split_exponent(const storage& x, storage& m) {
     return __builtin_convertvector((detail::split_exponent<T, integers>(x, m)), storage);
   }
+  /// @endcond
 };
 
+#endif
+
+/// The pack of memory that the host reads. In a file that nvcc compiles it is one scalar, several times slower: nvcc takes no
+/// GNU vector in a function that could also run on a device.
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__)
+template <class T>
+using host_lanes = vector_lanes<T>;
+#else
+template <class T>
+using host_lanes = scalar_lanes<T>;
 #endif
 
 LIMBECK_END_NAMESPACE

@@ -258,7 +258,7 @@ struct plan {
   static constexpr bool uses_row_temperatures = slots::template contains<row_slot>;
   static constexpr std::size_t rowwise_scratch = [] {
     std::size_t n = 0;
-    ((n = scratch_rows<typename Term::loss_type>() > n ? scratch_rows<typename Term::loss_type>() : n), ...);
+    for (const std::size_t rows : {scratch_rows<typename Term::loss_type>()...}) n = rows > n ? rows : n;
     return n;
   }();
 

@@ -21,10 +21,15 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+/// Kind of loss: a sum over classes of a function of probabilities.
 struct pointwise {};
+/// Kind of loss: a sum over classes of a function of logits.
 struct logitwise {};
+/// Kind of loss: a function of the labelled class.
 struct labelwise {};
+/// Kind of loss: a function of the whole row.
 struct rowwise {};
+/// Kind of loss: an expression of other losses.
 struct composite {};
 
 /// Student and teacher at one class (of every lane). p = softmax(t/T), q = softmax(s/T).
@@ -66,8 +71,12 @@ LIMBECK_INLINE X reverse_excess(const point<X>& x) {
 /// `from_p` = p log(p/m) - p + m, `from_q` = q log(q/m) - q + m; and `log_ratio_q` = log(m/q).
 template <class X>
 struct mixture {
-  X from_p, from_q, log_ratio_q, m;
+  X from_p,         ///< p log(p/m) - p + m
+      from_q,       ///< q log(q/m) - q + m
+      log_ratio_q,  ///< log(m/q)
+      m;            ///< w p + (1-w) q, never 0
 
+  /// @p weight is w, that of the teacher.
   LIMBECK_INLINE mixture(const point<X>& x, typename X::scalar weight) {
     using T = typename X::scalar;
     // b = a (1 + e) is the smaller of p and q, m = a (1 + g e); one logarithm, log(m/a), serves both sides
@@ -107,19 +116,23 @@ struct label_point {
 /// `softmax` q_i + `rest` q_i/(1-q) [i != y] + `label` [i = y] + `uniform`.
 template <class X>
 struct label_outcome {
-  X value, softmax{}, rest{}, label{}, uniform{};
+  X value,        ///< of the row
+      softmax{},  ///< coefficient of q_i
+      rest{},     ///< coefficient of q_i/(1-q), for all classes but the label
+      label{},    ///< added at the label
+      uniform{};  ///< added everywhere
 };
 
 /// A whole row, for a rowwise loss: `template <class T> T operator()(const row<T>&) const` returns the row's value
 /// and, where `gradient` is not empty, adds `scale` times its gradient with respect to the *logits* to it.
 template <class T>
 struct row {
-  std::span<const T> student, teacher;  ///< logits (teacher may be empty)
-  std::int64_t label;                   ///< -1 where there are no labels
-  T student_temperature, teacher_temperature;
-  std::span<T> scratch;                 ///< `scratch_rows` rows, content unspecified
-  std::span<T> gradient;
-  T scale;
+  std::span<const T> student, teacher;         ///< logits (teacher may be empty)
+  std::int64_t label;                          ///< -1 where there are no labels
+  T student_temperature, teacher_temperature;  ///< of this row
+  std::span<T> scratch;                        ///< `scratch_rows` rows, content unspecified
+  std::span<T> gradient;                       ///< to be added to; empty where none is wanted
+  T scale;                                     ///< of the gradient: the term's weight, the row's, the reduction, T^k
 };
 
 LIMBECK_END_NAMESPACE

@@ -20,6 +20,7 @@ struct evaluation {
   std::size_t rows = 0;     ///< number of valid rows
   /// d loss / d T of each `learned` temperature, in order of appearance.
   std::array<double, 8> temperature_gradient{};
+  /// The loss.
   constexpr operator double() const { return loss; }
 };
 

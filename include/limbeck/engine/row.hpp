@@ -432,7 +432,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
       using KS = softmax_key<student_side, S, all>;
       constexpr auto s = Plan::softmaxes::template index<KS>();
       X logits[at_least_one(Plan::maxima::size)];
-      for (std::size_t i = 0; i < Plan::maxima::size; ++i) logits[i] = X(label_logits[i]);
+      for_each_index<Plan::maxima::size>([&](auto i) LIMBECK_LAMBDA_INLINE { logits[i] = X(label_logits[i]); });
       const row_numbers<X, Plan> nx = n.template broadcast<X>();
       label_point<X> x{};
       x.classes = X(static_cast<T>(in.classes()));

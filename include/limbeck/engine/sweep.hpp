@@ -48,9 +48,11 @@ struct host_position {
   }
   /// Asks for the same classes of the row after this one, @p distance elements on: while exponentials are taken, memory
   /// has nothing else to do.
-  LIMBECK_INLINE void prefetch(std::ptrdiff_t distance) const {
+  LIMBECK_INLINE void prefetch([[maybe_unused]] std::ptrdiff_t distance) const {
+#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
     __builtin_prefetch(reinterpret_cast<const char*>(student) + distance);
     __builtin_prefetch(reinterpret_cast<const char*>(teacher) + distance);
+#endif
   }
   LIMBECK_INLINE X soft_label() const { return X::from(Lanes::load(soft)); }
   /// x, and 0 in the lanes that pad.
@@ -201,7 +203,7 @@ class host_sweep {
       e.rows += 1;
       e.weight += w;
       if (w != 0) e.loss += w * values_[r];
-      for (std::size_t i = 0; i < Plan::learned; ++i) e.temperature_gradient[i] += temperatures_[r * Plan::learned + i];
+      for (std::size_t i = 0; i != Plan::learned; ++i) e.temperature_gradient[i] += temperatures_[r * Plan::learned + i];
     }
     e.loss *= in_.normalizer;
     return e;
@@ -448,7 +450,7 @@ class host_sweep {
 
   [[gnu::noinline]] void skip(std::size_t r, T* staged_gradient) {
     values_[r] = 0;
-    for (std::size_t k = 0; k < Plan::learned; ++k) temperatures_[r * Plan::learned + k] = 0;
+    for (std::size_t k = 0; k != Plan::learned; ++k) temperatures_[r * Plan::learned + k] = 0;
     if (in_.row_temperature_gradient) in_.row_temperature_gradient[r] = 0;
     if constexpr (Mode::gradient) {
       for (std::size_t c = 0; c < classes_; ++c) (staged_gradient ? staged_gradient[c] : in_.gradient.row(r)[c]) = T(0);

@@ -35,13 +35,13 @@ struct callable {
   /// Value and gradient with respect to the student's logits: `evaluation`, written into `into(g)`; without `into`, an
   /// `evaluation_with_gradient`, which unpacks as `auto [loss, gradient]`.
   template <class... Args>
-  auto operator()(Args&&... args) const;
+  LIMBECK_OF_COMPILER auto operator()(Args&&... args) const;
   /// The value alone, a double.
   template <class... Args>
-  auto value(Args&&... args) const;
+  LIMBECK_OF_COMPILER auto value(Args&&... args) const;
   /// The terms one by one: value, weight and size of the gradient of each. For a look, not for the inner loop.
   template <class... Args>
-  auto report(Args&&... args) const;
+  LIMBECK_OF_COMPILER auto report(Args&&... args) const;
   /// Which statistics the objective needs at this progress, what is shared, and what a row costs. Printable.
   plan_text plan(double progress = 0) const;
 };
@@ -98,11 +98,14 @@ struct same_temperature {};
 template <loss E>
 struct objective : callable<objective<E>> {
   using limbeck_loss = expression;
-  E inner;
+  E inner;  ///< the loss
+  /// The policy @p e, callable.
   constexpr explicit objective(E e) : inner(std::move(e)) {}
 };
+/// @cond
 template <loss E>
 objective(E) -> objective<E>;
+/// @endcond
 
 /// w * loss; w is a constant or a schedule.
 template <number W, loss E>

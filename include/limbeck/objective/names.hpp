@@ -14,10 +14,12 @@ LIMBECK_BEGIN_NAMESPACE
 /// A string literal as a template argument: `named<"soft">(...)`.
 template <std::size_t N>
 struct fixed_string {
-  char text[N]{};
+  char text[N]{};  ///< with the 0 at its end
+  /// Implicit, from a literal.
   constexpr fixed_string(const char (&s)[N]) {
     for (std::size_t i = 0; i < N; ++i) text[i] = s[i];
   }
+  /// The text.
   constexpr std::string_view view() const { return {text, N - 1}; }
 };
 

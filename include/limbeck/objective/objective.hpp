@@ -23,7 +23,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// What a call without `into` returns: `auto [loss, gradient] = objective(student, teacher, labels);`
 template <class Gradient>
 struct evaluation_with_gradient : evaluation {
-  Gradient gradient;
+  Gradient gradient;  ///< with respect to the student's logits, a tensor of its kind
+  /// For structured bindings: loss, gradient.
   template <std::size_t Index>
   const auto& get() const {
     if constexpr (Index == 0) {
@@ -82,8 +83,11 @@ bool overlaps(const rows<const T>& a, const rows<const T>& b) {
   const auto ends = [](const rows<const T>& x) {
     const T* low = x.data;
     const T* high = x.data;
-    for (const auto& [n, stride] : {std::pair{x.samples, x.sample_stride}, std::pair{x.classes, x.class_stride}})
+    const auto stretch = [&](std::size_t n, std::ptrdiff_t stride) {
       (stride < 0 ? low : high) += stride * (static_cast<std::ptrdiff_t>(n) - 1);
+    };
+    stretch(x.samples, x.sample_stride);
+    stretch(x.classes, x.class_stride);
     return std::pair{low, high + 1};
   };
   if (!a.data || !b.data || !a.samples || !b.samples || !a.classes || !b.classes) return false;
@@ -104,10 +108,13 @@ void check_shapes(const problem<T>& in, bool gradient) {
   if (gradient) {
     const rows<const T> g = in.gradient;
     same_shape("gradient", g);
-    for (const auto& [name, x] : {std::pair{"student", in.student}, std::pair{"teacher", in.teacher},
-                                  std::pair{"soft_labels", in.soft_labels}})
+    const auto no_overlap = [&](const char* name, const rows<const T>& x) {
       if (overlaps(g, x))
         throw value_error(std::string("limbeck: gradient overlaps ") + name + "; outputs need memory of their own");
+    };
+    no_overlap("student", in.student);
+    no_overlap("teacher", in.teacher);
+    no_overlap("soft_labels", in.soft_labels);
   }
 }
 
@@ -270,6 +277,7 @@ plan_text callable<Self>::plan(double progress) const {
 
 LIMBECK_END_NAMESPACE
 
+/// @cond
 template <class G>
 struct std::tuple_size<limbeck::evaluation_with_gradient<G>> : std::integral_constant<std::size_t, 2> {};
 template <class G>
@@ -280,5 +288,6 @@ template <class G>
 struct std::tuple_element<1, limbeck::evaluation_with_gradient<G>> {
   using type = const G;
 };
+/// @endcond
 
 #endif

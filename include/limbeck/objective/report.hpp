@@ -20,10 +20,12 @@ LIMBECK_BEGIN_NAMESPACE
 /// One line a term: weight at this progress, value (weight and T^k included), norm of its part of the gradient.
 class objective_report {
  public:
+  /// One term.
   struct line {
-    std::string name;
-    double weight, value, gradient_norm;
+    std::string name;                     ///< as `named` says, or its type
+    double weight, value, gradient_norm;  ///< weight; value, weight and T^k included; norm of its gradient
   };
+  /// In order of appearance.
   const std::vector<line>& terms() const { return terms_; }
   /// Sum of the values: the loss.
   double total() const {
@@ -37,6 +39,7 @@ class objective_report {
   }
   /// @endcond
 
+  /// A table.
   friend std::ostream& operator<<(std::ostream& out, const objective_report& r) {
     std::size_t width = 5;
     for (const line& t : r.terms_) width = t.name.size() > width ? t.name.size() : width;
@@ -55,6 +58,7 @@ class objective_report {
 /// The plan of an objective as text: its terms, the statistics of a row, which terms share them, and the sweeps.
 class plan_text {
  public:
+  /// @cond
   template <class Terms>
   explicit plan_text(const Terms& terms) {
     using Plan = typename detail::plan_of<Terms>::type;
@@ -94,7 +98,10 @@ class plan_text {
              std::to_string(asked) + " asked for), " + std::to_string(Plan::teacher ? 2 : 1) +
              " tensors read, 1 gradient written\n";
   }
+  /// @endcond
+  /// The text.
   const std::string& str() const { return text_; }
+  /// Writes the text.
   friend std::ostream& operator<<(std::ostream& out, const plan_text& p) { return out << p.text_; }
 
  private:

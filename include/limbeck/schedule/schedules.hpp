@@ -95,8 +95,8 @@ struct piecewise {
 template <schedule S>
 struct warm_up_schedule {
   using limbeck_schedule = void;
-  double fraction;
-  S rest;
+  double fraction;  ///< of the run that is ramp
+  S rest;           ///< what the ramp is multiplied with
   constexpr double operator()(double x) const { return (x < fraction ? x / fraction : 1.0) * rest(x); }
 };
 /// @throws value_error where @p fraction is not in [0, 1].
@@ -111,9 +111,9 @@ constexpr auto warm_up(double fraction, const N& rest) {
 template <schedule A, schedule B>
 struct sequence_schedule {
   using limbeck_schedule = void;
-  double at;
-  A first;
-  B second;
+  double at;  ///< where the second begins
+  A first;    ///< over [0, at]
+  B second;   ///< over [at, 1]
   constexpr double operator()(double x) const { return x < at ? first(x / at) : second((x - at) / (1 - at)); }
 };
 /// `sequence(cosine(8, 2), 0.7, 1.0)`: a cosine during the first 70 % of the run, then 1. Longer sequences nest.

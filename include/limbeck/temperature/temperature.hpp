@@ -14,6 +14,7 @@ template <int Num, int Den = 1>
 struct fixed {
   static_assert(Num > 0 && Den > 0, "limbeck: a temperature is positive");
   using limbeck_temperature = void;
+  /// The temperature.
   static constexpr double value = static_cast<double>(Num) / Den;
 };
 
@@ -28,7 +29,7 @@ struct per_row {
 /// that of the value as returned, its T^k factor included; `unscaled` takes the factor away.
 struct learned_temperature {
   using limbeck_temperature = void;
-  const double* value;
+  const double* value;  ///< the caller's variable
 };
 /// @p t must outlive the objective.
 inline learned_temperature learned(const double& t) { return {&t}; }

@@ -42,7 +42,7 @@ template <detail::eigen_memory Tensor>
 struct tensor_traits<Tensor> {
   using scalar = typename Tensor::Scalar;
   template <class T>
-  using lanes = vector_lanes<T>;
+  using lanes = host_lanes<T>;
   using sweep = host_rows;
   /// A matrix with the storage order of the student.
   using gradient = Eigen::Matrix<scalar, Eigen::Dynamic, Eigen::Dynamic,

@@ -94,13 +94,14 @@ struct device_task {
   static constexpr T infinity = std::numeric_limits<T>::infinity();
   static constexpr T most = (std::numeric_limits<T>::max)();
 
-  problem<T> in;
+  problem<T> in;  // with a normaliser of 1
   Terms terms;
   Numbers batch{};                                    // what no row changes, for a row of weight 1 and a normaliser of 1
   bool diverges_student[at_least_one(Plan::size)]{};  // where a class is masked on this side alone, the term is infinite
   bool diverges_teacher[at_least_one(Plan::size)]{};
   bool wants_mean = false;
-  bool weigh = false;              // the normaliser is on the device
+  bool weigh = false;              // the normaliser is on the device, else it is
+  double over_weight = 1;
   bool whole_loads = false;        // every row starts at 16 bytes, its classes are neighbours
   double* values = nullptr;        // one a row
   double* temperatures = nullptr;  // learned, one a row each
@@ -230,7 +231,7 @@ struct device_task {
     weigh_row(o.numbers, static_cast<T>(w * normalizer()));
     return o;
   }
-  LIMBECK_DEVICE double normalizer() const { return weigh ? out->normalizer : in.normalizer; }
+  LIMBECK_DEVICE double normalizer() const { return weigh ? out->normalizer : over_weight; }
 
   /// Row @p r, by a team of threads that all call this.
   template <class Team>

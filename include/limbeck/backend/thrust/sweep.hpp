@@ -164,7 +164,7 @@ struct sweep_for<device_memory> {
     if (in.reduce == reduction::mean) {
       task.weigh = !(in.mean_over > 0) && (in.row_weights.data() || in.row_mask.data() || in.labels.data());
       const double over = in.mean_over > 0 ? in.mean_over : static_cast<double>(in.samples());
-      in.normalizer = over > 0 ? 1 / over : 0;
+      task.over_weight = over > 0 ? 1 / over : 0;
     }
     task.whole_loads =
         loads_whole(in.student) && loads_whole(in.teacher) && loads_whole(in.soft_labels) && loads_whole(in.gradient);

@@ -13,6 +13,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// Arithmetic, comparison and selection by xsimd; the two bit-level functions through a GNU vector of the same size.
 template <class T>
 struct xsimd_lanes {
+  /// @cond
   using scalar = T;
   using storage = xsimd::batch<T>;
   static constexpr int count = static_cast<int>(storage::size);
@@ -51,6 +52,7 @@ struct xsimd_lanes {
     std::memcpy(&a.data, &v, sizeof(v));
     return a;
   }
+  /// @endcond
 };
 
 LIMBECK_END_NAMESPACE

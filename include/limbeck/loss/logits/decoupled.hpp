@@ -60,7 +60,7 @@ struct target_cross_entropy {
 /// Distillation, 2022, arXiv:2203.08679, eq. 7 (beta = 8 on CIFAR-100 there, by validation).
 struct dkd {
   using limbeck_loss = composite;
-  double alpha = 1, beta = 8;
+  double alpha = 1, beta = 8;  ///< weights of the target part and of the non-target part
   constexpr auto terms() const { return alpha * target_kl{} + beta * on<non_target>(forward_kl{}); }
 };
 
@@ -71,7 +71,7 @@ struct dkd {
 /// Yang et al., From Knowledge Distillation to Self-Knowledge Distillation, 2023, arXiv:2303.13005, eq. 8.
 struct nkd {
   using limbeck_loss = composite;
-  double gamma = 1.5, temperature = 1;
+  double gamma = 1.5, temperature = 1;  ///< weight and temperature of the non-target part
   constexpr auto terms() const {
     return target_cross_entropy{} + gamma * at_temperature(temperature, on<non_target>(soft_cross_entropy{}));
   }
