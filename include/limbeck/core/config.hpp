@@ -22,9 +22,9 @@
 #endif
 
 #if defined(__CUDACC__)
-/// Keeps what nvcc makes of a call on the host apart from what a C++ compiler makes of it, in one program.
 #define LIMBECK_OF_COMPILER [[gnu::abi_tag("nvcc")]]
 #else
+/// Keeps what nvcc makes of a call on the host apart from what a C++ compiler makes of it, in one program.
 #define LIMBECK_OF_COMPILER
 #endif
 

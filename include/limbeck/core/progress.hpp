@@ -6,7 +6,7 @@
 
 #include <limbeck/core/errors.hpp>
 
-#include <cstddef>
+#include <concepts>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -21,9 +21,10 @@ class progress {
   }
   /// Step @p step (from 0) of @p total: step / (total - 1), and 0 for a run of one step.
   /// @throws value_error where step >= total.
-  constexpr progress(std::size_t step, std::size_t total)
+  template <std::integral Step, std::integral Total>
+  constexpr progress(Step step, Total total)
       : progress(total > 1 ? static_cast<double>(step) / static_cast<double>(total - 1)
-                           : (step < total ? 0.0 : 2.0)) {}
+                           : (total == 1 && step == 0 ? 0.0 : 2.0)) {}
   /// In [0, 1].
   constexpr double fraction() const { return fraction_; }
 

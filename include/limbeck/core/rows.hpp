@@ -207,25 +207,42 @@ using vector_element_t = typename vector_element<std::remove_cvref_t<V>>::type;
 template <class V>
 using vector_memory_t = typename vector_element<std::remove_cvref_t<V>>::memory;
 
+/// One-dimensional memory: the element at i stands at data[i * stride].
+template <class T>
+struct strided_vector {
+  T* data;
+  std::size_t size;
+  std::ptrdiff_t stride;
+};
+
+/// Anything with data() and size() over one dimension, strided or not: std::vector, std::span, Eigen and xtensor
+/// vectors, and what specialises `vector_element`.
 template <class V>
-auto* vector_data(V& v) {
+auto vector_memory(V& v) {
+  const auto n = static_cast<std::size_t>(v.size());
   if constexpr (requires { vector_element<std::remove_cv_t<V>>::data(v); }) {
-    return vector_element<std::remove_cv_t<V>>::data(v);
+    auto* data = vector_element<std::remove_cv_t<V>>::data(v);
+    std::ptrdiff_t stride = 1;
+    if constexpr (requires { vector_element<std::remove_cv_t<V>>::stride(v); })
+      stride = vector_element<std::remove_cv_t<V>>::stride(v);
+    return strided_vector<std::remove_pointer_t<decltype(data)>>{data, n, stride};
   } else {
-    return v.data();
+    auto* data = v.data();
+    std::ptrdiff_t stride = 1;
+    if constexpr (requires { v.innerStride(); }) {
+      stride = static_cast<std::ptrdiff_t>(v.innerStride());
+    } else if constexpr (requires { v.data_offset(); v.strides(); }) {  // xtensor; a length of one has stride 0
+      data += v.data_offset();
+      if (n > 1) stride = static_cast<std::ptrdiff_t>(v.strides()[v.strides().size() - 1]);
+    }
+    return strided_vector<std::remove_pointer_t<decltype(data)>>{data, n, stride};
   }
 }
 
-/// Anything with data() and size(), over one dimension: std::vector, std::span, Eigen and xtensor vectors.
 template <class V>
 any_vector view_vector(const V& v) {
-  if constexpr (requires { v.innerStride(); }) {
-    return any_vector(v.data(), static_cast<std::size_t>(v.size()), v.innerStride()).given();
-  } else if constexpr (requires { vector_element<V>::stride(v); }) {
-    return any_vector(vector_data(v), static_cast<std::size_t>(v.size()), vector_element<V>::stride(v)).given();
-  } else {
-    return any_vector(vector_data(v), static_cast<std::size_t>(v.size())).given();
-  }
+  const auto memory = vector_memory(v);
+  return any_vector(memory.data, memory.size, memory.stride).given();
 }
 
 }  // namespace detail

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -17,6 +18,14 @@ LIMBECK_BEGIN_NAMESPACE
 /// allocate nothing. One workspace serves one call at a time; it may serve any objective and any scalar type.
 class workspace {
  public:
+  workspace() = default;
+  /// Leaves an empty workspace behind.
+  workspace(workspace&& other) noexcept : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)) {}
+  workspace& operator=(workspace&& other) noexcept {
+    memory_ = std::move(other.memory_);
+    size_ = std::exchange(other.size_, 0);
+    return *this;
+  }
   using limbeck_workspace = void;
   /// Bytes held.
   std::size_t size() const { return size_; }

@@ -2,10 +2,11 @@
 #define LIMBECK_ENGINE_POINT_HPP
 
 /// @file
-/// What a loss sees. Three kinds of loss, told apart by a nested name:
+/// What a loss sees. Five kinds of loss, told apart by a nested name:
 ///
 /// - `using limbeck_loss = pointwise;` a sum over classes of phi(p, q), given as `value(point)` and
-///   `flow(point)` = q dphi/dq;
+///   `flow(point)` = q dphi/dq; and, for learned temperatures, `teacher_flow(point)` = p dphi/dp, which may be left
+///   out where phi is homogeneous of degree 1, as every f-divergence is: then it is value - flow;
 /// - `using limbeck_loss = logitwise;` a sum over classes of phi(u, v), u = s/T and v = t/T, given as `value(point)`
 ///   and `flow(point)` = dphi/du;
 /// - `using limbeck_loss = labelwise;` a function of the labelled class and the row's sums, given as
@@ -42,7 +43,7 @@ struct point {
   X p, q;           ///< teacher's and student's probability
   X log_p, log_q;   ///< their logarithms
   X log_ratio;      ///< log p - log q
-  X difference;     ///< q - p
+  X difference;     ///< q - p; of a logitwise loss, s/T - t/T
   X excess;         ///< p log(p/q) - p + q >= 0
   X student, teacher;  ///< s/T and t/T
 };
@@ -68,36 +69,45 @@ LIMBECK_INLINE X reverse_excess(const point<X>& x) {
 }
 
 /// Both divergences from a mixture m = w p + (1-w) q at one class, in non-negative form and with their digits:
-/// `from_p` = p log(p/m) - p + m, `from_q` = q log(q/m) - q + m; and `log_ratio_q` = log(m/q).
+/// `from_p()` = p log(p/m) - p + m, `from_q()` = q log(q/m) - q + m; and `log_ratio_q` = log(m/q).
 template <class X>
 struct mixture {
-  X from_p,         ///< p log(p/m) - p + m
-      from_q,       ///< q log(q/m) - q + m
-      log_ratio_q,  ///< log(m/q)
-      m;            ///< w p + (1-w) q, never 0
+  using T = typename X::scalar;
+  X log_ratio_q, m;
 
-  /// @p weight is w, that of the teacher.
-  LIMBECK_INLINE mixture(const point<X>& x, typename X::scalar weight) {
-    using T = typename X::scalar;
+  LIMBECK_INLINE mixture(const point<X>& x, T weight)
+      : p_is_larger_(x.log_ratio > X(T(0))), weight_(weight) {
     // b = a (1 + e) is the smaller of p and q, m = a (1 + g e); one logarithm, log(m/a), serves both sides
-    const auto p_is_larger = x.log_ratio > X(T(0));
     const X tiny(static_cast<T>(1e-37));
-    const X a = select(p_is_larger, x.p, x.q);
-    const X e = select(p_is_larger, x.difference, -x.difference) / larger(a, tiny);
-    const X g = select(p_is_larger, X(T(1) - weight), X(weight));
-    const X gap = smaller(abs(x.log_ratio), X(sizeof(T) == 4 ? T(20) : T(40)));  // beyond, (1 + e) gap is nothing
-    const X ge = g * e;
-    const X psi = detail::log1p_excess(ge);  // g e - log(1 + g e)
-    const X tail = gap * gap * detail::exp_excess_ratio(gap);
-    const X e_gap = select(gap < X(T(0.5)), tail, e + gap);  // e + gap, with its digits
-    const X of_a = a * psi;  // a log(a/m) - a + m
-    const X of_b = a * ((X(T(1)) + e) * psi - e_gap - e * (ge + gap));
-    from_p = select(p_is_larger, of_a, of_b);
-    from_q = select(p_is_larger, of_b, of_a);
-    const X log_m_a = ge - psi;
-    log_ratio_q = select(p_is_larger, log_m_a + x.log_ratio, log_m_a);
-    m = larger(a * (X(T(1)) + ge), tiny);
+    a_ = select(p_is_larger_, x.p, x.q);
+    e_ = select(p_is_larger_, x.difference, -x.difference) / larger(a_, tiny);
+    gap_ = smaller(abs(x.log_ratio), X(sizeof(T) == 4 ? T(20) : T(40)));  // beyond, (1 + e) gap is nothing
+    ge_ = select(p_is_larger_, X(T(1) - weight), X(weight)) * e_;
+    psi_ = detail::log1p_excess(ge_);  // g e - log(1 + g e)
+    const X log_m_a = ge_ - psi_;
+    log_ratio_q = select(p_is_larger_, log_m_a + x.log_ratio, log_m_a);
+    m = larger(a_ * (X(T(1)) + ge_), tiny);
   }
+  LIMBECK_INLINE X from_p() const { return select(p_is_larger_, of_larger(), of_smaller(weight_)); }
+  LIMBECK_INLINE X from_q() const { return select(p_is_larger_, of_smaller(T(1) - weight_), of_larger()); }
+
+ private:
+  LIMBECK_INLINE X of_larger() const { return a_ * psi_; }  // a log(a/m) - a + m
+  /// b log(b/m) - b + m, where @p g is the weight of b in m.
+  LIMBECK_INLINE X of_smaller(T g) const {
+    const X one(T(1));
+    if (g > T(0.75)) {  // m is nearly b, a would lose digits: m = b (1 + h), at the price of a second logarithm
+      const X b_a = larger(one + e_, X(static_cast<T>(1e-37)));
+      return a_ * b_a * detail::log1p_excess(X(g - T(1)) * e_ / b_a);
+    }
+    const X tail = gap_ * gap_ * detail::exp_excess_ratio(gap_);
+    const X e_gap = select(gap_ < X(T(0.5)), tail, e_ + gap_);  // e + gap, with its digits
+    return a_ * ((one + e_) * psi_ - e_gap - e_ * (ge_ + gap_));
+  }
+
+  decltype(X() < X()) p_is_larger_;
+  T weight_;
+  X a_, e_, gap_, ge_, psi_;
 };
 
 /// The labelled class y of one row, and what the row's sums say of all others.

@@ -348,7 +348,13 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         if constexpr (Mode::template wants<U>) {
           // phi is homogeneous of degree 1 in (p, q), so the teacher's flow is value - flow
           constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
-          const X h = n.teacher_weight[k] * (value - flow);
+          X own;
+          if constexpr (requires { term.loss.teacher_flow(x); }) {
+            own = term.loss.teacher_flow(x);
+          } else {
+            own = value - flow;
+          }
+          const X h = n.teacher_weight[k] * own;
           sums.flow(t) += h;
           sums.log_flow(t) += h * x.log_p;
         }
@@ -357,8 +363,15 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
       constexpr auto ts = Plan::slots::template index<S>();
       constexpr auto tt = Plan::slots::template index<U>();
       point<X> x{};
-      x.student = larger(X(masked_logit<typename X::scalar>), at.template raw_logit<student_side, all>()) * n.inverse_t[ts];
-      x.teacher = larger(X(masked_logit<typename X::scalar>), at.template raw_logit<teacher_side, all>()) * n.inverse_t[tt];
+      // masked on both sides, as the padding is: equal, whatever the temperatures
+      const X low(masked_logit<typename X::scalar>);
+      X s = larger(low, at.template raw_logit<student_side, all>());
+      X t = larger(low, at.template raw_logit<teacher_side, all>());
+      const auto seen = low < larger(s, t);
+      s = select(seen, s, X(0)), t = select(seen, t, X(0));
+      x.student = s * n.inverse_t[ts];
+      x.teacher = t * n.inverse_t[tt];
+      x.difference = std::is_same_v<S, U> ? (s - t) * n.inverse_t[ts] : x.student - x.teacher;
       const X value = term.loss.value(x);
       sums.value() += n.value_weight[k] * value;
       if constexpr (Mode::gradient) {
@@ -418,7 +431,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
                                           T student_mean) {
   using X = pack<scalar_lanes<T>>;
   row_finish<T, Plan> out{};
-  out.value = sums.value();
+  out.value = sums.value() > surely_infinite<T> ? std::numeric_limits<T>::infinity() : sums.value();
   if constexpr (Mode::gradient)
     for_each_index<Plan::softmaxes::size>([&](auto i) LIMBECK_LAMBDA_INLINE { out.coefficient[i] = -sums.flow(i); });
   T label_log[at_least_one(Plan::slots::size)]{};  // label coefficient times log q of the label: for d loss / dT

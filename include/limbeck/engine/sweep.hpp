@@ -132,7 +132,8 @@ class host_sweep {
   static constexpr std::size_t NS = Plan::softmaxes::size;
   static constexpr T infinity = std::numeric_limits<T>::infinity();
   /// Whether any value is taken class by class; otherwise the gradient is coefficients times softmaxes alone.
-  static constexpr bool classwise = plan_has_classes<Mode, Plan>::value;
+  /// A temperature's gradient needs sums over classes too.
+  static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
 
   const problem<T>& in_;
   const Terms terms_;
@@ -336,11 +337,16 @@ class host_sweep {
       row.index = i;
       const auto place = [&](const T* staged_rows, const rows<const T>& x, T pad, T* tail, const T*& main_at,
                              const T*& tail_at) LIMBECK_LAMBDA_INLINE {
-        main_at = staged_rows ? staged_rows + i * padded_ : x.data ? x.row(r) : nullptr;
-        if (rest_) tail_at = staged_rows ? main_at + whole_ : x.data ? padded_tail(main_at, pad, tail) : nullptr;
+        main_at = staged_rows ? staged_rows + i * padded_ : x.row(r);
+        tail_at = staged_rows ? main_at + whole_ : rest_ ? padded_tail(main_at, pad, tail) : tail;
       };
       place(student, in_.student, -infinity, row.tails[0], row.main.student, row.tail.student);
-      place(teacher, in_.teacher, -infinity, row.tails[1], row.main.teacher, row.tail.teacher);
+      // what is not given is never read, but its pointer moves with the others
+      row.main.teacher = row.main.soft = row.main.student;
+      row.tail.teacher = row.tail.soft = row.tail.student;
+      row.main.gradient = row.tail.gradient = row.gradient_tail;
+      if (in_.teacher.data)
+        place(teacher, in_.teacher, -infinity, row.tails[1], row.main.teacher, row.tail.teacher);
       if constexpr (Mode::soft_labels) place(soft, in_.soft_labels, T(0), row.tails[2], row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
       row.main.rest_bias = rest_bias;

@@ -36,12 +36,14 @@ template <class T, bool Losses, class Memory>
 struct row_output_argument {
   using limbeck_argument = void;
   using memory = Memory;
-  T* data;
-  std::size_t size;
+  strided_vector<T> out;
   void apply(problem<T>& in) const {
-    if (size != in.samples())
-      throw_length(Losses ? "row_losses" : "row_temperature_gradient", size, in.samples());
-    (Losses ? in.row_losses : in.row_temperature_gradient) = data;
+    constexpr const char* name = Losses ? "row_losses" : "row_temperature_gradient";
+    if (out.size != in.samples()) throw_length(name, out.size, in.samples());
+    if (out.stride != 1 && out.size > 1)
+      throw shape_error(std::string("limbeck: ") + name + " has elements " + std::to_string(out.stride) +
+                        " apart, expected contiguous memory");
+    (Losses ? in.row_losses : in.row_temperature_gradient) = out.data;
   }
 };
 enum class input { row_weights, row_mask, row_temperatures, class_mask };
@@ -143,13 +145,13 @@ auto soft_labels(const Tensor& p) {
 template <class V>
 auto row_losses(V&& out) {
   return detail::row_output_argument<detail::vector_element_t<V>, true, detail::vector_memory_t<V>>{
-      detail::vector_data(out), static_cast<std::size_t>(out.size())};
+      detail::vector_memory(out)};
 }
 /// Where d loss / d T of each row goes, for terms at `per_row{}`.
 template <class V>
 auto row_temperature_gradient(V&& out) {
   return detail::row_output_argument<detail::vector_element_t<V>, false, detail::vector_memory_t<V>>{
-      detail::vector_data(out), static_cast<std::size_t>(out.size())};
+      detail::vector_memory(out)};
 }
 /// One weight a row, not negative; `mean` divides by their sum.
 template <class V>

@@ -50,6 +50,12 @@ constexpr void require_labels() {
                 "limbeck: this loss needs labels; pass a vector of integers after the teacher");
 }
 
+/// Whether a call returns the derivative with respect to a temperature of this term.
+template <class Term, bool RowGradient>
+inline constexpr bool wants_temperature =
+    sweep_mode<true, false, RowGradient>::template wants<typename Term::student_slot> ||
+    sweep_mode<true, false, RowGradient>::template wants<typename Term::teacher_slot>;
+
 /// All that can be said of a call by its types alone.
 template <class T, class Plan, class Signature>
 struct require_call;
@@ -70,10 +76,13 @@ struct require_call<T, plan<Term...>, Signature> {
     static_assert(P::uses_soft_labels || !Signature::soft_labels,
                   "limbeck: soft_labels(P) is given, but no term takes them; cross_entropy does");
     static_assert(P::learned <= 8, "limbeck: at most 8 learned temperatures in one objective");
+    constexpr bool row_gradient = Signature::template temperature_output<T>;
     static_assert(!((is<typename Term::loss_type, labelwise> && needs_teacher<typename Term::loss_type>() &&
-                     (is_learned<typename Term::student_slot> || is_learned<typename Term::teacher_slot>)) ||
+                     (wants_temperature<Term, row_gradient>)) ||
                     ...),
                   "limbeck: the target part of dkd and nkd has no gradient with respect to a learned temperature");
+    static_assert(!((is<typename Term::loss_type, rowwise> && wants_temperature<Term, row_gradient>) || ...),
+                  "limbeck: a rowwise loss has no gradient with respect to a learned temperature");
     return true;
   }
 };

@@ -101,6 +101,31 @@ bool loads_whole(const rows<T>& x) {
                      (x.sample_stride * static_cast<std::ptrdiff_t>(sizeof(T))) % 16 == 0);
 }
 
+/// What the host knows before any row.
+template <class T, class Terms, class Mode>
+void set_up(device_task<T, Terms, Mode>& task) {
+  using Plan = typename plan_of<Terms>::type;
+  problem<T>& in = task.in;
+  in.normalizer = 1;
+  if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, task.terms, 1.0, 0, task.batch);
+  if (in.reduce == reduction::mean) {
+    task.weigh = !(in.mean_over > 0) && (in.row_weights.data() || in.row_mask.data() || in.labels.data());
+    const double over = in.mean_over > 0 ? in.mean_over : static_cast<double>(in.samples());
+    task.over_weight = over > 0 ? 1 / over : 0;
+  }
+  task.whole_loads =
+      loads_whole(in.student) && loads_whole(in.teacher) && loads_whole(in.soft_labels) && loads_whole(in.gradient);
+  for_each_index<Plan::size>([&](auto k) {
+    const auto& term = task.terms[hana::size_t<k>{}];
+    using L = typename std::remove_cvref_t<decltype(term)>::loss_type;
+    if constexpr (is<L, pointwise>) {
+      task.diverges_student[k] = term.weight != 0 && diverges<T>(term.loss, true);
+      task.diverges_teacher[k] = term.weight != 0 && diverges<T>(term.loss, false);
+    }
+    if constexpr (requires { term.loss.wants_mean(); }) task.wants_mean = task.wants_mean || term.loss.wants_mean();
+  });
+}
+
 template <>
 struct sweep_for<device_memory> {
   /// Weights are summed on the device, see `device_task`.
@@ -152,31 +177,6 @@ struct sweep_for<device_memory> {
     static_assert((std::is_trivially_copyable_v<typename Term::loss_type> && ...),
                   "limbeck: a loss of this objective holds settings that cannot be copied to a device; keep them "
                   "trivially copyable");
-  }
-
-  /// What the host knows before any row.
-  template <class T, class Terms, class Mode>
-  static void set_up(device_task<T, Terms, Mode>& task) {
-    using Plan = typename plan_of<Terms>::type;
-    problem<T>& in = task.in;
-    in.normalizer = 1;
-    if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, task.terms, 1.0, 0, task.batch);
-    if (in.reduce == reduction::mean) {
-      task.weigh = !(in.mean_over > 0) && (in.row_weights.data() || in.row_mask.data() || in.labels.data());
-      const double over = in.mean_over > 0 ? in.mean_over : static_cast<double>(in.samples());
-      task.over_weight = over > 0 ? 1 / over : 0;
-    }
-    task.whole_loads =
-        loads_whole(in.student) && loads_whole(in.teacher) && loads_whole(in.soft_labels) && loads_whole(in.gradient);
-    for_each_index<Plan::size>([&](auto k) {
-      const auto& term = task.terms[hana::size_t<k>{}];
-      using L = typename std::remove_cvref_t<decltype(term)>::loss_type;
-      if constexpr (is<L, pointwise>) {
-        task.diverges_student[k] = term.weight != 0 && diverges<T>(term.loss, true);
-        task.diverges_teacher[k] = term.weight != 0 && diverges<T>(term.loss, false);
-      }
-      if constexpr (requires { term.loss.wants_mean(); }) task.wants_mean = task.wants_mean || term.loss.wants_mean();
-    });
   }
 
 #if LIMBECK_ON_CUDA

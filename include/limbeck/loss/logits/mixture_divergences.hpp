@@ -33,7 +33,7 @@ struct jensen_shannon {
   LIMBECK_INLINE constexpr X value(const point<X>& x) const {
     using T = typename X::scalar;
     const mixture<X> m(x, static_cast<T>(beta));
-    return X(static_cast<T>(beta)) * m.from_p + X(static_cast<T>(1 - beta)) * m.from_q;
+    return X(static_cast<T>(beta)) * m.from_p() + X(static_cast<T>(1 - beta)) * m.from_q();
   }
   template <class X>
   LIMBECK_INLINE constexpr X flow(const point<X>& x) const {
@@ -57,7 +57,7 @@ struct skew_kl {
 
   template <class X>
   LIMBECK_INLINE constexpr X value(const point<X>& x) const {
-    return mixture<X>(x, static_cast<typename X::scalar>(alpha)).from_p;
+    return mixture<X>(x, static_cast<typename X::scalar>(alpha)).from_p();
   }
   template <class X>
   LIMBECK_INLINE constexpr X flow(const point<X>& x) const {
@@ -80,7 +80,7 @@ struct skew_reverse_kl {
 
   template <class X>
   LIMBECK_INLINE constexpr X value(const point<X>& x) const {
-    return mixture<X>(x, static_cast<typename X::scalar>(1 - alpha)).from_q;
+    return mixture<X>(x, static_cast<typename X::scalar>(1 - alpha)).from_q();
   }
   template <class X>
   LIMBECK_INLINE constexpr X flow(const point<X>& x) const {

@@ -19,12 +19,12 @@ struct mse {
 
   template <class X>
   LIMBECK_INLINE static constexpr X value(const point<X>& x) {
-    const X d = x.student - x.teacher;
+    const X d = x.difference;
     return d * d;
   }
   template <class X>
   LIMBECK_INLINE static constexpr X flow(const point<X>& x) {
-    const X d = x.student - x.teacher;
+    const X d = x.difference;
     return d + d;
   }
   template <class X>

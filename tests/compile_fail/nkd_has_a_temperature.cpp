@@ -1,0 +1,20 @@
+// NKD fixes its temperatures itself.
+// expect: limbeck: this loss has its temperature already; at_temperature stands around losses that have none
+#include <limbeck/limbeck.hpp>
+
+#include <vector>
+
+namespace lk = limbeck;
+
+const std::vector<float> memory(6);
+const lk::rows<const float> student(memory.data(), 2, 3), teacher(memory.data(), 2, 3);
+const std::vector<int> labels{0, 1};
+
+void use();
+void use() {
+#ifdef LIMBECK_CONTROL
+  lk::nkd{.temperature = 2.0}.terms();
+#else
+  lk::at_temperature(2.0, lk::nkd{});
+#endif
+}

@@ -1,0 +1,87 @@
+// What stands before every piece of code in the documents: a batch of 32 samples and 10 classes, an objective, and the
+// names that the pages use. With DOCS_EIGEN, DOCS_XTENSOR or DOCS_THRUST the tensors are that library's.
+
+#include <limbeck/limbeck.hpp>
+#if defined(DOCS_EIGEN)
+#include <limbeck/eigen.hpp>
+#endif
+#if defined(DOCS_XTENSOR)
+#include <limbeck/xtensor.hpp>
+
+#if __has_include(<xtensor/containers/xadapt.hpp>)
+#include <xtensor/containers/xadapt.hpp>
+#include <xtensor/views/xview.hpp>
+#else
+#include <xtensor/xadapt.hpp>
+#include <xtensor/xview.hpp>
+#endif
+#endif
+#if defined(DOCS_THRUST)
+#include <limbeck/thrust.hpp>
+#endif
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace lk = limbeck;
+
+inline constexpr std::size_t samples = 32, classes = 10;
+inline std::size_t step = 3, steps = 100;
+
+/// The same numbers on every machine: a linear congruence, no distribution of the standard library.
+inline std::vector<float> numbers(unsigned seed, float size) {
+  std::vector<float> x(samples * classes);
+  for (float& v : x) {
+    seed = seed * 1664525u + 1013904223u;
+    v = size * (static_cast<float>(seed >> 8) / 16777216.0f - 0.5f);
+  }
+  return x;
+}
+inline std::vector<float> student_memory = numbers(1, 8), teacher_memory = numbers(2, 8);
+inline std::vector<float> gradient_memory(samples* classes);
+inline std::vector<int> labels = [] {
+  std::vector<int> y(samples);
+  for (std::size_t r = 0; r < samples; ++r) y[r] = static_cast<int>(r % classes);
+  return y;
+}();
+
+#if defined(DOCS_EIGEN)
+using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+inline matrix student = Eigen::Map<matrix>(student_memory.data(), samples, classes);
+inline matrix teacher = Eigen::Map<matrix>(teacher_memory.data(), samples, classes);
+inline matrix gradient(samples, classes);
+#elif defined(DOCS_XTENSOR)
+inline xt::xtensor<float, 2> student({samples, classes}), teacher({samples, classes}), gradient({samples, classes});
+#elif defined(DOCS_THRUST)
+inline thrust::device_vector<float> student_on_device(student_memory.begin(), student_memory.end());
+inline thrust::device_vector<float> teacher_on_device(teacher_memory.begin(), teacher_memory.end());
+inline thrust::device_vector<float> gradient_on_device(samples* classes);
+inline thrust::device_vector<int> labels_on_device(labels.begin(), labels.end());
+#else
+inline lk::rows<const float> student(student_memory.data(), samples, classes);
+inline lk::rows<const float> teacher(teacher_memory.data(), samples, classes);
+inline lk::rows<float> gradient(gradient_memory.data(), samples, classes);
+#endif
+#if !defined(DOCS_THRUST)
+inline auto& s = student;
+inline auto& t = teacher;
+inline auto& g = gradient;
+inline auto& student_logits = student;
+inline auto& teacher_logits = teacher;
+#endif
+inline auto& y = labels;
+
+inline lk::workspace ws;
+inline lk::workspace& workspace = ws;
+inline const auto objective = 0.1 * lk::cross_entropy{} + 0.9 * lk::at_temperature(4.0, lk::forward_kl{});

@@ -1,0 +1,78 @@
+// Who owns what, and what may not be mixed.
+#include "catch.hpp"
+#include "device_cases.hpp"
+
+using namespace limbeck_test;
+
+static_assert(lk::tensor<lk::device_rows<float>> && lk::tensor<lk::device_rows<const double>>);
+static_assert(!lk::tensor<thrust::device_vector<float>>, "a vector has no shape");
+static_assert(lk::detail::is_labels<thrust::device_vector<int>> && lk::detail::is_labels<thrust::host_vector<long>>);
+static_assert(std::is_same_v<lk::detail::vector_memory_t<lk::device_span<const int>>, lk::device_memory>);
+static_assert(std::is_same_v<lk::detail::vector_memory_t<thrust::host_vector<int>>, lk::host_rows>);
+static_assert(!std::is_copy_constructible_v<lk::device_workspace> && std::is_move_constructible_v<lk::device_result>);
+
+TEST_CASE("device: the convenience form makes a gradient on the device", "[thrust]") {
+  const auto b = random_batch<float>(4, 9);
+  const device_batch<float> d(b);
+  const auto objective = lk::at_temperature(4.0, lk::forward_kl{}) + lk::cross_entropy{};
+  const auto [loss, gradient] = objective(d.s(), d.t(), d.labels);
+  const auto expected = objective(b.s(), b.t(), b.labels);
+  CHECK(loss == Approx(expected.loss));
+  complaints found;
+  compare_rows(found, "gradient", expected.gradient, to_host(gradient), 9);
+  CHECK(found.empty());
+}
+
+TEST_CASE("device: the workspace is allocated once", "[thrust]") {
+  const auto b = random_batch<float>(40, 9);
+  device_batch<float> d(b);
+  const auto kl = lk::at_temperature(4.0, lk::forward_kl{});
+  lk::device_workspace ws;
+  CHECK(ws.size() == 0);
+  const double first = kl.value(d.s(), d.t(), ws);
+  const std::size_t held = ws.size();
+  CHECK(held > 0);
+  CHECK(kl.value(d.s(), d.t(), ws) == first);
+  CHECK(ws.size() == held);
+}
+
+TEST_CASE("device: raw pointers, device_ptr, host_vector", "[thrust]") {
+  const auto b = random_batch<double>(5, 12);
+  device_batch<double> d(b);
+  const auto kl = lk::at_temperature(4.0, lk::forward_kl{}) + lk::cross_entropy{};
+  const double expected = kl.value(b.s(), b.t(), b.labels);
+  const lk::device_span<const int> labels(thrust::raw_pointer_cast(d.labels.data()), 5);
+  CHECK(kl.value(lk::on_device(d.student.data(), 5, 12), lk::on_device(d.teacher.data(), 5, 12), labels) ==
+        Approx(expected).epsilon(1e-13));
+  const thrust::host_vector<double> s(b.student.begin(), b.student.end()), t(b.teacher.begin(), b.teacher.end());
+  const thrust::host_vector<int> y(b.labels.begin(), b.labels.end());
+  CHECK(kl.value(lk::on_host(s, 5, 12), lk::on_host(t, 5, 12), y) == expected);
+}
+
+TEST_CASE("device: micro-batches add up, empty ones are nothing", "[thrust]") {
+  const auto b = random_batch<double>(7, 30);
+  device_batch<double> d(b);
+  const auto kl = lk::at_temperature(4.0, lk::forward_kl{});
+  lk::device_workspace ws;
+  const double whole = kl.value(d.s(), d.t(), ws);
+  const double* s = thrust::raw_pointer_cast(d.student.data());
+  const double* t = thrust::raw_pointer_cast(d.teacher.data());
+  const auto part = [&](std::size_t first, std::size_t count) {
+    return kl.value(lk::device_rows<const double>(s + first * 30, count, 30),
+                    lk::device_rows<const double>(t + first * 30, count, 30), ws, lk::mean_over(7));
+  };
+  CHECK(part(0, 3) + part(3, 4) == Approx(whole).epsilon(1e-13));
+  CHECK(part(7, 0) == 0);
+}
+
+TEST_CASE("device: a report", "[thrust]") {
+  const auto b = random_batch<float>(6, 17);
+  device_batch<float> d(b);
+  const auto objective = 0.1 * lk::cross_entropy{} + lk::at_temperature(4.0, lk::forward_kl{});
+  const auto host = objective.report(b.s(), b.t(), b.labels), device = objective.report(d.s(), d.t(), d.labels);
+  REQUIRE(device.terms().size() == 2);
+  for (std::size_t k = 0; k < 2; ++k) {
+    CHECK(device.terms()[k].value == Approx(host.terms()[k].value));
+    CHECK(device.terms()[k].gradient_norm == Approx(host.terms()[k].gradient_norm));
+  }
+}

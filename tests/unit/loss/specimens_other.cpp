@@ -1,0 +1,12 @@
+#include "make_specimen.hpp"
+
+std::vector<limbeck_test::specimen> limbeck_test::other_specimens() {
+  std::vector<specimen> list{
+      make_specimen("total_variation", {}, true, limbeck::total_variation{}, over_classes(ref_total_variation())),
+      make_specimen("squared_hellinger", {}, true, limbeck::squared_hellinger{},
+                    over_classes(ref_squared_hellinger()))};
+  for (const double a : {0.5, -1.0, 2.0, 0.9})
+    list.push_back(make_specimen("alpha_divergence", {a}, true, limbeck::alpha_divergence{.alpha = a},
+                                 over_classes(ref_alpha(a))));
+  return list;
+}
