@@ -16,6 +16,7 @@
 #include <cmath>
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -29,11 +30,11 @@ struct chi_squared {
   static constexpr int temperature_power = 2;
   template <class X>
   static constexpr X value(const lk::point<X>& x) {
-    return x.difference * x.difference / larger(x.q, X(1e-30f));
+    return x.difference * x.difference / larger(x.q, X(std::numeric_limits<typename X::scalar>::min()));
   }
   template <class X>
   static constexpr X flow(const lk::point<X>& x) {  // q d/dq = q - p^2 / q
-    return x.difference * (x.p + x.q) / larger(x.q, X(1e-30f));
+    return x.difference * (x.p + x.q) / larger(x.q, X(std::numeric_limits<typename X::scalar>::min()));
   }
 };
 

@@ -21,6 +21,7 @@ class workspace {
   workspace() = default;
   /// Leaves an empty workspace behind.
   workspace(workspace&& other) noexcept : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)) {}
+  /// The same.
   workspace& operator=(workspace&& other) noexcept {
     memory_ = std::move(other.memory_);
     size_ = std::exchange(other.size_, 0);

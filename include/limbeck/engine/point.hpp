@@ -72,9 +72,11 @@ LIMBECK_INLINE X reverse_excess(const point<X>& x) {
 /// `from_p()` = p log(p/m) - p + m, `from_q()` = q log(q/m) - q + m; and `log_ratio_q` = log(m/q).
 template <class X>
 struct mixture {
-  using T = typename X::scalar;
-  X log_ratio_q, m;
+  using T = typename X::scalar;  ///< float or double
+  X log_ratio_q,                 ///< log(m/q)
+      m;                         ///< never 0
 
+  /// @p weight is w, that of the teacher.
   LIMBECK_INLINE mixture(const point<X>& x, T weight)
       : p_is_larger_(x.log_ratio > X(T(0))), weight_(weight) {
     // b = a (1 + e) is the smaller of p and q, m = a (1 + g e); one logarithm, log(m/a), serves both sides
@@ -88,7 +90,9 @@ struct mixture {
     log_ratio_q = select(p_is_larger_, log_m_a + x.log_ratio, log_m_a);
     m = larger(a_ * (X(T(1)) + ge_), tiny);
   }
+  /// p log(p/m) - p + m.
   LIMBECK_INLINE X from_p() const { return select(p_is_larger_, of_larger(), of_smaller(weight_)); }
+  /// q log(q/m) - q + m.
   LIMBECK_INLINE X from_q() const { return select(p_is_larger_, of_smaller(T(1) - weight_), of_larger()); }
 
  private:

@@ -324,12 +324,16 @@ class host_sweep {
         skip(r, gradient ? gradient + i * padded_ : nullptr);
         continue;
       }
-      if (const std::int64_t y = in_.label(r); in_.labels.data() && !(y >= 0 && y < static_cast<std::int64_t>(classes_)))
-        return faults_.report(r, fault::label);
+      if (const std::int64_t y = in_.label(r); in_.labels.data() && !(y >= 0 && y < static_cast<std::int64_t>(classes_))) {
+        faults_.report(r, fault::label);
+        break;  // the rows before may hold a fault, too, and the lowest is reported
+      }
       row_state& row = state[used];
       if constexpr (Plan::uses_row_temperatures) {
-        if (!start_row<Plan>(in_, terms, in_.weight(r), r, row.numbers))
-          return faults_.report(r, fault::row_temperature);
+        if (!start_row<Plan>(in_, terms, in_.weight(r), r, row.numbers)) {
+          faults_.report(r, fault::row_temperature);
+          break;
+        }
       } else {
         row.numbers = batch_;
         if (in_.row_weights.data()) weigh_row(row.numbers, static_cast<T>(in_.weight(r)));

@@ -10,8 +10,6 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/number.hpp>
 #include <limbeck/engine/plan.hpp>
-#include <limbeck/loss/logits/cross_entropy.hpp>
-#include <limbeck/loss/logits/kl.hpp>
 #include <limbeck/objective/names.hpp>
 #include <limbeck/temperature/temperature.hpp>
 

@@ -138,7 +138,7 @@ void weigh_rows(problem<T>& in) {
     if (!(w >= 0 && w < 1e300)) throw_fault(in, fault::row_weights, r);
     if (in.valid(r)) weight += w, any = true;
   }
-  if (any && weight == 0 && in.reduce == reduction::mean)
+  if (any && weight == 0 && in.reduce == reduction::mean && in.mean_over == 0)
     throw_fault(in, fault::no_weight, 0);
   const double over = in.reduce != reduction::mean ? 1 : in.mean_over > 0 ? in.mean_over : weight;
   in.normalizer = over > 0 ? 1 / over : 0;

@@ -22,8 +22,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// A view of samples x classes in device memory: `rows<T>` with a device pointer. @p T is const for an input.
 template <class T>
 struct device_rows {
-  using element = T;
-  rows<T> memory;
+  using element = T;  ///< float or double, const for an input
+  rows<T> memory;     ///< pointer, shape and strides; the pointer is the device's
 
   /// Contiguous, one row after the other.
   device_rows(T* device_pointer, std::size_t samples, std::size_t classes) : memory(device_pointer, samples, classes) {}
@@ -37,11 +37,12 @@ struct device_rows {
 template <class T>
 class device_span {
  public:
+  /// @p stride is the distance in elements between neighbours.
   device_span(T* device_pointer, std::size_t size, std::ptrdiff_t stride = 1)
       : data_(device_pointer), size_(size), stride_(stride) {}
-  T* data() const { return data_; }
-  std::size_t size() const { return size_; }
-  std::ptrdiff_t stride() const { return stride_; }
+  T* data() const { return data_; }  ///< on the device
+  std::size_t size() const { return size_; }  ///< number of elements
+  std::ptrdiff_t stride() const { return stride_; }  ///< in elements
 
  private:
   T* data_;
@@ -88,6 +89,7 @@ device_rows<T> on_device(thrust::device_vector<T, A>& v, std::size_t samples, st
 }
 template <class T, class A>
 void on_device(thrust::device_vector<T, A>&&, std::size_t, std::size_t) = delete;
+/// The rows behind a device pointer.
 template <class T>
 device_rows<T> on_device(thrust::device_ptr<T> p, std::size_t samples, std::size_t classes) {
   return {thrust::raw_pointer_cast(p), samples, classes};
@@ -99,6 +101,7 @@ rows<const T> on_host(const thrust::host_vector<T, A>& v, std::size_t samples, s
   detail::require_size(v.size(), samples, classes);
   return {thrust::raw_pointer_cast(v.data()), samples, classes};
 }
+/// The same, to be written.
 template <class T, class A>
 rows<T> on_host(thrust::host_vector<T, A>& v, std::size_t samples, std::size_t classes) {
   detail::require_size(v.size(), samples, classes);

@@ -19,7 +19,9 @@ LIMBECK_BEGIN_NAMESPACE
 class device_workspace {
  public:
   using limbeck_workspace = void;
+  /// On @p stream; without one, on the default stream.
   explicit device_workspace(device_stream stream = {}) : stream_(stream) {}
+  /// The stream of its calls.
   device_stream stream() const { return stream_; }
   /// Bytes held on the device.
   std::size_t size() const { return block_.size(); }

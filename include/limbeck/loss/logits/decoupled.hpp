@@ -8,6 +8,8 @@
 /// is NaN or infinity. Here the other classes are a domain with a softmax of its own, and 1 - p_y is their sum.
 
 #include <limbeck/core/errors.hpp>
+#include <limbeck/loss/logits/cross_entropy.hpp>
+#include <limbeck/loss/logits/kl.hpp>
 #include <limbeck/objective/expression.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
