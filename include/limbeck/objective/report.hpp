@@ -6,6 +6,7 @@
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/engine/plan.hpp>
+#include <limbeck/objective/names.hpp>
 
 #include <boost/hana/for_each.hpp>
 #include <boost/hana/length.hpp>
