@@ -11,116 +11,13 @@
 
 #include <limbeck/core/executor.hpp>
 #include <limbeck/core/workspace.hpp>
+#include <limbeck/engine/host_memory.hpp>
 #include <limbeck/engine/row.hpp>
 
 #include <algorithm>
-#include <atomic>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
-
-/// One position of the host sweep: a pack of classes, with where its exponentials and its gradient are kept.
-template <class Lanes>
-struct host_position {
-  using X = pack<Lanes>;
-  using T = typename Lanes::scalar;
-  const T* student;
-  const T* teacher;
-  const T* soft;
-  const T* masked_bias;
-  const T* rest_bias;
-  const T* inside_lanes;  // does not move: all 1, or 0 in the lanes that pad
-  T* gradient;
-  T* exponentials;
-  std::size_t class_count;
-
-  /// @p c classes further on.
-  LIMBECK_INLINE host_position at(std::size_t c) const {
-    return {student + c,  teacher + c,  soft + c,         masked_bias + c, rest_bias + c,
-            inside_lanes, gradient + c, exponentials + c, class_count};
-  }
-  template <class Who, class Domain>
-  LIMBECK_INLINE X raw_logit() const {
-    X x = X::from(Lanes::load(std::is_same_v<Who, student_side> ? student : teacher));
-    if constexpr (std::is_same_v<Domain, masked>) x += X::from(Lanes::load(masked_bias));
-    if constexpr (std::is_same_v<Domain, non_target>) x += X::from(Lanes::load(rest_bias));
-    return x;
-  }
-  /// Asks for the same classes of the row after this one, @p distance elements on: while exponentials are taken, memory
-  /// has nothing else to do.
-  LIMBECK_INLINE void prefetch([[maybe_unused]] std::ptrdiff_t distance) const {
-#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
-    __builtin_prefetch(reinterpret_cast<const char*>(student) + distance);
-    __builtin_prefetch(reinterpret_cast<const char*>(teacher) + distance);
-#endif
-  }
-  LIMBECK_INLINE X soft_label() const { return X::from(Lanes::load(soft)); }
-  /// x, and 0 in the lanes that pad.
-  LIMBECK_INLINE X inside(const X& x) const { return x * X::from(Lanes::load(inside_lanes)); }
-  template <class Y>
-  LIMBECK_INLINE Y classes() const {
-    return Y(static_cast<T>(class_count));
-  }
-};
-
-/// Where the parts of a block live in a worker's scratch.
-template <class T>
-struct staging {
-  bool student, teacher, soft, gradient;
-
-  staging(const problem<T>& in, std::size_t lanes) {
-    const auto needed = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
-    student = needed(in.student);
-    teacher = needed(in.teacher);
-    soft = needed(in.soft_labels);
-    gradient = needed(in.gradient);
-  }
-  std::size_t count() const {
-    return std::size_t{student} + std::size_t{teacher} + std::size_t{soft} + std::size_t{gradient};
-  }
-
-  /// Rows [first, first + count) of @p x, padded with @p pad; the shorter stride runs innermost.
-  static void copy_in(const rows<const T>& x, std::size_t first, std::size_t count, std::size_t padded, T pad, T* out) {
-    for (std::size_t r = 0; r < count; ++r) std::fill(out + r * padded + x.classes, out + (r + 1) * padded, pad);
-    if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {
-      for (std::size_t c = 0; c < x.classes; ++c)
-        for (std::size_t r = 0; r < count; ++r) out[r * padded + c] = x(first + r, c);
-    } else {
-      for (std::size_t r = 0; r < count; ++r)
-        for (std::size_t c = 0; c < x.classes; ++c) out[r * padded + c] = x(first + r, c);
-    }
-  }
-  static void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const rows<T>& x) {
-    if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {
-      for (std::size_t c = 0; c < x.classes; ++c)
-        for (std::size_t r = 0; r < count; ++r) x(first + r, c) = in[r * padded + c];
-    } else {
-      for (std::size_t r = 0; r < count; ++r)
-        for (std::size_t c = 0; c < x.classes; ++c) x(first + r, c) = in[r * padded + c];
-    }
-  }
-};
-
-/// The lowest row with a fault; which thread finds one first is chance, the lowest row is not.
-class first_fault {
- public:
-  void report(std::size_t r, fault code) {
-    const std::size_t mine = r * codes + static_cast<std::size_t>(code);
-    std::size_t seen = lowest_.load();
-    while (mine < seen && !lowest_.compare_exchange_weak(seen, mine)) {
-    }
-  }
-  bool before(std::size_t r) const { return lowest_.load(std::memory_order_relaxed) / codes < r; }
-  template <class T>
-  void throw_if_any(const problem<T>& in) const {
-    if (const std::size_t x = lowest_.load(); x != nothing) throw_fault(in, static_cast<fault>(x % codes), x / codes);
-  }
-
- private:
-  static constexpr std::size_t codes = 8;
-  static constexpr std::size_t nothing = static_cast<std::size_t>(-1);
-  std::atomic<std::size_t> lowest_{nothing};
-};
 
 template <class T, class Lanes, class Terms, class Mode>
 class host_sweep {

@@ -1,0 +1,194 @@
+#ifndef LIMBECK_ENGINE_STATISTICS_HPP
+#define LIMBECK_ENGINE_STATISTICS_HPP
+
+/// @file
+/// What a sweep keeps of a row: its numbers (maxima, normalisers, weights) and its sums, as many as the plan lists and
+/// the call asks for.
+
+#include <limbeck/engine/plan.hpp>
+#include <limbeck/engine/problem.hpp>
+
+LIMBECK_BEGIN_NAMESPACE
+namespace detail {
+
+/// Masked classes are this far down instead of at -inf, so that their differences are 0 and not NaN.
+template <class T>
+inline constexpr T masked_logit = sizeof(T) == 4 ? T(-1e30) : T(-1e300);
+/// A value beyond this can only come from a masked logit.
+template <class T>
+inline constexpr T surely_infinite = sizeof(T) == 4 ? T(1e20) : T(1e200);
+
+constexpr std::size_t at_least_one(std::size_t n) { return n ? n : 1; }
+
+/// The numbers of one row: V is the scalar type, or a pack of broadcast scalars inside a loop.
+template <class V, class Plan>
+struct row_numbers {
+  V maximum[at_least_one(Plan::maxima::size)];
+  V inverse_t[at_least_one(Plan::slots::size)];
+  V exponent_scale[at_least_one(Plan::slots::size)];  // log2(e) / T
+  V inverse_z[at_least_one(Plan::softmaxes::size)];
+  V log_z[at_least_one(Plan::softmaxes::size)];
+  V shift[at_least_one(Plan::pairs::size)];  // maximum of the teacher less maximum of the student
+  V kappa[at_least_one(Plan::pairs::size)];  // log p - log q = gap - kappa
+  V value_weight[at_least_one(Plan::size)];
+  V flow_weight[at_least_one(Plan::size)];     // with 1 / student's T
+  V teacher_weight[at_least_one(Plan::size)];  // with 1 / teacher's T
+
+  template <class W>
+  LIMBECK_INLINE row_numbers<W, Plan> broadcast() const {
+    row_numbers<W, Plan> r;
+    const auto copy = [](auto& to, const auto& from) {
+      constexpr std::size_t n = sizeof(from) / sizeof(from[0]);
+      for_each_index<n>([&](auto i) LIMBECK_LAMBDA_INLINE { to[i] = W(from[i]); });
+    };
+    copy(r.maximum, maximum);
+    copy(r.inverse_t, inverse_t);
+    copy(r.exponent_scale, exponent_scale);
+    copy(r.inverse_z, inverse_z);
+    copy(r.log_z, log_z);
+    copy(r.shift, shift);
+    copy(r.kappa, kappa);
+    copy(r.value_weight, value_weight);
+    copy(r.flow_weight, flow_weight);
+    copy(r.teacher_weight, teacher_weight);
+    return r;
+  }
+};
+
+/// What a sweep is compiled for.
+template <bool Gradient, bool SoftLabels, bool RowTemperatureGradient>
+struct sweep_mode {
+  static constexpr bool gradient = Gradient;
+  static constexpr bool soft_labels = SoftLabels;
+  static constexpr bool row_temperature_gradient = RowTemperatureGradient;
+  /// Whether d loss / dT of this temperature is wanted.
+  template <class Slot>
+  static constexpr bool wants = Gradient && (is_learned<Slot> ||
+                                             (RowTemperatureGradient && std::is_same_v<Slot, row_slot>));
+};
+
+template <class Mode, class Slots>
+struct any_wanted;
+template <class Mode, class... S>
+struct any_wanted<Mode, key_list<S...>> {
+  static constexpr bool value = (Mode::template wants<S> || ...);
+};
+
+/// Sums over a row, in one array so that they merge and reduce in one loop.
+template <class V, class Plan>
+struct exponential_sums {
+  static constexpr std::size_t size = Plan::softmaxes::size;
+  template <std::size_t K>
+  static constexpr bool active = true;
+  V sum[at_least_one(size)];
+  LIMBECK_INLINE V& z(std::size_t i) { return sum[i]; }
+  LIMBECK_INLINE const V& z(std::size_t i) const { return sum[i]; }
+};
+
+/// For rows in which student and teacher are close: sums of e_t d^power, d = (t - s)/T, power = 1 to 3.
+template <class V, class Plan>
+struct moment_sums {
+  static constexpr std::size_t size = 3 * Plan::pairs::size;
+  template <std::size_t K>
+  static constexpr bool active = true;
+  V sum[at_least_one(size)];
+  LIMBECK_INLINE V& moment(std::size_t j, std::size_t power) { return sum[3 * j + power - 1]; }
+  LIMBECK_INLINE const V& moment(std::size_t j, std::size_t power) const { return sum[3 * j + power - 1]; }
+};
+
+template <class V, class Plan, class Mode>
+struct flow_sums {
+  static constexpr std::size_t NS = Plan::softmaxes::size;
+  static constexpr bool temperatures = any_wanted<Mode, typename Plan::slots>::value;
+  static constexpr std::size_t flows_at = 1;
+  static constexpr std::size_t logs_at = flows_at + (Mode::gradient ? NS : 0);
+  static constexpr std::size_t slots_at = logs_at + (temperatures ? 2 * NS : 0);
+  static constexpr std::size_t soft_at = slots_at + (temperatures ? Plan::slots::size : 0);
+  static constexpr std::size_t size = soft_at + (Mode::soft_labels ? 2 : 0);
+  /// Teachers have a flow only where a temperature is learned.
+  template <std::size_t K>
+  static constexpr bool active =
+      temperatures || K < flows_at || K >= logs_at || Plan::template of_student<(K < flows_at ? 0 : K - flows_at)>();
+  V sum[size];
+  LIMBECK_INLINE V& value() { return sum[0]; }
+  /// Sum of the flows of a student's softmax; with learned temperatures, of a teacher's too.
+  LIMBECK_INLINE V& flow(std::size_t i) { return sum[flows_at + i]; }
+  /// Sum of flow times log softmax, and of softmax times its logarithm.
+  LIMBECK_INLINE V& log_flow(std::size_t i) { return sum[logs_at + 2 * i]; }
+  LIMBECK_INLINE V& entropy(std::size_t i) { return sum[logs_at + 2 * i + 1]; }
+  /// What depends on a temperature by another way: u dphi/du of logitwise terms, T^power.
+  LIMBECK_INLINE V& direct(std::size_t i) { return sum[slots_at + i]; }
+  LIMBECK_INLINE V& soft_sum() { return sum[soft_at]; }
+  LIMBECK_INLINE V& soft_low() { return sum[soft_at + 1]; }
+};
+
+/// A loss whose values and flows are taken class by class.
+template <class Mode, class L>
+inline constexpr bool per_class =
+    is<L, pointwise> || is<L, logitwise> || (is<L, labelwise> && Mode::soft_labels && takes_soft_labels<L>);
+
+template <class Mode, class Plan>
+struct plan_has_classes;
+template <class Mode, class... Term>
+struct plan_has_classes<Mode, plan<Term...>> {
+  static constexpr bool value = (per_class<Mode, typename Term::loss_type> || ...);
+};
+
+template <class V>
+LIMBECK_INLINE constexpr V power(V t, int k) {
+  V r = 1;
+  for (int i = 0; i < k; ++i) r *= t;
+  return r;
+}
+
+/// The temperature of a slot for row @p r, where @p batch is this batch's.
+template <class Slot, class T>
+LIMBECK_INLINE double slot_temperature(const problem<T>& in, double batch, std::size_t r) {
+  if constexpr (std::is_same_v<Slot, row_slot>) {
+    return in.row_temperatures.number(r);
+  } else {
+    return batch;
+  }
+}
+
+/// Temperatures and weights of row @p r, whose weight is @p weight_of_row. False: a temperature is not positive.
+template <class Plan, class T, class Terms>
+LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, double weight_of_row, std::size_t r,
+                              row_numbers<T, Plan>& n) {
+  const double row_weight = weight_of_row * in.normalizer;
+  bool good = true;
+  for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+    const auto& term = terms[hana::size_t<k>{}];
+    using Term = std::remove_cvref_t<decltype(term)>;
+    using L = typename Term::loss_type;
+    const double ts = slot_temperature<typename Term::student_slot>(in, term.student_t, r);
+    const double tt = slot_temperature<typename Term::teacher_slot>(in, term.teacher_t, r);
+    good = good && ts > 0 && tt > 0 && ts < 1e300 && tt < 1e300;
+    const auto set = [&](std::size_t slot, double t) LIMBECK_LAMBDA_INLINE {
+      n.inverse_t[slot] = static_cast<T>(1 / t);
+      n.exponent_scale[slot] = static_cast<T>(log2e / t);
+    };
+    set(Plan::slots::template index<typename Term::student_slot>(), ts);
+    if constexpr (needs_teacher<L>()) set(Plan::slots::template index<typename Term::teacher_slot>(), tt);
+    double weight = term.weight * power(ts, term.power);
+    if constexpr (requires { L::mean_over_classes; }) weight /= static_cast<double>(in.classes());
+    n.value_weight[k] = static_cast<T>(weight);
+    n.flow_weight[k] = static_cast<T>(weight * row_weight / ts);
+    n.teacher_weight[k] = static_cast<T>(weight * row_weight / tt);
+  });
+  return good;
+}
+
+/// The numbers of a row of weight 1 for one of weight @p w.
+template <class Plan, class T>
+LIMBECK_INLINE void weigh_row(row_numbers<T, Plan>& n, T w) {
+  for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+    n.flow_weight[k] *= w;
+    n.teacher_weight[k] *= w;
+  });
+}
+
+}  // namespace detail
+LIMBECK_END_NAMESPACE
+
+#endif
