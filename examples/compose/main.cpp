@@ -22,8 +22,6 @@
 
 namespace lk = limbeck;
 
-constexpr std::size_t samples = 64, classes = 100;
-
 // A loss of your own is two functions of one class: here the chi-squared divergence, sum (p - q)^2 / q.
 struct chi_squared {
   using limbeck_loss = lk::pointwise;
@@ -45,6 +43,7 @@ struct result {
 };
 
 int main() {
+  constexpr std::size_t samples = 64, classes = 100;
   std::mt19937 random(1);
   std::normal_distribution<float> normal(0, 2);
   std::vector<float> student(samples * classes), teacher(student.size());
@@ -56,7 +55,8 @@ int main() {
   // Weights and temperatures are numbers: constants or schedules. Losses at one temperature share their softmax.
   const auto objective =
       0.1 * lk::cross_entropy{.smoothing = 0.05} +
-      lk::cosine(0.9, 0.5) * lk::at_temperature(4.0, lk::forward_kl{} + 0.3 * lk::named<"mode seeking">(lk::reverse_kl{})) +
+      lk::cosine(0.9, 0.5) *
+          lk::at_temperature(4.0, lk::forward_kl{} + 0.3 * lk::named<"mode seeking">(lk::reverse_kl{})) +
       0.2 * lk::at_temperature(lk::linear(2, 1), lk::dkd{.alpha = 1, .beta = 2}) + 0.05 * lk::objective{chi_squared{}};
   const lk::progress halfway(0.5);
 
@@ -81,10 +81,10 @@ int main() {
     // samples in columns, Eigen's own order: the same memory, seen from the side
     Eigen::Map<Eigen::MatrixXf> column_gradient(g.data(), classes, samples);
     const Eigen::Map<const Eigen::MatrixXf> cs(student.data(), classes, samples), ct(teacher.data(), classes, samples);
-    results.push_back({"Eigen, columns",
-                       objective(cs.transpose(), ct.transpose(), labels, halfway,
-                                 lk::into(column_gradient.transpose()), workspace),
-                       g});
+    results.push_back(
+        {"Eigen, columns",
+         objective(cs.transpose(), ct.transpose(), labels, halfway, lk::into(column_gradient.transpose()), workspace),
+         g});
   }
 #endif
 #if LIMBECK_EXAMPLE_XTENSOR
@@ -109,7 +109,8 @@ int main() {
   }
 #endif
 
-  std::printf("One objective, every backend\n\n%-16s%-14s%s\n", "backend", "loss", "largest difference in the gradient");
+  std::printf("One objective, every backend\n\n%-16s%-14s%s\n", "backend", "loss",
+              "largest difference in the gradient");
   bool agree = true;
   for (const result& r : results) {
     float difference = 0, scale = 0;

@@ -236,7 +236,7 @@ struct plan {
   template <std::size_t K, class... Key>
   static constexpr bool of_student_in(key_list<Key...>) {
     constexpr bool is_student[] = {std::is_same_v<typename Key::who, student_side>..., false};
-    return is_student[K];
+    return is_student[K < sizeof...(Key) ? K : sizeof...(Key)];
   }
   /// Whether the K-th softmax is the student's.
   template <std::size_t K>

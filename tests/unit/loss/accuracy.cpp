@@ -4,6 +4,7 @@
 #include "specimens.hpp"
 
 #include <algorithm>
+#include <initializer_list>
 #include <limits>
 
 using namespace limbeck_test;
@@ -47,7 +48,7 @@ real allowance(const specimen& loss, double t) {
 
 template <class T>
 void check_accuracy(const specimen& loss, real tolerance) {
-  for (const std::size_t classes : {2, 3, 7, 15, 16, 17, 31, 33, 100, 1000})
+  for (const auto classes : std::initializer_list<std::size_t>{2, 3, 7, 15, 16, 17, 31, 33, 100, 1000})
     for (const double t : {0.5, 1.0, 4.0, 20.0, 1000.0})
       for (const double apart : {-1.0, 1e-6, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.2}) {
         if (loss.own_temperature && t != 1) continue;
@@ -67,7 +68,7 @@ void check_accuracy(const specimen& loss, real tolerance) {
 template <class T>
 void check_saturated(const specimen& loss) {
   const real ulp = std::numeric_limits<T>::epsilon();
-  for (const std::size_t classes : {2, 17, 100})
+  for (const auto classes : std::initializer_list<std::size_t>{2, 17, 100})
     for (const double t : {1e-3, 0.01, 0.1})
       for (const double apart : {-1.0, 1e-3, 0.1}) {
         if (loss.own_temperature) continue;

@@ -4,6 +4,7 @@
 #include "catch.hpp"
 
 #include <limbeck/limbeck.hpp>
+#include <initializer_list>
 
 #include <cmath>
 #include <cstdint>
@@ -75,7 +76,7 @@ TEST_CASE("a batch split into micro-batches gives the same gradients, bit by bit
   const auto b = random_batch<float>(29, 17);
   std::vector<float> whole;
   const auto all = objective(b.s(), b.t(), b.labels, lk::into(into_rows(whole, b)));
-  for (const std::size_t part : {1, 4, 10, 28}) {
+  for (const auto part : std::initializer_list<std::size_t>{1, 4, 10, 28}) {
     std::vector<float> g(b.size());
     double loss = 0;
     for (std::size_t first = 0; first < b.samples; first += part) {
@@ -140,7 +141,7 @@ TEST_CASE("rows that do not count: ignore_index and row_mask") {
   CHECK(e.loss == Approx(expected).epsilon(1e-14));
   CHECK(e.rows == 4);
   CHECK(e.weight == 4);
-  for (const std::size_t r : {1, 4}) {
+  for (const auto r : std::initializer_list<std::size_t>{1, 4}) {
     CHECK(losses[r] == 0);
     for (std::size_t c = 0; c < 13; ++c) CHECK(g[r * 13 + c] == 0);
   }

@@ -5,6 +5,7 @@
 #include "reference.hpp"
 
 #include <limbeck/limbeck.hpp>
+#include <initializer_list>
 
 #include <cmath>
 
@@ -28,7 +29,7 @@ result<T> run(const Objective& o, const batch<T>& b, const Args&... args) {
 }  // namespace
 
 TEST_CASE("on<masked> is the loss over the classes of the mask alone") {
-  for (const std::size_t classes : {5, 16, 37}) {
+  for (const auto classes : std::initializer_list<std::size_t>{5, 16, 37}) {
     const auto b = random_batch<double>(6, classes);
     std::vector<unsigned char> mask(classes);
     std::vector<std::size_t> kept;
@@ -111,7 +112,7 @@ TEST_CASE("mixtures between forward and reverse KL") {
 
 TEST_CASE("soft labels, with and without smoothing, beside hard ones") {
   for (const double smoothing : {0.0, 0.2})
-    for (const std::size_t classes : {4, 16, 33}) {
+    for (const auto classes : std::initializer_list<std::size_t>{4, 16, 33}) {
       const auto b = random_batch<double>(5, classes);
       std::vector<double> p(b.size());
       for (std::size_t i = 0; i < b.size(); ++i) p[i] = i % 5 == 0 ? 0 : std::fabs(b.teacher[i]);  // any sum will do

@@ -4,6 +4,7 @@
 #include "catch.hpp"
 
 #include <limbeck/limbeck.hpp>
+#include <initializer_list>
 
 #include <cmath>
 #include <limits>
@@ -79,7 +80,7 @@ TEST_CASE("logits that are NaN, +inf or all -inf") {
     CHECK(same_bits(f.b.teacher, before.teacher));
   };
   for (const bool teacher : {false, true})
-    for (const std::size_t column : {0, 7, 31, 48, 49}) {
+    for (const auto column : std::initializer_list<std::size_t>{0, 7, 31, 48, 49}) {
       check(teacher, nan_f, column, "nan");
       check(teacher, inf_f, column, "inf");
     }

@@ -4,6 +4,7 @@
 #include "catch.hpp"
 
 #include <limbeck/limbeck.hpp>
+#include <initializer_list>
 
 #include <atomic>
 #include <cstdlib>
@@ -104,7 +105,8 @@ TEST_CASE("an executor that has state is used, not copied") {
 
 TEST_CASE("threads report the lowest bad row") {
   auto b = random_batch<float>(600, 300);
-  for (const std::size_t r : {599, 411, 87, 300}) b.student[r * 300 + 9] = std::numeric_limits<float>::quiet_NaN();
+  for (const auto r : std::initializer_list<std::size_t>{599, 411, 87, 300})
+    b.student[r * 300 + 9] = std::numeric_limits<float>::quiet_NaN();
   for (int i = 0; i < 20; ++i)
     CHECK_THROWS_WITH(objective.value(b.s(), b.t(), b.labels, lk::on(thread_pool{4})), Catch::Contains("row 87,"));
 }

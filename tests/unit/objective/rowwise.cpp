@@ -5,6 +5,7 @@
 #include "reference.hpp"
 
 #include <limbeck/limbeck.hpp>
+#include <initializer_list>
 
 #include <cmath>
 
@@ -123,7 +124,7 @@ TEST_CASE("a rowwise loss alone, beside others, and with staged rows") {
 }
 
 TEST_CASE("a rowwise loss on short rows") {
-  for (const std::size_t classes : {2, 3, 15, 16, 17}) {
+  for (const auto classes : std::initializer_list<std::size_t>{2, 3, 15, 16, 17}) {
     const auto b = random_batch<float>(3, classes);
     const auto [loss, g] = run(lk::objective{elsewhere::distance{}}, b);
     for (std::size_t i = 0; i < b.size(); ++i)
