@@ -13,9 +13,22 @@
 #include <thread>
 #include <vector>
 
+// AddressSanitizer brings its own operator new, and does not want another; the other builds count.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LIMBECK_TEST_SANITIZED
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define LIMBECK_TEST_SANITIZED
+#endif
+
 namespace {
 std::atomic<long> allocations{0};
+}
 
+#if !defined(LIMBECK_TEST_SANITIZED)
+namespace {
 void* counted(std::size_t size, std::size_t alignment) {
   ++allocations;
   const std::size_t whole = (size + alignment - 1) / alignment * alignment;
@@ -33,6 +46,7 @@ void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+#endif
 
 namespace lk = limbeck;
 using namespace limbeck_test;
