@@ -11,6 +11,17 @@
 /// Changes with corrections.
 #define LIMBECK_VERSION_PATCH 0
 
+/// One number to compare: 10203 is version 1.2.3.
+#define LIMBECK_VERSION (LIMBECK_VERSION_MAJOR * 10000 + LIMBECK_VERSION_MINOR * 100 + LIMBECK_VERSION_PATCH)
+/// "0.1.0".
+#define LIMBECK_VERSION_STRING \
+  LIMBECK_DETAIL_TEXT(LIMBECK_VERSION_MAJOR) \
+  "." LIMBECK_DETAIL_TEXT(LIMBECK_VERSION_MINOR) "." LIMBECK_DETAIL_TEXT(LIMBECK_VERSION_PATCH)
+/// @cond
+#define LIMBECK_DETAIL_TEXT(x) LIMBECK_DETAIL_TEXT_OF(x)
+#define LIMBECK_DETAIL_TEXT_OF(x) #x
+/// @endcond
+
 /// Everything stands in a versioned inline namespace, so that two releases can meet in one program.
 #define LIMBECK_BEGIN_NAMESPACE \
   namespace limbeck {           \

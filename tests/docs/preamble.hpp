@@ -1,5 +1,6 @@
 // What stands before every piece of code in the documents: a batch of 32 samples and 10 classes, an objective, and the
-// names that the pages use. With DOCS_EIGEN, DOCS_XTENSOR or DOCS_THRUST the tensors are that library's.
+// names that the pages use. With DOCS_EIGEN, DOCS_XTENSOR, DOCS_THRUST or DOCS_TORCH the tensors are
+// that library's.
 
 #include <limbeck/limbeck.hpp>
 #if defined(DOCS_EIGEN)
@@ -21,6 +22,16 @@
 #endif
 #if defined(DOCS_TRAINER)
 #include <limbeck/trainer.hpp>
+#endif
+#if defined(DOCS_IO)
+#include <limbeck/io.hpp>
+#endif
+#if defined(DOCS_TORCH)
+#include <limbeck/torch.hpp>
+#include <torch/torch.h>
+#endif
+#if defined(DOCS_DLPACK)
+#include <limbeck/dlpack.hpp>
 #endif
 
 #include <array>
@@ -71,6 +82,10 @@ inline thrust::device_vector<float> student_on_device(student_memory.begin(), st
 inline thrust::device_vector<float> teacher_on_device(teacher_memory.begin(), teacher_memory.end());
 inline thrust::device_vector<float> gradient_on_device(samples* classes);
 inline thrust::device_vector<int> labels_on_device(labels.begin(), labels.end());
+#elif defined(DOCS_TORCH)
+inline torch::Tensor student = torch::from_blob(student_memory.data(), {samples, classes}).clone().requires_grad_(true);
+inline torch::Tensor teacher = torch::from_blob(teacher_memory.data(), {samples, classes});
+inline torch::Tensor gradient = torch::empty({samples, classes});
 #else
 inline lk::rows<const float> student(student_memory.data(), samples, classes);
 inline lk::rows<const float> teacher(teacher_memory.data(), samples, classes);

@@ -241,6 +241,17 @@ auto vector_memory(V& v) {
   }
 }
 
+/// Labels whose type is known at run time.
+struct any_labels {
+  any_vector values;
+};
+template <>
+struct vector_element<any_labels> {
+  using type = std::int64_t;  // any whole number
+  using memory = host_rows;
+};
+
+inline any_vector view_vector(const any_labels& y) { return y.values; }
 template <class V>
 any_vector view_vector(const V& v) {
   const auto memory = vector_memory(v);

@@ -4,6 +4,7 @@
 /// @file
 /// The arguments of a call. By position: student, teacher, labels, progress; a workspace anywhere; all else by name.
 
+#include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/executor.hpp>
 #include <limbeck/core/progress.hpp>
 #include <limbeck/core/workspace.hpp>
@@ -46,7 +47,33 @@ struct row_output_argument {
     (Losses ? in.row_losses : in.row_temperature_gradient) = out.data;
   }
 };
+/// One of the arguments above, of a tensor whose element type is known at run time.
+enum class any_role { gradient, soft_labels, row_losses, row_temperature_gradient };
+template <any_role Role>
+struct any_argument {
+  using limbeck_argument = void;
+  static constexpr any_role role = Role;
+  any_tensor tensor;
+  template <class T>
+  auto as() const {
+    if constexpr (Role == any_role::gradient) {
+      return gradient_argument<T, host_rows>{tensor.rows<T>("gradient")};
+    } else if constexpr (Role == any_role::soft_labels) {
+      return soft_labels_argument<T, host_rows>{tensor.rows<const T>("soft_labels")};
+    } else {
+      constexpr bool losses = Role == any_role::row_losses;
+      const auto out = tensor.span<T>(losses ? "row_losses" : "row_temperature_gradient");
+      return row_output_argument<T, losses, host_rows>{{out.data(), out.size(), 1}};
+    }
+  }
+};
+template <any_role Role, class X>
+any_argument<Role> any_named(const X& x) {
+  return {any_tensor_traits<X>::view(x)};
+}
+
 enum class input { row_weights, row_mask, row_temperatures, class_mask };
+inline constexpr const char* input_name[] = {"row_weights", "row_mask", "row_temperatures", "class_mask"};
 template <input Which, class Memory>
 struct vector_argument {
   using limbeck_argument = void;
@@ -55,10 +82,9 @@ struct vector_argument {
   any_vector values;
   template <class T>
   void apply(problem<T>& in) const {
-    constexpr const char* name[] = {"row_weights", "row_mask", "row_temperatures", "class_mask"};
     const bool classes = Which == input::class_mask;
     if (values.size() != (classes ? in.classes() : in.samples()))
-      throw_length(name[static_cast<int>(Which)], values.size(), classes ? in.classes() : in.samples(),
+      throw_length(input_name[static_cast<int>(Which)], values.size(), classes ? in.classes() : in.samples(),
                    classes ? "one a class" : "one a row");
     if constexpr (Which == input::row_weights) in.row_weights = values;
     if constexpr (Which == input::row_mask) in.row_mask = values;
@@ -108,11 +134,15 @@ constexpr void require_vector() {
 }
 template <input Which, class V>
 vector_argument<Which, vector_memory_t<V>> vector_input(const V& v) {
-  require_vector<V>();
-  if constexpr (!std::is_void_v<vector_element_t<V>>) {
-    return {view_vector(v)};
+  if constexpr (run_time_tensor<V>) {
+    return {any_tensor_traits<V>::view(v).vector(input_name[static_cast<int>(Which)])};
   } else {
-    return {};
+    require_vector<V>();
+    if constexpr (!std::is_void_v<vector_element_t<V>>) {
+      return {view_vector(v)};
+    } else {
+      return {};
+    }
   }
 }
 
@@ -123,8 +153,9 @@ vector_argument<Which, vector_memory_t<V>> vector_input(const V& v) {
 template <class Gradient>
 auto into(Gradient&& g) {
   using Tensor = std::remove_cvref_t<Gradient>;
-  detail::require_tensor<Tensor>();
-  if constexpr (tensor<Tensor>) {
+  if constexpr (run_time_tensor<Tensor>) {
+    return detail::any_named<detail::any_role::gradient, Tensor>(g);
+  } else if constexpr (detail::require_tensor<Tensor>(); tensor<Tensor>) {
     using Traits = tensor_traits<Tensor>;
     auto view = Traits::view(g);
     using View = decltype(view);
@@ -137,21 +168,33 @@ auto into(Gradient&& g) {
 /// Probabilities instead of labels, samples x classes, for `cross_entropy`: finite, not negative.
 template <class Tensor>
 auto soft_labels(const Tensor& p) {
-  detail::require_tensor<Tensor>();
-  using Traits = tensor_traits<Tensor>;
-  return detail::soft_labels_argument<typename Traits::scalar, typename Traits::sweep>{Traits::view(p)};
+  if constexpr (run_time_tensor<Tensor>) {
+    return detail::any_named<detail::any_role::soft_labels>(p);
+  } else {
+    detail::require_tensor<Tensor>();
+    using Traits = tensor_traits<Tensor>;
+    return detail::soft_labels_argument<typename Traits::scalar, typename Traits::sweep>{Traits::view(p)};
+  }
 }
 /// Where the loss of each row goes (its terms' weights and T^k included, its row weight and the reduction not).
 template <class V>
 auto row_losses(V&& out) {
-  return detail::row_output_argument<detail::vector_element_t<V>, true, detail::vector_memory_t<V>>{
-      detail::vector_memory(out)};
+  if constexpr (run_time_tensor<V>) {
+    return detail::any_named<detail::any_role::row_losses, std::remove_cvref_t<V>>(out);
+  } else {
+    return detail::row_output_argument<detail::vector_element_t<V>, true, detail::vector_memory_t<V>>{
+        detail::vector_memory(out)};
+  }
 }
 /// Where d loss / d T of each row goes, for terms at `per_row{}`.
 template <class V>
 auto row_temperature_gradient(V&& out) {
-  return detail::row_output_argument<detail::vector_element_t<V>, false, detail::vector_memory_t<V>>{
-      detail::vector_memory(out)};
+  if constexpr (run_time_tensor<V>) {
+    return detail::any_named<detail::any_role::row_temperature_gradient, std::remove_cvref_t<V>>(out);
+  } else {
+    return detail::row_output_argument<detail::vector_element_t<V>, false, detail::vector_memory_t<V>>{
+        detail::vector_memory(out)};
+  }
 }
 /// One weight a row, not negative; `mean` divides by their sum.
 template <class V>

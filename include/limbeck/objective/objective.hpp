@@ -13,6 +13,7 @@
 #include <limbeck/objective/report.hpp>
 #include <limbeck/objective/requirements.hpp>
 #include <limbeck/objective/run.hpp>
+#include <limbeck/objective/run_time.hpp>
 
 #include <boost/hana/for_each.hpp>
 
@@ -36,17 +37,38 @@ struct evaluation_with_gradient : evaluation {
   }
 };
 
-template <class Self>
-template <class... Args>
-auto callable<Self>::operator()(Args&&... args) const {
-  const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
+/// @cond
+namespace detail {
+
+/// A call on a student whose type is known at run time, and which is given no place for the gradient.
+template <class First, class... Rest>
+inline constexpr bool wants_gradient_like_student =
+    run_time_tensor<First> && !((is_a<std::remove_cvref_t<Rest>, gradient_argument> ||
+                                 std::is_same_v<std::remove_cvref_t<Rest>, any_argument<any_role::gradient>>) || ...);
+template <class Student, class... Rest>
+auto gradient_like_student(const Student& student, const Rest&...) {
+  using Traits = any_tensor_traits<Student>;
+  constexpr bool makes = requires { Traits::gradient_like(student); };
+  static_assert(makes, "limbeck: a view whose type is known at run time only makes no gradient; pass into(gradient)");
+  if constexpr (makes) {
+    return evaluation_with_gradient<decltype(Traits::gradient_like(student))>{{}, Traits::gradient_like(student)};
+  } else {
+    return evaluation_with_gradient<any_tensor>{};
+  }
+}
+
+// The three calls once all types are known.
+
+template <class E, class... Args>
+auto evaluate(const E& e, Args&&... args) {
+  const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
     using T = typename Traits::scalar;
-    using Mode = detail::sweep_mode<true, Signature::soft_labels, Signature::template temperature_output<T>>;
+    using Mode = sweep_mode<true, Signature::soft_labels, Signature::template temperature_output<T>>;
     const auto run = [&] {
-      detail::check_problem<typename Traits::sweep>(in, terms, true);
-      return detail::run_terms<Traits, Mode>(in, terms, ws, executor);
+      check_problem<typename Traits::sweep>(in, terms, true);
+      return run_terms<Traits, Mode>(in, terms, ws, executor);
     };
     if constexpr (Signature::gradient) {
       return run();
@@ -62,19 +84,18 @@ auto callable<Self>::operator()(Args&&... args) const {
       return result;
     }
   };
-  return detail::with_problem(static_cast<const Self&>(*this), evaluate, args...);
+  return with_problem(e, run_problem, args...);
 }
 
-template <class Self>
-template <class... Args>
-auto callable<Self>::value(Args&&... args) const {
-  const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
+template <class E, class... Args>
+auto evaluate_value(const E& e, Args&&... args) {
+  const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
     static_assert(!Signature::gradient, "limbeck: value() writes no gradient; call the objective itself");
-    detail::check_problem<typename Traits::sweep>(in, terms, false);
+    check_problem<typename Traits::sweep>(in, terms, false);
     const auto run = [&] {
-      return detail::run_terms<Traits, detail::sweep_mode<false, Signature::soft_labels, false>>(in, terms, ws, executor);
+      return run_terms<Traits, sweep_mode<false, Signature::soft_labels, false>>(in, terms, ws, executor);
     };
     if constexpr (std::is_void_v<decltype(run())>) {
       run();
@@ -82,31 +103,69 @@ auto callable<Self>::value(Args&&... args) const {
       return run().loss;
     }
   };
-  return detail::with_problem(static_cast<const Self&>(*this), evaluate, args...);
+  return with_problem(e, run_problem, args...);
+}
+
+template <class E, class... Args>
+auto evaluate_terms(const E& e, Args&&... args) {
+  const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
+    using Signature = decltype(signature);
+    using Traits = typename Signature::student_traits;
+    using Mode = sweep_mode<true, Signature::soft_labels, false>;
+    using Sweep = sweep_for<typename Traits::sweep>;
+    static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
+    const auto& student = std::get<0>(std::forward_as_tuple(args...));
+    auto gradient = Traits::gradient_like(student);
+    in.gradient = Traits::view_gradient(gradient, student);
+    check_problem<typename Traits::sweep>(in, terms, true);
+    objective_report out;
+    hana::for_each(terms, [&](const auto& term) {
+      const auto alone = hana::make_tuple(term);
+      const evaluation of_term = run_terms<Traits, Mode>(in, alone, ws, executor);
+      out.add(term.name, term.weight, of_term.loss, Sweep::squared_norm(in.gradient));
+    });
+    return out;
+  };
+  return with_problem(e, run_problem, args...);
+}
+
+}  // namespace detail
+/// @endcond
+
+template <class Self>
+template <class... Args>
+auto callable<Self>::operator()(Args&&... args) const {
+  if constexpr (detail::wants_gradient_like_student<Args...>) {
+    auto result = detail::gradient_like_student(args...);
+    static_cast<evaluation&>(result) = (*this)(std::forward<Args>(args)..., into(result.gradient));
+    return result;
+  } else {
+    return detail::with_element_type<Self>(
+        [this](auto&&... known) {
+          return detail::evaluate(static_cast<const Self&>(*this), std::forward<decltype(known)>(known)...);
+        },
+        std::forward<Args>(args)...);
+  }
+}
+
+template <class Self>
+template <class... Args>
+auto callable<Self>::value(Args&&... args) const {
+  return detail::with_element_type<Self>(
+      [this](auto&&... known) {
+        return detail::evaluate_value(static_cast<const Self&>(*this), std::forward<decltype(known)>(known)...);
+      },
+      std::forward<Args>(args)...);
 }
 
 template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
-  const auto evaluate = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
-    using Signature = decltype(signature);
-    using Traits = typename Signature::student_traits;
-    using Mode = detail::sweep_mode<true, Signature::soft_labels, false>;
-    using Sweep = detail::sweep_for<typename Traits::sweep>;
-    static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
-    const auto& student = std::get<0>(std::forward_as_tuple(args...));
-    auto gradient = Traits::gradient_like(student);
-    in.gradient = Traits::view_gradient(gradient, student);
-    detail::check_problem<typename Traits::sweep>(in, terms, true);
-    objective_report out;
-    boost::hana::for_each(terms, [&](const auto& term) {
-      const auto alone = boost::hana::make_tuple(term);
-      const evaluation e = detail::run_terms<Traits, Mode>(in, alone, ws, executor);
-      out.add(term.name, term.weight, e.loss, Sweep::squared_norm(in.gradient));
-    });
-    return out;
-  };
-  return detail::with_problem(static_cast<const Self&>(*this), evaluate, args...);
+  return detail::with_element_type<Self>(
+      [this](auto&&... known) {
+        return detail::evaluate_terms(static_cast<const Self&>(*this), std::forward<decltype(known)>(known)...);
+      },
+      std::forward<Args>(args)...);
 }
 
 template <class Self>

@@ -14,6 +14,7 @@ LIMBECK_BEGIN_NAMESPACE
 template <class Averager, class Student>
 class averaging {
  public:
+  /// Of @p s, whose `parameters()` the averager follows.
   averaging(Averager&& a, Student& s) : averager_(std::forward<Averager>(a)), student_(&s) {
     detail::require_follower<std::remove_reference_t<Averager>, Student>();
   }

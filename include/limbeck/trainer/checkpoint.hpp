@@ -25,8 +25,8 @@ class checkpoint_reader;
 /// A checkpoint in memory: read and found whole.
 class checkpoint_file {
  public:
-  /// @throws checkpoint_error where @p path cannot be read, or is truncated, corrupted, of another version, or no
-  /// checkpoint.
+  /// @throws file_error where @p path cannot be read, checkpoint_error where it is truncated, corrupted, of another
+  /// version, or no checkpoint.
   explicit checkpoint_file(const std::filesystem::path& path) : name_(path.string()), bytes_(detail::read_file(path)) {
     parse();
   }
@@ -176,7 +176,7 @@ void checkpoint_file::load(State& state) const {
 }
 
 /// Writes all of @p state to @p path, atomically: a crash leaves the old file or the new one.
-/// @throws checkpoint_error where the file cannot be written, or two members have one name.
+/// @throws file_error where the file cannot be written, checkpoint_error where two members have one name.
 template <class State>
 void save_checkpoint(const std::filesystem::path& path, State& state, const std::string& composition = "") {
   detail::require_serializable<State>();
@@ -189,7 +189,7 @@ void save_checkpoint(const std::filesystem::path& path, State& state, const std:
 }
 
 /// Reads all of @p state from @p path; where anything is wrong, the state is as it was.
-/// @throws checkpoint_error where the file cannot be read, is truncated, corrupted, of another version, of another
+/// @throws file_error where the file cannot be read, checkpoint_error where it is truncated, corrupted, of another version, of another
 /// @p composition, or has not the names, types and lengths of this state; and what a `serialize` throws.
 template <class State>
 void load_checkpoint(const std::filesystem::path& path, State& state, const std::string& composition = "") {

@@ -4,8 +4,8 @@
 /// @file
 /// What a checkpoint looks like on the disk, and who writes it: see checkpoint.hpp.
 
+#include <limbeck/core/file.hpp>
 #include <limbeck/trainer/archive.hpp>
-#include <limbeck/trainer/file.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +13,12 @@
 #include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
+
+/// A checkpoint that is truncated, corrupted, of another version or of another composition. Files and state are as they
+/// were.
+struct checkpoint_error : file_error {
+  using file_error::file_error;
+};
 
 namespace detail {
 

@@ -4,7 +4,7 @@
 /// @file
 /// The numbers of a run as a table.
 
-#include <limbeck/trainer/file.hpp>
+#include <limbeck/core/file.hpp>
 #include <limbeck/trainer/training_run.hpp>
 
 #include <charconv>
@@ -25,9 +25,10 @@ LIMBECK_BEGIN_NAMESPACE
 /// it (they will come again), and appends. Give it after the callbacks that report metrics.
 class csv_metrics {
  public:
+  /// To the file at @p path; a row each epoch, and each @p every steps unless that is 0.
   explicit csv_metrics(std::filesystem::path path, std::uint64_t every = 0) : path_(std::move(path)), every_(every) {}
 
-  /// @throws checkpoint_error where the file cannot be read or written.
+  /// @throws file_error where the file cannot be read or written.
   void begin(training_run& run) {
     std::string kept;
     if (run.resumed_from > 0 && std::filesystem::exists(path_)) {
@@ -44,7 +45,7 @@ class csv_metrics {
     file_.reset(std::fopen(path_.string().c_str(), "ab"));
     if (!file_) detail::throw_file("write", path_, errno);
   }
-  /// @throws value_error where the metrics are not those that the file began with, checkpoint_error where it cannot be
+  /// @throws value_error where the metrics are not those that the file began with, file_error where it cannot be
   /// written.
   void after_step(training_run& run) {
     if (every_ > 0 && run.step % every_ == 0 && !run.end_of_epoch) row(run);

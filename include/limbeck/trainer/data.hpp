@@ -102,8 +102,10 @@ class cached_teacher {
   limbeck::rows<const T> all_;
   std::vector<T> memory_;
 };
+/// @cond
 template <tensor Logits>
 cached_teacher(const Logits&) -> cached_teacher<typename tensor_traits<Logits>::scalar>;
+/// @endcond
 
 namespace detail {
 

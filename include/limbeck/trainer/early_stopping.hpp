@@ -67,6 +67,7 @@ struct keep_best_settings {
 template <parametrised Model>
 class keep_best {
  public:
+  /// Of @p model, which outlives it.
   explicit keep_best(Model& model, keep_best_settings settings = {}) : model_(&model), settings_(std::move(settings)) {}
   /// The metric at its best, NaN before the first evaluation.
   double best() const { return best_; }

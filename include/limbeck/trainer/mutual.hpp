@@ -14,9 +14,10 @@ LIMBECK_BEGIN_NAMESPACE
 /// referred to, what as an rvalue is owned.
 template <class Student, class Objective, class Optimizer>
 struct pupil {
-  Student student;
-  Objective objective;
-  Optimizer optimizer;
+  Student student;      ///< a model, or a reference to one
+  Objective objective;  ///< what it minimises
+  Optimizer optimizer;  ///< of its parameters
+  /// Refers to lvalues, owns rvalues.
   pupil(Student&& s, Objective&& loss, Optimizer&& o)
       : student(std::forward<Student>(s)),
         objective(std::forward<Objective>(loss)),

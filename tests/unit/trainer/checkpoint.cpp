@@ -72,7 +72,7 @@ template <class State>
 std::string why(const toy::temporary& file, State& s, const std::string& composition = "it") {
   try {
     lk::load_checkpoint(file.path, s, composition);
-  } catch (const lk::checkpoint_error& e) {
+  } catch (const lk::file_error& e) {
     return e.what();
   }
   return "";
@@ -263,10 +263,10 @@ TEST_CASE("what cannot be written is named, and the old file stays", "[checkpoin
   CHECK_THROWS_MATCHES(lk::save_checkpoint(file.path, p, "\xff"), lk::checkpoint_error,
                        Message("limbeck: a name or the composition of this checkpoint is not UTF-8"));
   std::filesystem::create_directory(file.path.string() + ".part");  // somebody is in the way
-  CHECK_THROWS_MATCHES(lk::save_checkpoint(file.path, p), lk::checkpoint_error,
+  CHECK_THROWS_MATCHES(lk::save_checkpoint(file.path, p), lk::file_error,
                        Message("limbeck: cannot write '" + file.path.string() + "': Is a directory"));
   CHECK(lk::detail::read_file(file.path) == before);
-  CHECK_THROWS_AS(lk::save_checkpoint(file.path.string() + "_no_folder/x", p), lk::checkpoint_error);
+  CHECK_THROWS_AS(lk::save_checkpoint(file.path.string() + "_no_folder/x", p), lk::file_error);
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 /// call; the compiler says so. A `thrust::host_vector` is ordinary memory: `on_host(vector, samples, classes)`.
 
 #include <limbeck/backend/thrust/system.hpp>
+#include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 
@@ -93,6 +94,27 @@ void on_device(thrust::device_vector<T, A>&&, std::size_t, std::size_t) = delete
 template <class T>
 device_rows<T> on_device(thrust::device_ptr<T> p, std::size_t samples, std::size_t classes) {
   return {thrust::raw_pointer_cast(p), samples, classes};
+}
+
+/// @cond
+namespace detail {
+inline constexpr memory_kind kind_of_device = LIMBECK_ON_CUDA ? memory_kind::cuda : memory_kind::host;
+}  // namespace detail
+/// @endcond
+
+/// The rows of a tensor on the device whose type is known at run time, DLPack's or LibTorch's: `on_device<const float>(x)`.
+/// Thrust's host systems take tensors of the host. @throws value_error, shape_error as `any_tensor::rows`.
+template <class T, run_time_tensor X>
+device_rows<T> on_device(const X& x) {
+  const rows<T> view = any_tensor_traits<X>::view(x).template rows<T>("tensor", detail::kind_of_device);
+  return {view.data, view.samples, view.classes, view.sample_stride, view.class_stride};
+}
+/// Its elements in order: labels, weights, masks, outputs. `on_device_span<const std::int64_t>(labels)`.
+/// @throws value_error, shape_error as `any_tensor::span`.
+template <class T, run_time_tensor X>
+device_span<T> on_device_span(const X& x) {
+  const std::span<T> view = any_tensor_traits<X>::view(x).template span<T>("tensor", detail::kind_of_device);
+  return {view.data(), view.size()};
 }
 
 /// The rows of a host vector, swept by host threads.

@@ -1,5 +1,5 @@
-#ifndef LIMBECK_TRAINER_FILE_HPP
-#define LIMBECK_TRAINER_FILE_HPP
+#ifndef LIMBECK_CORE_FILE_HPP
+#define LIMBECK_CORE_FILE_HPP
 
 /// @file
 /// Files that are whole or not there: read at once, replaced at once.
@@ -22,20 +22,24 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// A file that cannot be read or written, or a checkpoint that is truncated, corrupted, of another version or of
-/// another composition. Files and state are as they were.
-struct checkpoint_error : std::runtime_error {
+/// A file that cannot be read or written, or does not hold what its format demands. The message names the file and the
+/// reason; files and state are as they were.
+struct file_error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 namespace detail {
 
 [[noreturn]] inline void throw_file(const char* what, const std::filesystem::path& path, int reason) {
-  throw checkpoint_error(std::string("limbeck: cannot ") + what + " '" + path.string() + "': " + std::strerror(reason));
+  throw file_error(std::string("limbeck: cannot ") + what + " '" + path.string() + "': " + std::strerror(reason));
+}
+/// @throws file_error "limbeck: 'teacher.npy' <what>".
+[[noreturn]] inline void throw_file_error(const std::filesystem::path& path, const std::string& what) {
+  throw file_error("limbeck: '" + path.string() + "' " + what);
 }
 
 /// Replaces @p path by the @p parts, one after the other: at every moment, also through a crash, the file is the old
-/// one or the new one. They are written next to it, reach the disk, and take its name. @throws checkpoint_error
+/// one or the new one. They are written next to it, reach the disk, and take its name. @throws file_error
 inline void write_atomically(const std::filesystem::path& path, std::initializer_list<std::string_view> parts) {
   std::filesystem::path beside = path;
   beside += ".part";
@@ -75,7 +79,7 @@ inline void write_atomically(const std::filesystem::path& path, std::initializer
 #endif
 }
 
-/// All of a file. @throws checkpoint_error
+/// All of a file. @throws file_error
 inline std::string read_file(const std::filesystem::path& path) {
   std::FILE* file = std::fopen(path.string().c_str(), "rb");
   if (!file) throw_file("read", path, errno);

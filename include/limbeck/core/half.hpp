@@ -1,0 +1,50 @@
+#ifndef LIMBECK_CORE_HALF_HPP
+#define LIMBECK_CORE_HALF_HPP
+
+/// @file
+/// Numbers of 16 bits, which Limbeck stores and reads but does not compute in.
+
+#include <limbeck/core/config.hpp>
+
+#include <bit>
+#include <cstdint>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// The value of an IEEE 754 binary16, exactly; subnormal numbers, infinities and a NaN's payload are kept.
+constexpr float from_half(std::uint16_t half) {
+  const std::uint32_t sign = (half & 0x8000U) << 16U, exponent = (half >> 10U) & 31U, mantissa = half & 1023U;
+  if (exponent == 0) {
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
+    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
+  }
+  return std::bit_cast<float>(sign | (exponent == 31 ? 0x7f800000U : (exponent + 112U) << 23U) | mantissa << 13U);
+}
+
+/// The nearest IEEE 754 binary16, ties to even: beyond 65504 + 16 infinity, up to 2^-25 zero; a NaN stays a (quiet)
+/// NaN.
+constexpr std::uint16_t to_half(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const std::uint32_t sign = (bits >> 16U) & 0x8000U, x = bits & 0x7fffffffU;
+  std::uint32_t half = 0;
+  if (x > 0x7f800000U) {
+    half = 0x7e00U | ((x >> 13U) & 1023U);
+  } else if (x >= 0x477ff000U) {
+    half = 0x7c00U;
+  } else if (x >= 0x38800000U) {  // 2^-14, the least normal number
+    half = (x - 0x38000000U + 0xfffU + ((x >> 13U) & 1U)) >> 13U;
+  } else if (x > 0x33000000U) {  // 2^-25, half the least number
+    const std::uint32_t shift = 126U - (x >> 23U), mantissa = (x & 0x7fffffU) | 0x800000U;
+    const std::uint32_t rest = mantissa & ((1U << shift) - 1U), tie = 1U << (shift - 1U);
+    half = mantissa >> shift;
+    half += rest > tie || (rest == tie && (half & 1U) != 0) ? 1U : 0U;
+  }
+  return static_cast<std::uint16_t>(sign | half);
+}
+
+/// The value of a bfloat16, the upper half of a float's bits, exactly.
+constexpr float from_bfloat16(std::uint16_t b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16U); }
+
+LIMBECK_END_NAMESPACE
+
+#endif

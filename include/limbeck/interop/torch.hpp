@@ -1,0 +1,114 @@
+#ifndef LIMBECK_INTEROP_TORCH_HPP
+#define LIMBECK_INTEROP_TORCH_HPP
+
+/// @file
+/// LibTorch's tensors, without a copy: `objective(logits, teacher, labels, into(gradient))`, then
+/// `logits.backward(gradient)`; or `differentiable(objective, logits, teacher, labels).backward()`.
+///
+/// Tensors on the CPU of float or double, strided as they like (a batch x positions x vocabulary is rows too), with
+/// labels of any whole type. Nothing is read or written but the memory that a call needs: torch's thread pool and grad
+/// mode are left alone.
+
+#include <limbeck/objective/objective.hpp>
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+LIMBECK_BEGIN_NAMESPACE
+
+namespace detail {
+
+inline element_type element_type_from(c10::ScalarType t) {
+  using enum element_type;
+  switch (t) {
+    case c10::ScalarType::Bool: return boolean;
+    case c10::ScalarType::Char: return int8;
+    case c10::ScalarType::Byte: return uint8;
+    case c10::ScalarType::Short: return int16;
+    case c10::ScalarType::Int: return int32;
+    case c10::ScalarType::Long: return int64;
+    case c10::ScalarType::Half: return float16;
+    case c10::ScalarType::BFloat16: return bfloat16;
+    case c10::ScalarType::Float: return float32;
+    case c10::ScalarType::Double: return float64;
+    default: return none;
+  }
+}
+
+}  // namespace detail
+
+/// A `torch::Tensor` where any call takes a tensor. `as_rows<const float>(t)` and `as_span<float>(t)` give one to a
+/// target, a selector or an averager. @throws value_error for a tensor that is undefined or not strided (sparse,
+/// quantised).
+template <>
+struct any_tensor_traits<at::Tensor> {
+  /// Its memory, shape, strides and type.
+  static any_tensor view(const at::Tensor& x) {
+    if (!x.defined()) throw value_error("limbeck: this torch::Tensor is undefined");
+    if (x.layout() != c10::Layout::Strided)
+      throw value_error("limbeck: this torch::Tensor is not strided; pass x.to_dense()");
+    if (x.is_neg() || x.is_conj())
+      throw value_error("limbeck: this torch::Tensor is a lazy negative or conjugate; pass x.resolve_neg()");
+    any_tensor out;
+    out.rank = static_cast<std::size_t>(x.dim());
+    any_tensor::check_rank(out.rank);
+    out.data = x.data_ptr();
+    out.type = detail::element_type_from(x.scalar_type());
+    out.memory = x.is_cpu() ? memory_kind::host : x.is_cuda() ? memory_kind::cuda : memory_kind::other;
+    out.read_only = false;
+    for (std::size_t i = 0; i < out.rank; ++i) {
+      out.shape[i] = static_cast<std::ptrdiff_t>(x.size(static_cast<std::int64_t>(i)));
+      out.strides[i] = static_cast<std::ptrdiff_t>(x.stride(static_cast<std::int64_t>(i)));
+    }
+    return out;
+  }
+  /// Fresh memory of the same shape and type, outside autograd's graph.
+  static at::Tensor gradient_like(const at::Tensor& x) {
+    return at::empty_like(x.detach(), at::MemoryFormat::Contiguous);
+  }
+};
+
+/// @cond
+namespace detail {
+
+/// A loss whose gradient was computed together with its value.
+struct torch_loss : torch::autograd::Function<torch_loss> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& student,
+                            const at::Tensor& gradient, double loss) {
+    context->save_for_backward({gradient});
+    return at::full({}, loss, student.options().requires_grad(false));
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    if (c10::GradMode::is_enabled())
+      throw value_error("limbeck: the gradient of this loss has no gradient of its own (create_graph is set)");
+    const at::Tensor gradient = context->get_saved_variables()[0];
+    // the usual call is loss.backward(): no pass over the gradient for a factor of 1
+    const bool alone = outer[0].item<double>() == 1;
+    return {alone ? gradient : outer[0] * gradient, at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace detail
+/// @endcond
+
+/// The loss as a node of autograd's graph: `differentiable(objective, logits, teacher, labels, ws).backward()`, or
+/// added to other torch losses first. The arguments are those of the objective, without `into`; the student's logits
+/// come first, and only they get a gradient. Value and gradient are computed at once, here; with grad mode off, or
+/// where the logits need no gradient, the value alone.
+///
+/// Returns a scalar of the logits' type. @throws as the objective; from `backward`, value_error if the graph of the
+/// backward pass is asked for (there is no second derivative). Allocates the gradient, which the graph keeps.
+template <class Objective, class... Args>
+at::Tensor differentiable(const Objective& objective, const at::Tensor& student, Args&&... args) {
+  if (!student.requires_grad() || !c10::GradMode::is_enabled())
+    return at::full({}, objective.value(student, std::forward<Args>(args)...), student.options().requires_grad(false));
+  const auto result = objective(student, std::forward<Args>(args)...);
+  static_assert(
+      requires { result.gradient; }, "limbeck: differentiable keeps the gradient itself; leave into(gradient) out");
+  return detail::torch_loss::apply(student, result.gradient, result.loss);
+}
+
+LIMBECK_END_NAMESPACE
+
+#endif

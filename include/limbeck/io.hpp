@@ -1,0 +1,13 @@
+#ifndef LIMBECK_IO_HPP
+#define LIMBECK_IO_HPP
+
+/// @file
+/// Files: NumPy's .npy and .npz, safetensors, and the teacher cache, by memory map. Needs nlohmann_json and zlib.
+
+#include <limbeck/io/convert.hpp>
+#include <limbeck/io/mapped_file.hpp>
+#include <limbeck/io/npy.hpp>
+#include <limbeck/io/npz.hpp>
+#include <limbeck/io/safetensors.hpp>
+
+#endif

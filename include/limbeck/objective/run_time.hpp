@@ -1,0 +1,152 @@
+#ifndef LIMBECK_OBJECTIVE_RUN_TIME_HPP
+#define LIMBECK_OBJECTIVE_RUN_TIME_HPP
+
+/// @file
+/// Calls in which a tensor's element type is known at run time only: they become one of two calls that know it.
+///
+/// By position the first such tensor is the student. With two more, these are teacher and labels; one more is what the
+/// call lacks: the labels beside a teacher that is a target, the teacher beside labels that are a vector, and else the
+/// teacher if the objective reads one.
+
+#include <limbeck/core/any_tensor.hpp>
+#include <limbeck/objective/flatten.hpp>
+#include <limbeck/objective/requirements.hpp>
+
+#include <boost/hana/unpack.hpp>
+
+#include <array>
+#include <string>
+#include <tuple>
+#include <utility>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+
+template <class A>
+inline constexpr bool is_any_argument = requires {
+  std::remove_cvref_t<A>::role;
+};
+template <class... A>
+inline constexpr bool any_run_time = ((run_time_tensor<A> || is_any_argument<A>) || ...);
+
+/// Whether a call on @p T can take this argument, as far as its type says.
+template <class T, class A>
+constexpr bool fits() {
+  using Bare = std::remove_cvref_t<A>;
+  if constexpr (run_time_tensor<Bare> || is_any_argument<Bare>) {
+    return true;
+  } else if constexpr (tensor<Bare>) {
+    return std::is_same_v<typename tensor_traits<Bare>::scalar, T>;
+  } else if constexpr (target<Bare>) {
+    return std::is_same_v<typename Bare::scalar, T>;
+  } else if constexpr (is_named<Bare>) {
+    return requires(Bare & a, problem<T> & in) { a.apply(in); };
+  } else {
+    return true;
+  }
+}
+
+template <class E>
+constexpr bool reads_teacher() {
+  using Terms = decltype(flatten(std::declval<const E&>(), context<>{}));
+  return decltype(hana::unpack(std::declval<Terms>(), []<class... Term>(const Term&...) {
+    return std::bool_constant<((needs_teacher<typename Term::loss_type>() || decltype(Term::signal)::needs_teacher) ||
+                               ...)>{};
+  }))::value;
+}
+
+enum class place { as_it_is, student, teacher, labels };
+
+/// What each argument of a call is.
+template <class E, class... A>
+constexpr std::array<place, sizeof...(A)> places() {
+  constexpr bool run_time[] = {run_time_tensor<A>...};
+  constexpr bool matrix[] = {(tensor<std::remove_cvref_t<A>> || target<std::remove_cvref_t<A>>)...};
+  bool teacher = false;
+  const bool labels = (is_labels<std::remove_cvref_t<A>> || ...);
+  std::size_t unknown = 0;
+  for (std::size_t i = 1; i < sizeof...(A); ++i) {
+    teacher = teacher || matrix[i];
+    unknown += run_time[i];
+  }
+  std::array<place, sizeof...(A)> out{};
+  if (run_time[0]) out[0] = place::student;
+  for (std::size_t i = 1; i < sizeof...(A); ++i) {
+    if (!run_time[i]) continue;
+    const bool is_teacher = !teacher && (unknown > 1 || labels || reads_teacher<E>());
+    out[i] = is_teacher ? place::teacher : place::labels;
+    teacher = true;  // what follows it can only be the labels
+    --unknown;
+  }
+  return out;
+}
+
+/// An argument as a call on @p T takes it.
+template <class T, place Place, class A>
+decltype(auto) typed(A&& a) {
+  if constexpr (is_any_argument<A>) {
+    return a.template as<T>();
+  } else if constexpr (Place == place::as_it_is) {
+    return std::forward<A>(a);
+  } else {
+    const any_tensor x = any_tensor_traits<std::remove_cvref_t<A>>::view(a);
+    if constexpr (Place == place::labels) {
+      if (!is_integer(x.type)) throw value_error("limbeck: labels is " + x.str() + ", expected whole numbers");
+      return any_labels{x.vector("labels")};
+    } else {
+      return x.template rows<const T>(Place == place::student ? "student" : "teacher");
+    }
+  }
+}
+
+template <class T, class E, class F, class... A>
+auto typed_call(F&& f, A&&... args) {
+  static_assert((std::size_t{run_time_tensor<A> || tensor<std::remove_cvref_t<A>> || target<std::remove_cvref_t<A>> ||
+                             is_labels<std::remove_cvref_t<A>>} +
+                 ...) <= 3,
+                "limbeck: a call has one student, one teacher and one vector of labels; further tensors have names");
+  static constexpr auto where = places<E, A...>();
+  return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+    // a tuple in braces: the first argument that is wrong is the one that is named
+    std::tuple<decltype(typed<T, where[Index]>(std::forward<A>(args)))...> all{
+        typed<T, where[Index]>(std::forward<A>(args))...};
+    return f(std::get<Index>(all)...);
+  }
+  (std::index_sequence_for<A...>{});
+}
+
+/// f(arguments that know their type), by the type of the student.
+template <class E, class F, class Student, class... A>
+auto with_element_type(F&& f, Student&& student, A&&... args) {
+  if constexpr (!any_run_time<Student, A...>) {
+    return f(std::forward<Student>(student), std::forward<A>(args)...);
+  } else if constexpr (!run_time_tensor<Student>) {
+    require_tensor<std::remove_cvref_t<Student>>();
+    using T = typename tensor_traits<std::remove_cvref_t<Student>>::scalar;
+    static_assert((fits<T, A>() && ...), "limbeck: student and another argument hold different scalar types");
+    return typed_call<T, E>(f, std::forward<Student>(student), std::forward<A>(args)...);
+  } else {
+    constexpr bool in_float = (fits<float, A>() && ...), in_double = (fits<double, A>() && ...);
+    static_assert(in_float || in_double,
+                  "limbeck: the tensors, targets and named arguments of this call hold different scalar types");
+    const any_tensor x = any_tensor_traits<std::remove_cvref_t<Student>>::view(student);
+    if constexpr (in_float && in_double) {
+      if (x.type == element_type::float64)
+        return typed_call<double, E>(f, std::forward<Student>(student), std::forward<A>(args)...);
+      if (x.type != element_type::float32)
+        throw value_error("limbeck: student is " + x.str() + ", expected float32 or float64");
+    }
+    // the one type that the other arguments have; another one is refused as the student is viewed
+    using T = std::conditional_t<in_float, float, double>;
+    return typed_call<T, E>(f, std::forward<Student>(student), std::forward<A>(args)...);
+  }
+}
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif

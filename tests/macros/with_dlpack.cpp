@@ -1,0 +1,7 @@
+#include "before.hpp"
+
+#include <dlpack/dlpack.h>
+
+#include "traps.hpp"
+
+#include <limbeck/dlpack.hpp>

@@ -1,0 +1,7 @@
+#include "before.hpp"
+
+#include <torch/torch.h>
+
+#include "traps.hpp"
+
+#include <limbeck/torch.hpp>

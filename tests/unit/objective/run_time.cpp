@@ -1,0 +1,85 @@
+// Calls on tensors whose type is known at run time: the same bits as the calls that they become.
+
+#include "batch.hpp"
+#include "catch.hpp"
+
+#include <limbeck/limbeck.hpp>
+
+#include <vector>
+
+namespace lk = limbeck;
+using namespace limbeck_test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+template <class T>
+lk::any_tensor any(std::vector<T>& x, std::vector<std::ptrdiff_t> shape) {
+  return {x.data(), lk::element_type_of<T>, shape, false};
+}
+
+template <class T>
+void check_calls() {
+  auto b = random_batch<T>(9, 21);
+  std::vector<T> g(b.size()), h(b.size()), losses(9), expected_losses(9);
+  std::vector<double> weights(9, 0.5);
+  weights[3] = 2;
+  const auto s = any(b.student, {9, 21}), t = any(b.teacher, {9, 21}), y = any(b.labels, {9});
+  const auto into = lk::into(any(g, {9, 21}));
+  const lk::rows<T> plain(h.data(), 9, 21);
+  const auto same = [&](const lk::evaluation& mine, const lk::evaluation& expected) {
+    CHECK(same_bits(mine.loss, expected.loss));
+    CHECK(mine.rows == expected.rows);
+    CHECK(g == h);
+  };
+  lk::workspace ws;
+  const auto both = 0.5 * lk::cross_entropy{} + lk::at_temperature(4.0, lk::forward_kl{});
+  same(both(s, t, y, into, ws), both(b.s(), b.t(), b.labels, lk::into(plain)));
+  same(both(s, b.t(), y, into), both(b.s(), b.t(), b.labels, lk::into(plain)));     // a teacher whose type is known
+  same(both(s, t, b.labels, into), both(b.s(), b.t(), b.labels, lk::into(plain)));  // labels whose type is known
+  same(both(b.s(), t, y, lk::into(plain)), both(b.s(), b.t(), b.labels, into));     // a student whose type is known
+  const auto mixed = lk::mean_of_logits(b.t(), b.t());
+  same(both(s, mixed, y, into), both(b.s(), mixed, b.labels, lk::into(plain)));
+  same(both(s, t, y, lk::row_weights(any(weights, {9})), lk::row_losses(any(losses, {9})), into, lk::progress(1, 10)),
+       both(b.s(), b.t(), b.labels, lk::row_weights(weights), lk::row_losses(expected_losses), lk::into(plain),
+            lk::progress(1, 10)));
+  CHECK(losses == expected_losses);
+  CHECK(both.value(s, t, y) == both.value(b.s(), b.t(), b.labels));
+  CHECK(both.report(s, t, y).terms()[1].value == both.report(b.s(), b.t(), b.labels).terms()[1].value);
+  if constexpr (std::is_same_v<T, float>) {  // a kernel of its own each
+    const lk::objective kl{lk::forward_kl{}};
+    same(kl(s, t, into), kl(b.s(), b.t(), lk::into(plain)));
+    const lk::objective ce{lk::cross_entropy{}};
+    same(ce(s, y, into), ce(b.s(), b.labels, lk::into(plain)));
+    const auto sure = (lk::of_teacher(lk::confidence{}) > 0.5) * lk::cross_entropy{};  // the signal reads the teacher
+    same(sure(s, t, y, into), sure(b.s(), b.t(), b.labels, lk::into(plain)));
+    const lk::objective whole{lk::rkd_distance{}};
+    same(whole(s, t, into), whole(b.s(), b.t(), lk::into(plain)));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("run-time tensors: every form of a call", "[run_time]") {
+  check_calls<float>();
+  check_calls<double>();
+}
+
+TEST_CASE("run-time tensors: what does not fit is named", "[run_time]") {
+  auto b = random_batch<float>(4, 5);
+  auto wide = random_batch<double>(4, 5);
+  std::vector<float> g(20);
+  const auto s = any(b.student, {4, 5}), t = any(b.teacher, {4, 5}), y = any(b.labels, {4});
+  const auto both = lk::cross_entropy{} + lk::forward_kl{};
+  const auto into = lk::into(any(g, {4, 5}));
+  CHECK_THROWS_WITH(both(y, t, y, into), Contains("limbeck: student is int32 [4], expected float32 or float64"));
+  CHECK_THROWS_WITH(both(s, y, t, into), Contains("limbeck: teacher is int32 [4], expected float32"));
+  CHECK_THROWS_WITH(both(s, t, t, into), "limbeck: labels is float32 [4, 5], expected whole numbers");
+  CHECK_THROWS_WITH(both(any(wide.student, {4, 5}), t, y, into),
+                    Contains("teacher is float32 [4, 5], expected float64"));
+  CHECK_THROWS_WITH(both(any(wide.student, {4, 5}), b.t(), y, into),
+                    "limbeck: student is float64 [4, 5], expected float32");
+  auto constant = any(g, {4, 5});
+  constant.read_only = true;
+  CHECK_THROWS_WITH(both(s, t, y, lk::into(constant)), Contains("gradient is float32 [4, 5] and read-only"));
+}

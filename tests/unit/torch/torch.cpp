@@ -1,0 +1,209 @@
+// LibTorch's tensors, against autograd and against plain memory.
+
+#include "torch_and_catch.hpp"
+
+#include <limbeck/torch.hpp>
+
+#include <limits>
+#include <vector>
+
+namespace lk = limbeck;
+using Catch::Matchers::Contains;
+
+namespace {
+
+const auto objective = 0.25 * lk::cross_entropy{} + 0.75 * lk::at_temperature(4.0, lk::forward_kl{});
+
+struct problem {
+  torch::Tensor student, teacher, labels;
+  problem(std::int64_t samples, std::int64_t classes, torch::Dtype type) {
+    torch::manual_seed(7);
+    student = (3 * torch::randn({samples, classes}, type)).detach().requires_grad_(true);
+    teacher = 3 * torch::randn({samples, classes}, type);
+    labels = torch::randint(classes, {samples}, torch::kLong);
+  }
+  /// The canonical form, by autograd.
+  torch::Tensor canonical(const torch::Tensor& s) const {
+    namespace F = torch::nn::functional;
+    const auto ce = F::cross_entropy(s, labels);
+    const auto kl = torch::kl_div(torch::log_softmax(s / 4, 1), torch::softmax(teacher / 4, 1), at::Reduction::Sum) *
+                    16 / s.size(0);
+    return 0.25 * ce + 0.75 * kl;
+  }
+};
+
+double difference(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a.to(torch::kDouble) - b.to(torch::kDouble)).abs().max().item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("torch: value and gradient are autograd's", "[torch]") {
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    const problem p(33, 19, type);
+    const double within = type == torch::kFloat ? 1e-6 : 1e-14;
+    const auto expected = p.canonical(p.student);
+    const auto expected_gradient = torch::autograd::grad({expected}, {p.student})[0];
+
+    const auto [loss, gradient] = objective(p.student, p.teacher, p.labels);
+    CHECK(loss == Approx(expected.item<double>()).epsilon(within * 10));
+    CHECK(gradient.scalar_type() == type);
+    CHECK_FALSE(gradient.requires_grad());
+    CHECK(difference(gradient, expected_gradient) < within);
+
+    torch::Tensor mine = torch::empty_like(gradient);
+    lk::workspace ws;
+    const void* memory = mine.data_ptr();
+    CHECK(objective(p.student, p.teacher, p.labels, lk::into(mine), ws).loss == loss);
+    CHECK(mine.data_ptr() == memory);
+    CHECK(torch::equal(mine, gradient));
+    CHECK(objective.value(p.student, p.teacher, p.labels) == loss);
+
+    // the same bits as plain memory
+    const auto run = [&]<class T>(T) {
+      std::vector<T> g(33 * 19);
+      const auto view = [](const torch::Tensor& x) { return lk::rows<const T>(x.data_ptr<T>(), 33, 19); };
+      const std::vector<std::int64_t> y(p.labels.data_ptr<std::int64_t>(), p.labels.data_ptr<std::int64_t>() + 33);
+      CHECK(objective(view(p.student), view(p.teacher), y, lk::into(lk::rows<T>(g.data(), 33, 19))).loss == loss);
+      CHECK(std::equal(g.begin(), g.end(), gradient.data_ptr<T>()));
+    };
+    type == torch::kFloat ? run(float{}) : run(double{});
+  }
+}
+
+TEST_CASE("torch: both ways into a graph give the parameters autograd's gradients", "[torch]") {
+  torch::manual_seed(1);
+  torch::nn::Sequential student(torch::nn::Linear(6, 16), torch::nn::ReLU(), torch::nn::Linear(16, 5));
+  const auto x = torch::randn({40, 6});
+  problem p(40, 5, torch::kFloat);
+  const auto gradients = [&](auto&& backward) {
+    student->zero_grad();
+    backward(student->forward(x));
+    std::vector<torch::Tensor> g;
+    for (const auto& parameter : student->parameters()) g.push_back(parameter.grad().clone());
+    return g;
+  };
+  const auto expected = gradients([&](const torch::Tensor& logits) { p.canonical(logits).backward(); });
+  const auto handed =
+      gradients([&](const torch::Tensor& logits) { logits.backward(objective(logits, p.teacher, p.labels).gradient); });
+  const auto node = gradients(
+      [&](const torch::Tensor& logits) { lk::differentiable(objective, logits, p.teacher, p.labels).backward(); });
+  const auto sum = gradients([&](const torch::Tensor& logits) {  // beside a loss of torch's own
+    (0.5 * lk::differentiable(objective, logits, p.teacher, p.labels) + logits.square().mean()).backward();
+  });
+  const auto expected_sum =
+      gradients([&](const torch::Tensor& logits) { (0.5 * p.canonical(logits) + logits.square().mean()).backward(); });
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CHECK(difference(handed[i], expected[i]) < 1e-6);
+    CHECK(torch::equal(node[i], handed[i]));
+    CHECK(difference(sum[i], expected_sum[i]) < 1e-6);
+  }
+}
+
+TEST_CASE("torch: a differentiable loss knows grad mode and refuses a second derivative", "[torch]") {
+  const problem p(8, 5, torch::kDouble);
+  const auto loss = lk::differentiable(objective, p.student, p.teacher, p.labels);
+  CHECK(loss.dim() == 0);
+  CHECK(loss.requires_grad());
+  CHECK(loss.item<double>() == objective.value(p.student, p.teacher, p.labels));
+  CHECK_THROWS_WITH(torch::autograd::grad({loss}, {p.student}, {}, true, true),
+                    Contains("has no gradient of its own (create_graph is set)"));
+  {
+    torch::NoGradGuard off;
+    const auto value = lk::differentiable(objective, p.student, p.teacher, p.labels);
+    CHECK_FALSE(value.requires_grad());
+    CHECK(value.item<double>() == loss.item<double>());
+  }
+  CHECK_FALSE(lk::differentiable(objective, p.student.detach(), p.teacher, p.labels).requires_grad());
+}
+
+TEST_CASE("torch: strides, slices and more dimensions are viewed", "[torch]") {
+  const problem p(24, 10, torch::kFloat);
+  const auto s = p.student.detach();
+  const auto [loss, expected] = objective(s, p.teacher, p.labels);
+  const auto check = [&](const torch::Tensor& student, const torch::Tensor& teacher, const torch::Tensor& labels) {
+    auto g = torch::empty_like(student);
+    CHECK(objective(student, teacher, labels, lk::into(g)).loss == loss);
+    CHECK(torch::equal(g.reshape({24, 10}), expected));
+  };
+  check(s.t().contiguous().t(), p.teacher, p.labels);                            // column-major
+  check(torch::cat({s, s}, 1).narrow(1, 0, 10), p.teacher, p.labels);            // a slice of a wider matrix
+  check(s.view({4, 6, 10}), p.teacher.view({4, 6, 10}), p.labels.view({4, 6}));  // batch x positions x classes
+  check(s, p.teacher, p.labels.to(torch::kInt));
+  check(s, p.teacher, torch::stack({p.labels, p.labels}, 1).select(1, 0));  // every other element
+  const auto one = p.teacher.narrow(0, 3, 1);
+  CHECK(objective(s, one.expand({24, 10}), p.labels).loss == objective(s, one.repeat({24, 1}), p.labels).loss);
+  CHECK(objective(s.narrow(0, 0, 0), p.teacher.narrow(0, 0, 0), p.labels.narrow(0, 0, 0)).loss == 0);
+
+  auto g = torch::empty_like(s);
+  CHECK_THROWS_WITH(
+      objective(s.view({4, 6, 10}).transpose(0, 1), p.teacher, p.labels, lk::into(g)),
+      "limbeck: student is float32 [6, 4, 10] whose leading dimensions do not lie one after the other; make it "
+      "contiguous");
+  auto flat = torch::zeros({1, 10}).expand({24, 10});
+  CHECK_THROWS_WITH(objective(s, p.teacher, p.labels, lk::into(flat)), Contains("repeats its elements"));
+  CHECK_THROWS_WITH(objective(s.view({-1}), p.teacher, p.labels),
+                    Contains("is float32 [240], expected samples x classes"));
+}
+
+TEST_CASE("torch: named arguments, targets and signals take tensors", "[torch]") {
+  const problem p(24, 10, torch::kFloat);
+  const auto s = p.student.detach();
+  const auto mask = torch::arange(24) % 3 != 0;
+  const auto weights = torch::rand({24}, torch::kDouble) + 0.5;
+  auto losses = torch::empty({24}), g = torch::empty_like(s);
+  const double loss = objective(s, p.teacher, p.labels, lk::row_mask(mask), lk::row_weights(weights),
+                                lk::row_losses(losses), lk::into(g))
+                          .loss;
+  const auto w = weights * mask.to(torch::kDouble);
+  CHECK(loss == Approx(((losses.to(torch::kDouble) * w).sum() / w.sum()).item<double>()).epsilon(1e-6));
+
+  const lk::objective soft{lk::cross_entropy{}};
+  const auto probabilities = torch::softmax(p.teacher, 1);
+  const auto expected = -(probabilities * torch::log_softmax(s, 1)).sum(1).mean();
+  CHECK(soft.value(s, lk::soft_labels(probabilities)) == Approx(expected.item<double>()).epsilon(1e-6));
+
+  // a target on the teacher's side: the tensor that is left is the labels
+  const auto rows = lk::as_rows<const float>(p.teacher);
+  const auto both = lk::mean_of_logits(rows, rows);
+  CHECK(objective(s, both, p.labels, lk::into(g)).loss == objective(s, p.teacher, p.labels, lk::into(g)).loss);
+
+  auto out = torch::empty({24});
+  lk::measure(lk::entropy{}, s, out);
+  const auto q = torch::softmax(s, 1);
+  CHECK(difference(out, -(q * q.log()).sum(1)) < 1e-5);
+  CHECK(objective.report(s, p.teacher, p.labels).terms().size() == 2);
+}
+
+TEST_CASE("torch: a mean teacher follows a module's parameters", "[torch]") {
+  torch::nn::Linear student(4, 3), teacher(4, 3);
+  std::vector<std::span<float>> from, to;
+  for (auto& x : student->parameters()) from.push_back(lk::as_span<float>(x));
+  for (auto& x : teacher->parameters()) to.push_back(lk::as_span<float>(x));
+  const auto expected = 0.9 * teacher->weight.detach() + 0.1 * student->weight.detach();
+  lk::averager average(lk::ema{.decay = 0.9}, lk::in_place(to));
+  average.update(from);
+  CHECK(difference(teacher->weight.detach(), expected) < 1e-6);
+}
+
+TEST_CASE("torch: what cannot be taken is refused by name", "[torch]") {
+  const problem p(6, 4, torch::kFloat);
+  const auto s = p.student.detach();
+  const auto g = torch::zeros_like(s);
+  const auto call = [&](const torch::Tensor& student, const torch::Tensor& teacher, const torch::Tensor& labels,
+                        torch::Tensor gradient) { objective(student, teacher, labels, lk::into(gradient)); };
+  CHECK_THROWS_WITH(call(s.to(torch::kHalf), p.teacher, p.labels, g),
+                    "limbeck: student is float16 [6, 4], expected float32 or float64");
+  CHECK_THROWS_WITH(call(s, p.teacher.to(torch::kDouble), p.labels, g),
+                    "limbeck: teacher is float64 [6, 4], expected float32");
+  CHECK_THROWS_WITH(call(s, p.teacher, p.teacher.select(1, 0), g),
+                    "limbeck: labels is float32 [6], expected whole numbers");
+  CHECK_THROWS_WITH(call(s, p.teacher, p.labels, g.to(torch::kDouble)),
+                    "limbeck: gradient is float64 [6, 4], expected float32");
+  CHECK_THROWS_WITH(call(s, torch::Tensor(), p.labels, g), "limbeck: this torch::Tensor is undefined");
+  CHECK_THROWS_WITH(call(s, p.teacher.to_sparse(), p.labels, g), Contains("is not strided; pass x.to_dense()"));
+  CHECK_THROWS_WITH(call(s, p.teacher, p.labels.narrow(0, 0, 5), g), Contains("labels has 5 elements, expected 6"));
+  auto bad = s.clone();
+  bad[2][1] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH(call(bad, p.teacher, p.labels, g), Contains("row 2"));
+}
