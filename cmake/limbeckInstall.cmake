@@ -1,4 +1,4 @@
-# Headers, the CMake package and the pkg-config file. All of it is independent of the architecture.
+# Headers, the CMake package and the pkg-config files. All of it is independent of the architecture.
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -31,3 +31,17 @@ install(FILES
 file(RELATIVE_PATH limbeck_pc_include "${CMAKE_INSTALL_FULL_DATADIR}/pkgconfig" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
 configure_file("${CMAKE_CURRENT_LIST_DIR}/limbeck.pc.in" limbeck.pc @ONLY)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/limbeck.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+
+# The components whose needs have .pc files too; the others' are for the user to say.
+set(limbeck_pc_eigen "eigen3 >= 3.4")
+set(limbeck_pc_xtensor "xtensor >= 0.24, xsimd")
+set(limbeck_pc_trainer "nlohmann_json")
+set(limbeck_pc_io "nlohmann_json, zlib")
+foreach(component IN LISTS limbeck_backends)
+  if(DEFINED limbeck_pc_${component})
+    set(limbeck_pc_requires "${limbeck_pc_${component}}")
+    configure_file("${CMAKE_CURRENT_LIST_DIR}/limbeck-component.pc.in" limbeck-${component}.pc @ONLY)
+    install(FILES "${CMAKE_CURRENT_BINARY_DIR}/limbeck-${component}.pc"
+      DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")
+  endif()
+endforeach()

@@ -2,8 +2,9 @@
 #define LIMBECK_THRUST_HPP
 
 /// @file
-/// Limbeck over device memory: CUDA under nvcc (CUDA 12 or later, --expt-relaxed-constexpr), and with a C++ compiler
-/// Thrust's CPP, OMP and TBB systems (1.17 or later, -DTHRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP, _OMP or _TBB).
+/// Limbeck over device memory: CUDA under nvcc (CUDA 12 or later, `--expt-relaxed-constexpr`), and with a C++ compiler
+/// Thrust's CPP, OMP and TBB systems (1.17 or later, `-DTHRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP`, `_OMP`
+/// or `_TBB`).
 
 #include <limbeck/backend/thrust/averaging.hpp>
 #include <limbeck/backend/thrust/rows.hpp>

@@ -8,6 +8,18 @@
 #ifdef HAS_THRUST
 #include <limbeck/thrust.hpp>
 #endif
+#ifdef HAS_TRAINER
+#include <limbeck/trainer.hpp>
+#endif
+#ifdef HAS_IO
+#include <limbeck/io.hpp>
+#endif
+#ifdef HAS_DLPACK
+#include <limbeck/dlpack.hpp>
+#endif
+#ifdef HAS_TORCH
+#include <limbeck/torch.hpp>
+#endif
 #include <limbeck/limbeck.hpp>
 
 #ifdef HAS_OPENMP

@@ -113,7 +113,9 @@ class averager {
   }
   averager(const averager&) = delete;
   averager& operator=(const averager&) = delete;
+  /// Takes the memory over.
   averager(averager&&) noexcept = default;
+  /// Takes the memory over.
   averager& operator=(averager&&) noexcept = default;
 
   /// Moves the teacher towards @p student; in any order may follow a `progress`, for decays that are schedules, and
@@ -263,9 +265,11 @@ class averager {
   std::uint64_t updates_ = 0, calls_ = 0;
 };
 
+/// @cond
 template <class Decay, class Student>
 averager(Decay, const Student&, averaging_period = {})
     -> averager<detail::parameter_t<Student>, detail::decay_t<Decay>, detail::parameter_memory_t<Student>>;
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

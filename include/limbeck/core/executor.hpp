@@ -65,6 +65,7 @@ struct openmp {
 /// Any executor, by reference; a call takes one indirect jump.
 class executor_ref {
  public:
+  /// Refers to @p e, which outlives it.
   template <class E>
     requires(!std::is_same_v<std::remove_cv_t<E>, executor_ref>)
   explicit executor_ref(E& e)

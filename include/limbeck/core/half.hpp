@@ -45,6 +45,13 @@ constexpr std::uint16_t to_half(float value) {
 /// The value of a bfloat16, the upper half of a float's bits, exactly.
 constexpr float from_bfloat16(std::uint16_t b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16U); }
 
+/// The nearest bfloat16, ties to even; a NaN stays one.
+constexpr std::uint16_t to_bfloat16(float value) {
+  const auto x = std::bit_cast<std::uint32_t>(value);
+  if ((x & 0x7fffffffU) > 0x7f800000U) return static_cast<std::uint16_t>((x >> 16U) | 0x40U);
+  return static_cast<std::uint16_t>((x + 0x7fffU + ((x >> 16U) & 1U)) >> 16U);
+}
+
 LIMBECK_END_NAMESPACE
 
 #endif

@@ -19,11 +19,13 @@ LIMBECK_BEGIN_NAMESPACE
 /// numbers everywhere.
 class random_stream {
  public:
-  using result_type = std::uint64_t;
+  using result_type = std::uint64_t;  ///< of a draw
   /// Streams of different seeds are unrelated, those of neighbouring seeds too.
   constexpr explicit random_stream(std::uint64_t seed = 0) : state_(seed) {}
 
+  /// The least that a draw can be.
   static constexpr result_type(min)() { return 0; }
+  /// The most that a draw can be.
   static constexpr result_type(max)() { return (std::numeric_limits<result_type>::max)(); }
 
   /// The next 64 bits.
@@ -67,6 +69,7 @@ class random_stream {
   void serialize(Archive& archive) {
     archive("state", state_);
   }
+  /// Whether the draws to come are the same.
   friend constexpr bool operator==(const random_stream&, const random_stream&) = default;
 
  private:

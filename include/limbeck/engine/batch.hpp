@@ -30,12 +30,14 @@ struct batch {
   any_vector labels;      ///< one a sample, or empty
   rows<T> gradient;       ///< to be added to; no data where none is wanted
   T scale;                ///< of the gradient: the term's weight, the reduction, T^k
-  double student_temperature, teacher_temperature;
-  scratch& memory;                    ///< for as long as the call runs
+  double student_temperature, teacher_temperature;  ///< of the term, at this call
+  scratch& memory;                                  ///< for as long as the call runs
   const executor_ref& on;             ///< same bits for any number of workers, please
   const dense_primitives<T>& dense;  ///< products
 
+  /// Whether the loss has to add to `gradient`.
   bool wants_gradient() const { return gradient.data != nullptr; }
+  /// Rows of the batch.
   std::size_t samples() const { return student.samples; }
 };
 

@@ -31,7 +31,7 @@ struct cema {
 /// included. Then by redundancy: a row is kept where |cos(m, p)| < similarity, and m becomes momentum m + (1 -
 /// momentum) mean p of the kept rows; the first rows that come so far are all kept, and start m.
 ///
-/// Chen, Niu, Wu, Zhang et al., Towards Robust and Efficient Cloud-Edge Elastic Model Adaptation via Selective Entropy
+/// Chen, Niu, Wang, Xu, Song and Tan, Towards Robust and Efficient Cloud-Edge Elastic Model Adaptation via Selective Entropy
 /// Distillation, 2024, arXiv:2402.17316, after its authors' code.
 class cema_filter {
  public:

@@ -26,6 +26,7 @@ template <class Reader>
 class softmax_pool {
  public:
   using scalar = typename std::remove_cvref_t<Reader>::scalar;
+  /// @throws value_error where @p temperature is not positive.
   softmax_pool(const Reader& logits, double temperature) : logits_(logits), temperature_(temperature) {
     if (!(temperature > 0 && std::isfinite(temperature)))
       throw value_error("limbeck: temperature is " + detail::show(temperature) + ", expected a positive number");
@@ -61,6 +62,7 @@ template <class First, class Second>
 class mixed_pool {
  public:
   using scalar = typename First::scalar;
+  /// @throws value_error where @p share is not in [0, 1], shape_error where the two heads differ in shape.
   mixed_pool(First first, Second second, double share)
       : first_(std::move(first)), second_(std::move(second)), share_(share) {
     static_assert(std::is_same_v<scalar, typename Second::scalar>, "limbeck: the two heads have two scalar types");

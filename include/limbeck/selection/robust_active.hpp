@@ -26,6 +26,7 @@ struct minimax_play {
 ///
 /// The game is that of Baykal et al. 2023 (Robust Active Distillation, arXiv:2210.01213); the solution was derived
 /// here, by duality, and not compared with the paper's text. O(n log n).
+/// @param gains g, one a row
 /// @param mistakes m: how many mistakes are expected, >= 0, below the number of rows with a gain above 0
 /// @throws value_error where a gain is negative or not finite, or @p mistakes is out of range.
 inline minimax_play robust_play(std::span<const double> gains, double mistakes) {

@@ -62,9 +62,9 @@ void take_fill_argument(const A& a, rows<const T>& student, any_vector& labels, 
 ///
 /// @param t the target, of samples x classes
 /// @param out tensor of that shape, of the target's scalar type, in host memory; it may be none that the target reads
+/// @param more what the target reads
 /// @throws shape_error where shapes differ, value_error where the target needs a student or labels that are not given,
-/// or a label
-///         is no class. Rows are written as they are, NaN and all: who reads them reports them.
+///   or a label is no class. Rows are written as they are, NaN and all: who reads them reports them.
 template <target Target, class Out, class... More>
 void fill(const Target& t, Out&& out, const More&... more) {
   using T = typename Target::scalar;

@@ -62,7 +62,9 @@ struct taid_options {
 /// Shing et al., 2025, arXiv:2501.16937, and the authors' code.
 class taid {
  public:
-  /// @param steps N, at least 1.  @throws value_error where an option is outside its range.
+  /// @param steps N, at least 1.
+  /// @param options see there.
+  /// @throws value_error where an option is outside its range.
   explicit taid(std::size_t steps, const taid_options& options = {})
       : options_(options), steps_(steps), t_(options.start) {
     const auto check = [](bool good, const char* name, double x, const char* expected) {

@@ -20,6 +20,7 @@ enum class balance {
 ///
 /// @param gate logits, samples x teachers
 /// @param gradient tensor of the same shape: d loss / d gate is *added* to it
+/// @param measure of the imbalance
 /// @return the loss; 0 for an empty batch, and for one teacher
 /// As the code of MST-Distill has it (GitHub: Gray-OREO/MST-Distill), whose KL is divided by M a second time, by what
 /// PyTorch's "batchmean" does to a vector. At variation 0 the gradient is taken as 0.

@@ -43,7 +43,10 @@ struct temporal_target {
 template <class T>
 class temporal_ensemble {
  public:
-  /// @param decay in [0, 1); 0.6 as published.  @throws value_error where it is not.
+  /// @param samples of the training set
+  /// @param classes of the logits
+  /// @param decay in [0, 1); 0.6 as published
+  /// @throws value_error where it is not.
   temporal_ensemble(std::size_t samples, std::size_t classes, double decay = 0.6)
       : classes_(classes), decay_(decay), sums_(samples * classes, T(0)), updates_(samples, 0) {
     if (!(decay >= 0 && decay < 1))

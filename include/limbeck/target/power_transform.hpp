@@ -44,6 +44,7 @@ auto power_transformed(const X& teacher, const N& gamma) {
 /// WTTM is the mean over rows of U KL(p^gamma || q), which is `given(u) * forward_kl{}` on `power_transformed(teacher,
 /// gamma)`.
 /// @param teacher tensor of samples x classes
+/// @param gamma the power, positive
 /// @param out one number a row, float or double
 /// @throws shape_error where out has another length, value_error where gamma is not positive or a row has no softmax.
 template <tensor X, detail::sized_memory Out>

@@ -22,6 +22,7 @@ struct sparse_rows {
   std::span<const std::int32_t> ids;       ///< classes, rising within a row
   std::span<const T> log_weights;          ///< log of what the teacher gives to each of them
   std::span<const T> log_tails;  ///< log of what it gives to all others together, one a row (-inf: nothing); or empty
+  /// How many rows there are.
   std::size_t samples() const { return offsets.empty() ? 0 : offsets.size() - 1; }
 };
 
@@ -90,6 +91,7 @@ void copy_row(const rows<const T>& x, std::size_t r, T* out) {
 /// such, not as 1 minus the rest. Masked classes are not kept. Ties: the lower class. Linear in the classes.
 ///
 /// @param teacher tensor of logits, samples x classes
+/// @param k how many, at least 1; where there are fewer classes, all
 /// @throws value_error where k is 0 or a row has no softmax.
 template <tensor X>
 auto keep_top(const X& teacher, std::size_t k) {
@@ -137,6 +139,9 @@ auto keep_top(const X& teacher, std::size_t k) {
 /// Anshumann et al., Sparse Logit Sampling, 2025, arXiv:2503.16870 (formula from public notes on the paper; the
 /// estimator's expectation is tested).
 /// @param teacher tensor of logits, samples x classes
+/// @param draws how many a row, at least 1
+/// @param stream of the random numbers
+/// @param power of p, positive
 /// @throws value_error where draws is 0, power is not positive or a row has no softmax.
 template <tensor X>
 auto draw_sparse(const X& teacher, std::size_t draws, const random_stream& stream, double power = 1) {

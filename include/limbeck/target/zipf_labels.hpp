@@ -71,6 +71,8 @@ auto zipf_labels(const X& weak) {
 ///
 /// Weights average to 1 and are never negative: rows that a student misses, while it is sure of all others, weigh
 /// little. Yang et al., 2023, arXiv:2303.13005, and the authors' code (labels that are mixed are not offered).
+/// @param student tensor of logits, samples x classes
+/// @param labels one a row
 /// @param out one number a row
 /// @throws shape_error where lengths differ, value_error where a label is no class or a row has no softmax.
 template <tensor X, class Labels, detail::sized_memory Out>

@@ -24,9 +24,11 @@
 #include <utility>
 #include <vector>
 
-/// A device_span is a view: the memory outlives it.
+/// @cond
+// A device_span is a view: the memory outlives it.
 template <class T>
 inline constexpr bool std::ranges::enable_borrowed_range<limbeck::device_span<T>> = true;
+/// @endcond
 
 LIMBECK_BEGIN_NAMESPACE
 

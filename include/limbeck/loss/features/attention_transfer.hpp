@@ -24,8 +24,8 @@ LIMBECK_BEGIN_NAMESPACE
 struct attention_transfer {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;
-  std::size_t student_channels = 1, teacher_channels = 1;
-  double power = 2;  ///< p, at least 1
+  std::size_t student_channels = 1, teacher_channels = 1;  ///< a row is that many maps, side by side
+  double power = 2;                                        ///< p, at least 1
 
   template <class T>
   double operator()(const batch<T>& x) const {

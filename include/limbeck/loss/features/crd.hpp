@@ -88,7 +88,8 @@ struct crd_loss {
   static constexpr bool any_width = true;
   crd_bank<T>* bank;                        ///< the caller's
   const std::vector<std::size_t>* indices;  ///< the caller's, of this batch
-  projection<T>*student_embedding, *teacher_embedding;  ///< the caller's
+  projection<T>* student_embedding;         ///< the caller's
+  projection<T>* teacher_embedding;         ///< the caller's
 
   /// @throws shape_error, value_error as `crd` says.
   template <class U>
@@ -189,8 +190,8 @@ struct crd_loss {
 };
 
 /// Both embeddings, linear and then of norm 1, are to be told from K negatives: with P = exp(e . m/T)/Z, m the
-/// remembered embedding of the other side, and c = K/samples, the mean over the batch of -log(P_own/(P_own + c)) - the
-/// sum over negatives of log(c/(P + c)), for student and teacher as the anchor, added.
+/// remembered embedding of the other side, n = K/samples and c = n + 1e-7, the mean over the batch of -log(P_own/(P_own +
+/// c)) - the sum over negatives of log(n/(P + c)), for student and teacher as the anchor, added.
 ///
 /// @p indices holds the place in the training set of each row: refill it before each call. Z is a constant, samples
 /// times the mean of exp(e . m/T) over the first batch. A call that wants a gradient is a step: it adds the gradients

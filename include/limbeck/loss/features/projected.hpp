@@ -50,6 +50,7 @@ struct projected_loss : detail::power_of_inner<L> {
   L loss;                 ///< of the projected student
   std::size_t positions;  ///< at which the projection is applied
 
+  /// Refers to @p p, which outlives it.
   projected_loss(projection<T>& p, const L& l, std::size_t n) : layer(&p), loss(l), positions(n) {}
 
   /// @throws shape_error, value_error as `projected` says.
@@ -114,6 +115,8 @@ struct projected_loss : detail::power_of_inner<L> {
 ///
 /// A call that wants a gradient also adds that of the weights and the bias, as weighted in the objective, to @p p's
 /// own; one that wants none changes nothing. @p p must outlive the objective and have the scalar type of the features.
+/// @param p a linear map of the student's columns
+/// @param loss a batchwise loss
 /// @param positions of features that are channels x positions: the projection maps channels at each position, a 1x1
 ///   convolution. With 1 it maps the whole row.
 /// @throws shape_error where the student's columns are not p's inputs x positions, or as @p loss says; value_error

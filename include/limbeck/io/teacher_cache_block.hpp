@@ -1,0 +1,177 @@
+#ifndef LIMBECK_IO_TEACHER_CACHE_BLOCK_HPP
+#define LIMBECK_IO_TEACHER_CACHE_BLOCK_HPP
+
+/// @file
+/// Rows of a teacher cache that wait for their block: logits in, stored values out.
+
+#include <limbeck/io/teacher_cache_format.hpp>
+#include <limbeck/target/sparse.hpp>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+
+template <class T>
+void require_softmax(const std::vector<T>& row, std::size_t r) {
+  bool some = false, good = true;
+  for (const T z : row) {
+    some = some || z > -infinite<T>;
+    good = good && z < infinite<T>;
+  }
+  if (!some || !good) throw_no_softmax("logits", r);
+}
+
+class cache_block_builder {
+ public:
+  explicit cache_block_builder(const cache_metadata& m) : metadata_(m) {}
+
+  std::size_t rows() const { return ids_.size(); }
+  /// About as many as the block will have.
+  std::size_t bytes() const { return values_.size() + 6 * classes_.size() + 24 * ids_.size(); }
+  std::array<std::size_t, 6> sizes() const {
+    return {ids_.size(), scales_.size(), tails_.size(), offsets_.size(), classes_.size(), values_.size()};
+  }
+  /// Back to what it was.
+  void cut(const std::array<std::size_t, 6>& had) {
+    ids_.resize(had[0]);
+    scales_.resize(had[1]);
+    minima_.resize(had[1]);
+    tails_.resize(had[2]);
+    offsets_.resize(had[3]);
+    classes_.resize(had[4]);
+    values_.resize(had[5]);
+  }
+  void clear() { cut({0, 0, 0, 1, 0, 0}); }
+  void add_id(std::uint64_t id) { ids_.push_back(id); }
+
+  template <class T>
+  void add_dense(const limbeck::rows<const T>& x) {
+    std::vector<T> row(x.classes);
+    for (std::size_t r = 0; r < x.samples; ++r) {
+      copy_row(x, r, row.data());
+      require_softmax(row, r);
+      add_values(row.data(), row.size(), r);
+    }
+  }
+
+  template <class T>
+  void add_sparse(const sparse_rows<T>& x) {
+    const cache_traits is(metadata_);
+    for (std::size_t r = 0; r < x.samples(); ++r) {
+      const auto first = static_cast<std::size_t>(x.offsets[r]), last = static_cast<std::size_t>(x.offsets[r + 1]);
+      if (first == last) throw value_error("limbeck: sparse row " + std::to_string(r) + " keeps no class");
+      for (std::size_t i = first; i < last; ++i) {
+        if (!(x.log_weights[i] - x.log_weights[i] == 0))
+          throw value_error("limbeck: log weight " + show(static_cast<double>(x.log_weights[i])) + " in sparse row " +
+                            std::to_string(r) + ", expected a finite one");
+        classes_.push_back(static_cast<std::uint32_t>(x.ids[i]));
+      }
+      if (is.counts) {
+        for (std::size_t i = first; i < last; ++i) {
+          const double count = std::exp(static_cast<double>(x.log_weights[i])) * static_cast<double>(metadata_.draws);
+          const double whole = std::nearbyint(count);
+          if (!(whole >= 1 && whole <= 255 && std::abs(count - whole) < 1e-2))
+            throw value_error("limbeck: a weight in sparse row " + std::to_string(r) + " is " + show(count) +
+                              " draws, expected a whole number from 1 to 255");
+          values_.push_back(static_cast<char>(static_cast<unsigned char>(whole)));
+        }
+      } else {
+        add_values(x.log_weights.data() + first, last - first, r);
+      }
+      if (is.tails) tails_.push_back(static_cast<float>(x.log_tails[r]));
+      if (classes_.size() > 0xffffffffU)
+        throw value_error("limbeck: a block of a teacher cache holds 2^32 - 1 classes at most");
+      offsets_.push_back(static_cast<std::uint32_t>(classes_.size()));
+    }
+  }
+
+  /// Header, payload and padding of a block behind @p before rows.
+  std::string block(std::uint64_t before) const {
+    cache_block b;
+    b.rows = ids_.size();
+    b.before = before;
+    b.entries = classes_.size();
+    b.arrays = *arrays_of(metadata_, b.rows, b.entries, ~std::uint64_t{0} >> 1U);
+    const cache_traits is(metadata_);
+    std::string payload(rounded_up(b.arrays.bytes, 64), '\0');
+    const auto put = [&](std::size_t at, const auto& array) {
+      if (!array.empty()) std::memcpy(payload.data() + at, array.data(), array.size() * sizeof array[0]);
+    };
+    put(0, ids_);
+    put(b.arrays.scales, scales_);
+    put(b.arrays.minima, minima_);
+    put(b.arrays.tails, tails_);
+    if (is.sparse) put(b.arrays.offsets, offsets_);
+    if (is.id_bytes == 4) {
+      put(b.arrays.ids, classes_);
+    } else {
+      put(b.arrays.ids, std::vector<std::uint16_t>(classes_.begin(), classes_.end()));
+    }
+    put(b.arrays.values, values_);
+    b.id_crc = crc_of(payload.data(), 8 * ids_.size());
+    b.crc = crc_of(payload.data(), b.arrays.bytes);
+    return block_header(b) + payload;
+  }
+
+ private:
+  /// The values of a row, as they are stored.
+  template <class T>
+  void add_values(const T* z, std::size_t n, std::size_t r) {
+    const auto raw = [&](const auto& stored) { values_.append(reinterpret_cast<const char*>(&stored), sizeof stored); };
+    const auto refuse = [&](T value) {
+      throw value_error("limbeck: " + show(static_cast<double>(value)) + " in row " + std::to_string(r) +
+                        " is beyond what " + name_of(metadata_.values) + " holds");
+    };
+    const auto finite = [](auto value) { return value - value == 0; };
+    if (metadata_.values == element_type::uint8) {
+      double low = infinite<double>, high = -low;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (!finite(z[i])) continue;
+        low = (std::min)(low, static_cast<double>(z[i]));
+        high = (std::max)(high, static_cast<double>(z[i]));
+      }
+      const auto minimum = static_cast<float>(low), scale = static_cast<float>((high - low) / 254);
+      if (!finite(minimum) || !finite(scale)) refuse(static_cast<T>(finite(minimum) ? high : low));
+      scales_.push_back(scale);
+      minima_.push_back(minimum);
+      for (std::size_t i = 0; i < n; ++i) {
+        const double steps = scale > 0 ? std::nearbyint((static_cast<double>(z[i]) - static_cast<double>(minimum)) /
+                                                        static_cast<double>(scale))
+                                       : 0;
+        values_.push_back(static_cast<char>(
+            static_cast<unsigned char>(finite(z[i]) ? 1 + (std::min)(254.0, (std::max)(0.0, steps)) : 0)));
+      }
+      return;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto value = static_cast<float>(z[i]);
+      float kept = value;
+      if (metadata_.values == element_type::float32) {
+        raw(value);
+      } else if (metadata_.values == element_type::float16) {
+        const std::uint16_t bits = to_half(value);
+        kept = from_half(bits);
+        raw(bits);
+      } else {
+        const std::uint16_t bits = to_bfloat16(value);
+        kept = from_bfloat16(bits);
+        raw(bits);
+      }
+      if (finite(z[i]) && !finite(kept)) refuse(z[i]);
+    }
+  }
+
+  cache_metadata metadata_;
+  std::vector<std::uint64_t> ids_;
+  std::vector<float> scales_, minima_, tails_;
+  std::vector<std::uint32_t> offsets_{0}, classes_;
+  std::string values_;
+};
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,124 @@
+#ifndef LIMBECK_IO_TEACHER_CACHE_METADATA_HPP
+#define LIMBECK_IO_TEACHER_CACHE_METADATA_HPP
+
+/// @file
+/// What a teacher cache says of itself.
+
+#include <limbeck/core/any_tensor.hpp>
+#include <limbeck/core/errors.hpp>
+#include <limbeck/core/file.hpp>
+#include <limbeck/version.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <string_view>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// What a row of a cache is.
+enum class cache_kind {
+  logits,  ///< all logits
+  top_k,   ///< log-probabilities of the k most probable classes, and the log of the mass of all others
+  sampled  ///< log of unbiased weights of classes that were drawn, see `draw_sparse`
+};
+
+/// What a cache says of itself. Two caches with the same metadata can be one.
+struct cache_metadata {
+  std::size_t classes = 0;                      ///< of the whole row, at least 1
+  cache_kind kind = cache_kind::logits;         ///< what a row is
+  element_type values = element_type::float32;  ///< how a value is stored: float32, float16, bfloat16 or uint8
+  double temperature = 1;                       ///< of the softmax whose logarithms are stored; 1 for logits
+  std::size_t k = 0;                            ///< top_k: classes kept a row at most
+  std::size_t draws = 0;                        ///< sampled: draws a row
+  double power = 1;                             ///< sampled: drawn from q proportional to p^power
+  std::string teacher = {};                     ///< a fingerprint of the teacher, compared as it is
+  std::string augmentation = {};                ///< what was done to the inputs, compared as it is
+  std::string user = "{}";                      ///< a JSON object of yours; not compared
+
+  /// @throws value_error where a setting is out of range or does not go with another.
+  void check() const {
+    const auto refuse = [](const std::string& what) { throw value_error("limbeck: a teacher cache " + what); };
+    if (classes == 0 || classes > 0x7fffffff)
+      refuse("of " + std::to_string(classes) + " classes, expected 1 to 2^31 - 1");
+    if (values != element_type::float32 && values != element_type::float16 && values != element_type::bfloat16 &&
+        values != element_type::uint8)
+      refuse(std::string("of values ") + name_of(values) + ", expected float32, float16, bfloat16 or uint8");
+    if (!(temperature > 0 && temperature < 1e300)) refuse("of temperature " + detail::show(temperature));
+    if (kind == cache_kind::logits && temperature != 1)
+      refuse("of logits has temperature 1, not " + detail::show(temperature) + ": a loss divides them by its own");
+    if (kind == cache_kind::top_k && k == 0) refuse("of the top k with k 0, expected at least 1");
+    if (kind == cache_kind::sampled && draws == 0) refuse("of samples with 0 draws, expected at least 1");
+    if (kind == cache_kind::sampled && !(power > 0 && power < 1e300))
+      refuse("of samples with power " + detail::show(power));
+    if (kind == cache_kind::sampled && values == element_type::uint8 && (draws > 255 || power != 1))
+      refuse("of counts in uint8 with " + std::to_string(draws) + " draws and power " + detail::show(power) +
+             ", expected at most 255 draws and power 1");
+  }
+};
+
+/// @cond
+namespace detail {
+
+inline constexpr const char* cache_kind_name[] = {"logits", "top_k", "sampled"};
+
+inline nlohmann::json json_of(const cache_metadata& m) {
+  nlohmann::json j{{"classes", m.classes},
+                   {"kind", cache_kind_name[static_cast<int>(m.kind)]},
+                   {"values", name_of(m.values)},
+                   {"temperature", m.temperature},
+                   {"teacher", m.teacher},
+                   {"augmentation", m.augmentation},
+                   {"created_by", "limbeck " LIMBECK_VERSION_STRING}};
+  if (m.kind == cache_kind::top_k) j["k"] = m.k;
+  if (m.kind == cache_kind::sampled) j["draws"] = m.draws, j["power"] = m.power;
+  j["user"] = nlohmann::json::parse(m.user, nullptr, false);
+  if (!j["user"].is_object()) throw value_error("limbeck: the user's metadata of a teacher cache is no JSON object");
+  return j;
+}
+
+inline cache_metadata metadata_of(std::string_view text, const std::filesystem::path& path) {
+  try {
+    const auto j = nlohmann::json::parse(text);
+    cache_metadata m;
+    const auto whole = [&](const char* key) {
+      const auto& x = j.at(key);
+      if (!x.is_number_unsigned())
+        throw_file_error(path, std::string("has metadata whose ") + key + " is no whole number");
+      return x.get<std::size_t>();
+    };
+    const auto one_of = [&](const char* key, auto& to, auto name, int count) {
+      const auto& found = j.at(key).get_ref<const std::string&>();
+      for (int i = 0; i < count; ++i) {
+        to = static_cast<std::remove_reference_t<decltype(to)>>(i);
+        if (found == name(to)) return;
+      }
+      throw_file_error(path,
+                       std::string("has metadata with ") + key + " '" + found + "', which this version does not know");
+    };
+    m.classes = whole("classes");
+    one_of(
+        "kind", m.kind, [](cache_kind k) { return cache_kind_name[static_cast<int>(k)]; }, 3);
+    one_of(
+        "values", m.values, [](element_type e) { return name_of(e); }, static_cast<int>(element_type::float64) + 1);
+    m.temperature = j.at("temperature").get<double>();
+    if (m.kind == cache_kind::top_k) m.k = whole("k");
+    if (m.kind == cache_kind::sampled) m.draws = whole("draws"), m.power = j.at("power").get<double>();
+    m.teacher = j.value("teacher", "");
+    m.augmentation = j.value("augmentation", "");
+    if (j.contains("user")) m.user = j["user"].dump();
+    m.check();
+    return m;
+  } catch (const nlohmann::json::exception& e) {
+    throw_file_error(path, std::string("has metadata that are no teacher cache's: ") + e.what());
+  } catch (const value_error& e) {
+    throw_file_error(path, std::string("has metadata that do not go together: ") + e.what());
+  }
+}
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,206 @@
+#ifndef LIMBECK_IO_TEACHER_CACHE_WRITER_HPP
+#define LIMBECK_IO_TEACHER_CACHE_WRITER_HPP
+
+/// @file
+/// Fills a teacher cache.
+
+#include <limbeck/io/teacher_cache_block.hpp>
+#include <limbeck/target/sparse.hpp>
+
+#include <sys/file.h>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// How a cache is written; no part of what it holds.
+struct cache_writing {
+  std::size_t block_bytes = std::size_t{1} << 20U;  ///< a block is written when it has as many
+  bool sync = false;  ///< whether each block reaches the disk before the next begins: for power cuts, not for crashes
+  std::uint64_t seed = 0;  ///< of what `sampled` draws: sample i draws from `random_stream(seed).split(i)`
+};
+
+/// Appends a teacher's rows to a cache, which it makes where there is none.
+///
+/// `teacher_cache_writer cache("letter.cache", {.classes = 26, .kind = cache_kind::top_k, .k = 4, .teacher =
+/// "sha256:..."});` `cache.append(ids, logits);` as often as you like, and `cache.close()`. A file that is there is
+/// continued, if its metadata agree; a torn tail of an earlier crash is cut off. While it writes, no other writer can
+/// open the file; readers can, and see the blocks that are whole. Rows reach the file block by block.
+class teacher_cache_writer {
+ public:
+  /// @throws value_error where the metadata do not go together; file_error where the file cannot be written, is locked
+  /// by
+  ///         another writer, is no cache or a damaged one, or holds something else: the file is as it was.
+  teacher_cache_writer(std::filesystem::path path, cache_metadata metadata, cache_writing how = {})
+      : path_(std::move(path)), metadata_(std::move(metadata)), how_(how), new_(metadata_) {
+    metadata_.check();
+    const std::string head = detail::cache_head(metadata_);
+    handle_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (handle_ < 0) detail::throw_file("write", path_, errno);
+    try {
+      if (::flock(handle_, LOCK_EX | LOCK_NB) != 0)
+        detail::throw_file_error(path_, "is being written by another program");
+      begin(head);
+    } catch (...) {
+      ::close(handle_);
+      throw;
+    }
+  }
+  teacher_cache_writer(const teacher_cache_writer&) = delete;
+  teacher_cache_writer& operator=(const teacher_cache_writer&) = delete;
+  /// Writes what is pending, if that is possible; `close` says whether it was.
+  ~teacher_cache_writer() {
+    try {
+      close();
+    } catch (...) {}
+  }
+
+  /// Adds rows: row r of @p logits, a tensor of the teacher's logits in any backend of the host, belongs to the sample
+  /// @p ids[r], a whole number that is not negative. Logits are kept as the metadata say. Of an id that comes again the
+  /// last row counts. O(samples x classes).
+  /// @throws shape_error, value_error for a row without softmax or a value that the type of the values cannot hold:
+  /// nothing
+  ///         of this call is added. @throws file_error where a block cannot be written.
+  template <class Ids, tensor X>
+  void append(const Ids& ids, const X& logits) {
+    using T = typename tensor_traits<X>::scalar;
+    static_assert(std::is_same_v<typename tensor_traits<X>::sweep, host_rows>,
+                  "limbeck: a cache is written from the host's memory; copy the tensor to the host");
+    const rows<const T> x = tensor_traits<X>::view(logits);
+    if (x.classes != metadata_.classes)
+      detail::throw_shape("logits", x.samples, x.classes, x.samples, metadata_.classes);
+    append_rows(ids, x.samples, [&](const any_vector& y) {
+      if (metadata_.kind == cache_kind::logits) return new_.add_dense(x);
+      std::vector<T> row(x.classes);
+      const rows<const T> one(row.data(), 1, x.classes);
+      for (std::size_t r = 0; r < x.samples; ++r) {
+        for (std::size_t c = 0; c < x.classes; ++c) row[c] = x(r, c) / static_cast<T>(metadata_.temperature);
+        detail::require_softmax(row, r);
+        const auto kept =
+            metadata_.kind == cache_kind::top_k
+                ? keep_top(one, metadata_.k)
+                : draw_sparse(one, metadata_.draws, random_stream(how_.seed).split(new_id(y, r)), metadata_.power);
+        new_.add_sparse(kept.view());
+      }
+    });
+  }
+  /// The same for a tensor whose type is known at run time.
+  template <class Ids, run_time_tensor X>
+  void append(const Ids& ids, const X& logits) {
+    const any_tensor x = any_tensor_traits<X>::view(logits);
+    if (x.type == element_type::float64) return append(ids, x.template rows<const double>("logits"));
+    append(ids, x.template rows<const float>("logits"));
+  }
+  /// Adds rows that are sparse already, of `keep_top` or `draw_sparse`, whose temperature the metadata state.
+  template <class Ids, class T>
+  void append(const Ids& ids, const sparse_store<T>& rows_of_teacher) {
+    const sparse_rows<T> x = rows_of_teacher.view();
+    detail::check_sparse(x);
+    if (metadata_.kind == cache_kind::logits)
+      throw value_error("limbeck: this teacher cache holds logits, and the rows to be added are sparse");
+    if (x.classes != metadata_.classes)
+      detail::throw_shape("rows", x.samples(), x.classes, x.samples(), metadata_.classes);
+    if (x.log_tails.empty() != (metadata_.kind == cache_kind::sampled))
+      throw value_error(
+          "limbeck: a teacher cache of the top k needs the log of each row's tail, one of samples has none");
+    append_rows(ids, x.samples(), [&](const any_vector&) { new_.add_sparse(x); });
+  }
+
+  /// Writes what is pending as a block. @throws file_error where it cannot: the file is as it was, and the rows stay
+  /// pending.
+  void flush() {
+    if (new_.rows() == 0) return;
+    write(new_.block(rows_));
+    rows_ += new_.rows();
+    new_.clear();
+  }
+  /// Writes what is pending and gives the file back; further rows are refused. @throws file_error as `flush` does.
+  void close() {
+    if (handle_ < 0) return;
+    flush();
+    if (how_.sync) (void)::fsync(handle_);
+    ::close(handle_);
+    handle_ = -1;
+  }
+  /// Rows of the file and rows pending.
+  std::uint64_t rows_written() const { return rows_ + new_.rows(); }
+
+ private:
+  static std::uint64_t new_id(const any_vector& ids, std::size_t r) {
+    const std::int64_t id = ids.integer(r);
+    if (id < 0)
+      throw value_error("limbeck: sample id " + std::to_string(id) + " of row " + std::to_string(r) +
+                        ", expected 0 or more");
+    return static_cast<std::uint64_t>(id);
+  }
+
+  template <class Ids, class Add>
+  void append_rows(const Ids& ids, std::size_t count, Add add) {
+    const any_vector y = detail::sample_ids(ids);
+    if (handle_ < 0) throw value_error("limbeck: this teacher cache writer is closed");
+    if (y.size() != count) detail::throw_length("ids", y.size(), count);
+    const auto had = new_.sizes();
+    try {
+      for (std::size_t r = 0; r < count; ++r) new_.add_id(new_id(y, r));
+      add(y);
+    } catch (...) {
+      new_.cut(had);
+      throw;
+    }
+    if (new_.bytes() >= how_.block_bytes) flush();
+  }
+
+  /// A new file, or the end of one that is there.
+  void begin(const std::string& head) {
+    const mapped_file file(path_);
+    const auto bytes = file.bytes();
+    if (bytes.size() < head.size() &&
+        detail::text_at(bytes, 0, bytes.size()) == std::string_view(head).substr(0, bytes.size())) {
+      write(head);  // nothing, or what a crash left of a file's first moment
+      return;
+    }
+    const detail::cache_contents found = detail::scan_cache(file);
+    require_same(found.metadata);
+    end_ = found.end;
+    rows_ = found.rows();
+    if (bytes.size() > end_ && ::ftruncate(handle_, static_cast<::off_t>(end_)) != 0)
+      detail::throw_file("write", path_, errno);
+  }
+  void require_same(const cache_metadata& there) const {
+    const auto was = detail::json_of(there), wanted = detail::json_of(metadata_);
+    for (const char* key :
+         {"classes", "kind", "values", "temperature", "k", "draws", "power", "teacher", "augmentation"}) {
+      const auto one = was.contains(key) ? was[key].dump() : "none",
+                 other = wanted.contains(key) ? wanted[key].dump() : "none";
+      if (one != other)
+        detail::throw_file_error(path_,
+                                 std::string("holds a teacher cache whose ") + key + " is " + one + ", not " + other);
+    }
+  }
+  /// At the end of the file, all or nothing.
+  void write(const std::string& bytes) {
+    std::size_t done = 0;
+    while (done < bytes.size()) {
+      const auto n = ::pwrite(handle_, bytes.data() + done, bytes.size() - done, static_cast<::off_t>(end_ + done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) {
+        const int reason = n < 0 ? errno : ENOSPC;
+        (void)!::ftruncate(handle_, static_cast<::off_t>(end_));
+        detail::throw_file("write", path_, reason);
+      }
+      done += static_cast<std::size_t>(n);
+    }
+    if (how_.sync && ::fsync(handle_) != 0) detail::throw_file("write", path_, errno);
+    end_ += bytes.size();
+  }
+
+  std::filesystem::path path_;
+  cache_metadata metadata_;
+  cache_writing how_;
+  int handle_ = -1;
+  std::size_t end_ = 0;
+  std::uint64_t rows_ = 0;
+  detail::cache_block_builder new_;
+};
+
+LIMBECK_END_NAMESPACE
+
+#endif
