@@ -13,12 +13,12 @@ LIMBECK_BEGIN_NAMESPACE
 
 /// The value of an IEEE 754 binary16, exactly; subnormal numbers, infinities and a NaN's payload are kept.
 constexpr float from_half(std::uint16_t half) {
+  // both cases are computed and one is masked out, without a branch: a loop of these is a loop of packs
   const std::uint32_t sign = (half & 0x8000U) << 16U, exponent = (half >> 10U) & 31U, mantissa = half & 1023U;
-  if (exponent == 0) {
-    const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
-  }
-  return std::bit_cast<float>(sign | (exponent == 31 ? 0x7f800000U : (exponent + 112U) << 23U) | mantissa << 13U);
+  const auto tiny = std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(mantissa)) * 0x1p-24F);
+  const std::uint32_t usual = ((exponent + (exponent == 31 ? 224U : 112U)) << 23U) | mantissa << 13U;
+  const std::uint32_t is_tiny = (exponent - 1U) >> 31U, mask = 0U - is_tiny;
+  return std::bit_cast<float>(sign | (tiny & mask) | (usual & ~mask));
 }
 
 /// The nearest IEEE 754 binary16, ties to even: beyond 65504 + 16 infinity, up to 2^-25 zero; a NaN stays a (quiet)

@@ -12,14 +12,6 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// What a run takes for granted of a cache; what is not stated is not compared.
-struct cache_expectation {
-  std::optional<std::size_t> classes = {};       ///< of the whole row
-  std::optional<double> temperature = {};        ///< of the stored log-probabilities
-  std::optional<std::string> teacher = {};       ///< its fingerprint
-  std::optional<std::string> augmentation = {};  ///< what was done to the inputs
-};
-
 template <class T>
 class cached_rows;
 
@@ -231,8 +223,11 @@ class teacher_cache {
       run(std::uint8_t{}, [&](std::uint8_t x) { return std::log(static_cast<double>(x) / draws); });
     } else {
       const float scale = at<float>(b, b.arrays.scales, p.row), minimum = at<float>(b, b.arrays.minima, p.row);
-      run(std::uint8_t{}, [&](std::uint8_t x) {
-        return x == 0 ? -detail::infinite<float> : minimum + scale * static_cast<float>(x - 1);
+      run(std::uint8_t{}, [=](std::uint8_t x) {  // without a branch, so that it is done in packs
+        const auto masked = std::bit_cast<std::uint32_t>(-detail::infinite<float>);
+        const std::uint32_t none = 0U - ((std::uint32_t{x} - 1U) >> 31U);
+        const float value = minimum + scale * static_cast<float>(static_cast<int>(x) - 1);
+        return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) & ~none) | (masked & none));
       });
     }
   }

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -55,6 +56,14 @@ struct cache_metadata {
       refuse("of counts in uint8 with " + std::to_string(draws) + " draws and power " + detail::show(power) +
              ", expected at most 255 draws and power 1");
   }
+};
+
+/// What a run takes for granted of a cache; what is not stated is not compared.
+struct cache_expectation {
+  std::optional<std::size_t> classes = {};       ///< of the whole row
+  std::optional<double> temperature = {};        ///< of the stored log-probabilities
+  std::optional<std::string> teacher = {};       ///< its fingerprint
+  std::optional<std::string> augmentation = {};  ///< what was done to the inputs
 };
 
 /// @cond
