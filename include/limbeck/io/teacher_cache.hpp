@@ -225,9 +225,9 @@ class teacher_cache {
       const float scale = at<float>(b, b.arrays.scales, p.row), minimum = at<float>(b, b.arrays.minima, p.row);
       run(std::uint8_t{}, [=](std::uint8_t x) {  // without a branch, so that it is done in packs
         const auto masked = std::bit_cast<std::uint32_t>(-detail::infinite<float>);
-        const std::uint32_t none = 0U - ((std::uint32_t{x} - 1U) >> 31U);
+        const std::uint32_t is_masked = 0U - ((std::uint32_t{x} - 1U) >> 31U);
         const float value = minimum + scale * static_cast<float>(static_cast<int>(x) - 1);
-        return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) & ~none) | (masked & none));
+        return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) & ~is_masked) | (masked & is_masked));
       });
     }
   }
