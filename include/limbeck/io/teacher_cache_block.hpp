@@ -118,7 +118,6 @@ class cache_block_builder {
   /// The values of a row, as they are stored.
   template <class T>
   void add_values(const T* z, std::size_t n, std::size_t r) {
-    const auto raw = [&](const auto& stored) { values_.append(reinterpret_cast<const char*>(&stored), sizeof stored); };
     const auto refuse = [&](T value) {
       throw value_error("limbeck: " + show(static_cast<double>(value)) + " in row " + std::to_string(r) +
                         " is beyond what " + name_of(metadata_.values) + " holds");
@@ -135,31 +134,39 @@ class cache_block_builder {
       if (!finite(minimum) || !finite(scale)) refuse(static_cast<T>(finite(minimum) ? high : low));
       scales_.push_back(scale);
       minima_.push_back(minimum);
+      const double step = scale > 0 ? 1 / static_cast<double>(scale) : 0;
+      char* const out = more(n);
       for (std::size_t i = 0; i < n; ++i) {
-        const double steps = scale > 0 ? std::nearbyint((static_cast<double>(z[i]) - static_cast<double>(minimum)) /
-                                                        static_cast<double>(scale))
-                                       : 0;
-        values_.push_back(static_cast<char>(
-            static_cast<unsigned char>(finite(z[i]) ? 1 + (std::min)(254.0, (std::max)(0.0, steps)) : 0)));
+        const double steps = finite(z[i]) ? std::floor((static_cast<double>(z[i]) - low) * step + 0.5) : -1;
+        out[i] = static_cast<char>(static_cast<unsigned char>(1 + (steps < 254 ? steps : 254)));
       }
       return;
     }
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto value = static_cast<float>(z[i]);
-      float kept = value;
-      if (metadata_.values == element_type::float32) {
-        raw(value);
-      } else if (metadata_.values == element_type::float16) {
-        const std::uint16_t bits = to_half(value);
-        kept = from_half(bits);
-        raw(bits);
-      } else {
-        const std::uint16_t bits = to_bfloat16(value);
-        kept = from_bfloat16(bits);
-        raw(bits);
+    const auto store = [&]<class Stored>(Stored, auto pack, auto unpack) {
+      char* const out = more(n * sizeof(Stored));
+      bool good = true;
+      for (std::size_t i = 0; i < n; ++i) {
+        const Stored kept = pack(static_cast<float>(z[i]));
+        std::memcpy(out + i * sizeof kept, &kept, sizeof kept);
+        good = good && (finite(unpack(kept)) || !finite(z[i]));
       }
-      if (finite(z[i]) && !finite(kept)) refuse(z[i]);
+      for (std::size_t i = 0; !good && i < n; ++i)
+        if (finite(z[i]) && !finite(unpack(pack(static_cast<float>(z[i]))))) refuse(z[i]);
+    };
+    if (metadata_.values == element_type::float32) {
+      const auto same = [](float x) { return x; };
+      store(float{}, same, same);
+    } else if (metadata_.values == element_type::float16) {
+      store(std::uint16_t{}, to_half, from_half);
+    } else {
+      store(std::uint16_t{}, to_bfloat16, from_bfloat16);
     }
+  }
+  /// Room for more bytes of values.
+  char* more(std::size_t bytes) {
+    const std::size_t had = values_.size();
+    values_.resize(had + bytes);
+    return values_.data() + had;
   }
 
   cache_metadata metadata_;
