@@ -13,11 +13,12 @@ PEERS = pathlib.Path(peers.__file__).resolve().parent
 
 
 class Program:
-    def __init__(self, title, script, options, quick, columns, once=None, derive=None):
-        self.title, self.script, self.options, self.quick = title, script, options, quick
+    def __init__(self, title, script, options, quick, columns, once=None, derive=None, layout=None):
+        self.title, self.script, self.options, self.quick = title, script, options, quick  # script: None without a peer
         self.columns = columns  # {counter: heading}
         self.once = once        # a filter of what has no peer and is run once a round
         self.derive = derive    # adds cases to {case: figures}
+        self.layout = layout    # another table than a line a case: {case: figures} to text
 
 
 def rkd(cases):
@@ -28,6 +29,24 @@ def rkd(cases):
             one = distance.get("", 0)  # PyTorch has one form of the distance
             cases[case.replace("rkd_angle", "rkd distance + angle")] = {
                 k: v + (one or distance[k]) for k, v in cases[case].items() if one or k in distance}
+
+
+def cache_layout(cases):
+    """A line a cache: size, rates in thousands of rows a second, and each time over that of the plain way."""
+    caches = {}
+    for case, x in cases.items():
+        _, what, kept, rows, classes, _ = case.split("/")
+        caches.setdefault(f"{classes}: {kept.replace('_', ', ')}", {})[what] = x
+    rates = ("write", "rows", "shuffled", "cold")
+    out = [["classes: kept", "bytes a row", "of raw half", *(f"{w}, k rows/s (of plain)" for w in rates),
+            "check, GB/s (of plain)", "open, ms", "step, ms (of plain)"]]
+    for name, ways in caches.items():
+        cell = lambda what, key: f"{number(ways[what][key])} ({number(ways[what]['plain'])})" if what in ways else ""
+        lone = lambda what, key: number(ways[what][key]) if what in ways else ""
+        out.append([name, lone("write", "bytes_row"), lone("write", "to_half"), *(cell(w, "krows") for w in rates),
+                    cell("check", "gbs"), lone("open", "ms"), cell("step", "ms")])
+    out.insert(1, ["---"] * len(out[0]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in out)
 
 
 PROGRAMS = {
@@ -48,10 +67,13 @@ PROGRAMS = {
     "top_k": Program(
         "The k largest of each row: type/top_k/k/rows/columns", "top_k.py", ["--threads", "1", "2", "--seconds", "0.5"],
         ["--seconds", "0.05"], {"read_floor": "read floor", "textbook": "partial_sort_copy's time over ours"}),
+    "teacher_cache": Program(
+        "Teacher cache of 16,000 rows of 26 classes and 1,024 of 32,000, float, one thread", None, [], [], {},
+        layout=cache_layout),
 }
-SUBJECT_OVER = {"update_floor", "floor", "read_floor", "distance_floor", "to_eigen"}  # ratios: subject / something
+SUBJECT_OVER = {"update_floor", "floor", "read_floor", "distance_floor", "to_eigen", "plain"}  # ratios: subject / something
 OVER_SUBJECT = {"textbook"}
-LARGEST = {"gbs", "gflops", "peak_mib"}  # of all rounds; of everything else the least
+LARGEST = {"gbs", "gflops", "krows", "peak_mib"}  # of all rounds; of everything else the least
 
 
 def run_ours(program, seconds, pattern, kept):
@@ -94,7 +116,9 @@ def measure(name, binary, pythons, arguments, say):
     """Takes the rounds of one program; returns its figures."""
     rounds, quick = arguments.rounds, arguments.quick
     seconds = 0.01 if quick else arguments.seconds
-    program, ours, theirs, versions = PROGRAMS[name], {}, {p: {} for p in pythons}, {}
+    program, ours, versions = PROGRAMS[name], {}, {}
+    pythons = pythons if program.script else []
+    theirs = {p: {} for p in pythons}
     for turn in range(rounds):
         for place, python in enumerate(pythons or [None]):
             # ours before each peer, so that both see the same minutes
@@ -123,6 +147,8 @@ def number(x):
 
 def table(name, figures):
     program = PROGRAMS[name]
+    if program.layout:
+        return program.layout(figures["ours"])
     columns = {k: v for k, v in program.columns.items() if any(k in x for x in figures["ours"].values())}
     head = ["", "ms", *columns.values(), *(f"PyTorch {p['torch']}'s time over ours" for p in figures["peers"])]
     out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
