@@ -131,7 +131,7 @@ class cache_block_builder {
         high = (std::max)(high, static_cast<double>(z[i]));
       }
       const auto minimum = static_cast<float>(low), scale = static_cast<float>((high - low) / 254);
-      if (!finite(minimum) || !finite(scale)) refuse(static_cast<T>(finite(minimum) ? high : low));
+      if (!finite(minimum) || !finite(minimum + 254 * scale)) refuse(static_cast<T>(finite(minimum) ? high : low));
       scales_.push_back(scale);
       minima_.push_back(minimum);
       const double step = scale > 0 ? 1 / static_cast<double>(scale) : 0;

@@ -13,7 +13,8 @@ LIMBECK_BEGIN_NAMESPACE
 
 /// How a cache is written; no part of what it holds.
 struct cache_writing {
-  std::size_t block_bytes = std::size_t{1} << 20U;  ///< a block is written when it has as many
+  std::size_t block_bytes = std::size_t{1}
+                            << 20U;  ///< a block is written when it has as many; one append is in one block
   bool sync = false;  ///< whether each block reaches the disk before the next begins: for power cuts, not for crashes
   std::uint64_t seed = 0;  ///< of what `sampled` draws: sample i draws from `random_stream(seed).split(i)`
 };
@@ -188,7 +189,11 @@ class teacher_cache_writer {
       }
       done += static_cast<std::size_t>(n);
     }
-    if (how_.sync && ::fsync(handle_) != 0) detail::throw_file("write", path_, errno);
+    if (how_.sync && ::fsync(handle_) != 0) {
+      const int reason = errno;
+      (void)!::ftruncate(handle_, static_cast<::off_t>(end_));
+      detail::throw_file("write", path_, reason);
+    }
     end_ += bytes.size();
   }
 

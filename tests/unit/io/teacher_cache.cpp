@@ -321,6 +321,13 @@ TEST_CASE("teacher cache: rows that cannot be kept leave no trace", "[teacher_ca
   check({.classes = 3, .kind = lk::cache_kind::sampled, .values = uint8, .draws = 5}, {1, nan, 2},
         "logits row 1 has no softmax");
 
+  const files::temporary beyond("beyond.cache");
+  lk::teacher_cache_writer bytes(beyond.path, {.classes = 3, .values = uint8});
+  const std::vector<double> far_apart{0, 1e39, 2};
+  const std::vector<int> one{0};
+  CHECK_THROWS_WITH(bytes.append(one, lk::rows<const double>(far_apart.data(), 1, 3)),
+                    Contains("is beyond what uint8 holds"));
+
   const files::temporary file("settings.cache");
   const auto open = [&](const lk::cache_metadata& m) { lk::teacher_cache_writer writer(file.path, m); };
   CHECK_THROWS_WITH(open({}), Contains("a teacher cache of 0 classes"));
