@@ -26,19 +26,13 @@ constexpr float from_half(std::uint16_t half) {
 constexpr std::uint16_t to_half(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16U) & 0x8000U, x = bits & 0x7fffffffU;
-  std::uint32_t half = 0;
-  if (x > 0x7f800000U) {
-    half = 0x7e00U | ((x >> 13U) & 1023U);
-  } else if (x >= 0x477ff000U) {
-    half = 0x7c00U;
-  } else if (x >= 0x38800000U) {  // 2^-14, the least normal number
-    half = (x - 0x38000000U + 0xfffU + ((x >> 13U) & 1U)) >> 13U;
-  } else if (x > 0x33000000U) {  // 2^-25, half the least number
-    const std::uint32_t shift = 126U - (x >> 23U), mantissa = (x & 0x7fffffU) | 0x800000U;
-    const std::uint32_t rest = mantissa & ((1U << shift) - 1U), tie = 1U << (shift - 1U);
-    half = mantissa >> shift;
-    half += rest > tie || (rest == tie && (half & 1U) != 0) ? 1U : 0U;
-  }
+  // All three cases are computed and one is chosen, so that a loop of these is done in packs.
+  const std::uint32_t normal = (x - 0x38000000U + 0xfffU + ((x >> 13U) & 1U)) >> 13U;
+  // below 2^-14: behind 0.5 the last digit of a float is 2^-24, as that of such a half: the sum is rounded right
+  const std::uint32_t tiny = std::bit_cast<std::uint32_t>(std::bit_cast<float>(x) + 0.5F) - 0x3f000000U;
+  std::uint32_t half = x < 0x38800000U ? tiny : normal;
+  half = x >= 0x477ff000U ? 0x7c00U : half;
+  half = x > 0x7f800000U ? 0x7e00U | ((x >> 13U) & 1023U) : half;
   return static_cast<std::uint16_t>(sign | half);
 }
 

@@ -14,12 +14,12 @@ namespace detail {
 
 template <class T>
 void require_softmax(const std::vector<T>& row, std::size_t r) {
-  bool some = false, good = true;
+  std::int32_t some = 0, bad = 0;  // without a branch: in packs
   for (const T z : row) {
-    some = some || z > -infinite<T>;
-    good = good && z < infinite<T>;
+    some |= z > -infinite<T> ? 1 : 0;
+    bad |= z < infinite<T> ? 0 : 1;
   }
-  if (!some || !good) throw_no_softmax("logits", r);
+  if (some == 0 || bad != 0) throw_no_softmax("logits", r);
 }
 
 class cache_block_builder {
@@ -94,9 +94,10 @@ class cache_block_builder {
     b.entries = classes_.size();
     b.arrays = *arrays_of(metadata_, b.rows, b.entries, ~std::uint64_t{0} >> 1U);
     const cache_traits is(metadata_);
-    std::string payload(rounded_up(b.arrays.bytes, 64), '\0');
+    std::string block(cache_header_bytes + rounded_up(b.arrays.bytes, 64), '\0');
+    char* const payload = block.data() + cache_header_bytes;
     const auto put = [&](std::size_t at, const auto& array) {
-      if (!array.empty()) std::memcpy(payload.data() + at, array.data(), array.size() * sizeof array[0]);
+      if (!array.empty()) std::memcpy(payload + at, array.data(), array.size() * sizeof array[0]);
     };
     put(0, ids_);
     put(b.arrays.scales, scales_);
@@ -109,9 +110,10 @@ class cache_block_builder {
       put(b.arrays.ids, std::vector<std::uint16_t>(classes_.begin(), classes_.end()));
     }
     put(b.arrays.values, values_);
-    b.id_crc = crc_of(payload.data(), 8 * ids_.size());
-    b.crc = crc_of(payload.data(), b.arrays.bytes);
-    return block_header(b) + payload;
+    b.id_crc = crc_of(payload, 8 * ids_.size());
+    b.crc = crc_of(payload, b.arrays.bytes);
+    block_header(b).copy(block.data(), cache_header_bytes);
+    return block;
   }
 
  private:
@@ -144,22 +146,24 @@ class cache_block_builder {
     }
     const auto store = [&]<class Stored>(Stored, auto pack, auto unpack) {
       char* const out = more(n * sizeof(Stored));
-      bool good = true;
+      std::int32_t bad = 0;  // without a branch: in packs
       for (std::size_t i = 0; i < n; ++i) {
         const Stored kept = pack(static_cast<float>(z[i]));
         std::memcpy(out + i * sizeof kept, &kept, sizeof kept);
-        good = good && (finite(unpack(kept)) || !finite(z[i]));
+        bad |= (finite(unpack(kept)) ? 0 : 1) & (finite(z[i]) ? 1 : 0);
       }
-      for (std::size_t i = 0; !good && i < n; ++i)
+      for (std::size_t i = 0; bad != 0 && i < n; ++i)
         if (finite(z[i]) && !finite(unpack(pack(static_cast<float>(z[i]))))) refuse(z[i]);
     };
     if (metadata_.values == element_type::float32) {
       const auto same = [](float x) { return x; };
       store(float{}, same, same);
     } else if (metadata_.values == element_type::float16) {
-      store(std::uint16_t{}, to_half, from_half);
+      store(
+          std::uint16_t{}, [](float x) { return to_half(x); }, [](std::uint16_t x) { return from_half(x); });
     } else {
-      store(std::uint16_t{}, to_bfloat16, from_bfloat16);
+      store(
+          std::uint16_t{}, [](float x) { return to_bfloat16(x); }, [](std::uint16_t x) { return from_bfloat16(x); });
     }
   }
   /// Room for more bytes of values.
