@@ -63,7 +63,7 @@ TEST_CASE("teacher cache: what Python wrote is read as Python reads it", "[teach
     if (std::isinf(expected)) {
       CHECK(found == expected);
     } else {
-      CHECK(found == Approx(expected).epsilon(1e-6).margin(1e-7));
+      CHECK(found == Approx(expected).epsilon(1e-6).margin(2e-6));  // minimum + scale * u may be fused
     }
     ++values;
   }
