@@ -5,6 +5,7 @@
 /// Files that are whole or not there: read at once, replaced at once.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/core/output_file.hpp>
 
 #include <cerrno>
 #include <cstddef>
@@ -15,10 +16,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#if defined(__unix__) || defined(__APPLE__)
-#include <fcntl.h>
-#include <unistd.h>
-#endif
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -39,44 +36,33 @@ namespace detail {
 }
 
 /// Replaces @p path by the @p parts, one after the other: at every moment, also through a crash, the file is the old
-/// one or the new one. They are written next to it, reach the disk, and take its name. @throws file_error
+/// one or the new one. They are written next to it under a name that no other program has, reach the disk, and take its
+/// name; of several programs that write one file, the last to finish is seen, whole. @throws file_error
 inline void write_atomically(const std::filesystem::path& path, std::initializer_list<std::string_view> parts) {
-  std::filesystem::path beside = path;
-  beside += ".part";
-  std::FILE* file = std::fopen(beside.string().c_str(), "wb");
-  if (!file) throw_file("write", path, errno);
-  bool good = true;
+  output_file file;
+  std::filesystem::path beside;
+  int reason = EEXIST;
+  for (std::size_t n = 0; reason == EEXIST; ++n) {
+    beside = path;
+    beside += "." + std::to_string(n) + ".part";
+    reason = file.create(beside);
+  }
+  if (reason != 0) throw_file("write", path, reason);
   for (const std::string_view part : parts)
-    good = good && std::fwrite(part.data(), 1, part.size(), file) == part.size();
-  good = good && std::fflush(file) == 0;
-#if defined(__unix__) || defined(__APPLE__)
-  good = good && ::fsync(::fileno(file)) == 0;
-#endif
-  int reason = errno;
-  if (std::fclose(file) != 0 && good) {
-    good = false;
-    reason = errno;
-  }
+    if (reason == 0) reason = file.write(part);
+  if (reason == 0) reason = file.sync();
+  const int closed = file.close();
+  if (reason == 0) reason = closed;
   std::error_code error;
-  if (good) {
+  if (reason == 0) {
     std::filesystem::rename(beside, path, error);
-    if (error) {
-      good = false;
-      reason = error.value();
-    }
+    reason = error.value();
   }
-  if (!good) {
+  if (reason != 0) {
     std::filesystem::remove(beside, error);
     throw_file("write", path, reason);
   }
-#if defined(__unix__) || defined(__APPLE__)
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
-  const int handle = ::open(folder.c_str(), O_RDONLY);  // the new name, too, is to survive a power cut
-  if (handle >= 0) {
-    (void)::fsync(handle);
-    ::close(handle);
-  }
-#endif
+  if ((reason = sync_folder_of(path)) != 0) throw_file("bring to the disk the new name of", path, reason);
 }
 
 /// All of a file. @throws file_error

@@ -8,9 +8,7 @@
 #include <limbeck/trainer/training_run.hpp>
 
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,8 +40,7 @@ class csv_metrics {
     }
     detail::write_atomically(path_, {kept});
     names_ = kept.substr(0, kept.find('\n'));
-    file_.reset(std::fopen(path_.string().c_str(), "ab"));
-    if (!file_) detail::throw_file("write", path_, errno);
+    if (const int reason = file_.append(path_)) detail::throw_file("write", path_, reason);
   }
   /// @throws value_error where the metrics are not those that the file began with, file_error where it cannot be
   /// written.
@@ -51,12 +48,12 @@ class csv_metrics {
     if (every_ > 0 && run.step % every_ == 0 && !run.end_of_epoch) row(run);
   }
   void after_epoch(training_run& run) { row(run); }
-  void end(training_run&) { file_.reset(); }
+  /// @throws file_error where the last rows cannot be written.
+  void end(training_run&) {
+    if (const int reason = file_.close()) detail::throw_file("write", path_, reason);
+  }
 
  private:
-  struct close {
-    void operator()(std::FILE* f) const { std::fclose(f); }
-  };
   static std::string cell(const std::string& name) {
     if (name.find_first_of(",\"\r\n") == std::string::npos) return name;
     std::string quoted = "\"";
@@ -84,13 +81,12 @@ class csv_metrics {
                         "; report every metric (as NaN) in begin(run)");
     }
     text += '\n';
-    if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
-      detail::throw_file("write", path_, errno);
+    if (const int reason = file_.write(text)) detail::throw_file("write", path_, reason);
   }
   std::filesystem::path path_;
   std::uint64_t every_;
   std::string names_;
-  std::unique_ptr<std::FILE, close> file_;
+  detail::output_file file_;
 };
 
 LIMBECK_END_NAMESPACE

@@ -33,7 +33,6 @@ struct temporary {
   void clear() const {
     std::error_code e;
     std::filesystem::remove(path, e);
-    std::filesystem::remove(path.string() + ".part", e);
   }
 };
 

@@ -82,7 +82,7 @@ TEST_CASE("what is stored comes back bit for bit", "[checkpoint]") {
   toy::temporary file("round.ckpt");
   state s;
   lk::save_checkpoint(file.path, s, "it");
-  CHECK_FALSE(std::filesystem::exists(file.path.string() + ".part"));
+  CHECK_FALSE(std::filesystem::exists(file.path.string() + ".0.part"));
   state t = other();
   lk::load_checkpoint(file.path, t, "it");
   CHECK(bytes_of(t) == bytes_of(s));
@@ -262,9 +262,12 @@ TEST_CASE("what cannot be written is named, and the old file stays", "[checkpoin
                        Message("limbeck: two members of this state are named 'x'"));
   CHECK_THROWS_MATCHES(lk::save_checkpoint(file.path, p, "\xff"), lk::checkpoint_error,
                        Message("limbeck: a name or the composition of this checkpoint is not UTF-8"));
-  std::filesystem::create_directory(file.path.string() + ".part");  // somebody is in the way
-  CHECK_THROWS_MATCHES(lk::save_checkpoint(file.path, p), lk::file_error,
-                       Message("limbeck: cannot write '" + file.path.string() + "': Is a directory"));
+  const std::filesystem::path folder = file.path.string() + "_folder";  // has the name already
+  std::filesystem::create_directory(folder);
+  CHECK_THROWS_MATCHES(lk::save_checkpoint(folder, p), lk::file_error,
+                       Message("limbeck: cannot write '" + folder.string() + "': Is a directory"));
+  CHECK_FALSE(std::filesystem::exists(folder.string() + ".0.part"));
+  std::filesystem::remove(folder);
   CHECK(lk::detail::read_file(file.path) == before);
   CHECK_THROWS_AS(lk::save_checkpoint(file.path.string() + "_no_folder/x", p), lk::file_error);
 }

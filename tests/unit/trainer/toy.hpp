@@ -150,7 +150,6 @@ struct temporary {
   void clear() const {
     std::error_code e;
     std::filesystem::remove(path, e);
-    std::filesystem::remove(path.string() + ".part", e);
   }
 };
 
