@@ -36,7 +36,8 @@ auto uninterrupted(F call) {
 /// All of @p bytes, from @p at on.
 inline int write_at(int handle, std::string_view bytes, std::size_t at) {
   while (!bytes.empty()) {
-    const auto n = uninterrupted([&] { return ::pwrite(handle, bytes.data(), bytes.size(), static_cast<::off_t>(at)); });
+    const auto n =
+        uninterrupted([&] { return ::pwrite(handle, bytes.data(), bytes.size(), static_cast<::off_t>(at)); });
     if (n <= 0) return n < 0 ? errno : ENOSPC;
     bytes.remove_prefix(static_cast<std::size_t>(n));
     at += static_cast<std::size_t>(n);

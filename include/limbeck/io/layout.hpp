@@ -2,18 +2,16 @@
 #define LIMBECK_IO_LAYOUT_HPP
 
 /// @file
-/// What the file formats share: little-endian numbers, sizes that do not overflow, and elements at addresses they can
-/// be read at.
+/// What the file formats share: little-endian numbers, and elements at addresses they can be read at.
 
 #include <limbeck/core/any_tensor.hpp>
+#include <limbeck/core/size.hpp>
 #include <limbeck/io/mapped_file.hpp>
 
 #include <bit>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <memory>
-#include <optional>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -37,25 +35,6 @@ inline std::string_view text_at(std::span<const std::byte> bytes, std::size_t at
 /// Whether [at, at + length) lies within @p size, without overflow.
 constexpr bool within(std::uint64_t at, std::uint64_t length, std::uint64_t size) {
   return at <= size && length <= size - at;
-}
-
-/// Bytes of a tensor; nothing where the number does not fit into ptrdiff_t, even were no dimension 0.
-inline std::optional<std::size_t> bytes_of(std::span<const std::uint64_t> shape, std::size_t element) {
-  constexpr auto most = static_cast<std::uint64_t>((std::numeric_limits<std::ptrdiff_t>::max)());
-  std::uint64_t bytes = element;
-  bool empty = false;
-  for (const std::uint64_t n : shape) {
-    empty = empty || n == 0;
-    if (n == 0) continue;
-    if (bytes > most / n) return std::nullopt;
-    bytes *= n;
-  }
-  return empty ? 0 : static_cast<std::size_t>(bytes);
-}
-inline std::string show_shape(std::span<const std::uint64_t> shape) {
-  std::string s = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) s += (i ? ", " : "") + std::to_string(shape[i]);
-  return s + "]";
 }
 
 /// A view of checked sizes; the last dimension fastest, or the first. @throws file_error beyond 8 dimensions.

@@ -87,9 +87,10 @@ inline std::optional<cache_arrays> arrays_of(const cache_metadata& m, std::uint6
   bool fits = true;
   const auto array = [&](std::size_t& begin, std::uint64_t count, std::uint64_t size) {
     const std::uint64_t at = rounded_up(end, 8);
-    fits = fits && at <= limit && count <= (limit - at) / size;
+    const auto bytes = at <= limit ? product_of({count, size}, limit - at) : std::nullopt;
+    fits = fits && bytes;
     begin = static_cast<std::size_t>(at);
-    end = fits ? at + count * size : end;
+    end = fits ? at + *bytes : end;
   };
   std::size_t sample_ids = 0;
   array(sample_ids, rows, 8);
@@ -99,10 +100,10 @@ inline std::optional<cache_arrays> arrays_of(const cache_metadata& m, std::uint6
     array(a.offsets, rows + 1, 4);
     array(a.ids, entries, is.id_bytes);
     array(a.values, entries, is.value_bytes);
-  } else if (rows <= limit / m.classes) {
-    array(a.values, rows * m.classes, is.value_bytes);
   } else {
-    fits = false;
+    const auto count = product_of({rows, m.classes}, limit);
+    fits = fits && count;
+    array(a.values, count.value_or(0), is.value_bytes);
   }
   a.bytes = static_cast<std::size_t>(end);
   return fits ? std::optional(a) : std::nullopt;

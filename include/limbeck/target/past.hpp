@@ -4,6 +4,7 @@
 /// @file
 /// The student's own past as a teacher: predictions averaged over epochs, and snapshots.
 
+#include <limbeck/core/size.hpp>
 #include <limbeck/target/row_functions.hpp>
 
 #include <algorithm>
@@ -192,10 +193,11 @@ class snapshots {
     archive("samples", samples);
     archive("classes", classes);
     archive("memory", memory);
-    const std::uint64_t expected = pushed == 0 ? 0 : capacity_ * samples * classes;
-    if (memory.size() != expected)
+    const auto expected = detail::product_of({pushed == 0 ? 0 : capacity_, samples, classes});
+    if (expected != memory.size())
       throw value_error("limbeck: the restored snapshots hold " + std::to_string(memory.size()) +
-                        " numbers, expected " + std::to_string(expected));
+                        " numbers, expected " + std::to_string(capacity_) + " x " + std::to_string(samples) + " x " +
+                        std::to_string(classes));
     pushed_ = pushed, samples_ = samples, classes_ = classes;
     memory_ = std::move(memory);
   }

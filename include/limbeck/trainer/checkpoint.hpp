@@ -12,6 +12,7 @@
 #include <limbeck/trainer/checkpoint_format.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -33,7 +34,7 @@ class checkpoint_file {
   /// What the state belongs to, as its writer said.
   const std::string& composition() const { return composition_; }
   /// What it holds: names, types and lengths.
-  const std::map<std::string, detail::checkpoint_entry>& entries() const { return entries_; }
+  const std::map<std::string, detail::safetensors_entry, std::less<>>& entries() const { return entries_; }
   /// Writes every number of @p state, all or none.
   /// @throws checkpoint_error where names, types or lengths differ; and what a `serialize` throws.
   template <serializable State>
@@ -50,7 +51,7 @@ class checkpoint_file {
 
   std::string name_, bytes_, composition_;
   std::size_t payload_ = 0;
-  std::map<std::string, detail::checkpoint_entry> entries_;
+  std::map<std::string, detail::safetensors_entry, std::less<>> entries_;
 };
 
 inline void checkpoint_file::parse() {
@@ -61,30 +62,24 @@ inline void checkpoint_file::parse() {
     fail("is truncated, or no checkpoint: it has " + std::to_string(bytes_.size()) + " bytes, less than its header");
   const std::string_view text = std::string_view(bytes_).substr(8, static_cast<std::size_t>(length));
   payload_ = 8 + text.size();
-  std::string stored;
-  std::size_t end = 0;
-  try {
-    const nlohmann::json json = nlohmann::json::parse(text);
-    const nlohmann::json& about = json.at("__metadata__");
-    if (about.at("format") != detail::checkpoint_format) fail("is no checkpoint of limbeck");
-    const auto version = about.at("version").get<std::string>();
-    if (version != detail::checkpoint_version)
-      fail("has version " + version + ", this library reads version " + detail::checkpoint_version);
-    if (about.at("byte_order") != "little") fail("is not little-endian");
-    composition_ = about.at("composition").get<std::string>();
-    stored = about.at("checksum").get<std::string>();
-    for (const auto& [name, entry] : json.items()) {
-      if (name == "__metadata__") continue;
-      const auto& shape = entry.at("shape");
-      const auto& offsets = entry.at("data_offsets");
-      const bool list = !shape.empty();
-      entries_[name] = {entry.at("dtype").get<std::string>(), list, list ? shape.at(0).get<std::size_t>() : 1,
-                        offsets.at(0).get<std::size_t>(), offsets.at(1).get<std::size_t>()};
-      end = (std::max)(end, entries_[name].last);
-    }
-  } catch (const nlohmann::json::exception&) {
-    fail("is corrupted, or no checkpoint: its header cannot be read");
-  }
+  detail::safetensors_header_reader reader;
+  if (text.size() > detail::safetensors_header_limit || !nlohmann::json::sax_parse(text.begin(), text.end(), &reader))
+    fail("is corrupted, or no checkpoint: it " +
+         (reader.fault().empty() ? "has a header beyond 100 MB" : reader.fault()));
+  entries_ = std::move(reader.header.tensors);
+  const auto& about = reader.header.metadata;
+  const auto noted = [&](const char* key) {
+    const auto found = about.find(key);
+    return found == about.end() ? std::string() : found->second;
+  };
+  if (noted("format") != detail::checkpoint_format) fail("is no checkpoint of limbeck");
+  if (noted("version") != detail::checkpoint_version)
+    fail("has version " + noted("version") + ", this library reads version " + detail::checkpoint_version);
+  if (noted("byte_order") != "little") fail("is not little-endian");
+  composition_ = noted("composition");
+  const std::string stored = noted("checksum");
+  std::uint64_t end = 0;
+  for (const auto& [name, entry] : entries_) end = (std::max)(end, entry.end);
   if (bytes_.size() - payload_ < end)
     fail("is truncated: it has " + std::to_string(bytes_.size()) + " bytes of " + std::to_string(payload_ + end));
   std::string zeroed = bytes_.substr(0, payload_);
@@ -105,23 +100,23 @@ class checkpoint_reader : public walk<checkpoint_reader<Copy>> {
   explicit checkpoint_reader(const checkpoint_file& file) : file_(file) {}
   template <class T>
   void number(const std::string& name, T& value) {
-    const auto& entry = find(name, dtype_of<T>(), false, sizeof(T));
+    const auto& entry = find(name, dtype_of<T>(), false);
     copy(entry, &value);
   }
   template <class L>
   void list(const std::string& name, L& values) {
     using T = typename L::value_type;
-    const auto& entry = find(name, dtype_of<T>(), true, sizeof(T));
-    if constexpr (Copy) values.resize(entry.count);
+    const auto& entry = find(name, dtype_of<T>(), true);
+    if constexpr (Copy) values.resize(static_cast<std::size_t>(entry.shape[0]));
     copy(entry, values.data());
   }
   template <class T, std::size_t N>
   void fixed(const std::string& name, std::span<T, N> values) {
     static_assert(!std::is_const_v<T>,
                   "limbeck: this span is of constant numbers, a checkpoint cannot be loaded into it");
-    const auto& entry = find(name, dtype_of<std::remove_const_t<T>>(), true, sizeof(T));
-    if (entry.count != values.size())
-      file_.fail("has " + std::to_string(entry.count) + " numbers in '" + name + "', expected " +
+    const auto& entry = find(name, dtype_of<std::remove_const_t<T>>(), true);
+    if (entry.shape[0] != values.size())
+      file_.fail("has " + std::to_string(entry.shape[0]) + " numbers in '" + name + "', expected " +
                  std::to_string(values.size()));
     copy(entry, values.data());
   }
@@ -132,24 +127,28 @@ class checkpoint_reader : public walk<checkpoint_reader<Copy>> {
   }
 
  private:
-  const checkpoint_entry& find(const std::string& name, std::string_view dtype, bool list, std::size_t size) {
+  /// The entry of that name, which has so many bytes as its type and shape say: its header was read so.
+  const safetensors_entry& find(const std::string& name, std::string_view dtype, bool list) {
     const auto found = file_.entries_.find(name);
     if (found == file_.entries_.end()) file_.fail("has no '" + name + "'");
     const auto& entry = found->second;
-    if (entry.dtype != dtype || entry.list != list)
-      file_.fail("has " + kind(entry.dtype, entry.list) + " in '" + name + "', expected " + kind(dtype, list));
-    if (entry.last < entry.first || entry.last - entry.first != entry.count * size)
-      file_.fail("is corrupted: '" + name + "' has not the size that its header says");
+    if (entry.type != dtype || entry.shape.size() != (list ? 1U : 0U))
+      file_.fail("has " + kind(entry.type, entry.shape.size()) + " in '" + name + "', expected " + kind(dtype, list));
     if (!seen_.insert(name).second)
       throw checkpoint_error("limbeck: two members of this state are named '" + name + "'");
     return entry;
   }
-  static std::string kind(std::string_view dtype, bool list) {
-    return (list ? "a list of " : "one ") + std::string(dtype);
+  static std::string kind(std::string_view dtype, std::size_t rank) {
+    const std::string type(dtype);
+    return rank == 0   ? "one " + type
+           : rank == 1 ? "a list of " + type
+                       : "a tensor of " + std::to_string(rank) + " dimensions of " + type;
   }
-  void copy(const checkpoint_entry& entry, void* to) const {
+  void copy(const safetensors_entry& entry, void* to) const {
     if constexpr (Copy)
-      if (entry.count) std::memcpy(to, file_.bytes_.data() + file_.payload_ + entry.first, entry.last - entry.first);
+      if (entry.begin < entry.end)
+        std::memcpy(to, file_.bytes_.data() + file_.payload_ + entry.begin,
+                    static_cast<std::size_t>(entry.end - entry.begin));
   }
   const checkpoint_file& file_;
   std::set<std::string> seen_;
@@ -189,7 +188,8 @@ void save_checkpoint(const std::filesystem::path& path, State& state, const std:
 }
 
 /// Reads all of @p state from @p path; where anything is wrong, the state is as it was.
-/// @throws file_error where the file cannot be read, checkpoint_error where it is truncated, corrupted, of another version, of another
+/// @throws file_error where the file cannot be read, checkpoint_error where it is truncated, corrupted, of another
+/// version, of another
 /// @p composition, or has not the names, types and lengths of this state; and what a `serialize` throws.
 template <class State>
 void load_checkpoint(const std::filesystem::path& path, State& state, const std::string& composition = "") {

@@ -5,11 +5,13 @@
 /// What a checkpoint looks like on the disk, and who writes it: see checkpoint.hpp.
 
 #include <limbeck/core/file.hpp>
+#include <limbeck/core/safetensors_header.hpp>
 #include <limbeck/trainer/archive.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <bit>
+#include <string>
 #include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -36,13 +38,6 @@ inline std::string hexadecimal(std::uint64_t x) {
   for (std::size_t i = 16; i-- > 0; x >>= 4) s[i] = "0123456789abcdef"[x & 15];
   return s;
 }
-
-/// Where the entry of a name stands.
-struct checkpoint_entry {
-  std::string dtype;
-  bool list;  ///< whether its shape is [count]; else it is []
-  std::size_t count, first, last;
-};
 
 /// Gathers names and bytes.
 class checkpoint_writer : public walk<checkpoint_writer> {
@@ -74,6 +69,9 @@ class checkpoint_writer : public walk<checkpoint_writer> {
       throw checkpoint_error("limbeck: a name or the composition of this checkpoint is not UTF-8");
     }
     text.append((8 - text.size() % 8) % 8, ' ');
+    if (text.size() > safetensors_header_limit)
+      throw checkpoint_error("limbeck: the names of this checkpoint's members, " + std::to_string(json_.size() - 1) +
+                             " of them, are beyond a header's 100 MB");
     std::string head(8, '\0');
     for (std::size_t i = 0; i < 8; ++i) head[i] = static_cast<char>(text.size() >> (8 * i) & 255);
     head += text;

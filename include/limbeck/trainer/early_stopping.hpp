@@ -7,8 +7,10 @@
 #include <limbeck/trainer/concepts.hpp>
 
 #include <cmath>
+#include <iterator>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -85,10 +87,19 @@ class keep_best {
     for (auto&& part : model_->parameters())
       for (auto& x : part) x = *from++;
   }
+  /// Saves or restores the state. @throws value_error where what is restored is of another model.
   template <class Archive>
   void serialize(Archive& archive) {
+    std::vector<number> kept = kept_;
     archive("best", best_);
-    archive("kept", kept_);
+    archive("kept", kept);
+    std::size_t numbers = 0;
+    for (auto&& part : model_->parameters())
+      numbers += static_cast<std::size_t>(std::distance(std::begin(part), std::end(part)));
+    if (!kept.empty() && kept.size() != numbers)
+      throw value_error("limbeck: keep_best restored " + std::to_string(kept.size()) + " numbers, the model has " +
+                        std::to_string(numbers));
+    kept_ = std::move(kept);
   }
 
  private:

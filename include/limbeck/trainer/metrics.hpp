@@ -47,7 +47,8 @@ class metric_list {
   }
   /// Names and values.
   const std::vector<std::pair<std::string, double>>& all() const { return all_; }
-  /// Saves or restores names (which hold no line feed) and values.
+  /// Saves or restores names (which hold no line feed) and values. @throws value_error where these are not as many; the
+  /// list stays as it was.
   template <class Archive>
   void serialize(Archive& archive) {
     std::string names;
@@ -58,9 +59,13 @@ class metric_list {
     }
     archive("names", names);
     archive("values", values);
+    const auto count = static_cast<std::size_t>(std::count(names.begin(), names.end(), '\n'));
+    if (count != values.size())
+      throw value_error("limbeck: the restored metrics have " + std::to_string(count) + " names and " +
+                        std::to_string(values.size()) + " values");
     all_.clear();
     for (std::size_t i = 0, at = 0; i < values.size(); ++i) {
-      const std::size_t end = (std::min)(names.find('\n', at), names.size());
+      const std::size_t end = names.find('\n', at);
       all_.emplace_back(names.substr(at, end - at), values[i]);
       at = end + 1;
     }
@@ -89,7 +94,8 @@ std::size_t softmax_of(const rows<const T>& x, std::size_t r, std::vector<double
   const double top = static_cast<double>(x(r, best));
   if (top == -std::numeric_limits<double>::infinity()) throw value_error("limbeck: logits are all -inf" + where);
   p.resize(x.classes);
-  softmax_below(top, [&](std::size_t c) { return x(r, c); }, p);
+  softmax_below(
+      top, [&](std::size_t c) { return x(r, c); }, p);
   return best;
 }
 

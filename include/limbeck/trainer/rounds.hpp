@@ -58,7 +58,10 @@ class rounds_state {
     std::size_t at = 0;
     for (std::size_t r = 0; r < counts.size(); ++r)
       for (std::uint64_t i = 0; i < counts[r]; ++i, ++at) {
-        const auto& [name, value] = all.all().at(at);
+        if (at == all.all().size())
+          throw value_error("limbeck: the restored rounds count more metrics than the " + std::to_string(at) +
+                            " that are there");
+        const auto& [name, value] = all.all()[at];
         rounds[r].set(name.substr(name.find(' ') + 1), value);
       }
     rest_(archive);

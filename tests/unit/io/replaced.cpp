@@ -63,9 +63,8 @@ TEST_CASE("a name that may not survive a power cut is told", "[io][file][errors]
   const folder in;
   {
     faults::failing disk({.sync_folder = EIO});
-    CHECK_THROWS_WITH(write_atomically(in.file, {"new"}),
-                      "limbeck: cannot bring to the disk the new name of '" + in.file.string() +
-                          "': Input/output error");
+    CHECK_THROWS_WITH(write_atomically(in.file, {"new"}), "limbeck: cannot bring to the disk the new name of '" +
+                                                              in.file.string() + "': Input/output error");
     CHECK(files::content(in.file) == "new");
   }
   faults::failing disk({.sync_folder = EINVAL});  // a file system that has no such thing
@@ -93,7 +92,9 @@ TEST_CASE("names that are taken are left alone", "[io][file]") {
 
 TEST_CASE("several processes that write one file never tear it", "[io][file]") {
   const folder in;
-  const auto content = [](int who) { return std::string(100000 + static_cast<std::size_t>(who), static_cast<char>('a' + who)); };
+  const auto content = [](int who) {
+    return std::string(100000 + static_cast<std::size_t>(who), static_cast<char>('a' + who));
+  };
   write_atomically(in.file, {content(0)});
   std::vector<pid_t> children;
   for (int who = 0; who < 3; ++who) {

@@ -1,5 +1,9 @@
 #include "files.hpp"
 
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 namespace {
 
 using namespace limbeck;
@@ -89,6 +93,9 @@ TEST_CASE("what cannot be written is refused, and the file stays", "[io][safeten
   CHECK_THROWS_WITH(write_safetensors(name.path, {{"a\xff", x}}), Contains("no UTF-8"));
   CHECK_THROWS_WITH(write_safetensors(name.path, {{"a", any_tensor()}}),
                     Contains("has no type for 'a', which is an unknown"));
+  metadata notes;
+  for (int i = 0; i < 65537; ++i) notes[std::to_string(i)];
+  CHECK_THROWS_WITH(write_safetensors(name.path, {{"a", x}}, notes), Contains("was given 1 tensors and 65537 notes"));
   CHECK_THROWS_AS(write_safetensors("/no/such/folder/x", {{"a", x}}), file_error);
   CHECK(files::content(name.path) == "before");
 }
@@ -121,14 +128,13 @@ TEST_CASE("hostile files are refused with a sentence", "[io][safetensors][errors
   refuses("{", 0, "has a header that is no JSON: ");
   refuses(a + "x", 8, "has a header that is no JSON: ");
   refuses("{\"a\xff\":1}", 0, "has a header that is no JSON: ");
-  refuses("{\"a\":" + std::string(100000, '[') + std::string(100000, ']') + "}", 0, "has a header nested deeper");
+  refuses("{\"a\":" + std::string(100000, '[') + std::string(100000, ']') + "}", 0, "describes 'a' in");
   refuses(std::string(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],)") +
               R"("data_offsets":[0,8]}})",
           8, "has the key 'a' twice");
   refuses(files::replaced(a, "\"shape\":[2]", "\"dtype\":\"F32\""), 8, "has the key 'dtype' twice");
   for (const char* shape : {"[-2]", "2", "[2.0]", "[\"2\"]", "[[2]]", "null", "[2e0]", "[99999999999999999999]"})
-    refuses(files::replaced(a, "[2]", shape), 8,
-            std::string(shape) == "[[2]]" ? "has a header nested" : "describes 'a' in");
+    refuses(files::replaced(a, "[2]", shape), 8, "describes 'a' in");
   for (const char* offsets : {"[8,0]", "[0]", "[0,8,8]", "[0,-8]", "8", "{}"})
     refuses(files::replaced(a, "[0,8]", offsets), 8, "describes 'a' in");
   refuses(R"({"a":1})", 0, "describes 'a' in");
@@ -147,9 +153,64 @@ TEST_CASE("hostile files are refused with a sentence", "[io][safetensors][errors
   refuses(R"({"__metadata__":[]})", 0, "has a __metadata__ that is no JSON object");
   CHECK_THROWS_WITH(open(""), Contains("is no whole safetensors file"));
   CHECK_THROWS_WITH(open("1234567"), Contains("is no whole safetensors file"));
-  CHECK_THROWS_WITH(open(std::string(8, '\xff')), Contains("is no whole safetensors file"));
+  CHECK_THROWS_WITH(open(std::string(8, '\xff')),
+                    Contains("its header has 18446744073709551615 bytes, expected at most 100000000"));
   safetensors_file deep = open(file_of(R"({"a":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]}})", 1));
   CHECK_THROWS_WITH(deep["a"], Contains("9 dimensions, expected at most 8"));
+}
+
+TEST_CASE("a header of any size takes memory in proportion, or is refused", "[io][safetensors][errors]") {
+  const auto many = [](std::size_t bytes, auto text) {
+    std::string header = "{";
+    for (std::size_t i = 0; header.size() < bytes; ++i) header += (i ? "," : "") + text(std::to_string(i));
+    return header + "}";
+  };
+  // What opening takes of memory, in bytes for each of the header; 1000 more where it is refused.
+  const auto taken = [](const std::string& header) {
+    const files::temporary name("large.safetensors", file_of(header, 0));
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      const auto peak = [] {
+        ::rusage use{};
+        ::getrusage(RUSAGE_SELF, &use);
+        return static_cast<std::size_t>(use.ru_maxrss) * 1024;
+      };
+      const std::size_t before = peak();
+      int refused = 0;
+      try {
+        safetensors_file file(name.path);
+      } catch (const file_error&) {
+        refused = 100;
+      }
+      ::_exit(refused + static_cast<int>((std::min)((peak() - before) / header.size(), std::size_t{99})));
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  constexpr int most = 20;  // 4 by itself, and what a sanitizer adds
+  constexpr std::size_t size = 4'000'000;
+  const int tensors = taken(many(
+      size, [](const std::string& i) { return "\"" + i + R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})"; }));
+  CHECK(tensors <= most);
+  const int notes =
+      taken(R"({"__metadata__":)" + many(size, [](const std::string& i) { return "\"" + i + R"(":"")"; }) + "}");
+  CHECK(notes >= 100);
+  CHECK(notes - 100 <= most);
+  std::string numbers = "1";
+  while (numbers.size() < size) numbers += ",1";
+  const int shape = taken(R"({"a":{"dtype":"U8","shape":[)" + numbers + R"(],"data_offsets":[0,1]}})");
+  CHECK(shape >= 100);
+  CHECK(shape - 100 <= most);
+
+  const files::temporary name("limit.safetensors", file_of("{}", 0));
+  const std::uint64_t length = 100'000'001;  // right, but for the format's limit
+  std::filesystem::resize_file(name.path, 8 + length);
+  std::fstream(name.path, std::ios::in | std::ios::out | std::ios::binary)
+      .write(reinterpret_cast<const char*>(&length), 8);
+  CHECK_THROWS_WITH(safetensors_file(name.path),
+                    Contains("its header has 100000001 bytes, expected at most 100000000"));
 }
 
 TEST_CASE("a damaged header is read within the file or refused", "[io][safetensors][errors]") {

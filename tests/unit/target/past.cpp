@@ -110,8 +110,13 @@ TEST_CASE("snapshots", "[target][past]") {
   other.take(past[0].in());
   for (std::size_t age = 0; age < 3; ++age) CHECK(std::equal(ring[age].data, ring[age].data + 12, other[age].data));
   file.at = 0;
-  CHECK_THROWS_WITH(smaller.serialize(file), Contains("the restored snapshots hold 36 numbers, expected 24"));
+  CHECK_THROWS_WITH(smaller.serialize(file), Contains("the restored snapshots hold 36 numbers, expected 2 x 2 x 6"));
   CHECK(smaller.taken() == 0);  // as it was
   CHECK(smaller.all().empty());
+  for (const double huge : {4294967296.0, 9223372036854775808.0}) {  // their product overflows to 0, or nearly
+    archive hostile{{{1}, {huge}, {huge}, {}}, true};
+    CHECK_THROWS_WITH(smaller.serialize(hostile), Contains("hold 0 numbers, expected 2 x "));
+    CHECK(smaller.all().empty());
+  }
   CHECK_THROWS_AS(lk::snapshots<float>(0), lk::value_error);
 }

@@ -5,6 +5,7 @@
 
 #include <limbeck/trainer/checkpoint.hpp>
 
+#include <cstring>
 #include <limits>
 
 namespace {
@@ -46,6 +47,13 @@ struct state {
     archive("fixed", std::span(fixed));
     archive("random", random);
     archive("inner", inner);
+  }
+};
+struct narrow {
+  std::vector<float> x{1, 2};
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("x", x);
   }
 };
 state other() {
@@ -92,10 +100,10 @@ TEST_CASE("what is stored comes back bit for bit", "[checkpoint]") {
   const lk::checkpoint_file read(file.path);
   CHECK(read.composition() == "it");
   CHECK(read.entries().size() == 11);
-  CHECK(read.entries().at("inner/counts").dtype == "I32");
-  CHECK(read.entries().at("inner/counts").count == 3);
-  CHECK(read.entries().at("random/state").dtype == "U64");
-  CHECK_FALSE(read.entries().at("random/state").list);
+  CHECK(read.entries().at("inner/counts").type == "I32");
+  CHECK(read.entries().at("inner/counts").shape == std::vector<std::uint64_t>{3});
+  CHECK(read.entries().at("random/state").type == "U64");
+  CHECK(read.entries().at("random/state").shape.empty());
 }
 
 TEST_CASE("the layout is that of safetensors", "[checkpoint]") {
@@ -155,6 +163,40 @@ TEST_CASE("every truncation and every flipped bit is found, and changes nothing"
   CHECK(bytes_of(t) == untouched);
 }
 
+TEST_CASE("headers that lie, with a right checksum", "[checkpoint]") {
+  toy::temporary file("lies.ckpt");
+  narrow n;
+  lk::save_checkpoint(file.path, n, "it");
+  const std::string good = lk::detail::read_file(file.path), payload = good.substr(good.size() - 8);
+  const auto with = [&](const std::string& old, const std::string& other) {
+    std::string header = good.substr(8, good.size() - 16);
+    header.replace(header.find(old), old.size(), other);
+    const std::size_t sum = header.find("\"checksum\":\"") + 12;
+    header.replace(sum, 16, lk::detail::no_checksum);
+    std::string head(8, '\0');
+    const std::uint64_t length = header.size();
+    std::memcpy(head.data(), &length, 8);
+    header.replace(sum, 16, lk::detail::hexadecimal(lk::detail::fnv1a(payload, lk::detail::fnv1a(head + header))));
+    rewrite(file, head + header + payload);
+    return why(file, n);
+  };
+  CHECK(with("\"F32\"", "\"F32\"") == "");
+  const std::string shape = "\"shape\":[2]", offsets = "\"data_offsets\":[0,8]";
+  for (const char* wrong : {"[1e300]", "[1.9]", "[2.0]", "[-2]", "[18446744073709551616]", "[[2]]", "2", "{}", "null"})
+    CHECK_THAT(with(shape, std::string("\"shape\":") + wrong), Contains("describes 'x' in another way than"));
+  for (const char* wrong : {"[0,8.0]", "[0,8e0]", "[-8,0]", "[8,0]", "[0]", "[0,8,8]", "8"})
+    CHECK_THAT(with(offsets, std::string("\"data_offsets\":") + wrong), Contains("describes 'x' in another way than"));
+  for (const char* wrong : {"[2305843009213693953]", "[4611686018427387906]", "[3]", "[2,2]", "[]"})
+    CHECK_THAT(with(shape, std::string("\"shape\":") + wrong), Contains("gives 'x' 8 bytes, which is not F32 "));
+  CHECK_THAT(with(shape, "\"shape\":[2,1]"), Contains("has a tensor of 2 dimensions of F32 in 'x', expected a list"));
+  CHECK_THAT(with(offsets, "\"data_offsets\":[8,16]"), Contains("is truncated"));
+  CHECK_THAT(with(offsets, "\"data_offsets\":[18446744073709551608,18446744073709551615]"), Contains("gives 'x' 7"));
+  CHECK_THAT(with("\"F32\"", "\"F8\""), Contains("has a list of F8 in 'x', expected a list of F32"));
+  CHECK_THAT(with(shape, shape + ",\"shape\":[2]"), Contains("has the key 'shape' twice"));
+  CHECK_THAT(with("\"it\"", std::string(100000, '[')), Contains("has a __metadata__ whose 'composition' is no text"));
+  CHECK(n.x == std::vector<float>{1, 2});
+}
+
 TEST_CASE("another version, another composition", "[checkpoint]") {
   toy::temporary file("version.ckpt");
   state s, t = other();
@@ -184,13 +226,6 @@ struct single {
   void serialize(Archive& archive) {
     archive("x", std::span(x));
     archive("y", y);
-  }
-};
-struct narrow {
-  std::vector<float> x{1, 2};
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive("x", x);
   }
 };
 TEST_CASE("another state", "[checkpoint]") {
