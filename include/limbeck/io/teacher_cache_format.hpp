@@ -48,6 +48,9 @@ any_vector sample_ids(const Ids& ids) {
 /// File header and metadata, padded: where the first block begins.
 inline std::string cache_head(const cache_metadata& m) {
   const std::string text = json_of(m).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (text.size() > cache_metadata_limit)
+    throw value_error("limbeck: the metadata of a teacher cache have " + std::to_string(text.size()) +
+                      " bytes, expected at most " + std::to_string(cache_metadata_limit));
   std::string head(rounded_up(cache_header_bytes + text.size(), 64), '\0');
   std::memcpy(head.data(), cache_magic, 8);
   put_number(head, 8, std::uint32_t{1});
@@ -175,6 +178,9 @@ inline cache_contents scan_cache(const mapped_file& file) {
   if (number_at<std::uint32_t>(bytes, 60) != crc_of(bytes.data(), 60))
     refuse("has a file header with a wrong checksum");
   const auto length = number_at<std::uint64_t>(bytes, 16), first = number_at<std::uint64_t>(bytes, 24);
+  if (length > cache_metadata_limit)
+    refuse("claims " + std::to_string(length) + " bytes of metadata, expected at most " +
+           std::to_string(cache_metadata_limit));
   if (!within(cache_header_bytes, length, bytes.size()) || first != rounded_up(cache_header_bytes + length, 64) ||
       first > bytes.size())
     refuse("is truncated within its metadata");

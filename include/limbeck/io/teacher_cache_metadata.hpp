@@ -35,7 +35,7 @@ struct cache_metadata {
   double power = 1;                             ///< sampled: drawn from q proportional to p^power
   std::string teacher = {};                     ///< a fingerprint of the teacher, compared as it is
   std::string augmentation = {};                ///< what was done to the inputs, compared as it is
-  std::string user = "{}";                      ///< a JSON object of yours; not compared
+  std::string user = "{}";                      ///< a JSON object of yours, of at most 63 levels; not compared
 
   /// @throws value_error where a setting is out of range or does not go with another.
   void check() const {
@@ -71,6 +71,27 @@ namespace detail {
 
 inline constexpr const char* cache_kind_name[] = {"logits", "top_k", "sampled"};
 
+inline constexpr std::size_t cache_metadata_limit = 1U << 20U;  // bytes
+inline constexpr int cache_metadata_depth = 64;
+
+/// JSON, "discarded" where it is none or nested deeper than @p levels. That is looked at first: whoever walks over the
+/// levels of JSON calls himself.
+inline nlohmann::json parse_metadata(std::string_view text, int levels) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (quoted && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    } else if (!quoted) {
+      depth += text[i] == '[' || text[i] == '{' ? 1 : text[i] == ']' || text[i] == '}' ? -1 : 0;
+      if (depth > levels) return nlohmann::json::value_t::discarded;
+    }
+  }
+  return nlohmann::json::parse(text, nullptr, false);
+}
+
 inline nlohmann::json json_of(const cache_metadata& m) {
   nlohmann::json j{{"classes", m.classes},
                    {"kind", cache_kind_name[static_cast<int>(m.kind)]},
@@ -81,14 +102,16 @@ inline nlohmann::json json_of(const cache_metadata& m) {
                    {"created_by", "limbeck " LIMBECK_VERSION_STRING}};
   if (m.kind == cache_kind::top_k) j["k"] = m.k;
   if (m.kind == cache_kind::sampled) j["draws"] = m.draws, j["power"] = m.power;
-  j["user"] = nlohmann::json::parse(m.user, nullptr, false);
-  if (!j["user"].is_object()) throw value_error("limbeck: the user's metadata of a teacher cache is no JSON object");
+  j["user"] = parse_metadata(m.user, cache_metadata_depth - 1);
+  if (!j["user"].is_object())
+    throw value_error("limbeck: the user's metadata of a teacher cache is no JSON object of at most 63 levels");
   return j;
 }
 
 inline cache_metadata metadata_of(std::string_view text, const std::filesystem::path& path) {
   try {
-    const auto j = nlohmann::json::parse(text);
+    const auto j = parse_metadata(text, cache_metadata_depth);
+    if (!j.is_object()) throw_file_error(path, "has metadata that are no JSON object of at most 64 levels");
     cache_metadata m;
     const auto whole = [&](const char* key) {
       const auto& x = j.at(key);

@@ -9,6 +9,10 @@
 
 #include <sys/file.h>
 
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
 LIMBECK_BEGIN_NAMESPACE
 
 /// How a cache is written; no part of what it holds.
@@ -24,7 +28,8 @@ struct cache_writing {
 /// `teacher_cache_writer cache("letter.cache", {.classes = 26, .kind = cache_kind::top_k, .k = 4, .teacher =
 /// "sha256:..."});` `cache.append(ids, logits);` as often as you like, and `cache.close()`. A file that is there is
 /// continued, if its metadata agree; a torn tail of an earlier crash is cut off. While it writes, no other writer can
-/// open the file; readers can, and see the blocks that are whole. Rows reach the file block by block.
+/// open the file; readers can, and see the blocks that are whole. Rows reach the file block by block. In a child of
+/// fork a writer that was open before refuses rows, and leaves file and lock to its parent.
 class teacher_cache_writer {
  public:
   /// @throws value_error where the metadata do not go together; file_error where the file cannot be written, is locked
@@ -34,14 +39,16 @@ class teacher_cache_writer {
       : path_(std::move(path)), metadata_(std::move(metadata)), how_(how), new_(metadata_) {
     metadata_.check();
     const std::string head = detail::cache_head(metadata_);
-    handle_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    handle_ = detail::uninterrupted([&] { return ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
     if (handle_ < 0) detail::throw_file("write", path_, errno);
     try {
-      if (::flock(handle_, LOCK_EX | LOCK_NB) != 0)
+      if (::flock(handle_, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK) detail::throw_file("lock", path_, errno);
         detail::throw_file_error(path_, "is being written by another program");
+      }
       begin(head);
     } catch (...) {
-      ::close(handle_);
+      (void)give_back();
       throw;
     }
   }
@@ -51,7 +58,9 @@ class teacher_cache_writer {
   ~teacher_cache_writer() {
     try {
       close();
-    } catch (...) {}
+    } catch (...) {
+      (void)give_back();  // in a child of fork: its copy of the handle, which leaves the parent's lock
+    }
   }
 
   /// Adds rows: row r of @p logits, a tensor of the teacher's logits in any backend of the host, belongs to the sample
@@ -59,7 +68,8 @@ class teacher_cache_writer {
   /// last row counts. O(samples x classes).
   /// @throws shape_error, value_error for a row without softmax or a value that the type of the values cannot hold:
   /// nothing
-  ///         of this call is added. @throws file_error where a block cannot be written.
+  ///         of this call is added. @throws value_error where the writer is closed, or of the process that forked this
+  ///         one. @throws file_error where a block cannot be written.
   template <class Ids, tensor X>
   void append(const Ids& ids, const X& logits) {
     using T = typename tensor_traits<X>::scalar;
@@ -106,20 +116,22 @@ class teacher_cache_writer {
   }
 
   /// Writes what is pending as a block. @throws file_error where it cannot: the file is as it was, and the rows stay
-  /// pending.
+  /// pending. @throws file_error where the disk does not confirm a block (`cache_writing::sync`): this writer is
+  /// closed, for the system may forget such a block, and the next one decides by its checksum. @throws value_error as
+  /// `append`.
   void flush() {
+    require_own();
     if (new_.rows() == 0) return;
     write(new_.block(rows_));
     rows_ += new_.rows();
     new_.clear();
   }
-  /// Writes what is pending and gives the file back; further rows are refused. @throws file_error as `flush` does.
+  /// Writes what is pending and gives the file back; further rows are refused. @throws file_error as `flush` does, and
+  /// what the system says last: a disk over a network may tell only now that it is full.
   void close() {
     if (handle_ < 0) return;
     flush();
-    if (how_.sync) (void)::fsync(handle_);
-    ::close(handle_);
-    handle_ = -1;
+    if (const int reason = give_back()) detail::throw_file("write", path_, reason);
   }
   /// Rows of the file and rows pending.
   std::uint64_t rows_written() const { return rows_ + new_.rows(); }
@@ -133,10 +145,19 @@ class teacher_cache_writer {
     return static_cast<std::uint64_t>(id);
   }
 
+  /// The writer is open, and of this process: a child of fork has the same place in the same file.
+  void require_own() const {
+    if (process_ != ::getpid())
+      throw value_error("limbeck: the writer of '" + path_.string() + "' belongs to process " +
+                        std::to_string(process_) + ", of which this one is a child; one process writes a cache");
+    if (handle_ < 0) throw value_error("limbeck: this teacher cache writer is closed");
+  }
+  int give_back() { return handle_ < 0 ? 0 : detail::close_handle(std::exchange(handle_, -1)); }
+
   template <class Ids, class Add>
   void append_rows(const Ids& ids, std::size_t count, Add add) {
     const any_vector y = detail::sample_ids(ids);
-    if (handle_ < 0) throw value_error("limbeck: this teacher cache writer is closed");
+    require_own();
     if (y.size() != count) detail::throw_length("ids", y.size(), count);
     const auto had = new_.sizes();
     try {
@@ -156,14 +177,28 @@ class teacher_cache_writer {
     if (bytes.size() < head.size() &&
         detail::text_at(bytes, 0, bytes.size()) == std::string_view(head).substr(0, bytes.size())) {
       write(head);  // nothing, or what a crash left of a file's first moment
-      return;
+    } else {
+      const detail::cache_contents found = detail::scan_cache(file);
+      require_same(found.metadata);
+      end_ = found.end;
+      rows_ = found.rows();
+      if (bytes.size() > end_ && !cut()) detail::throw_file("write", path_, errno);
+      if (how_.sync)
+        confirm(bytes, found.blocks.empty() ? 0 : found.blocks.back().payload - detail::cache_header_bytes);
     }
-    const detail::cache_contents found = detail::scan_cache(file);
-    require_same(found.metadata);
-    end_ = found.end;
-    rows_ = found.rows();
-    if (bytes.size() > end_ && ::ftruncate(handle_, static_cast<::off_t>(end_)) != 0)
-      detail::throw_file("write", path_, errno);
+    if (!how_.sync) return;
+    if (const int reason = detail::sync_folder_of(path_))
+      detail::throw_file("bring to the disk the name of", path_, reason);
+  }
+  /// What an earlier writer left reaches the disk before anything follows it. What it wrote last is written again, as
+  /// it is: had the disk refused it, the system would take it for written all the same.
+  void confirm(std::span<const std::byte> bytes, std::size_t last) {
+    int reason = detail::write_at(handle_, detail::text_at(bytes, last, end_ - last), last);
+    if (reason == 0) reason = detail::sync_handle(handle_);
+    if (reason != 0) detail::throw_file("write", path_, reason);
+  }
+  bool cut() {
+    return detail::uninterrupted([&] { return ::ftruncate(handle_, static_cast<::off_t>(end_)); }) == 0;
   }
   void require_same(const cache_metadata& there) const {
     const auto was = detail::json_of(there), wanted = detail::json_of(metadata_);
@@ -178,21 +213,14 @@ class teacher_cache_writer {
   }
   /// At the end of the file, all or nothing.
   void write(const std::string& bytes) {
-    std::size_t done = 0;
-    while (done < bytes.size()) {
-      const auto n = ::pwrite(handle_, bytes.data() + done, bytes.size() - done, static_cast<::off_t>(end_ + done));
-      if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) {
-        const int reason = n < 0 ? errno : ENOSPC;
-        (void)!::ftruncate(handle_, static_cast<::off_t>(end_));
-        detail::throw_file("write", path_, reason);
-      }
-      done += static_cast<std::size_t>(n);
-    }
-    if (how_.sync && ::fsync(handle_) != 0) {
-      const int reason = errno;
-      (void)!::ftruncate(handle_, static_cast<::off_t>(end_));
+    if (const int reason = detail::write_at(handle_, bytes, end_)) {
+      (void)cut();  // no reader has a block that is not whole
       detail::throw_file("write", path_, reason);
+    }
+    if (const int reason = how_.sync ? detail::sync_handle(handle_) : 0) {
+      (void)give_back();  // a reader may have this one, so it stays
+      throw file_error("limbeck: the disk did not confirm the last block of '" + path_.string() +
+                       "': " + std::strerror(reason) + "; this writer is closed, open another one to go on");
     }
     end_ += bytes.size();
   }
@@ -201,6 +229,7 @@ class teacher_cache_writer {
   cache_metadata metadata_;
   cache_writing how_;
   int handle_ = -1;
+  ::pid_t process_ = ::getpid();
   std::size_t end_ = 0;
   std::uint64_t rows_ = 0;
   detail::cache_block_builder new_;

@@ -211,6 +211,16 @@ TEST_CASE("teacher cache: headers and metadata that lie, with right checksums", 
                     Contains("offsets that do not rise"));
   CHECK_THROWS_WITH(payload([&](std::string& b) { put(b, block.payload + block.arrays.ids, std::uint16_t{3}); })(),
                     Contains("class ids that do not rise"));
+  CHECK_THROWS_WITH(payload([&](std::string& b) {  // both classes of the first row are the same
+                      std::memcpy(b.data() + block.payload + block.arrays.ids,
+                                  b.data() + block.payload + block.arrays.ids + 2, 2);
+                    })(),
+                    Contains("class ids that do not rise"));
+  CHECK_THROWS_WITH(with([&](std::string& b) { put(b, header + 8, std::uint64_t{1}), seal(b, header); })(),
+                    Contains("is damaged: there is no whole block at byte " + std::to_string(header)));
+  for (const std::uint64_t first : {std::uint64_t{64}, std::uint64_t{header + 64}, ~std::uint64_t{0}})
+    CHECK_THROWS_WITH(with([&](std::string& b) { put(b, 24, first), seal(b, 0); })(),
+                      Contains("is truncated within its metadata"));
 
   const auto metadata = [&](const std::string& text) {
     std::string head(lk::detail::rounded_up(64 + text.size(), 64), '\0');
@@ -234,6 +244,52 @@ TEST_CASE("teacher cache: headers and metadata that lie, with right checksums", 
         R"({"classes": 3, "kind": "logits", "values": "float32", "temperature": "warm"})",
         R"({"classes": 99999999999, "kind": "logits", "values": "float32", "temperature": 1})"})
     CHECK_THROWS_AS(metadata(bad)(), lk::file_error);
+  const std::string start = R"({"classes": 3, "kind": "logits", "values": "float32", "temperature": 1, "user": )";
+  const auto nested = [](std::size_t levels) {
+    return R"({"a\\\"": "[[\\\"[", "b": )" + std::string(levels - 1, '[') + std::string(levels - 1, ']') + "}";
+  };
+  CHECK_NOTHROW(metadata(start + nested(63) + "}")());
+  for (const std::size_t deep : {std::size_t{64}, std::size_t{100000}}) {
+    CHECK_THROWS_WITH(metadata(start + nested(deep) + "}")(), Contains("no JSON object of at most 64 levels"));
+    CHECK_THROWS_WITH(metadata(start + std::string(deep, '{'))(), Contains("no JSON object of at most 64 levels"));
+  }
+  CHECK_THROWS_WITH(metadata(start + "{}" + std::string(1U << 20U, ' ') + "}")(), Contains("bytes of metadata"));
+  for (const char* wrong : {"3.0", "3e0", "1e300", "3.5", "18446744073709551616", "\"3\"", "[3]"})
+    CHECK_THROWS_AS(metadata(files::replaced(start + "{}}", "3,", wrong + std::string(",")))(), lk::file_error);
+
+  const auto make = [&](const lk::cache_metadata& m) {
+    file.clear();
+    lk::teacher_cache_writer writer(file.path, m);
+  };
+  CHECK_NOTHROW(make({.classes = 3, .user = nested(63)}));
+  CHECK_THROWS_WITH(make({.classes = 3, .user = nested(64)}), Contains("no JSON object of at most 63 levels"));
+  CHECK_THROWS_WITH(make({.classes = 3, .teacher = std::string(1U << 20U, 'x')}), Contains("expected at most 1048576"));
+  CHECK_NOTHROW(make({.classes = 3, .kind = lk::cache_kind::sampled, .values = lk::element_type::uint8, .draws = 255}));
+  CHECK_THROWS_WITH(
+      make({.classes = 3, .kind = lk::cache_kind::sampled, .values = lk::element_type::uint8, .draws = 256}),
+      Contains("256 draws"));
+}
+
+TEST_CASE("teacher cache: logits have no entries, and what is there twice is a torn tail", "[teacher_cache]") {
+  const files::temporary file("entries.cache");
+  const std::string whole = three_blocks(file.path, dense);
+  const auto contents = lk::detail::scan_cache(lk::mapped_file(file.path));
+  const std::size_t third = contents.blocks[2].payload - 64;
+  std::string entries = whole;
+  put(entries, third + 24, std::uint64_t{1});
+  seal(entries, third);
+  write(file.path, entries);
+  CHECK(lk::teacher_cache(file.path).size() == 8);
+  // behind a gap, a header with as many rows before as there are: nothing is missing between
+  std::string again = whole + std::string(64, '\0') + whole.substr(third);
+  put(again, whole.size() + 64 + 8, std::uint64_t{12});
+  seal(again, whole.size() + 64);
+  write(file.path, again);
+  CHECK(lk::teacher_cache(file.path).size() == 12);
+  put(again, whole.size() + 64 + 8, std::uint64_t{13});
+  seal(again, whole.size() + 64);
+  write(file.path, again);
+  CHECK_THROWS_WITH(lk::teacher_cache(file.path), Contains("is damaged"));
 }
 
 TEST_CASE("teacher cache: one writer at a time, and readers beside it", "[teacher_cache]") {
