@@ -22,11 +22,13 @@ The same in JAX: `cache.append(np.asarray(ids), np.asarray(logits))`.
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import json
 import mmap
 import operator
 import os
+import re
 import struct
 import sys
 import zlib
@@ -44,6 +46,8 @@ _BLOCK_HEADER = struct.Struct("<4sIQQQII20x")  # magic, rows, rows before, bytes
 _CRC = struct.Struct("<I")
 _DTYPES = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "uint8": "|u1"}
 _COMPARED = ("classes", "kind", "values", "temperature", "k", "draws", "power", "teacher", "augmentation")
+_METADATA_LIMIT, _LEVELS = 1 << 20, 64  # of the metadata: bytes, and how deep they are nested
+_JSON_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)  # or a text, in which none counts
 _CHUNK = 1 << 21  # logits that are worked on at once: what an append needs in memory beyond its argument
 
 
@@ -94,12 +98,24 @@ def _check(m: dict[str, Any]) -> None:
                     "expected at most 255 draws and power 1")
 
 
+def _levels(text: bytes) -> int:
+    """How deep JSON is nested."""
+    depth = most = 0
+    for found in _JSON_BRACKET.finditer(text):
+        depth += (0, 1, -1)[found.lastindex or 0]
+        most = max(most, depth)
+    return most
+
+
 def _head(m: dict[str, Any]) -> bytes:
     """File header and metadata, padded: what stands before the first block."""
     try:
         text = json.dumps(m, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as e:
+    except (TypeError, ValueError, RecursionError) as e:
         _refuse(f"the metadata of a teacher cache cannot be written as JSON: {e}")
+    if len(text) > _METADATA_LIMIT or _levels(text) > _LEVELS:
+        _refuse(f"the metadata of a teacher cache have {len(text)} bytes on {_levels(text)} levels, expected at most "
+                f"{_METADATA_LIMIT} on {_LEVELS}")
     first = _rounded_up(64 + len(text), 64)
     header = _FILE_HEADER.pack(_MAGIC, 1, zlib.crc32(text), len(text), first)
     return (header + _CRC.pack(zlib.crc32(header)) + text).ljust(first, b"\0")
@@ -198,11 +214,15 @@ class _File:
             self.refuse(f"is a teacher cache of version {version}, this program reads version 1")
         if _CRC.unpack_from(data, 60)[0] != zlib.crc32(data[:60]):
             self.refuse("has a file header with a wrong checksum")
+        if length > _METADATA_LIMIT:
+            self.refuse(f"claims {length} bytes of metadata, expected at most {_METADATA_LIMIT}")
         if self.first != _rounded_up(64 + length, 64) or self.first > size:
             self.refuse("is truncated within its metadata")
         text = data[64:64 + length]
         if zlib.crc32(text) != crc:
             self.refuse("has metadata with a wrong checksum")
+        if _levels(text) > _LEVELS:
+            self.refuse(f"has metadata nested deeper than {_LEVELS} levels")
         try:
             self.metadata = json.loads(text)
             if not isinstance(self.metadata, dict):
@@ -390,7 +410,7 @@ class Writer:
 
     A file that is there is continued if its metadata agree, and a torn tail that a crash left is cut off. While one
     program writes, no other can (`flock`); readers can, and see the blocks that are whole. Use it in a `with`, or
-    call `close`.
+    call `close`. In a child of `fork`, a worker of a loader say, a writer that was open before refuses rows.
 
     path: the file.
     classes: length of a row, 1 to 2**31 - 1.
@@ -403,7 +423,7 @@ class Writer:
         the rows. They are other draws than the C++ writer's of the same seed. The seed is not part of the metadata.
     temperature: the T above; 1 for logits, which the loss divides itself.
     teacher, augmentation: a fingerprint of the teacher and what was done to the inputs, compared as they are.
-    user: anything that JSON holds, in a dict; not compared.
+    user: anything that JSON holds, in a dict, on 63 levels at most; not compared.
     block_bytes: a block is written when it has about as many; up to 2**30.
     sync: whether each block reaches the disk before the next begins: for power cuts, not for crashes.
 
@@ -434,6 +454,7 @@ class Writer:
         self._end = self._rows = 0
         self._pending: list[_Rows] = []
         self._pending_bytes = 0
+        self._process = os.getpid()
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             try:
@@ -451,15 +472,21 @@ class Writer:
         size = len(data)
         if size < len(head) and data[:] == head[:size]:  # nothing, or what a crash left of a file's first moment
             self._write(head)
-            return
-        there = _File(self._path, data)
-        for key in _COMPARED:
-            old, new = there.metadata.get(key, ""), self._metadata.get(key, "")
-            if old != new:
-                there.refuse(f"holds a teacher cache whose {key} is {old!r}, not {new!r}")
-        self._end, self._rows = there.end, there.rows
-        if size > self._end:
-            os.ftruncate(self._handle, self._end)
+        else:
+            there = _File(self._path, data)
+            for key in _COMPARED:
+                old, new = there.metadata.get(key, ""), self._metadata.get(key, "")
+                if old != new:
+                    there.refuse(f"holds a teacher cache whose {key} is {old!r}, not {new!r}")
+            self._end, self._rows = there.end, there.rows
+            if size > self._end:
+                os.ftruncate(self._handle, self._end)
+            if self._sync:  # what an earlier writer left, first; its last block again, whose fsync may have failed
+                last = there.blocks[-1].at if there.blocks else 0
+                _write_at(self._handle, data[last:self._end], last)
+                os.fsync(self._handle)
+        if self._sync:
+            _sync_folder_of(self._path)
 
     @property
     def rows(self) -> int:
@@ -476,8 +503,7 @@ class Writer:
         the values cannot hold: nothing of this call is added. Raises OSError where a block cannot be written: the file
         ends with the block before, and the rows wait for `flush`.
         """
-        if self._handle < 0:
-            _refuse(f"the writer of '{self._path}' is closed")
+        self._require_own()
         m = self._metadata
         sample, x = _ids_of(ids), np.asarray(logits)
         if x.dtype.name == "bfloat16":  # ml_dtypes' own, as JAX hands it out
@@ -498,7 +524,12 @@ class Writer:
         self._write_blocks(self._block_bytes)
 
     def flush(self) -> None:
-        """Writes what is pending. Raises OSError where it cannot: the rows stay pending."""
+        """Writes what is pending. Raises OSError where it cannot: the rows stay pending.
+
+        Where the disk does not confirm a block (`sync`), this writer is closed: the system may forget such a block, and
+        the next writer decides by its checksum.
+        """
+        self._require_own()
         self._write_blocks(1)
 
     def close(self) -> None:
@@ -516,10 +547,18 @@ class Writer:
         finally:
             self._release()
 
+    def _require_own(self) -> None:
+        """The writer is open, and of this process: a child of fork has the same place in the same file."""
+        if self._process != os.getpid():
+            _refuse(f"the writer of '{self._path}' belongs to process {self._process}, of which this one is a child; "
+                    "one process writes a cache")
+        if self._handle < 0:
+            _refuse(f"the writer of '{self._path}' is closed")
+
     def _release(self) -> None:
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
 
     def _write_blocks(self, least: int) -> None:
         """Writes pending rows in blocks of about block_bytes, while as many bytes as `least` are pending."""
@@ -552,21 +591,49 @@ class Writer:
 
     def _write(self, data: Union[bytes, bytearray]) -> None:
         """At the end of the file, all or nothing."""
-        done = 0
         try:
-            with memoryview(data) as view:
-                while done < len(view):
-                    done += os.pwrite(self._handle, view[done:], self._end + done)
-            if self._sync:
-                os.fsync(self._handle)
+            _write_at(self._handle, data, self._end)
         except BaseException as e:
-            os.ftruncate(self._handle, self._end)
+            os.ftruncate(self._handle, self._end)  # no reader has a block that is not whole
             if not isinstance(e, OSError):
                 raise
-            told = OSError(f"limbeck: '{self._path}' cannot be written: {e.strerror}; it ends with its last block")
-            told.errno = e.errno
-            raise told from e
-        self._end += done
+            raise _told(e, f"'{self._path}' cannot be written: {e.strerror}; it ends with its last block") from e
+        try:
+            if self._sync:
+                os.fsync(self._handle)
+        except OSError as e:
+            self._release()  # a reader may have this block, so it stays
+            raise _told(e, f"the disk did not confirm the last block of '{self._path}': {e.strerror}; this writer is "
+                        "closed, open another one to go on") from e
+        self._end += len(data)
+
+
+def _write_at(handle: int, data: Union[bytes, bytearray], at: int) -> None:
+    with memoryview(data) as view:
+        done = 0
+        while done < len(view):
+            done += os.pwrite(handle, view[done:], at + done)
+
+
+def _told(reason: OSError, what: str) -> OSError:
+    told = OSError("limbeck: " + what)
+    told.errno = reason.errno
+    return told
+
+
+def _sync_folder_of(path: str) -> None:
+    """The name of a file reaches the disk with its folder, where that may be opened and its file system can do so."""
+    try:
+        handle = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError as e:
+        if e.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(handle)
 
 
 # --- Reader ----------------------------------------------------------------------------------------------------------

@@ -12,13 +12,16 @@ import errno
 import io
 import json
 import math
+import os
 import pathlib
 import resource
+import stat
 import struct
 import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import zlib
 
 try:
@@ -622,6 +625,96 @@ class TeacherCache(unittest.TestCase):
         Parsed(self.path)
         with Reader(self.path) as r:
             np.testing.assert_array_equal(r.rows(np.arange(200)), x)
+
+    def test_a_disk_that_does_not_confirm(self):
+        synced = []
+
+        def fsync(handle):
+            folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+            synced.append("folder" if folder else "file")
+            if failing == synced[-1]:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        x = made_logits(4, 26)
+        failing = None
+        with unittest.mock.patch("os.fsync", fsync):
+            with Writer(self.path, classes=26) as w:
+                w.append([0], x[:1])
+            self.assertEqual(synced, [])
+            before = self.path.read_bytes()
+            w = Writer(self.path, classes=26, sync=True)
+            self.assertEqual(synced, ["file", "folder"])  # what was there, and its name
+            self.assertEqual(self.path.read_bytes(), before)
+            w.append([1], x[1:2])
+            w.flush()
+            self.assertEqual(synced, ["file", "folder", "file"])
+            w.append([2], x[2:3])
+            failing = "file"
+            with self.refused("did not confirm", kind=OSError):
+                w.flush()
+            with Reader(self.path) as r:
+                self.assertEqual(r.ids.tolist(), [0, 1, 2])  # a reader may have the block: it is not cut off
+            with self.refused("closed"):
+                w.append([3], x[3:])
+            w.close()
+            with self.assertRaises(OSError):
+                Writer(self.path, classes=26, sync=True)
+            failing = "folder"
+            with self.assertRaises(OSError):
+                Writer(self.path, classes=26, sync=True)
+            failing = None
+            with Writer(self.path, classes=26, sync=True) as w:
+                w.append([3], x[3:])
+        with Reader(self.path) as r:
+            np.testing.assert_array_equal(r.rows(np.arange(4)), x)
+
+    def test_a_child_of_fork_has_no_part(self):
+        x = made_logits(3, 26)
+        w = Writer(self.path, classes=26)
+        w.append([0], x[:1])
+        w.flush()
+        w.append([1], x[1:2])  # pending
+        before = self.path.read_bytes()
+        child = os.fork()
+        if child == 0:
+            refused = 0
+            try:
+                for call in (lambda: w.append([9], x[2:]), w.flush, w.close, w.__enter__().__exit__):
+                    try:
+                        call()
+                    except ValueError as e:
+                        refused += f"belongs to process {os.getppid()}" in str(e)
+                try:
+                    Writer(self.path, classes=26)
+                except BlockingIOError:
+                    refused += 1
+            finally:
+                os._exit(refused)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 5)
+        self.assertEqual(self.path.read_bytes(), before)
+        w.append([2], x[2:])
+        w.close()
+        with Reader(self.path) as r:
+            np.testing.assert_array_equal(r.rows(np.arange(3)), x)
+
+    def test_metadata_that_are_too_deep_or_too_long(self):
+        def nested(levels):
+            user = {"a\"[[": "[[\\"}
+            for _ in range(levels - 1):
+                user = {"b": user}
+            return user
+
+        Writer(self.path, classes=4, user=nested(63)).close()
+        self.assertEqual(Reader(self.path).metadata["user"], nested(63))
+        for user in (nested(64), nested(100_000), {"long": "x" * 2**20}):
+            with self.refused("metadata of a teacher cache"):
+                Writer(self.folder / "none", classes=4, user=user)
+        for text in (b'{"user":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"[" * 100_000):
+            first = -(-(64 + len(text)) // 64) * 64
+            header = struct.pack("<8sIIQQ28x", b"LIMBECKT", 1, zlib.crc32(text), len(text), first)
+            self.path.write_bytes((header + struct.pack("<I", zlib.crc32(header)) + text).ljust(first, b"\0"))
+            with self.refused("nested deeper than 64 levels"):
+                Reader(self.path)
 
     def test_rows_before_an_exception_are_written(self):
         with self.assertRaises(KeyError):
