@@ -49,6 +49,20 @@ TEST_CASE("a float becomes the nearest half, the even one of two", "[io][half]")
   static_assert(to_half(1) == 0x3c00 && from_half(0xc000) == -2 && from_bfloat16(0x3f80) == 1);
 }
 
+TEST_CASE("a float becomes the nearest bfloat16, the even one of two", "[io][half]") {
+  const auto of_bits = [](std::uint32_t bits) { return to_bfloat16(std::bit_cast<float>(bits)); };
+  for (std::uint32_t bits = 0; bits < 0x7f80; ++bits)
+    for (const std::uint32_t sign : {0U, 0x8000U}) {
+      const std::uint32_t b = bits | sign, upper = b << 16U;
+      REQUIRE(of_bits(upper) == b);
+      REQUIRE(of_bits(upper | 0x7fffU) == b);
+      REQUIRE(of_bits(upper | 0x8000U) == b + (b & 1U));
+      REQUIRE(of_bits(upper | 0x8001U) == b + 1);  // infinity behind the largest
+    }
+  CHECK(of_bits(0x7f800000U) == 0x7f80U);
+  CHECK(of_bits(0x7f800001U) == 0x7fc0U);  // a NaN stays one
+}
+
 std::string text_of(const mapped_file& f) {
   return {reinterpret_cast<const char*>(f.bytes().data()), f.bytes().size()};
 }
