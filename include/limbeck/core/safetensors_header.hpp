@@ -61,7 +61,6 @@ struct safetensors_header {
 
 inline constexpr std::uint64_t safetensors_header_limit = 100'000'000;  // the reference implementation's
 inline constexpr std::size_t safetensors_note_limit = 65536;            // ours: a note takes ten times its text
-inline constexpr std::size_t safetensors_rank_limit = 64;               // ours, and NumPy's
 
 /// Takes the events of `nlohmann::json::sax_parse`, which this header need not know: `if (!json::sax_parse(text,
 /// reader)) refuse(reader.fault())`. The format is two levels of objects and lists of whole numbers; whatever else
@@ -82,7 +81,7 @@ class safetensors_header_reader {
     return unexpected();
   }
   bool number_unsigned(std::uint64_t n) {
-    if (list_ == nullptr || list_->size() == safetensors_rank_limit) return unexpected();
+    if (list_ == nullptr || list_->size() == largest_rank) return unexpected();
     list_->push_back(n);
     return true;
   }

@@ -22,6 +22,9 @@ namespace detail {
 /// More than that many bytes no memory holds.
 inline constexpr auto largest_size = static_cast<std::uint64_t>((std::numeric_limits<std::ptrdiff_t>::max)());
 
+/// More dimensions than that no tensor of a file has: NumPy's bound.
+inline constexpr std::size_t largest_rank = 64;
+
 /// The product of the @p sizes; nothing where it exceeds @p most, even were none of them 0.
 constexpr std::optional<std::uint64_t> product_of(std::span<const std::uint64_t> sizes,
                                                   std::uint64_t most = largest_size) {

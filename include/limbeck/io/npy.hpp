@@ -91,6 +91,7 @@ class npy_header {
         if (n > (std::numeric_limits<std::int64_t>::max)() / 10 - 1) refuse();
         n = 10 * n + static_cast<std::uint64_t>(text_[at_] - '0');
       }
+      if (shape.size() == largest_rank) refuse();
       shape.push_back(n);
       if (!next(',') && (peek() != ')' || shape.size() == 1)) refuse();  // (3) is a number, (3,) a tuple
     }

@@ -6,6 +6,7 @@
 
 #include <limbeck/engine/target.hpp>
 #include <limbeck/io/teacher_cache_format.hpp>
+#include <limbeck/io/teacher_cache_index.hpp>
 #include <limbeck/target/sparse.hpp>
 
 #include <atomic>
@@ -26,7 +27,7 @@ class teacher_cache {
   ///         expected: the message names both values.
   explicit teacher_cache(const std::filesystem::path& path, const cache_expectation& expected = {},
                          file_access access = file_access::random)
-      : file_(path, access), contents_(detail::scan_cache(file_)) {
+      : file_(path, access), contents_(detail::scan_cache(file_)), index_(file_.bytes(), contents_) {
     const cache_metadata& m = contents_.metadata;
     const auto compare = [&](const char* what, const auto& wanted, const auto& found, auto show) {
       if (wanted && *wanted != found)
@@ -39,19 +40,18 @@ class teacher_cache {
     compare("teacher", expected.teacher, m.teacher, quoted);
     compare("augmentation", expected.augmentation, m.augmentation, quoted);
     state_ = std::make_unique<std::atomic<bool>[]>(contents_.blocks.size());
-    make_index();
   }
 
   /// What the cache says of itself.
   const cache_metadata& metadata() const { return contents_.metadata; }
   /// Samples that it has a row of.
-  std::size_t size() const { return consecutive_ ? count_ : index_.size(); }
+  std::size_t size() const { return index_.size(); }
   /// Whether it has a row of sample @p id. O(log size).
-  bool contains(std::uint64_t id) const { return find(id) != nowhere; }
+  bool contains(std::uint64_t id) const { return index_.find(id) != nowhere; }
   /// All sample ids, rising.
   std::vector<std::uint64_t> ids() const {
     std::vector<std::uint64_t> all(size());
-    for (std::size_t i = 0; i < all.size(); ++i) all[i] = consecutive_ ? first_ + i : index_[i].id;
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = index_.id(i);
     return all;
   }
   /// Bytes behind the last whole block, which a crash of a writer has left. They are not read.
@@ -82,7 +82,7 @@ class teacher_cache {
     out.log_weights.clear();
     out.log_tails.clear();
     for (std::size_t r = 0; r < wanted.size(); ++r) {
-      const place p = place_of(find(static_cast<std::uint64_t>(wanted.integer(r))));
+      const place p = place_of(index_.find(static_cast<std::uint64_t>(wanted.integer(r))));
       each_entry<T>(p, [&](std::size_t c, T value) {
         out.ids.push_back(static_cast<std::int32_t>(c));
         out.log_weights.push_back(value);
@@ -95,10 +95,7 @@ class teacher_cache {
  private:
   template <class T>
   friend class cached_rows;
-  static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
-  struct entry {
-    std::uint64_t id, row;
-  };
+  static constexpr std::uint64_t nowhere = detail::cache_index::nowhere;
   /// A row of the file: its block, and its number there.
   struct place {
     const detail::cache_block* block;
@@ -110,36 +107,6 @@ class teacher_cache {
     return detail::number_at<Number>(file_.bytes(), b.payload + array + i * sizeof(Number));
   }
 
-  void make_index() {
-    index_.reserve(static_cast<std::size_t>(contents_.rows()));
-    for (const detail::cache_block& b : contents_.blocks) {
-      if (detail::crc_of(file_.bytes().data() + b.payload, static_cast<std::size_t>(8 * b.rows)) != b.id_crc) {
-        ++damaged_;
-        continue;
-      }
-      for (std::size_t r = 0; r < b.rows; ++r) index_.push_back({at<std::uint64_t>(b, 0, r), b.before + r});
-    }
-    first_ = index_.empty() ? 0 : index_[0].id;
-    count_ = index_.size();
-    consecutive_ = damaged_ == 0 &&
-                   std::all_of(index_.begin(), index_.end(), [&](const entry& e) { return e.id - first_ == e.row; });
-    if (consecutive_) {
-      index_ = {};
-      return;
-    }
-    std::sort(index_.begin(), index_.end(), [](const entry& a, const entry& b) {
-      return a.id != b.id ? a.id < b.id : a.row > b.row;  // of an id that comes twice the last row stands first
-    });
-    index_.erase(std::unique(index_.begin(), index_.end(), [](const entry& a, const entry& b) { return a.id == b.id; }),
-                 index_.end());
-  }
-
-  std::uint64_t find(std::uint64_t id) const {
-    if (consecutive_) return id - first_ < count_ ? id - first_ : nowhere;
-    const auto found =
-        std::lower_bound(index_.begin(), index_.end(), id, [](const entry& e, std::uint64_t i) { return e.id < i; });
-    return found != index_.end() && found->id == id ? found->row : nowhere;
-  }
   place place_of(std::uint64_t row) const {
     const auto after = std::upper_bound(contents_.blocks.begin(), contents_.blocks.end(), row,
                                         [](std::uint64_t r, const detail::cache_block& b) { return r < b.before; });
@@ -150,13 +117,15 @@ class teacher_cache {
   template <class Ids>
   any_vector require(const Ids& ids) const {
     const any_vector wanted = detail::sample_ids(ids);
+    const std::size_t damaged = index_.damaged_blocks();
     for (std::size_t r = 0; r < wanted.size(); ++r) {
       const std::int64_t id = wanted.integer(r);
-      const std::uint64_t row = id < 0 ? nowhere : find(static_cast<std::uint64_t>(id));
+      const std::uint64_t row = id < 0 ? nowhere : index_.find(static_cast<std::uint64_t>(id));
       if (row == nowhere)
-        throw value_error("limbeck: '" + file_.path().string() + "' has no row of sample " + std::to_string(id) +
-                          ", row " + std::to_string(r) + " of this call" +
-                          (damaged_ ? "; the ids of " + std::to_string(damaged_) + " of its blocks are damaged" : ""));
+        throw value_error(
+            "limbeck: '" + file_.path().string() + "' has no row of sample " + std::to_string(id) + ", row " +
+            std::to_string(r) + " of this call" +
+            (damaged > 0 ? "; the ids of " + std::to_string(damaged) + " of its blocks are damaged" : ""));
       verify(*place_of(row).block);
     }
     return wanted;
@@ -241,11 +210,8 @@ class teacher_cache {
 
   mapped_file file_;
   detail::cache_contents contents_;
+  detail::cache_index index_;
   std::unique_ptr<std::atomic<bool>[]> state_;  // of each block: whether its checksum was found right
-  bool consecutive_ = false;
-  std::uint64_t first_ = 0;
-  std::size_t count_ = 0, damaged_ = 0;
-  std::vector<entry> index_;
 };
 
 /// Rows of a cache as a target; made by `teacher_cache::target`.
@@ -265,7 +231,7 @@ class cached_rows {
   std::size_t classes() const { return cache_->metadata().classes; }
   /// Writes the row of sample ids[r.index].
   void fill(const target_row<T>& r) const {
-    const auto p = cache_->place_of(cache_->find(static_cast<std::uint64_t>(ids_.integer(r.index))));
+    const auto p = cache_->place_of(cache_->index_.find(static_cast<std::uint64_t>(ids_.integer(r.index))));
     const cache_metadata& m = cache_->metadata();
     if (m.kind == cache_kind::logits) {
       T* const out = r.out.data();

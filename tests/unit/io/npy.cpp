@@ -117,6 +117,9 @@ TEST_CASE("hostile headers are refused with a sentence", "[io][npy][errors]") {
                     "limbeck: 'x.npy' holds 23 bytes of data, expected 24 for float32 [2, 3]");
   CHECK_THROWS_WITH(parse_text(file_of(with_shape("(2, 3)"), 25)), Contains("holds 25 bytes of data, expected 24"));
   CHECK_THROWS_WITH(parse_text(file_of(with_shape("(1, 1, 1, 1, 1, 1, 1, 1, 1)"), 4)), Contains("9 dimensions"));
+  std::string ones = "1";
+  for (int i = 1; i < 65; ++i) ones += ", 1";
+  CHECK_THROWS_WITH(parse_text(file_of(with_shape("(" + ones + ")"), 4)), Contains("that NumPy would not write"));
   CHECK_THROWS_WITH(parse_text(std::string("\x93NUMPY\x04\x00\x00\x00", 10)), Contains("version 4.0"));
   CHECK_THROWS_WITH(parse_text(std::string("\x93NUMPY\x01\x00\x76\x00", 10)), Contains("is truncated"));
   CHECK_THROWS_WITH(parse_text(std::string("\x93NUMPY\x02\x00\xff\xff\xff\xff", 12)), Contains("is truncated"));
