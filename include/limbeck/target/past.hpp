@@ -9,11 +9,24 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// How many numbers a state of these @p sizes has. @throws value_error where the product overflows.
+inline std::size_t numbers_of(const char* what, std::initializer_list<std::uint64_t> sizes) {
+  const auto product = product_of(sizes);
+  if (product) return static_cast<std::size_t>(*product);
+  throw value_error(std::string("limbeck: ") + what + " of shape " + show_shape({sizes.begin(), sizes.size()}) +
+                    ", which no memory can hold");
+}
+
+}  // namespace detail
 
 /// Averages of the probabilities of some samples, as a target; made by `temporal_ensemble::target`.
 template <class T, schedule S>
@@ -47,9 +60,12 @@ class temporal_ensemble {
   /// @param samples of the training set
   /// @param classes of the logits
   /// @param decay in [0, 1); 0.6 as published
-  /// @throws value_error where it is not.
+  /// @throws value_error where it is not, and where samples x classes is beyond any memory.
   temporal_ensemble(std::size_t samples, std::size_t classes, double decay = 0.6)
-      : classes_(classes), decay_(decay), sums_(samples * classes, T(0)), updates_(samples, 0) {
+      : classes_(classes),
+        decay_(decay),
+        sums_(detail::numbers_of("a temporal ensemble", {samples, classes}), T(0)),
+        updates_(samples, 0) {
     if (!(decay >= 0 && decay < 1))
       throw value_error("limbeck: decay is " + detail::show(decay) + ", expected a number in [0, 1)");
   }
@@ -147,7 +163,8 @@ class snapshots {
   }
   /// How many were taken in all.
   std::size_t taken() const { return static_cast<std::size_t>(pushed_); }
-  /// Copies @p state. @throws shape_error where its shape is not that of those before.
+  /// Copies @p state. @throws shape_error where its shape is not that of those before. @throws value_error where
+  /// capacity x samples x classes is beyond any memory.
   template <tensor X>
   void take(const X& state) {
     static_assert(std::is_same_v<typename tensor_traits<X>::scalar, T>,
@@ -159,7 +176,7 @@ class snapshots {
                           static_cast<std::size_t>(classes_));
     const std::size_t one = x.samples * x.classes;
     if (pushed_ == 0) {
-      memory_.resize(capacity_ * one);
+      memory_.resize(detail::numbers_of("snapshots", {capacity_, x.samples, x.classes}));
       samples_ = x.samples, classes_ = x.classes;
     }
     T* out = memory_.data() + static_cast<std::size_t>(pushed_ % capacity_) * one;

@@ -119,4 +119,9 @@ TEST_CASE("snapshots", "[target][past]") {
     CHECK(smaller.all().empty());
   }
   CHECK_THROWS_AS(lk::snapshots<float>(0), lk::value_error);
+  constexpr std::size_t huge = std::size_t{1} << 62U;  // times 12 elements it is 0
+  lk::snapshots<float> endless(huge);
+  CHECK_THROWS_WITH(endless.take(past[0].in()), Contains("snapshots of shape [4611686018427387904, 2, 6], which no"));
+  CHECK(endless.taken() == 0);
+  CHECK_THROWS_WITH((lk::temporal_ensemble<float>(huge, 4)), Contains("a temporal ensemble of shape [46"));
 }
