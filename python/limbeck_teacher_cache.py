@@ -630,7 +630,7 @@ def _sync_folder_of(path: str) -> None:
     try:
         os.fsync(handle)
     except OSError as e:
-        if e.errno != errno.EINVAL:
+        if e.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
         os.close(handle)
@@ -758,6 +758,8 @@ class Reader:
         if not there.all():
             r = int(np.argmin(there))
             lost = f"; the ids of {len(self._lost)} of its blocks are damaged" if self._lost else ""
+            if self.torn_bytes:
+                lost += f"; its last {self.torn_bytes} bytes are no whole block"
             self._file.refuse(f"has no row of sample {wanted[r]}, position {r} of this call{lost}")
         row = self._row[at]
         block = np.searchsorted(self._begins, row, side="right") - 1

@@ -57,7 +57,7 @@ inline int sync_folder_of(const std::filesystem::path& file) {
   if (handle < 0) return errno == EACCES ? 0 : errno;
   const int reason = sync_handle(handle);
   (void)::close(handle);
-  return reason == EINVAL ? 0 : reason;
+  return reason == EINVAL || reason == ENOTSUP ? 0 : reason;
 }
 
 /// A file that is written at its end. Each member returns 0, or the reason as errno has it.

@@ -117,18 +117,24 @@ class teacher_cache {
   template <class Ids>
   any_vector require(const Ids& ids) const {
     const any_vector wanted = detail::sample_ids(ids);
-    const std::size_t damaged = index_.damaged_blocks();
     for (std::size_t r = 0; r < wanted.size(); ++r) {
       const std::int64_t id = wanted.integer(r);
       const std::uint64_t row = id < 0 ? nowhere : index_.find(static_cast<std::uint64_t>(id));
       if (row == nowhere)
-        throw value_error(
-            "limbeck: '" + file_.path().string() + "' has no row of sample " + std::to_string(id) + ", row " +
-            std::to_string(r) + " of this call" +
-            (damaged > 0 ? "; the ids of " + std::to_string(damaged) + " of its blocks are damaged" : ""));
+        throw value_error("limbeck: '" + file_.path().string() + "' has no row of sample " + std::to_string(id) +
+                          ", row " + std::to_string(r) + " of this call" + losses());
       verify(*place_of(row).block);
     }
     return wanted;
+  }
+
+  /// What the file may have had once.
+  std::string losses() const {
+    std::string s;
+    if (const std::size_t n = index_.damaged_blocks())
+      s += "; the ids of " + std::to_string(n) + " of its blocks are damaged";
+    if (const std::size_t n = torn_bytes()) s += "; its last " + std::to_string(n) + " bytes are no whole block";
+    return s;
   }
 
   void verify(const detail::cache_block& b) const {

@@ -67,8 +67,10 @@ TEST_CASE("a name that may not survive a power cut is told", "[io][file][errors]
                                                               in.file.string() + "': Input/output error");
     CHECK(files::content(in.file) == "new");
   }
-  faults::failing disk({.sync_folder = EINVAL});  // a file system that has no such thing
-  write_atomically(in.file, {"newer"});
+  for (const int reason : {EINVAL, ENOTSUP}) {  // a file system that has no such thing
+    faults::failing disk({.sync_folder = reason});
+    write_atomically(in.file, {"newer"});
+  }
 }
 
 TEST_CASE("signals and short writes are no errors", "[io][file]") {
