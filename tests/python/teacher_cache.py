@@ -510,7 +510,8 @@ class TeacherCache(unittest.TestCase):
             self.path.write_bytes(wrong)
             with Reader(self.path) as r:
                 self.assertEqual((r.ids.tolist(), r.torn_bytes), ([0, 1, 2, 3], len(wrong) - at))
-        with Reader(self.path) as r, self.refused(f"sample 4, position 0 of this call; its last {len(wrong) - at} bytes"):
+        lost = f"sample 4, position 0 of this call; its last {len(wrong) - at} bytes are no whole block"
+        with Reader(self.path) as r, self.refused(lost):
             r.rows([4])
 
     def test_zeros_behind_the_last_block_are_a_torn_tail(self):
