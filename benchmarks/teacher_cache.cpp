@@ -214,7 +214,7 @@ void step_way(subject& s, fastest& ours, fastest& plain, double& t) {
       return;
     }
     cache.gather(some, s.sparse);
-    lk::objective(lk::sparse_kl(s.sparse))(student, lk::into(gradient), step.workspace);
+    lk::at_temperature(s.sparse.temperature, lk::sparse_kl(s.sparse))(student, lk::into(gradient), step.workspace);
   };
   cached();
   t = ours(cached);

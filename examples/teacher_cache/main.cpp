@@ -112,12 +112,10 @@ void write(const std::filesystem::path& file, const way& w, const matrix& logits
 /// What a student learns from a cache: KL at the temperature t, times t² as usual, so that gradients keep their size.
 loss learn_from(const lk::teacher_cache& cache, reading how, double t, lk::workspace& ws) {
   if (how == reading::bucket)
-    return [&cache, &ws, t = static_cast<float>(t), kept = lk::sparse_store<float>(), cooled = matrix()](
-               std::span<const std::size_t> ids, const matrix& logits, matrix& gradient) mutable {
+    return [&cache, &ws, t, kept = lk::sparse_store<float>()](std::span<const std::size_t> ids, const matrix& logits,
+                                                              matrix& gradient) mutable {
       cache.gather(ids, kept);
-      cooled = logits / t;
-      lk::objective(lk::sparse_kl(kept))(cooled, lk::into(gradient), ws);
-      gradient *= t;
+      lk::at_temperature(t, lk::sparse_kl(kept))(logits, lk::into(gradient), ws);
     };
   const auto rest = how == reading::drop ? lk::tail::drop : lk::tail::spread;
   return [&cache, &ws, rest, objective = lk::at_temperature(t, lk::forward_kl{})](

@@ -18,11 +18,15 @@
 #include <limbeck/engine/dense.hpp>
 #include <limbeck/engine/statistics.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <span>
 #include <type_traits>
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// A whole batch, for a batchwise loss.
+/// A whole batch, for a batchwise loss: the rows of the call that count. Where a label, a mask or a weight of 0 takes some
+/// out, the others stand side by side in memory of the call's.
 template <class T>
 struct batch {
   rows<const T> student;  ///< samples x features (or classes)
@@ -34,11 +38,17 @@ struct batch {
   scratch& memory;                                  ///< for as long as the call runs
   const executor_ref& on;             ///< same bits for any number of workers, please
   const dense_primitives<T>& dense;  ///< products
+  std::span<const std::size_t> call_rows = {};  ///< which rows of the call these are, rising; empty: all
+  std::size_t rows_of_call = 0;                 ///< how many it has, where these are not all
 
   /// Whether the loss has to add to `gradient`.
   bool wants_gradient() const { return gradient.data != nullptr; }
   /// Rows of the batch.
   std::size_t samples() const { return student.samples; }
+  /// Rows of the call, those that do not count among them.
+  std::size_t samples_of_call() const { return call_rows.empty() ? samples() : rows_of_call; }
+  /// Which row of the call row @p r is, for data that the loss holds of each.
+  std::size_t row_of_call(std::size_t r) const { return call_rows.empty() ? r : call_rows[r]; }
 };
 
 namespace detail {
@@ -53,15 +63,89 @@ const dense_primitives<T>& dense_for() {
   }
 }
 
+/// The rows of a call that count: where all do, the call's own memory; else copies, whose gradient is given back.
+template <class T>
+struct counted_rows {
+  scratch memory;
+  rows<const T> student, teacher;
+  any_vector labels;
+  rows<T> gradient;
+  std::size_t samples_of_call;
+  std::span<std::size_t> call_rows;
+
+  /// @p count of the rows of @p in count.
+  counted_rows(const problem<T>& in, std::size_t count, bool with_gradient, workspace& ws)
+      : memory(ws), student(in.student), teacher(in.teacher), labels(in.labels), samples_of_call(in.samples()) {
+    if (with_gradient) gradient = in.gradient;
+    if (count == in.samples()) return;
+    call_rows = memory.take<std::size_t>(count);
+    for (std::size_t r = 0, i = 0; r < in.samples(); ++r)
+      if (in.valid(r)) call_rows[i++] = r;
+    student = gathered(in.student);
+    if (in.teacher.data) teacher = gathered(in.teacher);
+    if (labels.data()) {
+      const std::span<std::int64_t> y = memory.take<std::int64_t>(count);
+      for (std::size_t i = 0; i < count; ++i) y[i] = in.labels.integer(call_rows[i]);
+      labels = any_vector(y.data(), count);
+    }
+    if (with_gradient) {
+      const std::span<T> g = memory.take<T>(count * in.classes());
+      std::fill(g.begin(), g.end(), T(0));
+      gradient = rows<T>(g.data(), count, in.classes());
+    }
+  }
+  /// Adds what the copies have gathered to the gradient of the call.
+  void give_gradient(const problem<T>& in) const {
+    for (std::size_t i = 0; i < call_rows.size(); ++i)
+      for (std::size_t c = 0; c < in.classes(); ++c) in.gradient(call_rows[i], c) += gradient(i, c);
+  }
+
+ private:
+  rows<const T> gathered(const rows<const T>& x) {
+    const std::span<T> copy = memory.take<T>(call_rows.size() * x.classes);
+    T* to = copy.data();
+    for (const std::size_t r : call_rows)
+      for (std::size_t c = 0; c < x.classes; ++c) *to++ = x(r, c);
+    return rows<const T>(copy.data(), call_rows.size(), x.classes);
+  }
+};
+
 /// One batchwise term of an objective: its weighted value; the gradient is added to.
 template <class Traits, class T, class Term, class Executor>
-double run_batchwise(const problem<T>& in, const Term& term, bool gradient, workspace& ws, Executor& executor) {
+double run_batchwise(const counted_rows<T>& in, const Term& term, workspace& ws, Executor& executor) {
   const executor_ref on(executor);
   scratch memory(ws);
   const double weight = term.weight * power(term.student_t, term.power);
-  const batch<T> x{in.student, in.teacher, in.labels, gradient ? in.gradient : rows<T>{}, static_cast<T>(weight),
-                   term.student_t, term.teacher_t, memory, on, dense_for<Traits, T>()};
+  const batch<T> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight),
+                   term.student_t, term.teacher_t, memory, on, dense_for<Traits, T>(), in.call_rows, in.samples_of_call};
   return weight * term.loss(x);
+}
+
+/// What an objective with a batchwise term asks of a call: all rows that count at once, each as much as the others.
+template <class T>
+evaluation require_whole(const problem<T>& in) {
+  if (in.reduce != reduction::mean)
+    throw value_error(
+        "limbeck: a batchwise loss relates all rows of a call and has the mean of its paper; sum and none are for losses "
+        "of rows");
+  if (in.target.fill)
+    throw value_error("limbeck: a batchwise loss reads the teacher's tensor as a whole; fill(target, tensor) first");
+  evaluation e;
+  double each = 1;
+  for (std::size_t r = 0; r < in.samples(); ++r) {
+    if (!in.valid(r)) continue;
+    const double w = in.weight(r);
+    if (e.rows == 0) each = w;
+    if (w != each)
+      throw value_error("limbeck: row_weights is " + show(w) + " at row " + std::to_string(r) + " and " + show(each) +
+                        " at another; a batchwise loss relates rows to each other, whose weights are all the same or 0");
+    e.rows += 1;
+    e.weight += w;
+  }
+  if (in.mean_over != 0 && !(std::abs(in.mean_over - e.weight) <= 1e-9 * e.weight))
+    throw value_error("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(e.weight) +
+                      "; a batchwise loss relates all rows of a batch and cannot be summed over parts of it");
+  return e;
 }
 
 }  // namespace detail

@@ -198,6 +198,16 @@ struct plan {
     return of_student_in<K>(softmaxes{});
   }
 
+  template <class Who, class... Key>
+  static constexpr bool any_softmax_of(key_list<Key...>) {
+    return (std::is_same_v<typename Key::who, Who> || ...);
+  }
+  /// Whether a side has a softmax, whose sums tell of what is no logit.
+  template <class Who>
+  static constexpr bool has_softmax() {
+    return any_softmax_of<Who>(softmaxes{});
+  }
+
   template <class Kind>
   static constexpr bool any = (is<typename Term::loss_type, Kind> || ...);
   static constexpr bool teacher =

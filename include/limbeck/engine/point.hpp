@@ -145,6 +145,7 @@ struct label_outcome {
 template <class T>
 struct row {
   std::span<const T> student, teacher;         ///< logits (teacher may be empty)
+  std::size_t index;                           ///< which row of the call this is
   std::int64_t label;                          ///< -1 where there are no labels
   T student_temperature, teacher_temperature;  ///< of this row
   std::span<T> scratch;                        ///< `scratch_rows` rows, content unspecified

@@ -19,7 +19,7 @@ LIMBECK_BEGIN_NAMESPACE
 struct evaluation {
   double loss = 0;          ///< the reduced loss
   double weight = 0;        ///< sum of the weights of the valid rows, which `mean` divides by
-  std::size_t rows = 0;     ///< number of valid rows
+  std::size_t rows = 0;     ///< number of valid rows: not masked, not ignored, of a weight that is not 0
   /// d loss / d T of each `learned` temperature, in order of appearance.
   std::array<double, 8> temperature_gradient{};
   /// The loss.
@@ -30,8 +30,8 @@ namespace detail {
 
 enum class reduction { mean, sum, none };
 
-/// What can be wrong with a row; the last two are found by the host before its sweep, by a device inside it.
-enum class fault : int { none, label, row_temperature, student, teacher, soft_labels, row_weights, no_weight, signal };
+/// What can be wrong with a row; weights and their sum are found by the host before its sweep, by a device inside it.
+enum class fault : int { none, label, row_temperature, student, teacher, soft_labels, row_weights, no_weight, signal, value };
 
 /// Where a fault is and what stands there: all that its message needs.
 struct fault_place {
@@ -67,6 +67,7 @@ struct problem {
   double progress = 0;
   std::int64_t ignore_index = -100;
   std::int64_t unlabelled_index = -100;  // the same as the other: there are no rows without a label
+  bool ignore_given = false, unlabelled_given = false;
   reduction reduce = reduction::mean;
   double mean_over = 0;   ///< 0: the weight of this call's own rows
   double normalizer = 1;  ///< 1 / what the sum is divided by
@@ -74,9 +75,12 @@ struct problem {
   LIMBECK_HOST_DEVICE std::size_t samples() const { return student.samples; }
   LIMBECK_HOST_DEVICE std::size_t classes() const { return student.classes; }
 
-  LIMBECK_HOST_DEVICE bool valid(std::size_t r) const {
+  /// Neither mask nor label take row @p r out.
+  LIMBECK_HOST_DEVICE bool shown(std::size_t r) const {
     return !(row_mask.data() && row_mask.number(r) == 0) && !(labels.data() && labels.integer(r) == ignore_index);
   }
+  /// Whether row @p r counts: in values, gradients, means and statistics. Nobody looks at the numbers of one that does not.
+  LIMBECK_HOST_DEVICE bool valid(std::size_t r) const { return shown(r) && weight(r) != 0; }
   LIMBECK_HOST_DEVICE double weight(std::size_t r) const { return row_weights.data() ? row_weights.number(r) : 1.0; }
   /// -1 where there is no label.
   LIMBECK_HOST_DEVICE std::int64_t label(std::size_t r) const { return labelled(r) ? labels.integer(r) : -1; }
@@ -86,6 +90,15 @@ struct problem {
   /// Whether the label of a valid row is none of the classes.
   LIMBECK_HOST_DEVICE bool bad_label(std::size_t r) const {
     return labelled(r) && !(labels.integer(r) >= 0 && labels.integer(r) < static_cast<std::int64_t>(classes()));
+  }
+
+  /// Once all arguments are there: a label cannot say both that a row is out and that it is in.
+  void settle_labels() {
+    if (!unlabelled_given || unlabelled_index != ignore_index) return;
+    if (ignore_given)
+      throw value_error("limbeck: label " + std::to_string(ignore_index) +
+                        " is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in");
+    ignore_index = (std::numeric_limits<std::int64_t>::min)();  // the default yields
   }
 
   /// Whether there is a teacher, a tensor or a target.
@@ -105,6 +118,12 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   at.row = r;
   const bool teacher = code == fault::teacher, student = code == fault::student;
   const rows<const T>& x = student ? in.student : teacher ? in.teacher : in.soft_labels;
+  if (code == fault::value) {  // the largest logit is to blame
+    for (std::size_t c = 0; c < in.classes(); ++c) {
+      const auto size = static_cast<double>(in.student(r, c) < 0 ? -in.student(r, c) : in.student(r, c));
+      if (size <= most && size >= at.value) at.value = size, at.column = c;
+    }
+  }
   if (code == fault::label) at.label = in.labels.integer(r);
   if (code == fault::row_temperature) at.value = in.row_temperatures.number(r);
   if (code == fault::row_weights) at.value = in.weight(r);
@@ -138,6 +157,9 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
       throw value_error("limbeck: row_weights of the valid rows sum to 0; there is no mean");
     case fault::signal:
       throw value_error("limbeck: a signal is not finite" + at + "; it weighs a loss or is measured");
+    case fault::value:
+      throw value_error("limbeck: a loss is nan" + at + ": its arithmetic leaves the range of numbers; the largest finite "
+                        "logit of the student has size " + show(p.value) + in_class);
     case fault::soft_labels:
       if (p.has_column)
         throw value_error("limbeck: soft_labels" + value + in_class + "; probabilities are finite and not negative");

@@ -28,6 +28,8 @@ class host_sweep {
   static constexpr std::size_t L = static_cast<std::size_t>(X::lanes);
   static constexpr std::size_t max_block = 8;
   static constexpr std::size_t NS = Plan::softmaxes::size;
+  static constexpr bool sees_student = Plan::template has_softmax<student_side>();
+  static constexpr bool sees_teacher = !Plan::teacher || Plan::template has_softmax<teacher_side>();
   static constexpr T infinity = std::numeric_limits<T>::infinity();
   /// Whether any value is taken class by class; otherwise the gradient is coefficients times softmaxes alone.
   /// A temperature's gradient needs sums over classes too.
@@ -99,10 +101,11 @@ class host_sweep {
     for (std::size_t r = 0; r < in_.samples(); ++r) {
       if (in_.row_losses) in_.row_losses[r] = static_cast<T>(values_[r]);
       if (!in_.valid(r)) continue;
+      if (values_[r] != values_[r]) throw_fault(in_, fault::value, r);
       const double w = in_.weight(r);
       e.rows += 1;
       e.weight += w;
-      if (w != 0) e.loss += w * values_[r];
+      e.loss += w * values_[r];
       for (std::size_t i = 0; i != Plan::learned; ++i) e.temperature_gradient[i] += temperatures_[r * Plan::learned + i];
     }
     e.loss *= in_.normalizer;
@@ -307,7 +310,8 @@ class host_sweep {
       const std::size_t r = first + row.index;
       if constexpr (NS > 0) {
         if (const fault bad = solve(row.numbers, row.sums, row.close ? &row.moments : nullptr); bad != fault::none) return faults_.report(r, bad);
-      } else {
+      }
+      if constexpr (!sees_student || !sees_teacher) {
         if (const fault bad = check_logits(row.main); bad != fault::none) return faults_.report(r, bad);
       }
       T label_logits[at_least_one(Plan::maxima::size)]{};
@@ -507,6 +511,7 @@ class host_sweep {
           x.teacher = {state.main.teacher, classes_};
           x.teacher_temperature = temperature.template operator()<typename Term::teacher_slot>();
         }
+        x.index = r;
         x.label = in_.label(r);
         x.scratch = {row_scratch, padded_ * scratch_rows<Loss>()};
         if constexpr (Mode::gradient) x.gradient = {state.main.gradient, classes_};
@@ -559,7 +564,7 @@ class host_sweep {
     return result;
   }
 
-  /// For objectives without a softmax, which would have found these.
+  /// For tensors of which there is no softmax, which would have found these.
   [[gnu::noinline]] fault check_logits(const position& row) const {
     const auto bad = [&](const T* x) {
       bool any = x == nullptr;
@@ -569,7 +574,9 @@ class host_sweep {
       }
       return !any;
     };
-    return bad(row.student) ? fault::student : bad(row.teacher) ? fault::teacher : fault::none;
+    return !sees_student && bad(row.student)   ? fault::student
+           : !sees_teacher && bad(row.teacher) ? fault::teacher
+                                               : fault::none;
   }
 };
 

@@ -68,8 +68,8 @@ class teacher_cache {
   template <class T, class Ids>
   cached_rows<T> target(const Ids& ids, tail rest = tail::spread) const;
 
-  /// The rows of the samples @p ids into @p out, which keeps its memory: for `sparse_kl(out)`, at the stored
-  /// temperature.
+  /// The rows of the samples @p ids into @p out, which keeps its memory: for
+  /// `at_temperature(T, sparse_kl(out))`, T the stored temperature.
   /// @throws value_error for a cache of logits, and as `target`.
   template <class T, class Ids>
   void gather(const Ids& ids, sparse_store<T>& out) const {
@@ -77,6 +77,8 @@ class teacher_cache {
       throw value_error("limbeck: this teacher cache holds logits, not sparse rows; target(ids) reads them");
     const any_vector wanted = require(ids);
     out.classes = contents_.metadata.classes;
+    out.temperature = contents_.metadata.temperature;
+    out.sampled = contents_.metadata.kind == cache_kind::sampled;
     out.offsets.assign(1, 0);
     out.ids.clear();
     out.log_weights.clear();

@@ -83,12 +83,12 @@ class teacher_cache_writer {
       std::vector<T> row(x.classes);
       const rows<const T> one(row.data(), 1, x.classes);
       for (std::size_t r = 0; r < x.samples; ++r) {
-        for (std::size_t c = 0; c < x.classes; ++c) row[c] = x(r, c) / static_cast<T>(metadata_.temperature);
+        detail::copy_row(x, r, row.data());
         detail::require_softmax(row, r);
-        const auto kept =
-            metadata_.kind == cache_kind::top_k
-                ? keep_top(one, metadata_.k)
-                : draw_sparse(one, metadata_.draws, random_stream(how_.seed).split(new_id(y, r)), metadata_.power);
+        const auto kept = metadata_.kind == cache_kind::top_k
+                              ? keep_top(one, metadata_.k, metadata_.temperature)
+                              : draw_sparse(one, metadata_.draws, random_stream(how_.seed).split(new_id(y, r)),
+                                            metadata_.power, metadata_.temperature);
         new_.add_sparse(kept.view());
       }
     });
@@ -100,7 +100,8 @@ class teacher_cache_writer {
     if (x.type == element_type::float64) return append(ids, x.template rows<const double>("logits"));
     append(ids, x.template rows<const float>("logits"));
   }
-  /// Adds rows that are sparse already, of `keep_top` or `draw_sparse`, whose temperature the metadata state.
+  /// Adds rows that are sparse already, of `keep_top` or `draw_sparse`, at the temperature that the metadata state.
+  /// @throws value_error where they were made otherwise or are no probabilities; and as for logits.
   template <class Ids, class T>
   void append(const Ids& ids, const sparse_store<T>& rows_of_teacher) {
     const sparse_rows<T> x = rows_of_teacher.view();
@@ -109,9 +110,14 @@ class teacher_cache_writer {
       throw value_error("limbeck: this teacher cache holds logits, and the rows to be added are sparse");
     if (x.classes != metadata_.classes)
       detail::throw_shape("rows", x.samples(), x.classes, x.samples(), metadata_.classes);
-    if (x.log_tails.empty() != (metadata_.kind == cache_kind::sampled))
+    const bool draws = metadata_.kind == cache_kind::sampled;
+    if (x.log_tails.empty() != draws || x.sampled != draws)
       throw value_error(
-          "limbeck: a teacher cache of the top k needs the log of each row's tail, one of samples has none");
+          "limbeck: a teacher cache of the top k takes rows of keep_top, each with the log of its tail, one of samples "
+          "those of draw_sparse, which have none");
+    if (x.temperature != metadata_.temperature)
+      throw value_error("limbeck: the sparse rows were made at T = " + detail::show(x.temperature) +
+                        ", and this teacher cache holds rows at T = " + detail::show(metadata_.temperature));
     append_rows(ids, x.samples(), [&](const any_vector&) { new_.add_sparse(x); });
   }
 

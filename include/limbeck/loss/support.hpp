@@ -19,9 +19,9 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// @throws value_error at the first number of @p x that is not finite.
+/// @throws value_error at the first number of @p x, rows of @p of, that is not finite.
 template <class T>
-void check_finite(const rows<const T>& x, const char* argument) {
+void check_finite(const batch<T>& of, const rows<const T>& x, const char* argument) {
   for (std::size_t r = 0; r < x.samples; ++r) {
     T total = 0;  // of zeros, and NaN where there is anything else
     for (std::size_t c = 0; c < x.classes; ++c) total += x(r, c) - x(r, c);
@@ -29,18 +29,31 @@ void check_finite(const rows<const T>& x, const char* argument) {
     for (std::size_t c = 0; c < x.classes; ++c) {
       if (x(r, c) - x(r, c) == 0) continue;
       throw value_error(std::string("limbeck: ") + argument + " is " + show(static_cast<double>(x(r, c))) + " at row " +
-                        std::to_string(r) + ", column " + std::to_string(c) + ", expected a finite number");
+                        std::to_string(of.row_of_call(r)) + ", column " + std::to_string(c) + ", expected a finite number");
     }
   }
 }
 
-/// @p value; where it is not finite, the input to blame is looked for; where there is none, it overflowed.
+/// @p value; where it is not finite, the input to blame is looked for; where there is none, it is +inf, or lost.
+/// @throws value_error that names the input, or the largest one where finite numbers give none.
 template <class T>
 double finite(const batch<T>& x, double value) {
   if (value - value == 0) return value;
-  check_finite(x.student, "student");
-  if (x.teacher.data != nullptr) check_finite(x.teacher, "teacher");
-  return value;
+  check_finite(x, x.student, "student");
+  if (x.teacher.data != nullptr) check_finite(x, x.teacher, "teacher");
+  if (value == std::numeric_limits<double>::infinity()) return value;
+  std::string largest = "student";
+  double most = -1;
+  std::size_t row = 0, column = 0;
+  for (const rows<const T>* side : {&x.student, &x.teacher}) {
+    for (std::size_t r = 0; side->data && r < side->samples; ++r)
+      for (std::size_t c = 0; c < side->classes; ++c)
+        if (const double size = std::abs(static_cast<double>((*side)(r, c))); size > most)
+          most = size, row = r, column = c, largest = side == &x.student ? "student" : "teacher";
+  }
+  throw value_error("limbeck: a loss between rows is " + show(value) + ": its squares and products leave the range of " +
+                    (sizeof(T) == 4 ? "float" : "double") + "; the largest number, of the " + largest + ", has size " +
+                    show(most) + " at row " + std::to_string(x.row_of_call(row)) + ", column " + std::to_string(column));
 }
 
 /// @throws shape_error unless student and teacher have equally many columns.

@@ -98,6 +98,7 @@ struct ignore_argument {
   template <class T>
   void apply(problem<T>& in) const {
     in.ignore_index = label;
+    in.ignore_given = true;
   }
 };
 struct unlabelled_argument {
@@ -106,6 +107,7 @@ struct unlabelled_argument {
   template <class T>
   void apply(problem<T>& in) const {
     in.unlabelled_index = label;
+    in.unlabelled_given = true;
   }
 };
 struct reduction_argument {

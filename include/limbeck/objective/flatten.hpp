@@ -89,7 +89,7 @@ constexpr int temperature_power() {
 }
 
 /// One sentence where a policy lacks something, before its use explodes.
-template <class L, class Domain, class StudentSlot, class Signal>
+template <class L, class Domain, class StudentSlot, class TeacherSlot, class Signal>
 constexpr void require_loss() {
   using X = pack<scalar_lanes<double>>;
   static_assert(is<L, pointwise> || is<L, logitwise> || is<L, labelwise> || is<L, rowwise> || is<L, batchwise> ||
@@ -104,6 +104,9 @@ constexpr void require_loss() {
     static_assert(!is_learned<StudentSlot> && !std::is_same_v<StudentSlot, row_slot>,
                   "limbeck: a batchwise loss has one temperature a call, a number or a schedule");
   }
+  static_assert(!requires { L::teacher_has_temperature; } ||
+                    !(is_learned<TeacherSlot> || std::is_same_v<TeacherSlot, row_slot>),
+                "limbeck: sparse rows were made at one temperature; per_row{}, a signal or learned(T) cannot be the teacher's");
   static_assert(is<L, batchwise> || requires { L::temperature_power + 0; },
                 "limbeck: this loss declares no temperature_power, the k of the factor T^k that keeps the size of its "
                 "gradient (2 for the KL family, 0 for none)");
@@ -131,7 +134,7 @@ constexpr auto flatten(const E& e, context<S, U, D, Base, Signal> c) {
     if (c.name.empty()) c.name = loss_name<E>();
     return flatten(inner, c);
   } else if constexpr (!is<E, expression>) {
-    require_loss<E, D, S, Signal>();
+    require_loss<E, D, S, U, Signal>();
     if constexpr (requires { e.check(); }) e.check();
     if (!(c.weight - c.weight == 0))
       throw value_error("limbeck: the weight of " + std::string(loss_name<E>()) + " is " + show(c.weight));

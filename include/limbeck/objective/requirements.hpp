@@ -59,9 +59,6 @@ struct require_call<T, plan<Term...>, Signature, Measured> {
     constexpr bool whole = P::template any<batchwise>;
     static_assert(!whole || std::is_same_v<typename Signature::student_traits::sweep, host_rows>,
                   "limbeck: a batchwise loss relates rows to each other, on the host; these live on a device");
-    static_assert(!whole || !(Signature::template has<input::row_weights> || Signature::template has<input::row_mask>),
-                  "limbeck: row_weights and row_mask do not reach a batchwise loss, which relates rows to each other; "
-                  "call it for itself, with the rows that it shall see");
     static_assert(P::uses_row_temperatures || !Signature::template has<input::row_temperatures>,
                   "limbeck: row_temperatures(T) is given, but no term stands at_temperature(per_row{}, ...)");
     static_assert(!P::template uses_domain<masked> || Signature::template has<input::class_mask>,
@@ -140,7 +137,7 @@ void weigh_rows(problem<T>& in) {
   for (std::size_t r = 0; !alike && r < in.samples(); ++r) {
     const double w = in.weight(r);
     if (!(w >= 0 && w < 1e300)) throw_fault(in, fault::row_weights, r);
-    if (in.valid(r)) weight += w, any = true;
+    if (in.shown(r)) weight += w, any = true;
   }
   if (any && weight == 0 && in.reduce == reduction::mean && in.mean_over == 0)
     throw_fault(in, fault::no_weight, 0);

@@ -76,26 +76,22 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
   if constexpr (decltype(hana::length(whole))::value == 0) {
     return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, terms, ws, executor);
   } else {
-    if (in.reduce != reduction::mean || in.mean_over != 0)
-      throw value_error(
-          "limbeck: a batchwise loss relates all rows of a call and has the mean of its paper; sum, none and "
-          "mean_over are for losses of rows");
-    if (in.target.fill)
-      throw value_error("limbeck: a batchwise loss reads the teacher's tensor as a whole; fill(target, tensor) first");
-    evaluation e;
+    evaluation e = require_whole(in);
     if constexpr (any_swept) {
       e = Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
     } else {
       if (in.row_losses) throw value_error("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
-      e.rows = in.samples();
-      e.weight = static_cast<double>(in.samples());
       if constexpr (Mode::gradient) {
         for (std::size_t r = 0; r < in.samples(); ++r)
           for (std::size_t c = 0; c < in.classes(); ++c) in.gradient(r, c) = T(0);
       }
     }
-    if (in.samples() > 0)
-      hana::for_each(whole, [&](const auto& term) { e.loss += run_batchwise<Traits>(in, term, Mode::gradient, ws, executor); });
+    if (e.rows == 0) return e;
+    const counted_rows<T> counted(in, e.rows, Mode::gradient, ws.beside().beside());  // beside row temperatures
+    hana::for_each(whole, [&](const auto& term) {
+      e.loss += run_batchwise<Traits>(counted, term, ws, executor);
+    });
+    if constexpr (Mode::gradient) counted.give_gradient(in);
     return e;
   }
 }
@@ -170,7 +166,12 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     using Plan = typename plan_of<std::remove_cv_t<decltype(terms)>>::type;
     constexpr bool measured = has_temperature_signal<E>();
     static_assert(require_call<T, Plan, Signature, measured>::checked());
-    hana::for_each(terms, [&](const auto& term) { term.signal.check(in.samples()); });
+    in.settle_labels();
+    hana::for_each(terms, [&](const auto& term) {
+      term.signal.check(in.samples());
+      if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
+        term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t);
+    });
     if constexpr (measured) {
       static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
                     "limbeck: a signal for a temperature is read on the host; on a device, measure it and pass "

@@ -48,12 +48,30 @@ constexpr bool fits() {
   }
 }
 
+template <class T, class L>
+constexpr bool fits_loss() {
+  if constexpr (requires { typename L::scalar; }) {
+    return std::is_same_v<typename L::scalar, T>;
+  } else {
+    return true;
+  }
+}
+
 template <class E>
 constexpr bool reads_teacher() {
   using Terms = decltype(flatten(std::declval<const E&>(), context<>{}));
   return decltype(hana::unpack(std::declval<Terms>(), []<class... Term>(const Term&...) {
     return std::bool_constant<((needs_teacher<typename Term::loss_type>() || decltype(Term::signal)::needs_teacher) ||
                                ...)>{};
+  }))::value;
+}
+
+/// Whether a call on @p T can run this objective: some losses hold numbers of one type (`scalar`).
+template <class T, class E>
+constexpr bool runs_in() {
+  using Terms = decltype(flatten(std::declval<const E&>(), context<>{}));
+  return decltype(hana::unpack(std::declval<Terms>(), []<class... Term>(const Term&...) {
+    return std::bool_constant<(fits_loss<T, typename Term::loss_type>() && ...)>{};
   }))::value;
 }
 
@@ -128,9 +146,10 @@ auto with_element_type(F&& f, Student&& student, A&&... args) {
     static_assert((fits<T, A>() && ...), "limbeck: student and another argument hold different scalar types");
     return typed_call<T, E>(f, std::forward<Student>(student), std::forward<A>(args)...);
   } else {
-    constexpr bool in_float = (fits<float, A>() && ...), in_double = (fits<double, A>() && ...);
+    constexpr bool in_float = runs_in<float, E>() && (fits<float, A>() && ...);
+    constexpr bool in_double = runs_in<double, E>() && (fits<double, A>() && ...);
     static_assert(in_float || in_double,
-                  "limbeck: the tensors, targets and named arguments of this call hold different scalar types");
+                  "limbeck: the tensors, targets, named arguments and losses of this call hold different scalar types");
     const any_tensor x = any_tensor_traits<std::remove_cvref_t<Student>>::view(student);
     if constexpr (in_float && in_double) {
       if (x.type == element_type::float64)

@@ -15,6 +15,9 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// A view of sparse rows: those of row r stand at [offsets[r], offsets[r + 1]).
+///
+/// The weights of a row and its tail sum to 1, without a tail to 1 at most (a tenth is left to rounding: caches store a
+/// byte a weight); those of draws only do so in expectation.
 template <class T>
 struct sparse_rows {
   std::size_t classes = 0;                 ///< of the whole vocabulary
@@ -22,6 +25,8 @@ struct sparse_rows {
   std::span<const std::int32_t> ids;       ///< classes, rising within a row
   std::span<const T> log_weights;          ///< log of what the teacher gives to each of them
   std::span<const T> log_tails;  ///< log of what it gives to all others together, one a row (-inf: nothing); or empty
+  double temperature = 1;        ///< of the softmax that they are taken from
+  bool sampled = false;          ///< weights of draws, of which only the expectation is a probability
   /// How many rows there are.
   std::size_t samples() const { return offsets.empty() ? 0 : offsets.size() - 1; }
 };
@@ -34,8 +39,12 @@ struct sparse_store {
   std::vector<std::int32_t> ids;       ///< see `sparse_rows`
   std::vector<T> log_weights;          ///< see `sparse_rows`
   std::vector<T> log_tails;            ///< see `sparse_rows`
+  double temperature = 1;              ///< see `sparse_rows`
+  bool sampled = false;                ///< see `sparse_rows`
   /// Valid while the store is and does not change.
-  sparse_rows<T> view() const { return {static_cast<std::size_t>(classes), offsets, ids, log_weights, log_tails}; }
+  sparse_rows<T> view() const {
+    return {static_cast<std::size_t>(classes), offsets, ids, log_weights, log_tails, temperature, sampled};
+  }
   /// Saves or restores.
   template <class Archive>
   void serialize(Archive& archive) {
@@ -44,12 +53,34 @@ struct sparse_store {
     archive("ids", ids);
     archive("log_weights", log_weights);
     archive("log_tails", log_tails);
+    archive("temperature", temperature);
+    archive("sampled", sampled);
   }
 };
 
 namespace detail {
 
-/// @throws shape_error, value_error where the parts do not fit together.
+/// @throws value_error where the weights of row @p r are no probabilities: raw logits, say.
+template <class T>
+void check_mass(const sparse_rows<T>& s, std::size_t r) {
+  const std::string of_row = " of sparse row " + std::to_string(r);
+  double mass = 0;
+  for (std::size_t i = s.offsets[r]; i < s.offsets[r + 1]; ++i) {
+    const auto w = static_cast<double>(s.log_weights[i]);
+    if (!(w < 700))
+      throw value_error("limbeck: log_weights is " + show(w) + " at class " + std::to_string(s.ids[i]) + of_row +
+                        ", expected the logarithm of a weight");
+    mass += std::exp(w);
+  }
+  if (s.sampled) return;
+  const bool tail = !s.log_tails.empty();
+  if (tail) mass += std::exp(static_cast<double>(s.log_tails[r]));
+  if (!(mass <= 1.1 && (!tail || mass >= 0.9)))
+    throw value_error("limbeck: the weights" + of_row + (tail ? " and its tail sum to " : " sum to ") + show(mass) +
+                      (tail ? ", expected 1" : ", expected 1 at most") + "; log_weights are log-probabilities");
+}
+
+/// @throws shape_error, value_error where the parts do not fit together or are no probabilities.
 template <class T>
 void check_sparse(const sparse_rows<T>& s) {
   if (s.offsets.empty() || s.offsets.front() != 0 || s.offsets.back() != s.ids.size())
@@ -59,6 +90,9 @@ void check_sparse(const sparse_rows<T>& s) {
     throw_length("log_weights", s.log_weights.size(), s.ids.size(), "one an id");
   if (!s.log_tails.empty() && s.log_tails.size() != s.samples())
     throw_length("log_tails", s.log_tails.size(), s.samples());
+  if (!(s.temperature > 0 && s.temperature < 1e300))
+    throw value_error("limbeck: the temperature of the sparse rows is " + show(s.temperature) +
+                      ", expected a positive number");
   for (std::size_t r = 0; r < s.samples(); ++r) {
     if (s.offsets[r] > s.offsets[r + 1])
       throw shape_error("limbeck: the offsets of the sparse rows fall after row " + std::to_string(r));
@@ -72,6 +106,7 @@ void check_sparse(const sparse_rows<T>& s) {
                           std::to_string(s.classes));
       last = s.ids[i];
     }
+    check_mass(s, r);
   }
 }
 
@@ -87,19 +122,23 @@ void copy_row(const rows<const T>& x, std::size_t r, T* out) {
 
 }  // namespace detail
 
-/// The @p k most probable classes of each row, with log softmax(t), and the log of the mass of all others, summed as
+/// The @p k most probable classes of each row, with log softmax(t/T), and the log of the mass of all others, summed as
 /// such, not as 1 minus the rest. Masked classes are not kept. Ties: the lower class. Linear in the classes.
 ///
 /// @param teacher tensor of logits, samples x classes
 /// @param k how many, at least 1; where there are fewer classes, all
-/// @throws value_error where k is 0 or a row has no softmax.
+/// @param temperature T, positive: that of the terms which will read them
+/// @throws value_error where k is 0, T is not positive or a row has no softmax.
 template <tensor X>
-auto keep_top(const X& teacher, std::size_t k) {
+auto keep_top(const X& teacher, std::size_t k, double temperature = 1) {
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> x = tensor_traits<X>::view(teacher);
   if (k == 0) throw value_error("limbeck: k is 0, expected at least 1");
+  detail::check_positive("temperature", constant(temperature));
+  const T inverse_t = static_cast<T>(1 / temperature);
   sparse_store<T> out;
   out.classes = x.classes;
+  out.temperature = temperature;
   out.offsets.push_back(0);
   std::vector<T> row(x.classes);
   k = (std::min)(k, x.classes);
@@ -110,7 +149,7 @@ auto keep_top(const X& teacher, std::size_t k) {
   detail::row_top_k<T> top(x.classes, k, memory);
   for (std::size_t r = 0; r < x.samples; ++r) {
     detail::copy_row(x, r, row.data());
-    const auto all = detail::exponentials_of<T>(row.data(), row.size(), T(1), nullptr);
+    const auto all = detail::exponentials_of<T>(row.data(), row.size(), inverse_t, nullptr);
     if (!all.proper()) detail::throw_no_softmax("teacher", r);
     top(x, r, values.data(), order.data());
     std::sort(order.begin(), order.end());
@@ -119,18 +158,18 @@ auto keep_top(const X& teacher, std::size_t k) {
       T& z = row[static_cast<std::size_t>(id)];
       if (z == -detail::infinite<T>) continue;
       out.ids.push_back(id);
-      out.log_weights.push_back((z - all.maximum) - log_z);
+      out.log_weights.push_back((z - all.maximum) * inverse_t - log_z);
       z = -detail::infinite<T>;
     }
-    const auto rest = detail::exponentials_of<T>(row.data(), row.size(), T(1), nullptr);
-    out.log_tails.push_back(rest.proper() ? (rest.maximum - all.maximum) + (std::log(rest.sum) - log_z)
+    const auto rest = detail::exponentials_of<T>(row.data(), row.size(), inverse_t, nullptr);
+    out.log_tails.push_back(rest.proper() ? (rest.maximum - all.maximum) * inverse_t + (std::log(rest.sum) - log_z)
                                           : -detail::infinite<T>);
     out.offsets.push_back(out.ids.size());
   }
   return out;
 }
 
-/// Random sampling KD: @p draws classes a row, with replacement, from q proportional to p^@p power, p = softmax(t);
+/// Random sampling KD: @p draws classes a row, with replacement, from q proportional to p^@p power, p = softmax(t/T);
 /// class i gets the weight (times drawn / draws) p_i/q_i, whose expectation is p_i. With power 1 the weights are counts
 /// over draws and sum to 1.
 ///
@@ -142,20 +181,25 @@ auto keep_top(const X& teacher, std::size_t k) {
 /// @param draws how many a row, at least 1
 /// @param stream of the random numbers
 /// @param power of p, positive
-/// @throws value_error where draws is 0, power is not positive or a row has no softmax.
+/// @param temperature T, positive: that of the terms which will read them
+/// @throws value_error where draws is 0, power or T is not positive or a row has no softmax.
 template <tensor X>
-auto draw_sparse(const X& teacher, std::size_t draws, const random_stream& stream, double power = 1) {
+auto draw_sparse(const X& teacher, std::size_t draws, const random_stream& stream, double power = 1,
+                 double temperature = 1) {
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> x = tensor_traits<X>::view(teacher);
   if (draws == 0) throw value_error("limbeck: draws is 0, expected at least 1");
   detail::check_positive("power", constant(power));
+  detail::check_positive("temperature", constant(temperature));
   sparse_store<T> out;
   out.classes = x.classes;
+  out.temperature = temperature;
+  out.sampled = true;
   out.offsets.push_back(0);
   std::vector<double> row(x.classes), cumulative(x.classes);
   std::vector<std::int32_t> drawn(draws);
   for (std::size_t r = 0; r < x.samples; ++r) {
-    for (std::size_t c = 0; c < x.classes; ++c) row[c] = static_cast<double>(x(r, c));
+    for (std::size_t c = 0; c < x.classes; ++c) row[c] = static_cast<double>(x(r, c)) / temperature;
     const auto p = detail::exponentials_of<double>(row.data(), row.size(), 1, nullptr);
     if (!p.proper()) detail::throw_no_softmax("teacher", r);
     const auto q = detail::exponentials_of<double>(row.data(), row.size(), power, cumulative.data());
@@ -206,12 +250,13 @@ struct sparse_teacher {
     T log_share = -detail::infinite<T>;
     if (rest == tail::spread && !view.log_tails.empty() && others > 0)
       log_share = view.log_tails[r.index] - static_cast<T>(std::log(static_cast<double>(others)));
-    std::fill(r.out.begin(), r.out.end(), log_share);
-    for (std::size_t i = first; i < last; ++i) r.out[static_cast<std::size_t>(view.ids[i])] = view.log_weights[i];
+    const T t = static_cast<T>(view.temperature);  // so that a term at T sees the weights
+    std::fill(r.out.begin(), r.out.end(), t * log_share);
+    for (std::size_t i = first; i < last; ++i) r.out[static_cast<std::size_t>(view.ids[i])] = t * view.log_weights[i];
   }
 };
 
-/// Sparse rows as dense log-probabilities at temperature 1, for any loss. Neither choice of @p rest is the teacher:
+/// Sparse rows as dense logits T_c log w, T_c the temperature with which they were made, for any loss. Neither choice of @p rest is the teacher:
 /// `spread` invents the tail's shape, `drop` is biased (the student's optimum is p_i over the kept mass). `sparse_kl`
 /// needs neither.
 /// @throws shape_error, value_error where the rows are inconsistent: ids that do not rise, offsets that fall.

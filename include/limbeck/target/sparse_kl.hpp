@@ -2,122 +2,165 @@
 #define LIMBECK_TARGET_SPARSE_KL_HPP
 
 /// @file
-/// The Kullback-Leibler divergence from sparse rows, without making them dense.
+/// Divergences from sparse rows, without making them dense: each kept class is an outcome, all others together are one.
 
-#include <limbeck/engine/batch.hpp>
-#include <limbeck/engine/dense.hpp>
+#include <limbeck/core/scratch.hpp>
+#include <limbeck/engine/row.hpp>
+#include <limbeck/loss/logits/kl.hpp>
 #include <limbeck/target/sparse.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// Sum over kept classes of w_i log(w_i/q_i), + w_tail log(w_tail/q_tail) where a tail is stored, mean over rows; made
-/// by `sparse_kl`.
-template <class Scalar>
-struct sparse_kl_loss {
-  using limbeck_loss = batchwise;
+/// A sum over the outcomes of sparse rows of a function of (p, q); made by `sparse_divergence` and `sparse_kl`. A loss of
+/// rows: row r of `teacher` goes with row r of the call.
+template <class Divergence, class Scalar>
+struct sparse_divergence_loss {
+  using limbeck_loss = rowwise;
+  using scalar = Scalar;
   static constexpr bool needs_teacher = false;
-  sparse_rows<Scalar> teacher;  ///< one row a sample of the batch
+  static constexpr bool teacher_has_temperature = true;
+  static constexpr int temperature_power = Divergence::temperature_power;
+  static constexpr std::size_t scratch_rows = 1;
+
+  Divergence divergence;        ///< of two distributions over the outcomes
+  sparse_rows<Scalar> teacher;  ///< one row a sample of the call
+
+  /// The call has the teacher's shape and its temperature.
+  void check_call(std::size_t samples, std::size_t classes, double, double teacher_temperature) const {
+    if (teacher.samples() != samples || teacher.classes != classes)
+      detail::throw_shape("the sparse teacher", teacher.samples(), teacher.classes, samples, classes);
+    const double stored = teacher.temperature;
+    if (!(stored <= teacher_temperature * (1 + 1e-6) && stored >= teacher_temperature * (1 - 1e-6)))
+      throw value_error("limbeck: the sparse rows were made at T = " + detail::show(stored) +
+                        ", and the term stands at T = " + detail::show(teacher_temperature) +
+                        "; write at_temperature(" + detail::show(stored) + ", ...) around it");
+    if constexpr (requires { divergence.check(); }) divergence.check();
+  }
 
   template <class T>
-  double operator()(const batch<T>& x) const {
+  T operator()(const row<T>& x) const {
     static_assert(
         std::is_same_v<T, Scalar>,
         "limbeck: student and sparse rows hold different scalar types; float goes with float, double with double");
-    const std::size_t samples = x.samples(), n = x.student.classes;
-    if (teacher.samples() != samples || teacher.classes != n)
-      detail::throw_shape("the sparse teacher", teacher.samples(), teacher.classes, samples, n);
-    if (samples == 0) return 0;
-    const std::span<double> values = x.memory.template take<double>(samples);
-    const std::span<T> rows_of_workers = x.memory.template take<T>(x.on.workers() * n);
-    x.on(samples, [&](std::size_t r, std::size_t worker) {
-      values[r] = row_of(x, r, rows_of_workers.subspan(worker * n, n), x.scale / static_cast<T>(samples));
-    });
-    double total = 0;
-    for (std::size_t r = 0; r < samples; ++r) {
-      if (values[r] != values[r]) detail::throw_no_softmax("student", r);
-      total += values[r];
-    }
-    return total / static_cast<double>(samples);
-  }
-
- private:
-  template <class T>
-  double row_of(const batch<T>& x, std::size_t r, std::span<T> e, T scale) const {
-    const auto first = static_cast<std::size_t>(teacher.offsets[r]),
-               last = static_cast<std::size_t>(teacher.offsets[r + 1]);
-    const std::size_t n = e.size();
-    detail::copy_row(x.student, r, e.data());
+    const auto first = static_cast<std::size_t>(teacher.offsets[x.index]),
+               last = static_cast<std::size_t>(teacher.offsets[x.index + 1]);
+    const std::span<T> e = x.scratch.first(x.student.size());
+    const double inverse_t = 1 / static_cast<double>(x.student_temperature);
     const auto logit = [&](std::size_t i) {
-      return static_cast<double>(x.student(r, static_cast<std::size_t>(teacher.ids[i])));
+      return static_cast<double>(x.student[static_cast<std::size_t>(teacher.ids[i])]) * inverse_t;
     };
-    double top = -detail::infinite<double>, kept = 0, mass = 0;
+    std::copy(x.student.begin(), x.student.end(), e.begin());
+    double top = -detail::infinite<double>, kept = 0;
     for (std::size_t i = first; i < last; ++i) {
       e[static_cast<std::size_t>(teacher.ids[i])] = -detail::infinite<T>;
       top = logit(i) > top ? logit(i) : top;
-      mass += std::exp(static_cast<double>(teacher.log_weights[i]));
     }
     for (std::size_t i = first; i < last; ++i) kept += std::exp(logit(i) - top);
     const double log_kept = top > -detail::infinite<double> ? top + std::log(kept) : top;
     // the others among themselves: their share keeps its digits however small it is
-    const auto rest = detail::exponentials_of(e.data(), n, T(1), e.data());
+    const auto rest = detail::exponentials_of(e.data(), e.size(), static_cast<T>(inverse_t), e.data());
     const bool others = rest.maximum != -detail::infinite<T>;
-    const double log_rest = others ? static_cast<double>(rest.maximum) + std::log(static_cast<double>(rest.sum))
-                                   : -detail::infinite<double>;
+    const double log_rest =
+        others ? static_cast<double>(rest.maximum) * inverse_t + std::log(static_cast<double>(rest.sum))
+               : -detail::infinite<double>;
     const double log_z = detail::log_add(log_kept, log_rest);
-    bool faulty = log_z - log_z != 0;
-    if (!others || top == -detail::infinite<double>)  // a maximum of -inf can have stepped over a NaN
-      for (std::size_t c = 0; c < n; ++c) faulty = faulty || x.student(r, c) != x.student(r, c);
-    if (faulty) return std::numeric_limits<double>::quiet_NaN();
 
-    const double log_tail =
-        teacher.log_tails.empty() ? -detail::infinite<double> : static_cast<double>(teacher.log_tails[r]);
-    const double tail_mass = std::exp(log_tail);
-    mass += tail_mass;
-    double value = tail_mass > 0 ? tail_mass * (log_tail - (log_rest - log_z)) : 0;
+    double value = 0, flows = 0, mass = 0;
+    const auto outcome = [&](double log_p, double log_q) {
+      using X = pack<scalar_lanes<double>>;
+      const point<X> at = grouped(log_p, log_q);
+      value += divergence.value(at).v;
+      mass += at.p.v;
+      const double flow = divergence.flow(at).v;
+      flows += flow;
+      return flow;
+    };
+    for (std::size_t i = first; i < last; ++i) (void)outcome(static_cast<double>(teacher.log_weights[i]), logit(i) - log_z);
+    const double tail_flow = outcome(teacher.log_tails.empty() ? -detail::infinite<double>
+                                                               : static_cast<double>(teacher.log_tails[x.index]),
+                                     log_rest - log_z);
+    // weights without a tail need not sum to 1: KL is sum w log(w/q), not the same less w plus q
+    if constexpr (std::is_same_v<Divergence, forward_kl>) value += teacher.log_tails.empty() ? mass - 1 : 0;
+    if (value > detail::surely_infinite<double>) value = detail::infinite<double>;
+    if (x.gradient.empty()) return static_cast<T>(value);
+
+    const double scale = static_cast<double>(x.scale) * inverse_t;
     for (std::size_t i = first; i < last; ++i) {
-      const double log_w = static_cast<double>(teacher.log_weights[i]), w = std::exp(log_w);
       const double log_q = logit(i) - log_z;
-      if (w > 0) value += w * (log_w - log_q);
-      if (x.wants_gradient())
-        x.gradient(r, static_cast<std::size_t>(teacher.ids[i])) += scale * static_cast<T>(mass * std::exp(log_q) - w);
+      const point<pack<scalar_lanes<double>>> at = grouped(static_cast<double>(teacher.log_weights[i]), log_q);
+      x.gradient[static_cast<std::size_t>(teacher.ids[i])] +=
+          static_cast<T>(scale * (divergence.flow(at).v - at.q.v * flows));
     }
-    if (x.wants_gradient() && others) {
-      const T factor =
-          scale * static_cast<T>((mass * std::exp(log_rest - log_z) - tail_mass) / static_cast<double>(rest.sum));
-      if (x.gradient.class_stride == 1) {
-        detail::add_scaled(e.data(), n, factor, false, x.gradient.row(r));
-      } else {
-        for (std::size_t c = 0; c < n; ++c) x.gradient(r, c) += factor * e[c];
-      }
+    if (others) {
+      const double share = (tail_flow - std::exp(log_rest - log_z) * flows) / static_cast<double>(rest.sum);
+      detail::add_scaled(e.data(), e.size(), static_cast<T>(scale * share), false, x.gradient.data());
     }
-    return value;
+    return static_cast<T>(value);
+  }
+
+ private:
+  /// One outcome, as the engine shows a class to a loss.
+  static point<pack<scalar_lanes<double>>> grouped(double log_p, double log_q) {
+    using X = pack<scalar_lanes<double>>;
+    constexpr double low = detail::masked_logit<double>;
+    point<X> x{};
+    x.log_p = X((std::max)(log_p, low));
+    x.log_q = X((std::max)(log_q, low));
+    x.p = X(std::exp(log_p));
+    x.q = X(std::exp(log_q));
+    x.log_ratio = x.log_p - x.log_q;
+    detail::set_differences(x);
+    return x;
   }
 };
 
-/// KL over the kept classes and one bucket for all others: sum_i w_i log(w_i/q_i) + w_tail log(w_tail/q_tail), with
-/// q = softmax(s) and q_tail the sum over the classes that were not kept; mean over rows.
+/// Any divergence that is a sum over classes (`forward_kl`, `reverse_kl`, `jensen_shannon`, `skew_kl`, `total_variation`,
+/// ...), of the kept classes and one bucket for all others: sum_i phi(w_i, q_i) + phi(w_tail, q_tail), with
+/// q = softmax(s/T) and q_tail the sum over the classes that were not kept. With the tail of `keep_top` it is exact for
+/// the k + 1 outcomes, 0 where student and teacher agree on them, and for an f-divergence a lower bound of that over
+/// all classes.
 ///
-/// With `keep_top` it is exact for the k + 1 outcomes, a lower bound of the full KL and 0 where student and teacher
-/// agree on them. With `draw_sparse`, which stores no tail, it is RS-KD: d/ds_j = (sum_i w_i) q_j - w_j, in expectation
-/// that of the full KL. Temperature 1. A batchwise loss: it takes no teacher in the call; row r of @p teacher goes with
-/// row r of the student.
-/// @throws shape_error, value_error where the sparse rows are inconsistent; shape_error at the call where shapes
-/// differ, value_error
-///         where a student row has no softmax. +inf where the student masks a class that was kept. O(samples x
-///         classes).
+/// A loss of rows, on the host: it takes no teacher in the call; masks, weights, ignored labels and signals reach it.
+/// The temperature of the term is the one with which the rows were made, times T^k as for the dense loss.
+/// @throws shape_error, value_error where the sparse rows are inconsistent or are no probabilities (see `sparse_rows`),
+///         or where they have no tail and the divergence is infinite for it; at the call shape_error where shapes
+///         differ, value_error where temperatures do or a student row has no softmax. O(samples x classes).
+template <class Divergence, class T>
+sparse_divergence_loss<Divergence, T> sparse_divergence(const Divergence& divergence, const sparse_rows<T>& teacher) {
+  static_assert(std::is_same_v<typename Divergence::limbeck_loss, pointwise>,
+                "limbeck: sparse_divergence takes a loss that is a sum over classes of a function of p and q");
+  detail::check_sparse(teacher);
+  if (teacher.log_tails.empty() && detail::diverges<double>(divergence, false))
+    throw value_error(
+        "limbeck: these sparse rows have no tail, and this divergence is infinite where the teacher gives nothing and the "
+        "student something; keep_top stores the tail");
+  return {divergence, teacher};
+}
+
+/// KL over the kept classes and one bucket for all others: sum_i w_i log(w_i/q_i) + w_tail log(w_tail/q_tail), with
+/// q = softmax(s/T) and q_tail the sum over the classes that were not kept: `sparse_divergence(forward_kl{}, teacher)`.
+///
+/// With `draw_sparse`, which stores no tail, it is RS-KD: d/ds_j = (sum_i w_i) q_j - w_j at T = 1, in expectation that of
+/// the full KL. +inf where the student masks a class that was kept.
+/// @throws as `sparse_divergence`. O(samples x classes).
 /// Anshumann et al., 2025, arXiv:2503.16870 (the sampled form; the tail bucket is the grouping of the outcomes).
 template <class T>
-sparse_kl_loss<T> sparse_kl(const sparse_rows<T>& teacher) {
-  detail::check_sparse(teacher);
-  return {teacher};
+sparse_divergence_loss<forward_kl, T> sparse_kl(const sparse_rows<T>& teacher) {
+  return sparse_divergence(forward_kl{}, teacher);
 }
 /// @cond
+template <class Divergence, class T>
+sparse_divergence_loss<Divergence, T> sparse_divergence(const Divergence& divergence, const sparse_store<T>& teacher) {
+  return sparse_divergence(divergence, teacher.view());
+}
+template <class Divergence, class T>
+sparse_divergence_loss<Divergence, T> sparse_divergence(const Divergence&, const sparse_store<T>&&) = delete;
 template <class T>
-sparse_kl_loss<T> sparse_kl(const sparse_store<T>& teacher) {
+sparse_divergence_loss<forward_kl, T> sparse_kl(const sparse_store<T>& teacher) {
   return sparse_kl(teacher.view());
 }
 template <class T>
-sparse_kl_loss<T> sparse_kl(const sparse_store<T>&&) = delete;
+sparse_divergence_loss<forward_kl, T> sparse_kl(const sparse_store<T>&&) = delete;
 /// @endcond
 
 LIMBECK_END_NAMESPACE

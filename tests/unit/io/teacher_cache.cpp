@@ -121,6 +121,8 @@ TEST_CASE("teacher cache: the top k and the exact tail", "[teacher_cache]") {
       lk::sparse_store<float> store;
       cache.gather(shuffled_ids, store);
       REQUIRE(store.view().samples() == samples);
+      CHECK(store.temperature == temperature);
+      CHECK(!store.sampled);
       for (std::size_t r = 0; r < samples; ++r) {
         auto expected = log_softmax(&z[r * classes], temperature);
         auto sorted = expected;

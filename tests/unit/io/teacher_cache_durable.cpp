@@ -205,7 +205,7 @@ TEST_CASE("teacher cache: sparse rows that are refused leave nothing in the next
       .classes = 3, .kind = lk::cache_kind::sampled, .values = lk::element_type::uint8, .draws = 4};
   const auto store = [](double p) {
     return lk::sparse_store<double>{
-        3, {0, 2, 4}, {0, 2, 0, 1}, {std::log(0.25), std::log(0.75), std::log(p), std::log(1 - p)}, {}};
+        3, {0, 2, 4}, {0, 2, 0, 1}, {std::log(0.25), std::log(0.75), std::log(p), std::log(1 - p)}, {}, 1, true};
   };
   const std::vector<int> ids{0, 1};
   lk::teacher_cache_writer writer(file.path, counts);
@@ -218,4 +218,21 @@ TEST_CASE("teacher cache: sparse rows that are refused leave nothing in the next
   CHECK(back.ids == store(0.5).ids);
   CHECK(back.offsets == store(0.5).offsets);
   for (std::size_t i = 0; i < 4; ++i) CHECK(back.log_weights[i] == Approx(store(0.5).log_weights[i]).margin(1e-12));
+}
+
+TEST_CASE("teacher cache: sparse rows at another temperature, or of raw logits, are refused", "[teacher_cache][errors]") {
+  const files::temporary file("sparse_wrong.cache");
+  const std::vector<double> z{3, 1, 0, 2, 12, 9};
+  const lk::rows<const double> logits(z.data(), 2, 3);
+  const std::vector<int> ids{0, 1};
+  lk::teacher_cache_writer writer(file.path, {.classes = 3, .kind = lk::cache_kind::top_k, .temperature = 2, .k = 2});
+  CHECK_THROWS_WITH(writer.append(ids, lk::keep_top(logits, 2)),
+                    Contains("the sparse rows were made at T = 1, and this teacher cache holds rows at T = 2"));
+  auto raw = lk::keep_top(logits, 2, 2.0);
+  raw.log_weights[2] = 12, raw.log_weights[3] = 9;
+  CHECK_THROWS_WITH(writer.append(ids, raw), Contains("of sparse row 1 and its tail sum to"));
+  CHECK_THROWS_WITH(writer.append(ids, lk::draw_sparse(logits, 4, lk::random_stream(1), 1.0, 2.0)),
+                    Contains("of the top k takes rows of keep_top"));
+  CHECK(writer.rows_written() == 0);
+  writer.append(ids, lk::keep_top(logits, 2, 2.0));
 }

@@ -148,8 +148,9 @@ TEST_CASE("what a batchwise loss cannot mean is an error", "[objective][batchwis
   const auto o = lk::objective{mean_gap{}};
   std::vector<double> g(6), losses(2);
   const auto into = lk::into(lk::rows<double>(g.data(), 2, 3));
-  CHECK_THROWS_WITH(o(s, t, into, lk::mean_over(10)), Catch::Contains("a batchwise loss relates all rows of a call"));
-  CHECK_THROWS_WITH(o(s, t, into, lk::sum), Catch::Contains("sum, none and mean_over are for losses of rows"));
+  CHECK_THROWS_WITH(o(s, t, into, lk::mean_over(10)), Catch::Contains("mean_over is 10 in a call of rows that weigh 2"));
+  CHECK(o(s, t, into, lk::mean_over(2)).loss == o(s, t, into).loss);
+  CHECK_THROWS_WITH(o(s, t, into, lk::sum), Catch::Contains("sum and none are for losses of rows"));
   CHECK_THROWS_WITH(o(s, t, into, lk::row_losses(losses)), Catch::Contains("has no losses of rows"));
   CHECK(o(lk::rows<const double>(nullptr, 0, 3), lk::rows<const double>(nullptr, 0, 3),
           lk::into(lk::rows<double>(nullptr, 0, 3))) == 0);

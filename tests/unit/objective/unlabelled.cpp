@@ -77,3 +77,16 @@ TEST_CASE("a label that is neither a class nor said to be none is an error", "[o
   CHECK_THROWS_WITH(run(lk::objective{lk::cross_entropy{}}, b, b.some),
                     "limbeck: labels is -1 at row 1, expected 0 to 20, or ignore_index -100");
 }
+
+TEST_CASE("unlabelled(-100) takes the label from ignore_index, or is an error", "[objective][labels]") {
+  const specimen b;
+  const auto both = lk::cross_entropy{} + lk::forward_kl{};
+  std::vector<int> hundred = b.some;
+  for (int& y : hundred) y = y == -1 ? -100 : y;
+  CHECK(run(both, b, hundred, lk::unlabelled(-100)) == run(both, b, b.some, lk::unlabelled(-1)));
+  CHECK(run(both, b, hundred, lk::unlabelled(-100)) != run(both, b, hundred));
+  const char* words =
+      "limbeck: label -100 is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in";
+  CHECK_THROWS_WITH(run(both, b, hundred, lk::unlabelled(-100), lk::ignore_index(-100)), words);
+  CHECK_THROWS_WITH(run(both, b, hundred, lk::ignore_index(-100), lk::unlabelled(-100)), words);
+}

@@ -1,6 +1,6 @@
 // Sparse teachers: what is kept, what is drawn, the divergence with one bucket for the tail.
 
-#include <limbeck/target/sparse_kl.hpp>
+#include <limbeck/limbeck.hpp>
 
 #include "cases.hpp"
 #include "make_batch.hpp"
@@ -13,8 +13,9 @@ namespace {
 /// Value and gradient.
 template <class T, class Loss, class Executor = lk::serial>
 double evaluate(const Loss& loss, const matrix<T>& student, matrix<T>* gradient = nullptr, Executor on = {}) {
-  features<T> batch(student.samples, student.classes, student.classes);
-  return batch.over(loss, student.in(), {}, gradient ? gradient->out() : lk::rows<T>{}, 1, on);
+  const lk::objective objective{loss};
+  if (gradient) return objective(student.in(), lk::into(gradient->out()), lk::on(on));
+  return objective.value(student.in(), lk::on(on));
 }
 
 /// The definition, row by row in long double.
@@ -195,10 +196,10 @@ TEST_CASE("what sparse rows refuse", "[target][sparse][errors]") {
        ++at) {  // a NaN is found among kept classes, the others, and where all others are masked
     matrix<double> bad(2, 6, 1, 1);
     bad.row(1)[at] = std::nan("");
-    CHECK_THROWS_WITH(evaluate(lk::sparse_kl(store), bad), Contains("student row 1 has no softmax"));
+    CHECK_THROWS_WITH(evaluate(lk::sparse_kl(store), bad), Contains("student is nan at row 1, class " + std::to_string(at)));
     for (std::size_t c = 0; c < 6; ++c)
       if (c != at) bad.row(1)[c] = masked;
-    CHECK_THROWS_WITH(evaluate(lk::sparse_kl(store), bad), Contains("student row 1 has no softmax"));
+    CHECK_THROWS_WITH(evaluate(lk::sparse_kl(store), bad), Contains("student is nan at row 1, class " + std::to_string(at)));
   }
   matrix<double> masks_kept = t, everything(2, 6, std::vector<double>(12, masked));
   masks_kept.row(0)[static_cast<std::size_t>(store.ids[0])] = masked;
@@ -211,4 +212,117 @@ TEST_CASE("what sparse rows refuse", "[target][sparse][errors]") {
   CHECK_THROWS_AS(lk::sparse_kl(store), lk::value_error);
   store.offsets.back() = 3;
   CHECK_THROWS_WITH(lk::sparse_kl(store), Contains("do not run from 0 to the number of ids, 4"));
+}
+
+namespace {
+
+/// Rows of k + 1 outcomes: the kept classes in the order of the store, then the log of what is left.
+matrix<double> grouped(const matrix<double>& x, const lk::sparse_store<double>& store, double t) {
+  const std::size_t k = store.offsets[1];
+  matrix<double> out(x.samples, k + 1);
+  for (std::size_t r = 0; r < x.samples; ++r) {
+    matrix<double> scaled(1, x.classes, std::vector<double>(x.row(r), x.row(r) + x.classes));
+    for (double& z : scaled.data) z /= t;
+    const auto p = softmax(scaled.row(0), x.classes);
+    real rest = 0;
+    std::vector<bool> kept(x.classes);
+    for (std::size_t i = 0; i < k; ++i) {
+      const auto c = static_cast<std::size_t>(store.ids[store.offsets[r] + i]);
+      kept[c] = true;
+      out.row(r)[i] = static_cast<double>(std::log(p[c]));
+    }
+    for (std::size_t c = 0; c < x.classes; ++c) rest += kept[c] ? real(0) : p[c];
+    out.row(r)[k] = static_cast<double>(std::log(rest));
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("any divergence over kept classes and a tail is the dense one over the outcomes", "[target][sparse]") {
+  const double t = 2;
+  const matrix<double> teacher(5, 30, 1, 3), s(5, 30, 2, 3);
+  const auto store = lk::keep_top(teacher.in(), 4, t);
+  const auto check = [&](const auto& divergence) {
+    const lk::objective dense{divergence};
+    const lk::objective sparse{lk::at_temperature(t, lk::sparse_divergence(divergence, store))};
+    const matrix<double> p = grouped(teacher, store, t), q = grouped(s, store, t);
+    const double factor = std::pow(t, std::remove_cvref_t<decltype(divergence)>::temperature_power);
+    matrix<double> g(5, 30), moved = s;
+    CHECK(sparse(s.in(), lk::into(g.out())).loss == Approx(factor * dense.value(q.in(), p.in())).epsilon(1e-12));
+    CHECK(sparse.value(teacher.in()) == Approx(0).margin(1e-13));
+    for (std::size_t i = 0; i < s.data.size(); i += 7) {
+      moved.data[i] = s.data[i] + 1e-5;
+      const double above = sparse.value(moved.in());
+      moved.data[i] = s.data[i] - 1e-5;
+      CHECK(g.data[i] == Approx((above - sparse.value(moved.in())) / 2e-5).epsilon(1e-6).margin(1e-9));
+      moved.data[i] = s.data[i];
+    }
+  };
+  check(lk::forward_kl{});
+  check(lk::reverse_kl{});
+  check(lk::jensen_shannon{.beta = 0.3});
+  check(lk::total_variation{});
+}
+
+TEST_CASE("sparse rows know their temperature", "[target][sparse][errors]") {
+  const matrix<double> t(3, 12, 1, 3), s(3, 12, 2, 3);
+  const auto at_2 = lk::keep_top(t.in(), 3, 2.0);
+  CHECK(lk::objective{lk::at_temperature(2.0, lk::sparse_kl(at_2))}.value(t.in()) == Approx(0).margin(1e-14));
+  CHECK_THROWS_WITH(lk::objective{lk::sparse_kl(at_2)}.value(s.in()),
+                    Contains("the sparse rows were made at T = 2, and the term stands at T = 1"));
+  // the student's own may differ
+  const lk::objective apart{lk::at_temperature(3.0, 2.0, lk::sparse_kl(at_2))};
+  matrix<double> scaled = t;
+  for (double& z : scaled.data) z *= 1.5;
+  CHECK(apart.value(scaled.in()) == Approx(0).margin(1e-13));
+  const auto drawn = lk::draw_sparse(t.in(), 9, lk::random_stream(1), 1.0, 2.0);
+  CHECK(drawn.temperature == 2);
+  // as a dense target, a term at 2 sees the weights
+  const auto whole = lk::keep_top(t.in(), 12, 2.0);
+  const auto dense = filled(lk::sparse_target(whole));
+  for (std::size_t r = 0; r < 3; ++r) same_distribution(dense.row(r), softmax(t.row(r), 12));
+}
+
+TEST_CASE("a sparse divergence is a loss of rows", "[target][sparse]") {
+  const matrix<double> t(4, 12, 1, 3), s(4, 12, 2, 3);
+  const auto store = lk::keep_top(t.in(), 3);
+  const lk::objective kl{lk::sparse_kl(store)};
+  std::vector<double> each(4), some(4), signal{0.5, 0, 2, 1};
+  const double all = kl.value(s.in(), lk::row_losses(each));
+  CHECK(all == Approx((each[0] + each[1] + each[2] + each[3]) / 4));
+  const std::vector<int> padded{1, -100, 0, -100};
+  const double mean = (lk::cross_entropy{} + lk::sparse_kl(store)).value(s.in(), padded, lk::row_losses(some));
+  CHECK(mean == Approx((some[0] + some[2]) / 2));
+  CHECK(some[1] == 0);
+  const std::vector<double> weights{1, 0, 3, 0};
+  matrix<double> g(4, 12, 3, 1);
+  CHECK(kl(s.in(), lk::row_weights(weights), lk::into(g.out())).loss == Approx((each[0] + 3 * each[2]) / 4));
+  CHECK(std::count(g.row(1), g.row(2), 0.0) == 12);
+  CHECK(kl.value(s.in(), lk::mean_over(8)) == Approx(all / 2));
+  CHECK((lk::given(signal) * lk::sparse_kl(store)).value(s.in(), lk::sum) ==
+        Approx(0.5 * each[0] + 2 * each[2] + each[3]));
+}
+
+TEST_CASE("weights that are no probabilities", "[target][sparse][errors]") {
+  const matrix<double> t(2, 6, 1, 1);
+  const auto good = lk::keep_top(t.in(), 2);
+  const auto refused = [&](auto change, const char* words) {
+    auto bad = good;
+    change(bad);
+    CHECK_THROWS_WITH(lk::sparse_kl(bad), Contains(words));
+    CHECK_THROWS_WITH(lk::sparse_target(bad), Contains(words));
+  };
+  refused([](auto& x) { x.log_weights[2] = 12, x.log_weights[3] = 9; }, "of sparse row 1 and its tail sum to 170858");
+  refused([](auto& x) { x.log_weights[3] = std::nan(""); }, "log_weights is nan at class");
+  refused([](auto& x) { x.log_weights[0] = 1e5; }, "of sparse row 0, expected the logarithm of a weight");
+  refused([](auto& x) { x.log_tails[1] = std::nan(""); }, "sum to nan, expected 1");
+  refused([](auto& x) { x.log_tails[0] = 0; }, "of sparse row 0 and its tail sum to");
+  refused([](auto& x) { x.temperature = 0; }, "the temperature of the sparse rows is 0");
+  refused([](auto& x) { x.log_tails.clear(), x.log_weights[0] = 0.5; }, "expected 1 at most");
+  auto no_tail = good;
+  no_tail.log_tails.clear();
+  CHECK_NOTHROW(lk::sparse_kl(no_tail));
+  CHECK_THROWS_WITH(lk::sparse_divergence(lk::reverse_kl{}, no_tail), Contains("these sparse rows have no tail"));
+  CHECK_NOTHROW(lk::sparse_divergence(lk::jensen_shannon{}, no_tail));
 }

@@ -90,6 +90,8 @@ struct device_task {
   static constexpr std::size_t NM = Plan::maxima::size;
   static constexpr std::size_t NS = Plan::softmaxes::size;
   static constexpr std::size_t NP = Plan::pairs::size;
+  static constexpr bool sees_student = Plan::template has_softmax<student_side>();
+  static constexpr bool sees_teacher = !Plan::teacher || Plan::template has_softmax<teacher_side>();
   static constexpr std::size_t learned = Plan::learned;
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value;
   static constexpr T infinity = std::numeric_limits<T>::infinity();
@@ -263,6 +265,9 @@ struct device_task {
       const peaks p = take_maxima(team, r, o.label, n);
       const fault bad = take_normalizers(team, r, o.label, p, n);
       if (bad != fault::none) return report(team, r, bad);
+      if constexpr (!sees_student || !sees_teacher) {
+        if (const fault found = check_logits(team, r); found != fault::none) return report(team, r, found);
+      }
       if constexpr (Plan::weighs) {
         if (const fault odd = read_signals(team, r, o.label, n); odd != fault::none) return report(team, r, odd);
       }
@@ -444,7 +449,7 @@ struct device_task {
     return result;
   }
 
-  /// For objectives without a softmax, which would have found these.
+  /// For tensors of which there is no softmax, which would have found these.
   template <class Team>
   LIMBECK_DEVICE fault check_logits(Team& team, std::size_t r) const {
     team_array<T, 4> found{};  // student: a bad one, a finite one; teacher
@@ -456,8 +461,8 @@ struct device_task {
       if (at.teacher >= -most) found.v[3] = 1;
     });
     found = team.highest(found);
-    if (found.v[0] > 0 || !(found.v[1] > 0)) return fault::student;
-    if (Plan::teacher && (found.v[2] > 0 || !(found.v[3] > 0))) return fault::teacher;
+    if (!sees_student && (found.v[0] > 0 || !(found.v[1] > 0))) return fault::student;
+    if (!sees_teacher && (found.v[2] > 0 || !(found.v[3] > 0))) return fault::teacher;
     return fault::none;
   }
 
@@ -536,21 +541,22 @@ struct device_task {
 
   // --- over all rows -----------------------------------------------------------------------------------------------
 
-  using totals = team_array<double, 3 + learned>;  // weight, rows, loss, temperatures
+  using totals = team_array<double, 4 + learned>;  // weight, rows, loss, rows shown, temperatures
 
   /// Rows [first, last), the losses only once there are any.
   template <class Team>
   LIMBECK_DEVICE totals add_rows(Team& team, std::size_t first, std::size_t last, bool with_losses) const {
     totals sum{};
     for (std::size_t r = first + team.rank(); r < last; r += team.size()) {
+      sum.v[3] += in.shown(r) ? 1 : 0;
       if (!in.valid(r)) continue;
       const double w = in.weight(r);
       sum.v[0] += w;
       sum.v[1] += 1;
       if (!with_losses) continue;
-      if (w != 0) sum.v[2] += w * values[r];
+      sum.v[2] += w * values[r];
       if constexpr (Mode::gradient)
-        for_each_index<learned>([&](auto k) { sum.v[3 + k] += temperatures[r * learned + k]; });
+        for_each_index<learned>([&](auto k) { sum.v[4 + k] += temperatures[r * learned + k]; });
     }
     return team.sum(sum);
   }
@@ -564,13 +570,13 @@ struct device_task {
     out->weight = sum.v[0];
     out->rows = sum.v[1];
     out->loss = sum.v[2] * normalizer();
-    for_each_index<learned>([&](auto k) { out->temperature_gradient[k] = sum.v[3 + k]; });
+    for_each_index<learned>([&](auto k) { out->temperature_gradient[k] = sum.v[4 + k]; });
     fault_place p;
     if (out->fault != 0) {
       const unsigned long long key = ~out->fault;
       p = locate_fault(in, static_cast<fault>(key % device_faults::codes),
                        static_cast<std::size_t>(key / device_faults::codes));
-    } else if (sum.v[1] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean) {
+    } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean) {
       p.code = fault::no_weight;
     }
     if (p.code == fault::none) return;

@@ -85,6 +85,7 @@ class crd_bank {
 template <class T>
 struct crd_loss {
   using limbeck_loss = batchwise;
+  using scalar = T;
   static constexpr bool any_width = true;
   crd_bank<T>* bank;                        ///< the caller's
   const std::vector<std::size_t>* indices;  ///< the caller's, of this batch
@@ -114,7 +115,7 @@ struct crd_loss {
       throw shape_error(std::string("limbeck: ") + who + " has " + std::to_string(features.classes) +
                         " columns and the bank " + std::to_string(bank->dimension_) + ", but its embedding goes from " +
                         std::to_string(embedding.inputs()) + " to " + std::to_string(embedding.outputs()));
-    detail::check_finite(features, who);
+    detail::check_finite(x, features, who);
     const std::size_t n = x.samples(), d = bank->dimension_;
     side s{{x.memory.template take<T>(n * d).data(), n, d}, {x.memory.template take<T>(n * d).data(), n, d},
            x.memory.template take<T>(n), memory, z};
@@ -124,11 +125,12 @@ struct crd_loss {
   }
   /// f(position, index) for the sample itself, then for its negatives.
   template <class F>
-  void each_drawn(const random_stream& step, std::size_t r, const F& f) const {
+  void each_drawn(const batch<T>& x, const random_stream& step, std::size_t r, const F& f) const {
     random_stream random = step.split(r);
-    f(true, (*indices)[r]);
+    f(true, sample_of(x, r));
     for (std::size_t k = 0; k < bank->settings_.negatives; ++k) f(false, random.below(bank->samples_));
   }
+  std::size_t sample_of(const batch<T>& x, std::size_t r) const { return (*indices)[x.row_of_call(r)]; }
   double score(const side& s, std::size_t r, std::size_t i) const {
     const std::size_t d = bank->dimension_;
     return std::exp(static_cast<double>(detail::inner_product(s.unit.row(r), s.memory + i * d, d)) /
@@ -137,11 +139,11 @@ struct crd_loss {
 
   double run(const batch<T>& x) const {
     const std::size_t n = x.samples(), d = bank->dimension_;
-    if (indices->size() != n) detail::throw_length("indices", indices->size(), n);
+    if (indices->size() != x.samples_of_call()) detail::throw_length("indices", indices->size(), x.samples_of_call());
     for (std::size_t r = 0; r < n; ++r)
-      if ((*indices)[r] >= bank->samples_)
-        throw value_error("limbeck: indices is " + std::to_string((*indices)[r]) + " at row " + std::to_string(r) +
-                          ", expected a sample of the bank, 0 to " + std::to_string(bank->samples_ - 1));
+      if (sample_of(x, r) >= bank->samples_)
+        throw value_error("limbeck: indices is " + std::to_string(sample_of(x, r)) + " at row " +
+                          std::to_string(x.row_of_call(r)) + ", expected a sample of the bank, 0 to " + std::to_string(bank->samples_ - 1));
     if (n == 0) return 0;
     side s = embed(x, x.student, *student_embedding, bank->teacher_.data(), bank->student_z_, "student");
     side t = embed(x, x.teacher, *teacher_embedding, bank->student_.data(), bank->teacher_z_, "teacher");
@@ -152,7 +154,7 @@ struct crd_loss {
       if (one->z > 0) continue;
       const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t) {
         double value = 0;
-        each_drawn(step, r, [&](bool, std::size_t i) { value += score(*one, r, i); });
+        each_drawn(x, step, r, [&](bool, std::size_t i) { value += score(*one, r, i); });
         return value;
       });
       one->z = total / (static_cast<double>(n) * (drawn + 1)) * static_cast<double>(bank->samples_);
@@ -164,7 +166,7 @@ struct crd_loss {
       for (const side* one : {&s, &t}) {
         T* const g = one->slope.row(r);
         for (std::size_t k = 0; k < d; ++k) g[k] = T(0);
-        each_drawn(step, r, [&](bool positive, std::size_t i) {
+        each_drawn(x, step, r, [&](bool positive, std::size_t i) {
           const double p = score(*one, r, i) / one->z;
           value += std::log((p + c) / (positive ? p : noise));
           if (x.wants_gradient())
@@ -181,8 +183,8 @@ struct crd_loss {
     student_embedding->pull_back(x.student, s.slope, x.gradient, x);
     teacher_embedding->pull_back(x.teacher, t.slope, {}, x);
     for (std::size_t r = 0; r < n; ++r) {
-      bank->remember(bank->student_, (*indices)[r], s.unit.row(r));
-      bank->remember(bank->teacher_, (*indices)[r], t.unit.row(r));
+      bank->remember(bank->student_, sample_of(x, r), s.unit.row(r));
+      bank->remember(bank->teacher_, sample_of(x, r), t.unit.row(r));
     }
     bank->student_z_ = s.z, bank->teacher_z_ = t.z, bank->random_ = random;
     return value;

@@ -36,6 +36,7 @@ void each_position(const rows<A>& x, const rows<B>& by_position, std::size_t pos
 template <class T, class L>
 struct projected_loss : detail::power_of_inner<L> {
   using limbeck_loss = batchwise;
+  using scalar = T;
   static constexpr bool any_width = true;
   static constexpr bool needs_teacher = [] {
     if constexpr (requires { L::needs_teacher; }) return static_cast<bool>(L::needs_teacher);
@@ -74,7 +75,7 @@ struct projected_loss : detail::power_of_inner<L> {
       throw shape_error("limbeck: student has " + std::to_string(x.student.classes) +
                         " columns, but its projection takes " + std::to_string(in) + " at each of " +
                         std::to_string(positions) + " positions");
-    detail::check_finite(x.student, "student");
+    detail::check_finite(x, x.student, "student");
     const auto copy = [](auto& to, const auto& from) { to = from; };
     const auto take_back = [](const auto& from, auto& to) { to = from; };
     rows<const T> input = x.student;
@@ -94,7 +95,7 @@ struct projected_loss : detail::power_of_inner<L> {
       std::fill_n(slope.data, n * slope.classes, T(0));
     }
     const batch<T> inner{projected, x.teacher, x.labels, slope, x.scale, x.student_temperature, x.teacher_temperature,
-                         x.memory, x.on, x.dense};
+                         x.memory, x.on, x.dense, x.call_rows, x.rows_of_call};
     const double value = loss(inner);
     if (!x.wants_gradient()) return value;
 

@@ -63,6 +63,7 @@ class channel_variances {
 template <class T>
 struct vid_loss {
   using limbeck_loss = batchwise;
+  using scalar = T;
   static constexpr bool any_width = true;
   channel_variances<T>* variances;  ///< the caller's
 
