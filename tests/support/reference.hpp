@@ -53,34 +53,28 @@ struct reference_class {
   real p, q, log_p, log_q, r;
 };
 
-/// Logits of one row, already divided by their temperatures.
+/// Logits of one row, divided by their temperatures; @p gap is the teacher's less the student's, less those of their maxima.
 inline std::vector<reference_class> reference_classes(std::span<const real> student, std::span<const real> teacher,
                                                       std::span<const real> gap) {
   const auto log_q = log_softmax(student), log_p = log_softmax(teacher);
-  std::vector<reference_class> classes(student.size());
-  real mean_gap = 0, widest = 0;
-  bool one_sided = false;
-  for (std::size_t i = 0; i < classes.size(); ++i) {
-    const bool p0 = teacher[i] == -real_infinity, q0 = student[i] == -real_infinity;
-    if (p0 != q0) one_sided = true;
-    if (!p0 && !q0) {
-      mean_gap += std::exp(log_p[i]) * gap[i];
-      widest = std::max(widest, std::fabs(gap[i]));
-    }
+  const real top_s = *std::max_element(student.begin(), student.end());
+  const real top_t = *std::max_element(teacher.begin(), teacher.end());
+  // z_s / z_t - 1 = sum p (exp(-gap) - 1), in which nothing cancels where both agree
+  real z = 0, more = 0;
+  for (const real t : teacher) z += std::exp(t - top_t);
+  for (std::size_t i = 0; i < gap.size(); ++i) {
+    const real p = std::exp(teacher[i] - top_t), q = std::exp(student[i] - top_s);
+    more += (std::fabs(gap[i]) < 1 ? p * std::expm1(-gap[i]) : q - p) / z;
   }
-  // log p - log q = u + log(1 + S), u = gap - sum p gap, S = sum p (exp(-u) - 1 + u): nothing cancels where both agree
-  real s = 0;
-  const bool close = !one_sided && widest < 1;
-  if (close)
-    for (std::size_t i = 0; i < classes.size(); ++i)
-      if (student[i] != -real_infinity) s += std::exp(log_p[i]) * exp_excess(gap[i] - mean_gap);
+  const real kappa = more > -0.5L && more < 1 ? -std::log1p(more) : 0;
+  std::vector<reference_class> classes(student.size());
   for (std::size_t i = 0; i < classes.size(); ++i) {
     auto& c = classes[i];
     c = {std::exp(log_p[i]), std::exp(log_q[i]), log_p[i], log_q[i], log_p[i] - log_q[i]};
     if (log_p[i] == -real_infinity && log_q[i] == -real_infinity) {
       c.r = 0;
-    } else if (close) {
-      c.r = gap[i] - mean_gap + std::log1p(s);
+    } else if (kappa != 0 || more == 0) {
+      c.r = gap[i] - kappa;
     }
   }
   return classes;
@@ -197,10 +191,19 @@ struct row_input {
   std::size_t classes() const { return student.size(); }
   std::vector<reference_class> softmaxes() const {
     std::vector<real> u, v, gap;
+    const real s = *std::max_element(student.begin(), student.end()), t = *std::max_element(teacher.begin(), teacher.end());
+    // t_i - s_i less t - s: of four numbers, with the rounding of each difference
+    const auto lost = [](real a, real b) {
+      const real d = a - b, back = d - a;
+      return (a - (d - back)) - (b + back);
+    };
     for (std::size_t i = 0; i < classes(); ++i) {
       u.push_back(student[i] / student_t);
       v.push_back(teacher[i] / teacher_t);
-      gap.push_back(student_t == teacher_t ? (teacher[i] - student[i]) / student_t : v[i] - u[i]);
+      const real x = student[i], y = teacher[i];
+      const real both = ((y - x) - (t - s)) + (lost(y, x) - lost(t, s));
+      const bool finite = x - x == 0 && y - y == 0;
+      gap.push_back(student_t != teacher_t ? (y - t) / teacher_t - (x - s) / student_t : (finite ? both : y - x) / student_t);
     }
     return reference_classes(u, v, gap);
   }

@@ -7,6 +7,8 @@
 
 #include <limbeck/engine/pack.hpp>
 
+#include <limits>
+
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
@@ -41,6 +43,10 @@ LIMBECK_INLINE pack<K> exp2_negative(pack<K> y) {
   }
   return series * X::from(K::power_of_two(shifted.v));
 }
+
+/// A result of `exp2_any` from here on may be one that overflowed.
+template <class T>
+inline constexpr T exp2_most = (std::numeric_limits<T>::max)() / T(2);
 
 /// 2^y; what would overflow gives 2^127 (float) or 2^1023 (double).
 template <class K>

@@ -19,6 +19,7 @@
 #include <limbeck/engine/math.hpp>
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -53,13 +54,17 @@ struct point {
 
 namespace detail {
 
+/// What divides instead of a probability that may be 0.
+template <class T>
+inline constexpr T tiny = (std::numeric_limits<T>::min)();
+
 template <class X>
 LIMBECK_INLINE void set_differences(point<X>& x) {
   const X& r = x.log_ratio;
   const X tail = r * r * exp_excess_ratio(r);
-  const auto near = abs(r) < X(static_cast<typename X::scalar>(0.5));
-  x.difference = select(near, x.p * (tail - r), x.q - x.p);
-  x.excess = select(near, x.p * tail, (x.q - x.p) + x.p * r);
+  const auto is_close = abs(r) < X(static_cast<typename X::scalar>(0.5));
+  x.difference = select(is_close, x.p * (tail - r), x.q - x.p);
+  x.excess = select(is_close, x.p * tail, (x.q - x.p) + x.p * r);
 }
 
 }  // namespace detail
@@ -67,8 +72,8 @@ LIMBECK_INLINE void set_differences(point<X>& x) {
 /// q log(q/p) - q + p >= 0, with its digits.
 template <class X>
 LIMBECK_INLINE X reverse_excess(const point<X>& x) {
-  const auto near = abs(x.log_ratio) < X(static_cast<typename X::scalar>(0.5));
-  return select(near, -(x.excess + x.difference * x.log_ratio), (x.p - x.q) - x.q * x.log_ratio);
+  const auto is_close = abs(x.log_ratio) < X(static_cast<typename X::scalar>(0.5));
+  return select(is_close, -(x.excess + x.difference * x.log_ratio), (x.p - x.q) - x.q * x.log_ratio);
 }
 
 /// Both divergences from a mixture m = w p + (1-w) q at one class, in non-negative form and with their digits:
@@ -83,7 +88,7 @@ struct mixture {
   LIMBECK_INLINE mixture(const point<X>& x, T weight)
       : p_is_larger_(x.log_ratio > X(T(0))), weight_(weight) {
     // b = a (1 + e) is the smaller of p and q, m = a (1 + g e); one logarithm, log(m/a), serves both sides
-    const X tiny(static_cast<T>(1e-37));
+    const X tiny(detail::tiny<T>);
     a_ = select(p_is_larger_, x.p, x.q);
     e_ = select(p_is_larger_, x.difference, -x.difference) / larger(a_, tiny);
     gap_ = smaller(abs(x.log_ratio), X(sizeof(T) == 4 ? T(20) : T(40)));  // beyond, (1 + e) gap is nothing
@@ -104,8 +109,8 @@ struct mixture {
   LIMBECK_INLINE X of_smaller(T g) const {
     const X one(T(1));
     if (g > T(0.75)) {  // m is nearly b, a would lose digits: m = b (1 + h), at the price of a second logarithm
-      const X b_a = larger(one + e_, X(static_cast<T>(1e-37)));
-      return a_ * b_a * detail::log1p_excess(X(g - T(1)) * e_ / b_a);
+      const X b_a = larger(one + e_, X(detail::tiny<T>));
+      return a_ * (b_a * detail::log1p_excess(X(g - T(1)) * e_ / b_a));  // a b_a alone may be too small
     }
     const X tail = gap_ * gap_ * detail::exp_excess_ratio(gap_);
     const X e_gap = select(gap_ < X(T(0.5)), tail, e_ + gap_);  // e + gap, with its digits

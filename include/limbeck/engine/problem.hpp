@@ -109,14 +109,19 @@ struct problem {
   }
 };
 
+/// Masked classes are this far down instead of at -inf, so that their differences are 0 and not NaN; a logit of this or less
+/// is a masked class, and none is higher than its negative.
+template <class T>
+inline constexpr T masked_logit = sizeof(T) == 4 ? T(-1e30) : T(-1e300);
+
 /// Looks for what is wrong with row @p r. Called once, after the sweep, so it may take its time.
 template <class T>
 LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, std::size_t r) {
-  constexpr double most = (std::numeric_limits<double>::max)();
   fault_place at;
   at.code = code;
   at.row = r;
   const bool teacher = code == fault::teacher, student = code == fault::student;
+  const double most = student || teacher ? -static_cast<double>(masked_logit<T>) : (std::numeric_limits<double>::max)();
   const rows<const T>& x = student ? in.student : teacher ? in.teacher : in.soft_labels;
   if (code == fault::value) {  // the largest logit is to blame
     for (std::size_t c = 0; c < in.classes(); ++c) {
@@ -133,7 +138,7 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
       at.value = static_cast<double>(x(r, c));
       at.column = c;
       at.has_column = !(at.value <= most) || (code == fault::soft_labels && !(at.value >= 0));
-      all_masked = all_masked && at.value < -most;
+      all_masked = all_masked && at.value <= -most;
     }
     if (!at.has_column) at.column = all_masked ? 0 : 1;  // masked in all classes, or in those of a domain
   }
@@ -168,7 +173,9 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   }
   const std::string who = p.code == fault::teacher ? "teacher" : "student";
   if (p.has_column)
-    throw value_error("limbeck: " + who + value + in_class + "; logits are finite, or -inf for a masked class");
+    throw value_error("limbeck: " + who + value + in_class +
+                      (p.value - p.value == 0 ? "; logits are at most 1e30 in float, 1e300 in double"
+                                              : "; logits are finite, or -inf for a masked class"));
   throw value_error("limbeck: " + who + " is -inf" + at + " in " + (p.column == 0 ? "all " : "all remaining ") +
                     std::to_string(classes) + " classes; a row needs one that is not masked");
 }

@@ -7,52 +7,18 @@
 ///
 /// 1. maxima of the logits;
 /// 2. `exponentials`: e = exp((x - max)/T) and their sums, for every softmax that the plan lists;
-/// 3. `solve`: normalisers, and log p - log q up to t - s, for every pair;
+/// 3. `solve`: normalisers, and log p - log q up to t - s, for every pair; where a pair `is_close`, `residuals` and
+///    `correct` mend the digits of the latter;
 ///    Between 3 and 4, where a signal weighs a term: `signals_at`, `weigh_by_signals`;
 /// 4. `flows`: values and flows of all terms, the flows summed into the gradient;
 /// 5. `finish`: the labelwise terms, and what is left of the chain rule, g_i += c q_i, as one coefficient a softmax.
 
-#include <limbeck/engine/statistics.hpp>
+#include <limbeck/engine/closeness.hpp>
 
 #include <limits>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
-
-/// t - s of a pair, less their maxima, over T; right to the last digit where t and s are close.
-template <class Pair, class Plan, class X>
-LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
-  constexpr auto s = Plan::maxima::template index<typename Pair::student::maximum>();
-  constexpr auto t = Plan::maxima::template index<typename Pair::teacher::maximum>();
-  constexpr auto ts = Plan::slots::template index<typename Pair::student::slot>();
-  constexpr auto tt = Plan::slots::template index<typename Pair::teacher::slot>();
-  if constexpr (Pair::one_temperature) {
-    constexpr auto j = Plan::pairs::template index<Pair>();
-    return ((logits[t] - logits[s]) - n.shift[j]) * n.inverse_t[ts];
-  } else {
-    return (logits[t] - n.maximum[t]) * n.inverse_t[tt] - (logits[s] - n.maximum[s]) * n.inverse_t[ts];
-  }
-}
-
-/// Whether (t - s)/T spreads so little over a row that normalisers, as log z_t - log z_s, would lose digits.
-template <class Plan, class T>
-LIMBECK_INLINE bool may_be_close(const row_numbers<T, Plan>& n, T spread) {
-  bool close = false;
-  for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
-    if constexpr (P::one_temperature)
-      close = close || spread * n.inverse_t[Plan::slots::template index<typename P::student::slot>()] <
-                           (sizeof(T) == 4 ? T(0.25) : T(0.004));
-  });
-  return close;
-}
-
-/// The clamped logits of every tensor and domain at one position.
-template <class Plan, class X, class Position>
-LIMBECK_INLINE void read_logits(const Position& at, X* logits) {
-  for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
-    logits[Index] = larger(X(masked_logit<typename X::scalar>), at.template raw_logit<typename M::who, typename M::domain>());
-  });
-}
 
 /// Step 2 at one position.
 template <class Plan, class X, class Position>
@@ -65,80 +31,53 @@ LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& 
     e[Index] = exp2_negative((x - n.maximum[m]) * n.exponent_scale[t]);
     sums.z(Index) += e[Index];
   });
-}
-
-/// Between steps 2 and 3, at one position, for rows that `may_be_close`.
-template <class Plan, class X, class Position>
-LIMBECK_INLINE void moments(const row_numbers<X, Plan>& n, const Position& at, const X* e, moment_sums<X, Plan>& sums) {
-  X logits[at_least_one(Plan::maxima::size)];
-  read_logits<Plan>(at, logits);
   for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
-    const X d = gap<P>(n, logits);
-    X moment = e[Plan::softmaxes::template index<typename P::teacher>()] * d;
-    sums.moment(J, 1) += moment;
-    moment *= d;
-    sums.moment(J, 2) += moment;
-    sums.moment(J, 3) += moment * d;
+    sums.larger_of(J) += larger(e[Plan::softmaxes::template index<typename P::student>()],
+                                e[Plan::softmaxes::template index<typename P::teacher>()]);
   });
 }
 
-/// Step 3, once a row; log z is taken by the caller (in packs, over several rows). Names the side that has no finite
-/// normaliser, if one has none.
+/// Number of logarithms that a row needs: of its normalisers, and of their ratio for every pair.
+template <class Plan>
+inline constexpr std::size_t logarithms = Plan::softmaxes::size + Plan::pairs::size;
+
+/// Between steps 2 and 3: of what. They are taken by the caller (in packs, over several rows).
 template <class Plan, class T>
-LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Plan>& sums,
-                           const moment_sums<T, Plan>* close) {
+LIMBECK_INLINE void ask_logarithms(const exponential_sums<T, Plan>& sums, T* of) {
+  constexpr std::size_t NS = Plan::softmaxes::size;
+  for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE { of[k] = sums.z(k); });
+  for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
+    of[NS + J] = sums.z(Plan::softmaxes::template index<typename P::teacher>()) /
+                 sums.z(Plan::softmaxes::template index<typename P::student>());
+  });
+}
+
+/// Step 3, once a row, from the @p logs of what `ask_logarithms` asked for. Names the side that has no finite normaliser, or a
+/// logit that is too large, if one has.
+template <class Plan, class T>
+LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Plan>& sums, const T* logs) {
   fault bad = fault::none;
   for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
     const T z = sums.z(Index);
-    if (!(z > 0 && z < std::numeric_limits<T>::infinity())) {
+    n.log_z[Index] = logs[Index];
+    if (z > 0 && z < std::numeric_limits<T>::infinity() &&
+        n.maximum[Plan::maxima::template index<typename K::maximum>()] <= -masked_logit<T>) {
+      n.inverse_z[Index] = 1 / z;
+    } else {
       const bool empty = z == 0 && std::is_same_v<typename K::domain, non_target>;  // one class: nothing to compare
       if (!empty && bad == fault::none)
         bad = std::is_same_v<typename K::who, student_side> ? fault::student : fault::teacher;
       n.inverse_z[Index] = 0;
-    } else {
-      n.inverse_z[Index] = 1 / z;
+      n.log_z[Index] = masked_logit<T>;
     }
   });
   for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() LIMBECK_LAMBDA_INLINE {
     constexpr auto s = Plan::softmaxes::template index<typename P::student>();
     constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
-    // kappa = -log sum p exp(-d): from the normalisers, or, where student and teacher are so close that these would
-    // cancel, from the first three cumulants of d
-    const T far = n.log_z[t] - n.log_z[s];
-    n.kappa[J] = far;
-    if (!close) return;
-    const T first = close->moment(J, 1) * n.inverse_z[t];
-    const T square = close->moment(J, 2) * n.inverse_z[t];
-    const T cube = close->moment(J, 3) * n.inverse_z[t];
-    const T second = square - first * first;
-    const T third = cube - first * (3 * square - 2 * first * first);
-    const T near = first - (second - third / 3) / 2;
-    if (first - far < (sizeof(T) == 4 ? T(2e-4) : T(5e-8))) n.kappa[J] = near;
+    const bool both = n.inverse_z[s] > 0 && n.inverse_z[t] > 0;
+    n.kappa[J] = both ? logs[Plan::softmaxes::size + J] : n.log_z[t] - n.log_z[s];
   });
   return bad;
-}
-
-/// log softmax at one position.
-template <class K, class Plan, class X>
-LIMBECK_INLINE X log_softmax(const row_numbers<X, Plan>& n, const X* logits) {
-  constexpr auto m = Plan::maxima::template index<typename K::maximum>();
-  return (logits[m] - n.maximum[m]) * n.inverse_t[Plan::slots::template index<typename K::slot>()] -
-         n.log_z[Plan::softmaxes::template index<K>()];
-}
-
-/// Student and teacher at one position.
-template <class P, class Plan, class X>
-LIMBECK_INLINE point<X> point_of(const row_numbers<X, Plan>& n, const X* logits, const X* e) {
-  constexpr auto s = Plan::softmaxes::template index<typename P::student>();
-  constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
-  point<X> x;
-  x.q = e[s] * n.inverse_z[s];
-  x.p = e[t] * n.inverse_z[t];
-  x.log_q = log_softmax<typename P::student>(n, logits);
-  x.log_p = log_softmax<typename P::teacher>(n, logits);
-  x.log_ratio = gap<P>(n, logits) - n.kappa[Plan::pairs::template index<P>()];
-  set_differences(x);
-  return x;
 }
 
 /// Step 4 at one position: returns the sum of all flows, the gradient less the c q_i of step 5.
@@ -243,6 +182,40 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
   return g;
 }
 
+/// Whether the value of a class that one side masks is infinite: it grows without bound as that side's logarithm does.
+template <class T, class Loss>
+bool diverges(const Loss& loss, bool student_is_masked) {
+  using X = pack<scalar_lanes<T>>;
+  constexpr T half = T(0.5), low = masked_logit<T>;
+  point<X> x{};
+  if constexpr (is<Loss, logitwise>) {
+    (student_is_masked ? x.student : x.teacher) = X(low);
+    x.difference = X(student_is_masked ? low : -low);
+  } else {
+    (student_is_masked ? x.p : x.q) = X(half);
+    (student_is_masked ? x.log_p : x.log_q) = X(T(-0.69314718));
+    (student_is_masked ? x.log_q : x.log_p) = X(low);
+    x.log_ratio = X(student_is_masked ? -low : low);
+    x.difference = x.q - x.p;
+    x.excess = x.difference + x.p * x.log_ratio;
+  }
+  return loss.value(x).v > -low * T(1e-10);
+}
+
+/// The probability that a loss asks for where the label's is @p y.
+template <class T, class Loss>
+LIMBECK_INLINE T soft_target_of(const Loss& loss, T y, std::size_t classes) {
+  using X = pack<scalar_lanes<T>>;
+  return loss.soft_target(X(y), X(static_cast<T>(classes))).v;
+}
+
+/// A number that a row of infinite loss may leave behind: the gradient of such a row says nothing, but must not spoil others.
+template <class T>
+LIMBECK_INLINE T held(T x) {
+  constexpr T most = (std::numeric_limits<T>::max)();
+  return x < -most ? -most : x > most ? most : x == x ? x : T(0);
+}
+
 /// What step 5 leaves to be written: g_i += sum over softmaxes of coefficient q_i, + uniform, + label [i = y].
 template <class T, class Plan>
 struct row_finish {
@@ -253,15 +226,22 @@ struct row_finish {
   T temperature_gradient[at_least_one(Plan::slots::size)];
 };
 
-/// Step 5, once a row. @p label_logits are the clamped logits at the label, @p mean_logit those of each maximum's
-/// tensor averaged (only where a term wants_mean).
+/// Step 5, once a row. @p label_logits are the clamped logits at the label, @p student_mean the average of the student's less
+/// their maximum (only where a term wants_mean).
 template <class Plan, class Mode, class T, class Terms>
 LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_numbers<T, Plan>& n, const Terms& terms,
                                           flow_sums<T, Plan, Mode>& sums, const T* label_logits,
                                           T student_mean) {
   using X = pack<scalar_lanes<T>>;
   row_finish<T, Plan> out{};
-  out.value = sums.value() > surely_infinite<T> ? std::numeric_limits<T>::infinity() : sums.value();
+  out.value = sums.value();
+  for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+    using L = typename Plan::template term_at<k>::loss_type;
+    if constexpr (requires { L::saturates; }) {  // a class whose value cannot be held has the largest number there is
+      if (n.value_weight[k] > 0 && sums.value() >= n.value_weight[k] * (T(0.999) * (std::numeric_limits<T>::max)()))
+        out.value = std::numeric_limits<T>::infinity();
+    }
+  });
   if constexpr (Mode::gradient)
     for_each_index<Plan::softmaxes::size>([&](auto i) LIMBECK_LAMBDA_INLINE { out.coefficient[i] = -sums.flow(i); });
   T label_log[at_least_one(Plan::slots::size)]{};  // label coefficient times log q of the label: for d loss / dT
@@ -283,12 +263,14 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
       x.log_q = log_softmax<KS>(nx, logits);
       x.q = exp2_negative(x.log_q * X(static_cast<T>(log2e)));
       constexpr auto m = Plan::maxima::template index<typename KS::maximum>();
-      x.mean_log_q = X((student_mean - n.maximum[m]) * n.inverse_t[Plan::slots::template index<S>()] - n.log_z[s]);
+      x.mean_log_q = X(student_mean * n.inverse_t[Plan::slots::template index<S>()] - n.log_z[s]);
+      bool masks = !(label_logits[m] > masked_logit<T>);
       if constexpr (needs_teacher<L>()) {
         using KT = softmax_key<teacher_side, U, all>;
         using P = pair_key<S, U, all>;
         x.p = exp2_negative(log_softmax<KT>(nx, logits) * X(static_cast<T>(log2e)));
         x.log_ratio = gap<P>(nx, logits) - nx.kappa[Plan::pairs::template index<P>()];
+        masks = masks || !(label_logits[Plan::maxima::template index<typename KT::maximum>()] > masked_logit<T>);
       }
       if constexpr (needs_rest<L>()) {
         // 1 - q is the sum over the other classes, over the sum over all: nothing is subtracted from 1
@@ -312,22 +294,32 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
         x.rest_p = rest_of.template operator()<RT, KT>();
         constexpr auto j = Plan::pairs::template index<P>();
         constexpr auto rj = Plan::pairs::template index<RP>();
-        const T ts = n.inverse_t[Plan::slots::template index<S>()];
-        const T tt = n.inverse_t[Plan::slots::template index<U>()];
         // kappa is relative to the maxima, and the two domains have different ones
-        T moved = (n.shift[rj] - n.shift[j]) * ts;
-        if constexpr (!P::one_temperature) {
-          constexpr auto rt = Plan::maxima::template index<typename RT::maximum>();
-          constexpr auto wt = Plan::maxima::template index<typename KT::maximum>();
-          constexpr auto rs = Plan::maxima::template index<typename RS::maximum>();
-          moved = (n.maximum[rt] - n.maximum[wt]) * tt - (n.maximum[rs] - n.maximum[m]) * ts;
-        }
-        (void)tt;
-        x.rest_log_ratio = X((n.kappa[rj] - n.kappa[j]) + moved);
+        constexpr auto t = Plan::maxima::template index<typename KT::maximum>();
+        X highest[at_least_one(Plan::maxima::size)];
+        highest[m] = nx.maximum[Plan::maxima::template index<typename RS::maximum>()];
+        highest[t] = nx.maximum[Plan::maxima::template index<typename RT::maximum>()];
+        x.rest_log_ratio = X(n.kappa[rj] - n.kappa[j]) + gap<P>(nx, highest);
+        // where the others have most of the probability, their ratio is what the label leaves
+        point<X> y{};
+        y.p = x.p, y.q = x.q, y.log_ratio = x.log_ratio;
+        set_differences(y);
+        const X left = -y.difference / larger(x.rest_p, X(tiny<T>));
+        const bool little = x.p < x.rest_p && abs(left) < X(T(0.5));
+        if (little) x.rest_log_ratio = log1p_excess(left) - left;
+      }
+      label_point<X> deeper = x;  // the logarithm of a masked class is finite here: does the value grow with it?
+      const X far_down(T(1e6));
+      if (masks) deeper.log_q *= far_down, deeper.log_ratio *= far_down;
+      if constexpr (needs_rest<L>()) {
+        if (n.inverse_z[Plan::softmaxes::template index<softmax_key<student_side, S, non_target>>()] == 0 ||
+            n.inverse_z[Plan::softmaxes::template index<softmax_key<teacher_side, U, non_target>>()] == 0)
+          masks = true, deeper.rest_log_ratio *= far_down;
       }
       if (n.value_weight[k] == 0) return;  // a row without a label: 0, though its value may be infinite
       const label_outcome<X> o = term.loss.outcome(x);
-      out.value += n.value_weight[k] * (o.value.v > surely_infinite<T> ? std::numeric_limits<T>::infinity() : o.value.v);
+      const bool infinite = masks && term.loss.outcome(deeper).value.v > o.value.v;
+      out.value += n.value_weight[k] * (infinite ? std::numeric_limits<T>::infinity() : o.value.v);
       if constexpr (Mode::gradient) {
         out.coefficient[s] += n.flow_weight[k] * o.softmax.v;
         if constexpr (needs_rest<L>())
@@ -354,22 +346,6 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
     });
   }
   return out;
-}
-
-/// Whether sums of this pair are infinite: the value grows without bound as the masked side's logarithm does.
-template <class T, class Loss>
-bool diverges(const Loss& loss, bool student_is_masked) {
-  using X = pack<scalar_lanes<T>>;
-  point<X> x{};
-  const T half = T(0.5);
-  (student_is_masked ? x.p : x.q) = X(half);
-  (student_is_masked ? x.q : x.p) = X(0);
-  x.log_ratio = X(student_is_masked ? -masked_logit<T> : masked_logit<T>);
-  (student_is_masked ? x.log_p : x.log_q) = X(T(-0.69314718));
-  (student_is_masked ? x.log_q : x.log_p) = X(masked_logit<T>);
-  x.difference = x.q - x.p;
-  x.excess = (x.q - x.p) + x.p * x.log_ratio;
-  return loss.value(x).v > surely_infinite<T>;
 }
 
 }  // namespace detail

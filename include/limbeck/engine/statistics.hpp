@@ -11,13 +11,6 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
-/// Masked classes are this far down instead of at -inf, so that their differences are 0 and not NaN.
-template <class T>
-inline constexpr T masked_logit = sizeof(T) == 4 ? T(-1e30) : T(-1e300);
-/// A value beyond this can only come from a masked logit.
-template <class T>
-inline constexpr T surely_infinite = sizeof(T) == 4 ? T(1e20) : T(1e200);
-
 constexpr std::size_t at_least_one(std::size_t n) { return n ? n : 1; }
 
 /// The numbers of one row: V is the scalar type, or a pack of broadcast scalars inside a loop.
@@ -28,7 +21,9 @@ struct row_numbers {
   V exponent_scale[at_least_one(Plan::slots::size)];  // log2(e) / T
   V inverse_z[at_least_one(Plan::softmaxes::size)];
   V log_z[at_least_one(Plan::softmaxes::size)];
-  V shift[at_least_one(Plan::pairs::size)];  // maximum of the teacher less maximum of the student
+  V teacher_origin[at_least_one(Plan::pairs::size)];  // see set_origins
+  V student_origin[at_least_one(Plan::pairs::size)];
+  V shift[at_least_one(Plan::pairs::size)];  // maximum of the teacher less maximum of the student, each from its origin
   V kappa[at_least_one(Plan::pairs::size)];  // log p - log q = gap - kappa
   V value_weight[at_least_one(Plan::size)];
   V flow_weight[at_least_one(Plan::size)];     // with 1 / student's T
@@ -46,6 +41,8 @@ struct row_numbers {
     copy(r.exponent_scale, exponent_scale);
     copy(r.inverse_z, inverse_z);
     copy(r.log_z, log_z);
+    copy(r.teacher_origin, teacher_origin);
+    copy(r.student_origin, student_origin);
     copy(r.shift, shift);
     copy(r.kappa, kappa);
     copy(r.value_weight, value_weight);
@@ -74,26 +71,27 @@ struct any_wanted<Mode, key_list<S...>> {
   static constexpr bool value = (Mode::template wants<S> || ...);
 };
 
-/// Sums over a row, in one array so that they merge and reduce in one loop.
+/// Sums over a row, in one array so that they merge and reduce in one loop: normalisers, and of every pair the larger
+/// exponentials.
 template <class V, class Plan>
 struct exponential_sums {
-  static constexpr std::size_t size = Plan::softmaxes::size;
+  static constexpr std::size_t size = Plan::softmaxes::size + Plan::pairs::size;
   template <std::size_t K>
   static constexpr bool active = true;
   V sum[at_least_one(size)];
   LIMBECK_INLINE V& z(std::size_t i) { return sum[i]; }
   LIMBECK_INLINE const V& z(std::size_t i) const { return sum[i]; }
+  LIMBECK_INLINE V& larger_of(std::size_t j) { return sum[Plan::softmaxes::size + j]; }
+  LIMBECK_INLINE const V& larger_of(std::size_t j) const { return sum[Plan::softmaxes::size + j]; }
 };
 
-/// For rows in which student and teacher are close: sums of e_t d^power, d = (t - s)/T, power = 1 to 3.
+/// Of every pair, the sum of q - p.
 template <class V, class Plan>
-struct moment_sums {
-  static constexpr std::size_t size = 3 * Plan::pairs::size;
+struct residual_sums {
+  static constexpr std::size_t size = Plan::pairs::size;
   template <std::size_t K>
   static constexpr bool active = true;
   V sum[at_least_one(size)];
-  LIMBECK_INLINE V& moment(std::size_t j, std::size_t power) { return sum[3 * j + power - 1]; }
-  LIMBECK_INLINE const V& moment(std::size_t j, std::size_t power) const { return sum[3 * j + power - 1]; }
 };
 
 /// Of every leaf of a signal, the sum of `at_class`, the number of classes with the highest logit, and the second

@@ -35,6 +35,9 @@ class host_sweep {
   /// A temperature's gradient needs sums over classes too.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
 
+  /// Whether a class that one side alone masks can make the value infinite.
+  static constexpr bool compares = Plan::pairs::size > 0 || Plan::template any<logitwise> || Mode::soft_labels;
+
   const problem<T>& in_;
   const Terms terms_;
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
@@ -118,10 +121,7 @@ class host_sweep {
     position main, tail;
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
-    moment_sums<T, Plan> moments;
-    bool close;                      // the moments are there
     bool masks;                      // has a class at -inf
-    T spread;                        // of t - s over the row
     alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
     alignas(64) T gradient_tail[L];
   };
@@ -298,21 +298,26 @@ class host_sweep {
                      });
                    }),
                row.sums);
-        row.close = Plan::pairs::size > 0 && may_be_close<Plan>(row.numbers, row.spread);
-        if (row.close) take_moments(row, n);
         mark_label(r, T(0));
       }
-      take_logarithms(state, used);
     }
+    T logs[max_block * at_least_one(logarithms<Plan>) + L];
+    if constexpr (NS > 0) take_logarithms(state, used, logs);
 
     for (std::size_t u = 0; u < used; ++u) {
       row_state& row = state[u];
       const std::size_t r = first + row.index;
+      mark_label(r, -infinity);
       if constexpr (NS > 0) {
-        if (const fault bad = solve(row.numbers, row.sums, row.close ? &row.moments : nullptr); bad != fault::none) return faults_.report(r, bad);
+        if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none) return faults_.report(r, bad);
+        if constexpr (Plan::pairs::size > 0) {
+          if (is_close(row.numbers, row.sums)) take_residuals(row);
+        }
+      } else {
+        row.masks = false;
       }
       if constexpr (!sees_student || !sees_teacher) {
-        if (const fault bad = check_logits(row.main); bad != fault::none) return faults_.report(r, bad);
+        if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad);
       }
       T label_logits[at_least_one(Plan::maxima::size)]{};
       for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
@@ -322,7 +327,6 @@ class host_sweep {
       if constexpr (Plan::weighs) {
         if (const fault bad = weigh(row, terms, label_logits, r); bad != fault::none) return faults_.report(r, bad);
       }
-      mark_label(r, -infinity);
       flow_sums<T, Plan, Mode> sums{};
       if constexpr (classwise) {
         const auto n = row.numbers.template broadcast<X>();
@@ -341,14 +345,15 @@ class host_sweep {
         }
       }
       auto result = finish<Plan, Mode>(in_, row.numbers, terms, sums, label_logits,
-                                       wants_mean(terms) ? mean_logit(row.main.student) : T(0));
-      if constexpr (Plan::pairs::size > 0) {
+                                       wants_mean(terms) ? mean_below(row) : T(0));
+      if constexpr (compares) {
         if (row.masks && infinite(terms, row, r)) result.value = infinity;
       }
       values_[r] = static_cast<double>(result.value);
       if constexpr (Mode::gradient) {
         write_gradient(row, result);
         if (result.label != 0) *gradient_at(row, label_or_0(r)) += result.label;
+        if (!(result.value < infinity)) hold(row, result);
         write_temperatures(result, r);
       }
       if constexpr (Plan::template any<rowwise>) {
@@ -390,45 +395,55 @@ class host_sweep {
   /// Step 1.
   LIMBECK_INLINE void take_maxima(row_state& row) const {
     constexpr std::size_t NM = Plan::maxima::size;
-    constexpr bool pairs = Plan::pairs::size > 0;
-    X high[NM], low(T(0)), gap_low(infinity), gap_high = -gap_low;
+    X high[NM], low[2] = {X(infinity), X(infinity)};  // student, teacher
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
     const auto raise = [&](const position& at) LIMBECK_LAMBDA_INLINE {
       for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
         high[Index] = larger(high[Index], at.template raw_logit<typename M::who, typename M::domain>());
       });
     };
-    const auto compare = [&](const position& at) LIMBECK_LAMBDA_INLINE {
-      if constexpr (pairs) {
-        const X s = X::from(Lanes::load(at.student)), t = X::from(Lanes::load(at.teacher));
-        low = smaller(low, smaller(s, t));
-        gap_low = smaller(gap_low, t - s);
-        gap_high = larger(gap_high, t - s);
-      }
+    [[maybe_unused]] const auto lower = [&](const X& s, const X& t) LIMBECK_LAMBDA_INLINE {
+      low[0] = smaller(s, low[0]), low[1] = smaller(t, low[1]);
     };
-    for (std::size_t c = 0; c < whole_; c += L) raise(row.main.at(c)), compare(row.main.at(c));
-    if (rest_) raise(row.tail), compare(classes_ < L ? row.tail : row.main.at(classes_ - L));  // not the padding
-    for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { row.numbers.maximum[m] = Lanes::highest(high[m].v); });
-    if constexpr (pairs) {
-      row.masks = Lanes::lowest(low.v) < masked_logit<T>;
-      row.spread = row.masks ? T(0) : Lanes::highest(gap_high.v) - Lanes::lowest(gap_low.v);
+    for (std::size_t c = 0; c < whole_; c += L) {
+      raise(row.main.at(c));
+      if constexpr (compares) lower(X::from(Lanes::load(row.main.student + c)), X::from(Lanes::load(row.main.teacher + c)));
     }
-    for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
-      row.numbers.shift[Index] =
-          row.numbers.maximum[Plan::maxima::template index<typename P::teacher::maximum>()] -
-          row.numbers.maximum[Plan::maxima::template index<typename P::student::maximum>()];
+    if (rest_) {
+      raise(row.tail);
+      [[maybe_unused]] const auto inside = [&](const T* x) LIMBECK_LAMBDA_INLINE { return row.tail.inside(X::from(Lanes::load(x))); };
+      if constexpr (compares) lower(inside(row.tail.student), inside(row.tail.teacher));  // padding is NaN: passed over
+    }
+    for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { row.numbers.maximum[m] = Lanes::highest(high[m].v); });
+    if constexpr (compares) {
+      T lowest[2] = {Lanes::lowest(low[0].v), Lanes::lowest(low[1].v)};
+      row.masks = !(lowest[0] > masked_logit<T> && lowest[1] > masked_logit<T>);
+      if (row.masks) find_lowest(row, lowest);
+      set_origins(row.numbers, lowest[0], lowest[1]);
+    }
+  }
+  /// The lowest unmasked logits of student and teacher.
+  [[gnu::noinline]] void find_lowest(const row_state& row, T* lowest) const {
+    X low[2] = {X(infinity), X(infinity)};
+    each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
+      const X x[2] = {X::from(Lanes::load(at.student)), X::from(Lanes::load(at.teacher))}, masked(masked_logit<T>);
+      for (int i = 0; i < 2; ++i) low[i] = select(masked < x[i], smaller(x[i], low[i]), low[i]);
     });
+    for (int i = 0; i < 2; ++i) lowest[i] = Lanes::lowest(low[i].v);
   }
 
-  LIMBECK_INLINE void take_moments(row_state& row, const row_numbers<X, Plan>& n) const {
-    reduce(sum_packs<moment_sums<X, Plan>>(
-               row,
-               [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
-                 X e[at_least_one(NS)];
-                 load_exponentials(at, e);
-                 moments(n, at, e, partial);
-               }),
-           row.moments);
+  /// Between steps 3 and 4, where student and teacher are close.
+  [[gnu::noinline]] void take_residuals(row_state& row) const {
+    const auto n = row.numbers.template broadcast<X>();
+    residual_sums<T, Plan> sums;
+    reduce(sum_packs<residual_sums<X, Plan>>(row,
+                                             [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                                               X e[at_least_one(NS)];
+                                               load_exponentials(at, e);
+                                               residuals(n, at, e, partial);
+                                             }),
+           sums);
+    correct(row.numbers, sums);
   }
 
   LIMBECK_INLINE void load_exponentials(const position& at, X* e) const {
@@ -453,16 +468,12 @@ class host_sweep {
     return weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, r);
   }
 
-  /// Logarithms of the normalisers of all rows of a block, in packs.
-  LIMBECK_INLINE static void take_logarithms(row_state* state, std::size_t used) {
-    alignas(64) T z[max_block * at_least_one(NS) + L];
-    const std::size_t total = used * NS;
-    for (std::size_t u = 0; u < used; ++u)
-      for (std::size_t k = 0; k < NS; ++k) z[u * NS + k] = state[u].sums.z(k);
-    std::fill(z + total, z + (total + L - 1) / L * L, T(1));
-    for (std::size_t k = 0; k < total; k += L) Lanes::store(z + k, log_positive(X::from(Lanes::load(z + k))).v);
-    for (std::size_t u = 0; u < used; ++u)
-      for (std::size_t k = 0; k < NS; ++k) state[u].numbers.log_z[k] = z[u * NS + k];
+  /// The logarithms of all rows of a block, in packs.
+  LIMBECK_INLINE static void take_logarithms(const row_state* state, std::size_t used, T* logs) {
+    const std::size_t total = used * logarithms<Plan>;
+    for (std::size_t u = 0; u < used; ++u) ask_logarithms(state[u].sums, logs + u * logarithms<Plan>);
+    std::fill(logs + total, logs + (total + L - 1) / L * L, T(1));
+    for (std::size_t k = 0; k < total; k += L) Lanes::store(logs + k, log_positive(X::from(Lanes::load(logs + k))).v);
   }
 
   LIMBECK_INLINE void write_gradient(row_state& row, const row_finish<T, Plan>& result) const {
@@ -532,13 +543,23 @@ class host_sweep {
     });
     return any;
   }
-  [[gnu::noinline]] T mean_logit(const T* s) const {
-    double total = 0;
-    for (std::size_t c = 0; c < classes_; ++c) total += static_cast<double>(s[c]);
+  /// The mean of the student's logits, less their maximum.
+  [[gnu::noinline]] T mean_below(const row_state& row) const {
+    double total = 0, highest = 0;
+    for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
+      if constexpr (std::is_same_v<M, maximum_key<student_side, all>>) highest = static_cast<double>(row.numbers.maximum[Index]);
+    });
+    for (std::size_t c = 0; c < classes_; ++c) total += static_cast<double>(row.main.student[c]) - highest;
     return static_cast<T>(total / static_cast<double>(classes_));
   }
 
-  /// A row with masked classes: is one of its pointwise sums infinite?
+  /// The gradients of a row of infinite loss.
+  [[gnu::noinline]] void hold(row_state& row, row_finish<T, Plan>& result) const {
+    for (std::size_t c = 0; c < classes_; ++c) *gradient_at(row, c) = held(*gradient_at(row, c));
+    for (T& t : result.temperature_gradient) t = held(t);
+  }
+
+  /// A row with masked classes: is one of its sums over classes infinite?
   [[gnu::noinline]] bool infinite(const Terms& terms, const row_state& state, std::size_t r) const {
     const position& row = state.main;
     bool result = false;
@@ -546,37 +567,45 @@ class host_sweep {
       const auto& term = terms[hana::size_c<k>];
       using Term = std::remove_cvref_t<decltype(term)>;
       using Loss = typename Term::loss_type;
-      if constexpr (is<Loss, pointwise>) {
-        using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>;
-        const T* es = row.exponentials + Plan::softmaxes::template index<typename P::student>() * padded_;
-        const T* et = row.exponentials + Plan::softmaxes::template index<typename P::teacher>() * padded_;
+      if constexpr (is<Loss, pointwise> || is<Loss, logitwise>) {
+        const T *es = nullptr, *et = nullptr;  // of a class without probability the other side may say what it likes
+        if constexpr (is<Loss, pointwise>) {
+          using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>;
+          es = row.exponentials + Plan::softmaxes::template index<typename P::student>() * padded_;
+          et = row.exponentials + Plan::softmaxes::template index<typename P::teacher>() * padded_;
+        }
         bool student_masked = false, teacher_masked = false;
         for (std::size_t c = 0; c < classes_; ++c) {
           if (std::is_same_v<typename Term::domain, non_target> && c == label_or_0(r)) continue;
           if (std::is_same_v<typename Term::domain, masked> && masked_bias_[c] != 0) continue;
-          student_masked = student_masked || (row.student[c] < -(std::numeric_limits<T>::max)() && et[c] > 0);
-          teacher_masked = teacher_masked || (row.teacher[c] < -(std::numeric_limits<T>::max)() && es[c] > 0);
+          const bool no_student = row.student[c] <= masked_logit<T>, no_teacher = row.teacher[c] <= masked_logit<T>;
+          student_masked = student_masked || (no_student && !no_teacher && (!et || et[c] > 0));
+          teacher_masked = teacher_masked || (no_teacher && !no_student && (!es || es[c] > 0));
         }
         result = result || (state.numbers.value_weight[k] != 0 && ((student_masked && diverges<T>(term.loss, true)) ||
                                                  (teacher_masked && diverges<T>(term.loss, false))));
+      } else if constexpr (per_class<Mode, Loss>) {
+        for (std::size_t c = 0; c < classes_; ++c)
+          result = result || (state.numbers.value_weight[k] != 0 && row.student[c] <= masked_logit<T> &&
+                              soft_target_of(term.loss, row.soft[c], classes_) > 0);
       }
     });
     return result;
   }
 
   /// For tensors of which there is no softmax, which would have found these.
-  [[gnu::noinline]] fault check_logits(const position& row) const {
+  [[gnu::noinline]] fault check_logits(row_state& row) const {
     const auto bad = [&](const T* x) {
       bool any = x == nullptr;
       for (std::size_t c = 0; x && c < classes_; ++c) {
-        if (!(x[c] <= (std::numeric_limits<T>::max)())) return true;
-        any = any || x[c] >= -(std::numeric_limits<T>::max)();
+        if (!(x[c] <= -masked_logit<T>)) return true;
+        (x[c] > masked_logit<T> ? any : row.masks) = true;
       }
       return !any;
     };
-    return !sees_student && bad(row.student)   ? fault::student
-           : !sees_teacher && bad(row.teacher) ? fault::teacher
-                                               : fault::none;
+    return !sees_student && bad(row.main.student)   ? fault::student
+           : !sees_teacher && bad(row.main.teacher) ? fault::teacher
+                                                    : fault::none;
   }
 };
 

@@ -4,6 +4,7 @@
 /// @file
 /// From the arguments of a call to its sweeps.
 
+#include <limbeck/engine/batch.hpp>
 #include <limbeck/engine/sweep.hpp>
 #include <limbeck/objective/flatten.hpp>
 #include <limbeck/objective/requirements.hpp>

@@ -66,10 +66,14 @@ struct sparse_divergence_loss {
     const double log_z = detail::log_add(log_kept, log_rest);
 
     double value = 0, flows = 0, mass = 0;
+    bool infinite = false;
     const auto outcome = [&](double log_p, double log_q) {
       using X = pack<scalar_lanes<double>>;
       const point<X> at = grouped(log_p, log_q);
       value += divergence.value(at).v;
+      const bool no_student = log_q == -detail::infinite<double>, no_teacher = log_p == -detail::infinite<double>;
+      infinite = infinite || (no_student && at.p.v > 0 && detail::diverges<double>(divergence, true)) ||
+                 (no_teacher && at.q.v > 0 && detail::diverges<double>(divergence, false));
       mass += at.p.v;
       const double flow = divergence.flow(at).v;
       flows += flow;
@@ -81,7 +85,7 @@ struct sparse_divergence_loss {
                                      log_rest - log_z);
     // weights without a tail need not sum to 1: KL is sum w log(w/q), not the same less w plus q
     if constexpr (std::is_same_v<Divergence, forward_kl>) value += teacher.log_tails.empty() ? mass - 1 : 0;
-    if (value > detail::surely_infinite<double>) value = detail::infinite<double>;
+    if (infinite) value = detail::infinite<double>;
     if (x.gradient.empty()) return static_cast<T>(value);
 
     const double scale = static_cast<double>(x.scale) * inverse_t;

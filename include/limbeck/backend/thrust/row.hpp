@@ -95,7 +95,8 @@ struct device_task {
   static constexpr std::size_t learned = Plan::learned;
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value;
   static constexpr T infinity = std::numeric_limits<T>::infinity();
-  static constexpr T most = (std::numeric_limits<T>::max)();
+  /// Whether a class that one side alone masks can make the value infinite.
+  static constexpr bool compares = NP > 0 || Plan::template any<logitwise> || Mode::soft_labels;
 
   problem<T> in;  // with a normaliser of 1
   Terms terms;
@@ -262,24 +263,26 @@ struct device_task {
     if (!o.valid) return skip(team, r);
     Numbers n = o.numbers;
     if constexpr (NS > 0) {
-      const peaks p = take_maxima(team, r, o.label, n);
-      const fault bad = take_normalizers(team, r, o.label, p, n);
+      const bool masks = take_maxima(team, r, o.label, n);
+      const fault bad = take_normalizers(team, r, o.label, n);
       if (bad != fault::none) return report(team, r, bad);
       if constexpr (!sees_student || !sees_teacher) {
-        if (const fault found = check_logits(team, r); found != fault::none) return report(team, r, found);
+        bool seen = masks;
+        if (const fault found = check_logits(team, r, seen); found != fault::none) return report(team, r, found);
       }
       if constexpr (Plan::weighs) {
         if (const fault odd = read_signals(team, r, o.label, n); odd != fault::none) return report(team, r, odd);
       }
-      const bool unbounded = NP > 0 && p.masks && infinite(team, r, o.label, n);
+      const bool unbounded = compares && masks && infinite(team, r, o.label, n);
       close(team, r, o.label, n, unbounded);
     } else {
-      const fault bad = check_logits(team, r);
+      bool masks = false;
+      const fault bad = check_logits(team, r, masks);
       if (bad != fault::none) return report(team, r, bad);
       if constexpr (Plan::weighs) {
         if (const fault odd = read_signals(team, r, o.label, n); odd != fault::none) return report(team, r, odd);
       }
-      close(team, r, o.label, n, false);
+      close(team, r, o.label, n, compares && masks && infinite(team, r, o.label, n));
     }
   }
 
@@ -299,70 +302,47 @@ struct device_task {
     if constexpr (Mode::gradient) each_class<false, true>(team, r, -1, [](const position&, T& g) { g = T(0); });
   }
 
-  struct peaks {
-    bool masks;  // a class is at -inf
-    T spread;    // of t - s over the row
-  };
-  /// Step 1.
+  /// Step 1. Whether a class is masked on one side or both.
   template <class Team>
-  LIMBECK_DEVICE peaks take_maxima(Team& team, std::size_t r, std::int64_t label, Numbers& n) const {
-    team_array<T, NM + 3> high;  // then -lowest, -lowest t - s, highest t - s
+  LIMBECK_DEVICE bool take_maxima(Team& team, std::size_t r, std::int64_t label, Numbers& n) const {
+    team_array<T, NM + (compares ? 3 : 0)> high;  // then the highest of -student and -teacher, 1 where one is masked
     for (std::size_t i = 0; i < NM; ++i) high.v[i] = masked_logit<T>;
-    high.v[NM] = T(0);
-    high.v[NM + 1] = high.v[NM + 2] = -infinity;
+    if constexpr (compares) high.v[NM] = high.v[NM + 1] = -infinity, high.v[NM + 2] = T(0);
     each_class<false, false>(team, r, label, [&](const position& at, T&) {
       for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
         high.v[Index] = larger(X(high.v[Index]), at.template raw_logit<typename M::who, typename M::domain>()).v;
       });
-      if constexpr (NP > 0) {
-        if (at.within) {
-          const X gap(at.teacher - at.student);
-          high.v[NM] = larger(X(high.v[NM]), larger(X(-at.student), X(-at.teacher))).v;
-          high.v[NM + 1] = larger(X(high.v[NM + 1]), -gap).v;
-          high.v[NM + 2] = larger(X(high.v[NM + 2]), gap).v;
+      if constexpr (compares) {
+        if (!at.within) return;
+        const T x[2] = {at.student, at.teacher};
+        for (std::size_t i = 0; i < 2; ++i) {
+          if (x[i] > masked_logit<T>) {
+            high.v[NM + i] = larger(X(high.v[NM + i]), X(-x[i])).v;
+          } else {
+            high.v[NM + 2] = T(1);
+          }
         }
       }
     });
-    peaks p{false, T(0)};
-    if constexpr (NP > 0) {
-      high = team.highest(high);
-      p.masks = high.v[NM] > -masked_logit<T>;
-      if (!p.masks) p.spread = high.v[NM + 1] + high.v[NM + 2];
-    } else {
-      team_array<T, NM> alone;
-      for (std::size_t i = 0; i < NM; ++i) alone.v[i] = high.v[i];
-      alone = team.highest(alone);
-      for (std::size_t i = 0; i < NM; ++i) high.v[i] = alone.v[i];
-    }
+    high = team.highest(high);
     for (std::size_t i = 0; i < NM; ++i) n.maximum[i] = high.v[i];
-    for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t Index>() {
-      n.shift[Index] = n.maximum[Plan::maxima::template index<typename P::teacher::maximum>()] -
-                       n.maximum[Plan::maxima::template index<typename P::student::maximum>()];
-    });
-    return p;
+    if constexpr (compares) {
+      set_origins(n, -high.v[NM], -high.v[NM + 1]);
+      return high.v[NM + 2] > T(0);
+    } else {
+      return false;
+    }
   }
 
   /// Steps 2 and 3.
   template <class Team>
-  LIMBECK_DEVICE fault take_normalizers(Team& team, std::size_t r, std::int64_t label, const peaks& p, Numbers& n) const {
+  LIMBECK_DEVICE fault take_normalizers(Team& team, std::size_t r, std::int64_t label, Numbers& n) const {
     const auto nx = n.template broadcast<X>();
     const auto sums = sum_classes<exponential_sums<X, Plan>, exponential_sums<T, Plan>, false>(
         team, r, label, [&](const position& at, T&, auto& total) {
           X e[at_least_one(NS)];
           exponentials<Plan>(nx, at, e, total);
         });
-    moment_sums<T, Plan> moment{};
-    bool near = false;
-    if constexpr (NP > 0) {
-      near = may_be_close<Plan>(n, p.spread);
-      if (near)
-        moment = sum_classes<moment_sums<X, Plan>, moment_sums<T, Plan>, false>(
-            team, r, label, [&](const position& at, T&, auto& total) {
-              X e[at_least_one(NS)];
-              take_exponentials(nx, at, e);
-              moments<Plan>(nx, at, e, total);
-            });
-    }
     struct solution {
       Numbers numbers;
       fault bad;
@@ -370,11 +350,24 @@ struct device_task {
     const solution s = team.once([&] {
       solution x;
       x.numbers = n;
-      for_each_index<NS>([&](auto k) { x.numbers.log_z[k] = log_positive(X(sums.z(k))).v; });
-      x.bad = solve<Plan>(x.numbers, sums, near ? &moment : nullptr);
+      T logs[at_least_one(logarithms<Plan>)];
+      ask_logarithms<Plan>(sums, logs);
+      for (T& v : logs) v = log_positive(X(v)).v;
+      x.bad = solve<Plan>(x.numbers, sums, logs);
       return x;
     });
     n = s.numbers;
+    if constexpr (NP > 0) {
+      if (s.bad == fault::none && is_close<Plan>(n, sums)) {
+        const auto now = n.template broadcast<X>();
+        correct<Plan>(n, sum_classes<residual_sums<X, Plan>, residual_sums<T, Plan>, false>(
+                             team, r, label, [&](const position& at, T&, auto& total) {
+                               X e[at_least_one(NS)];
+                               take_exponentials(now, at, e);
+                               residuals<Plan>(now, at, e, total);
+                             }));
+      }
+    }
     return s.bad;
   }
 
@@ -424,49 +417,64 @@ struct device_task {
   /// A row with masked classes: is one of its pointwise sums infinite?
   template <class Team>
   LIMBECK_DEVICE bool infinite(Team& team, std::size_t r, std::int64_t label, const Numbers& n) const {
-    team_array<T, 2 * at_least_one(NP)> found{};  // a class that the student, or the teacher, masks alone
+    // a class that the student, or the teacher, masks alone: of each pair, of any; and one that a term's soft label names
+    team_array<T, 2 * (NP + 1) + (Mode::soft_labels ? Plan::size : 0)> found{};
     const auto nx = n.template broadcast<X>();
     each_class<false, false>(team, r, label, [&](const position& at, T&) {
+      if (!at.within) return;
+      const bool no_student = at.student <= masked_logit<T>, no_teacher = at.teacher <= masked_logit<T>;
+      if constexpr (Mode::soft_labels) {
+        for_each_index<Plan::size>([&](auto k) {
+          if constexpr (is<typename Plan::template term_at<k>::loss_type, labelwise> && per_class<Mode, typename Plan::template term_at<k>::loss_type>)
+            if (no_student && soft_target_of(terms[hana::size_t<k>{}].loss, at.soft, in.classes()) > 0)
+              found.v[2 * (NP + 1) + k] = 1;
+        });
+      }
+      if (no_student == no_teacher) return;
+      found.v[no_student ? 2 * NP : 2 * NP + 1] = 1;
       X e[at_least_one(NS)];
       take_exponentials(nx, at, e);
       for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() {
-        if (at.student < -most && e[Plan::softmaxes::template index<typename P::teacher>()].v > 0) found.v[2 * J] = 1;
-        if (at.teacher < -most && e[Plan::softmaxes::template index<typename P::student>()].v > 0)
-          found.v[2 * J + 1] = 1;
+        if (no_student && e[Plan::softmaxes::template index<typename P::teacher>()].v > 0) found.v[2 * J] = 1;
+        if (no_teacher && e[Plan::softmaxes::template index<typename P::student>()].v > 0) found.v[2 * J + 1] = 1;
       });
     });
     found = team.highest(found);
     bool result = false;
     for_each_index<Plan::size>([&](auto k) {
       using Term = typename Plan::template term_at<k>;
-      if constexpr (is<typename Term::loss_type, pointwise>) {
-        using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>;
-        constexpr auto j = Plan::pairs::template index<P>();
+      const auto consider = [&](std::size_t j) {
         result = result || (n.value_weight[k] != 0 && ((found.v[2 * j] > 0 && diverges_student[k]) ||
                                                        (found.v[2 * j + 1] > 0 && diverges_teacher[k])));
-      }
+      };
+      if constexpr (is<typename Term::loss_type, pointwise>)
+        consider(Plan::pairs::template index<
+                 pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>>());
+      if constexpr (is<typename Term::loss_type, logitwise>) consider(NP);
+      if constexpr (Mode::soft_labels) result = result || (n.value_weight[k] != 0 && found.v[2 * (NP + 1) + k] > 0);
     });
     return result;
   }
 
   /// For tensors of which there is no softmax, which would have found these.
   template <class Team>
-  LIMBECK_DEVICE fault check_logits(Team& team, std::size_t r) const {
-    team_array<T, 4> found{};  // student: a bad one, a finite one; teacher
+  LIMBECK_DEVICE fault check_logits(Team& team, std::size_t r, bool& masks) const {
+    team_array<T, 5> found{};  // student: a bad one, a finite one; teacher; one is masked
     each_class<false, false>(team, r, -1, [&](const position& at, T&) {
       if (!at.within) return;
-      if (!(at.student <= most)) found.v[0] = 1;
-      if (at.student >= -most) found.v[1] = 1;
-      if (!(at.teacher <= most)) found.v[2] = 1;
-      if (at.teacher >= -most) found.v[3] = 1;
+      if (!(at.student <= -masked_logit<T>)) found.v[0] = 1;
+      found.v[at.student > masked_logit<T> ? 1 : 4] = 1;
+      if (!(at.teacher <= -masked_logit<T>)) found.v[2] = 1;
+      found.v[at.teacher > masked_logit<T> ? 3 : 4] = 1;
     });
     found = team.highest(found);
+    masks = masks || found.v[4] > 0;
     if (!sees_student && (found.v[0] > 0 || !(found.v[1] > 0))) return fault::student;
     if (!sees_teacher && (found.v[2] > 0 || !(found.v[3] > 0))) return fault::teacher;
     return fault::none;
   }
 
-  /// Mean of the student's logits, as far below their maximum.
+  /// Mean of the student's logits, less their maximum.
   template <class Team>
   LIMBECK_DEVICE T mean_logit(Team& team, std::size_t r, T highest) const {
     using Sum = std::conditional_t<Team::alone, double, T>;
@@ -474,7 +482,7 @@ struct device_task {
     each_class<false, false>(team, r, -1, [&](const position& at, T&) {
       if (at.within) a.v[0] += static_cast<Sum>(at.student - highest);
     });
-    return highest + static_cast<T>(team.sum(a).v[0] / static_cast<Sum>(in.classes()));
+    return static_cast<T>(team.sum(a).v[0] / static_cast<Sum>(in.classes()));
   }
 
   /// Steps 4 and 5, and what is written.
@@ -504,7 +512,9 @@ struct device_task {
       flow_sums<T, Plan, Mode> mine = sums;
       return finish<Plan, Mode>(in, n, terms, mine, logits, mean);
     });
-    if (team.rank() == 0) write_numbers(result, r, unbounded ? infinity : result.value);
+    const T value = unbounded ? infinity : result.value;
+    const bool hold = !(value < infinity);
+    if (team.rank() == 0) write_numbers(result, r, value);
     if constexpr (Mode::gradient) {
       T coefficient[at_least_one(NS)];
       for_each_index<NS>([&](auto k) { coefficient[k] = result.coefficient[k] * n.inverse_z[k]; });
@@ -520,7 +530,7 @@ struct device_task {
           }
         });
         if (at.is_label && result.label != 0) g += result.label;
-        stored = g;
+        stored = hold ? held(g) : g;
       });
     }
   }
@@ -529,12 +539,15 @@ struct device_task {
     values[r] = static_cast<double>(value);
     if (in.row_losses) in.row_losses[r] = value;
     if constexpr (Mode::gradient) {
+      const auto by_t = [&](std::size_t i) {
+        return value < infinity ? result.temperature_gradient[i] : held(result.temperature_gradient[i]);
+      };
       [[maybe_unused]] std::size_t next = 0;
       for_each_key(typename Plan::slots{}, [&]<class S, std::size_t Index>() {
         if constexpr (is_learned<S>)
-          temperatures[r * learned + next++] = static_cast<double>(result.temperature_gradient[Index]);
+          temperatures[r * learned + next++] = static_cast<double>(by_t(Index));
         if constexpr (Mode::row_temperature_gradient && std::is_same_v<S, row_slot>)
-          in.row_temperature_gradient[r] = result.temperature_gradient[Index];
+          in.row_temperature_gradient[r] = by_t(Index);
       });
     }
   }

@@ -118,7 +118,7 @@ void set_up(device_task<T, Terms, Mode>& task) {
   for_each_index<Plan::size>([&](auto k) {
     const auto& term = task.terms[hana::size_t<k>{}];
     using L = typename std::remove_cvref_t<decltype(term)>::loss_type;
-    if constexpr (is<L, pointwise>) {
+    if constexpr (is<L, pointwise> || is<L, logitwise>) {
       task.diverges_student[k] = term.weight != 0 && diverges<T>(term.loss, true);
       task.diverges_teacher[k] = term.weight != 0 && diverges<T>(term.loss, false);
     }

@@ -63,7 +63,7 @@ struct skew_kl {
   LIMBECK_INLINE constexpr X flow(const point<X>& x) const {
     using T = typename X::scalar;
     const mixture<X> m(x, static_cast<T>(alpha));
-    return X(static_cast<T>((1 - alpha) * (1 - alpha))) * x.q * x.difference / m.m;
+    return X(static_cast<T>((1 - alpha) * (1 - alpha))) * x.q * (x.difference / m.m);
   }
 };
 

@@ -7,6 +7,8 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/engine/point.hpp>
 
+#include <limits>
+
 LIMBECK_BEGIN_NAMESPACE
 
 /// Total variation, (1/2) sum |p - q|, in [0, 1].
@@ -53,18 +55,20 @@ struct squared_hellinger {
   template <class X>
   LIMBECK_INLINE static constexpr pair<X> roots(const point<X>& x) {
     const X q = sqrt(x.q);
-    return {q, x.difference / larger(q + sqrt(x.p), X(static_cast<typename X::scalar>(1e-30)))};
+    return {q, x.difference / larger(q + sqrt(x.p), X(detail::tiny<typename X::scalar>))};
   }
 };
 
 /// Alpha-divergence, (sum p^alpha q^(1-alpha) - 1) / (alpha (alpha - 1)): the reverse KL at 0, the forward KL at 1, four
 /// times the squared Hellinger distance at 1/2.
 ///
-/// Taken with - alpha p - (1 - alpha) q in the sum, so that every term is at least 0. Multiplied by T^2. Wang et al.,
-/// AlphaNet, 2021, arXiv:2102.07954, eq. 5 (its code also clips p/q; this does not).
+/// Taken with - alpha p - (1 - alpha) q in the sum, so that every term is at least 0. Multiplied by T^2. Outside [0, 1] a
+/// sum of p^alpha q^(1-alpha) that the type cannot hold is +inf. Wang et al., AlphaNet, 2021, arXiv:2102.07954, eq. 5 (its
+/// code also clips p/q; this does not).
 struct alpha_divergence {
   using limbeck_loss = pointwise;
   static constexpr int temperature_power = 2;
+  static constexpr bool saturates = true;  // see `finish`
 
   double alpha = 0.5;  ///< any finite number
 
@@ -72,35 +76,35 @@ struct alpha_divergence {
     if (!(alpha - alpha == 0)) throw value_error("limbeck: alpha_divergence.alpha is " + detail::show(alpha));
   }
 
+  // With E(y) = exp(y) - 1 - y the value is q (E(r) - E(a r)/a) / (1 - a), r = log p - log q: nothing cancels where a is at
+  // most 1/2 and a r is moderate; the same of -r with p and q exchanged is for the others. E(r) q is the reverse KL's term.
+
   template <class X>
   LIMBECK_INLINE constexpr X value(const point<X>& x) const {
     using T = typename X::scalar;
-    if (alpha == 1) return x.excess;
-    if (alpha == 0) return reverse_excess(x);
-    const X a(static_cast<T>(alpha)), r = x.log_ratio;
-    // q (exp(alpha r) - 1 - alpha (exp(r) - 1)) near r = 0, where exp(r) = 1 + r + r^2 h(-r)
-    const X series = x.q * r * r * (a * detail::exp_excess_ratio(-(a * r)) - detail::exp_excess_ratio(-r)) *
-                     X(static_cast<T>(1 / (alpha - 1)));
-    const X direct = (power_mean(x) - a * x.p - X(static_cast<T>(1 - alpha)) * x.q) *
+    const bool exchanged = alpha > 0.5;
+    const double a = exchanged ? 1 - alpha : alpha;
+    const X r = exchanged ? -x.log_ratio : x.log_ratio;
+    const X kl = exchanged ? x.excess : reverse_excess(x);
+    const X ar = X(static_cast<T>(a)) * r;
+    const X part = (exchanged ? x.p : x.q) * ar * r * detail::exp_excess_ratio(-ar);
+    const X moderate = (kl - part) * X(static_cast<T>(1 / (1 - a)));
+    const X m = power_mean(x);
+    const X direct = (m - X(static_cast<T>(alpha)) * x.p - X(static_cast<T>(1 - alpha)) * x.q) *
                      X(static_cast<T>(1 / (alpha * (alpha - 1))));
-    return select(near(r), series, direct);
+    const X most((std::numeric_limits<T>::max)());
+    const X kept = select(m < X(detail::exp2_most<T>), smaller(direct, most), most);
+    return select(abs(ar) < X(T(0.5)), moderate, kept);
   }
   template <class X>
   LIMBECK_INLINE constexpr X flow(const point<X>& x) const {
     using T = typename X::scalar;
-    if (alpha == 1) return x.difference;
-    if (alpha == 0) return -(x.q * x.log_ratio);
-    const X r = X(static_cast<T>(alpha)) * x.log_ratio;
-    const X series = -(x.q * (r + r * r * detail::exp_excess_ratio(-r)));
-    return select(near(x.log_ratio), series, x.q - power_mean(x)) * X(static_cast<T>(1 / alpha));
+    const X ar = X(static_cast<T>(alpha)) * x.log_ratio;
+    const X moderate = -(x.q * (x.log_ratio + ar * x.log_ratio * detail::exp_excess_ratio(-ar)));
+    return select(abs(ar) < X(T(0.5)), moderate, (x.q - power_mean(x)) * X(static_cast<T>(1 / alpha)));
   }
 
  private:
-  template <class X>
-  LIMBECK_INLINE constexpr auto near(const X& r) const {
-    const double size = alpha < -1 ? -alpha : alpha > 1 ? alpha : 1;
-    return abs(r) < X(static_cast<typename X::scalar>(0.5 / size));
-  }
   /// p^alpha q^(1-alpha).
   template <class X>
   LIMBECK_INLINE constexpr X power_mean(const point<X>& x) const {
