@@ -90,7 +90,7 @@ void check_sparse(const sparse_rows<T>& s) {
     throw_length("log_weights", s.log_weights.size(), s.ids.size(), "one an id");
   if (!s.log_tails.empty() && s.log_tails.size() != s.samples())
     throw_length("log_tails", s.log_tails.size(), s.samples());
-  if (!(s.temperature > 0 && s.temperature < 1e300))
+  if (!(s.temperature > 0 && 1e300 > s.temperature))
     throw value_error("limbeck: the temperature of the sparse rows is " + show(s.temperature) +
                       ", expected a positive number");
   for (std::size_t r = 0; r < s.samples(); ++r) {
