@@ -4,7 +4,7 @@
 /// @file
 /// Numbers: every hyper-parameter of the library is a constant or a schedule.
 
-#include <limbeck/core/config.hpp>
+#include <limbeck/core/describe.hpp>
 
 #include <concepts>
 #include <type_traits>
@@ -31,6 +31,7 @@ struct constant {
   /// Implicit: a number is a schedule.
   constexpr constant(double c) : value(c) {}
   constexpr double operator()(double) const { return value; }
+  std::string describe() const { return detail::digits(value); }
 };
 
 /// The product of two numbers.
@@ -40,6 +41,7 @@ struct product {
   A first;   ///< one factor
   B second;  ///< the other
   constexpr double operator()(double x) const { return first(x) * second(x); }
+  std::string describe() const { return detail::described(first) + " * " + detail::described(second); }
 };
 
 /// @cond

@@ -170,7 +170,8 @@ auto callable<Self>::report(Args&&... args) const {
 
 template <class Self>
 plan_text callable<Self>::plan(double progress) const {
-  return plan_text(detail::flatten(static_cast<const Self&>(*this), detail::context<>{.progress = progress}));
+  const Self& self = static_cast<const Self&>(*this);
+  return plan_text(detail::flatten(self, detail::context<>{.progress = progress}), detail::words_of(self));
 }
 
 LIMBECK_END_NAMESPACE

@@ -6,7 +6,7 @@
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/engine/plan.hpp>
-#include <limbeck/objective/names.hpp>
+#include <limbeck/objective/words.hpp>
 
 #include <boost/hana/for_each.hpp>
 #include <boost/hana/length.hpp>
@@ -61,24 +61,29 @@ class plan_text {
  public:
   /// @cond
   template <class Terms>
-  explicit plan_text(const Terms& terms) {
+  plan_text(const Terms& terms, const std::vector<detail::term_words>& words) {
     using Plan = typename detail::plan_of<Terms>::type;
     text_ = "terms\n";
+    auto word = words.begin();
     boost::hana::for_each(terms, [&](const auto& t) {
       using Term = std::remove_cvref_t<decltype(t)>;
       using L = typename Term::loss_type;
       const auto type = detail::loss_name<L>();
-      text_ += "  " + detail::show(t.weight) + " * ";
+      text_ += "  " + detail::show(t.weight) + whole(word->weight_moves, word->weight) + " * ";
       if (t.power > 0) {
         text_ += "T^" + std::to_string(t.power) + " * ";
       }
-      text_ += std::string(type);
+      text_ += word->loss;
       if (t.name != type) text_ += " \"" + std::string(t.name) + "\"";
-      if constexpr (!std::is_same_v<typename Term::signal_type, detail::no_signal>) text_ += ", weighed by a signal";
+      if (!word->part_of.empty()) text_ += ", part of " + word->part_of;
+      if (!word->signal.empty()) text_ += ", weighed by " + word->signal;
       if constexpr (detail::is<L, batchwise>) text_ += ", of the whole batch";
-      text_ += ", student at T = " + temperature<typename Term::student_slot>(t.student_t);
+      text_ += ", student at T = " + temperature<typename Term::student_slot>(t.student_t) +
+               whole(word->student_moves, word->student);
       if constexpr (detail::needs_teacher<L>())
-        text_ += ", teacher at T = " + temperature<typename Term::teacher_slot>(t.teacher_t);
+        text_ += ", teacher at T = " + temperature<typename Term::teacher_slot>(t.teacher_t) +
+                 whole(word->teacher_moves, word->teacher);
+      ++word;
       text_ += std::string(domain<typename Term::domain>()) + "\n";
     });
     text_ += "statistics of a row\n";
@@ -108,6 +113,8 @@ class plan_text {
   friend std::ostream& operator<<(std::ostream& out, const plan_text& p) { return out << p.text_; }
 
  private:
+  /// The whole of a schedule or signal, beside what it is now.
+  static std::string whole(bool moves, const std::string& words) { return moves ? " [" + words + "]" : ""; }
   template <class Who>
   static std::string side() {
     return std::is_same_v<Who, detail::student_side> ? "student" : "teacher";

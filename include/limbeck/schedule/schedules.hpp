@@ -4,6 +4,7 @@
 /// @file
 /// Schedules: pure functions of progress x in [0, 1]. Any number of the library (a weight, a temperature) can be one.
 
+#include <limbeck/core/describe.hpp>
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/number.hpp>
 
@@ -14,12 +15,19 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+inline std::string described_ends(const char* name, double from, double to) {
+  return std::string(name) + '(' + digits(from) + " -> " + digits(to) + ')';
+}
+}  // namespace detail
+
 /// from + (to - from) x.
 struct linear {
   using limbeck_schedule = void;
   double from, to;
   constexpr linear(double first, double last) : from(first), to(last) {}
   constexpr double operator()(double x) const { return from + (to - from) * x; }
+  std::string describe() const { return detail::described_ends("linear", from, to); }
 };
 
 /// Half a cosine wave, to + (from - to)(1 + cos(pi x))/2: flat at both ends (Loshchilov and Hutter, SGDR, 2017,
@@ -29,6 +37,7 @@ struct cosine {
   double from, to;
   constexpr cosine(double first, double last) : from(first), to(last) {}
   double operator()(double x) const { return to + (from - to) * 0.5 * (1 + std::cos(3.14159265358979323846 * x)); }
+  std::string describe() const { return detail::described_ends("cosine", from, to); }
 };
 
 /// from (to/from)^x: a constant ratio a step. Both ends have the same sign and are not 0.
@@ -42,6 +51,7 @@ struct exponential {
                         ") needs two ends of one sign, neither of them 0");
   }
   double operator()(double x) const { return from * std::pow(to / from, x); }
+  std::string describe() const { return detail::described_ends("exponential", from, to); }
 };
 
 namespace detail {
@@ -57,6 +67,11 @@ inline knots checked_knots(const char* who, std::initializer_list<std::pair<doub
   if (list.size() == 0) throw value_error(std::string("limbeck: ") + who + " has no knot");
   return list;
 }
+inline std::string described_knots(const knots& all) {
+  std::string s;
+  for (const auto& [x, value] : all) s += (s.empty() ? "(" : ", ") + digits(x) + ": " + digits(value);
+  return s + ')';
+}
 }  // namespace detail
 
 /// A staircase: `step({{0, 1.0}, {0.5, 0.1}})` is 1.0 before half of the run and 0.1 from there on.
@@ -71,6 +86,7 @@ struct step {
       if (x >= k.first) value = k.second;
     return value;
   }
+  std::string describe() const { return "step" + detail::described_knots(knots); }
 };
 
 /// Straight lines between knots (progress, value), constant before the first and after the last.
@@ -89,6 +105,7 @@ struct piecewise {
     }
     return knots.back().second;
   }
+  std::string describe() const { return "piecewise" + detail::described_knots(knots); }
 };
 
 /// A ramp from 0 over the first @p fraction of the run, multiplied with @p rest (seen over the whole run).
@@ -98,6 +115,9 @@ struct warm_up_schedule {
   double fraction;  ///< of the run that is ramp
   S rest;           ///< what the ramp is multiplied with
   constexpr double operator()(double x) const { return (x < fraction ? x / fraction : 1.0) * rest(x); }
+  std::string describe() const {
+    return "warm_up(" + detail::digits(fraction) + ", " + detail::described(rest) + ')';
+  }
 };
 /// @throws value_error where @p fraction is not in [0, 1].
 template <number N>
@@ -115,6 +135,9 @@ struct sequence_schedule {
   A first;    ///< over [0, at]
   B second;   ///< over [at, 1]
   constexpr double operator()(double x) const { return x < at ? first(x / at) : second((x - at) / (1 - at)); }
+  std::string describe() const {
+    return "sequence(" + detail::described(first) + ", " + detail::digits(at) + ", " + detail::described(second) + ')';
+  }
 };
 /// `sequence(cosine(8, 2), 0.7, 1.0)`: a cosine during the first 70 % of the run, then 1. Longer sequences nest.
 /// @throws value_error where @p at is not in (0, 1).

@@ -12,8 +12,10 @@
 #include <limbeck/signal/signal.hpp>
 
 #include <cmath>
+#include <string>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -33,17 +35,37 @@ struct sided_signal {
   using limbeck_signal = signal_expression;
   using side = Side;
   S inner;
+  std::string describe() const {
+    return (std::is_same_v<Side, detail::student_side> ? "of_student(" : "of_teacher(") + detail::described(inner) + ')';
+  }
 };
 template <class F, class... S>
 struct signal_node {
   using limbeck_signal = signal_expression;
   F apply;
   std::tuple<S...> operands;
+  std::string describe() const { return std::apply([&](const S&... s) { return words({detail::described(s)...}); }, operands); }
+
+ private:
+  std::string words(const std::vector<std::string>& s) const {
+    std::string symbol;
+    if constexpr (requires { F::symbol; }) {
+      symbol = F::symbol;
+      const bool letters = symbol[0] >= 'a' && symbol[0] <= 'z';
+      if (!letters && s.size() == 2) return '(' + s[0] + ' ' + symbol + ' ' + s[1] + ')';
+    } else {
+      symbol = "map " + detail::described(apply);
+    }
+    std::string list;
+    for (const std::string& x : s) list += (list.empty() ? "" : ", ") + x;
+    return symbol + '(' + list + ')';
+  }
 };
 template <schedule N>
 struct signal_number {
   using limbeck_signal = signal_expression;
   N number;
+  std::string describe() const { return detail::described(number); }
 };
 template <class Memory, class Read>
 struct given_signal {
@@ -51,12 +73,22 @@ struct given_signal {
   using memory = Memory;
   Read read;  // of a row's index
   std::size_t size;
+  std::string describe() const {
+    if constexpr (std::is_same_v<Read, detail::element_of>) {
+      return "given(" + std::to_string(size) + " rows)";
+    } else {
+      return "by_row(" + detail::described(read) + ", " + std::to_string(size) + ')';
+    }
+  }
 };
 template <class T, signal S>
 struct tempered_signal {
   using limbeck_signal = signal_expression;
   T temperature;
   S inner;
+  std::string describe() const {
+    return "at_temperature(" + detail::described(temperature) + ", " + detail::described(inner) + ')';
+  }
 };
 /// @endcond
 
@@ -116,20 +148,21 @@ constexpr auto node(const F& f, const A&... a) {
 }
 
 // clang-format off
-struct adds { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a + b; } };
-struct subtracts { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a - b; } };
-struct multiplies { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a * b; } };
-struct divides { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a / b; } };
-struct is_less { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a < b ? 1 : 0; } };
-struct is_not_less { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a >= b ? 1 : 0; } };
-struct both { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a != 0 && b != 0 ? 1 : 0; } };
-struct either { LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a != 0 || b != 0 ? 1 : 0; } };
-struct negates { LIMBECK_HOST_DEVICE constexpr double operator()(double a) const { return -a; } };
-struct inverts { LIMBECK_HOST_DEVICE constexpr double operator()(double a) const { return a == 0 ? 1 : 0; } };
-struct exponential_of { LIMBECK_HOST_DEVICE double operator()(double a) const { return std::exp(a); } };
-struct logarithm_of { LIMBECK_HOST_DEVICE double operator()(double a) const { return std::log(a); } };
-struct power_of { LIMBECK_HOST_DEVICE double operator()(double a, double b) const { return std::pow(a, b); } };
+struct adds { static constexpr const char* symbol = "+"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a + b; } };
+struct subtracts { static constexpr const char* symbol = "-"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a - b; } };
+struct multiplies { static constexpr const char* symbol = "*"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a * b; } };
+struct divides { static constexpr const char* symbol = "/"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a / b; } };
+struct is_less { static constexpr const char* symbol = "<"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a < b ? 1 : 0; } };
+struct is_not_less { static constexpr const char* symbol = ">="; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a >= b ? 1 : 0; } };
+struct both { static constexpr const char* symbol = "&&"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a != 0 && b != 0 ? 1 : 0; } };
+struct either { static constexpr const char* symbol = "||"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a != 0 || b != 0 ? 1 : 0; } };
+struct negates { static constexpr const char* symbol = "-"; LIMBECK_HOST_DEVICE constexpr double operator()(double a) const { return -a; } };
+struct inverts { static constexpr const char* symbol = "!"; LIMBECK_HOST_DEVICE constexpr double operator()(double a) const { return a == 0 ? 1 : 0; } };
+struct exponential_of { static constexpr const char* symbol = "exp"; LIMBECK_HOST_DEVICE double operator()(double a) const { return std::exp(a); } };
+struct logarithm_of { static constexpr const char* symbol = "log"; LIMBECK_HOST_DEVICE double operator()(double a) const { return std::log(a); } };
+struct power_of { static constexpr const char* symbol = "pow"; LIMBECK_HOST_DEVICE double operator()(double a, double b) const { return std::pow(a, b); } };
 struct clamps {
+  static constexpr const char* symbol = "clamp";
   LIMBECK_HOST_DEVICE constexpr double operator()(double a, double low, double high) const {
     return a < low ? low : a > high ? high : a;
   }

@@ -5,6 +5,7 @@
 /// The signals of the literature. p = softmax(x/T) is the row that they are read off: in an objective that of
 /// `of_student(signal)` or `of_teacher(signal)`, at the temperature of the place where the signal stands.
 
+#include <limbeck/core/describe.hpp>
 #include <limbeck/engine/point.hpp>
 #include <limbeck/signal/signal.hpp>
 
@@ -90,6 +91,7 @@ template <class L>
 struct divergence_signal {
   using limbeck_signal = pair_signal;
   L loss;
+  std::string describe() const { return "divergence_of(" + detail::described(loss) + ')'; }
 };
 /// @endcond
 

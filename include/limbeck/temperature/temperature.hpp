@@ -16,12 +16,14 @@ struct fixed {
   using limbeck_temperature = void;
   /// The temperature.
   static constexpr double value = static_cast<double>(Num) / Den;
+  std::string describe() const { return detail::digits(value); }
 };
 
 /// One temperature a row, given to the call as `row_temperatures(T)`. With `row_temperature_gradient(out)` the call
 /// also writes d loss / d T of each row.
 struct per_row {
   using limbeck_temperature = void;
+  std::string describe() const { return "one a row"; }
 };
 
 /// A temperature that is trained: read from the caller's variable at each call, which then also returns
@@ -30,6 +32,7 @@ struct per_row {
 struct learned_temperature {
   using limbeck_temperature = void;
   const double* value;  ///< the caller's variable
+  std::string describe() const { return "learned"; }
 };
 /// @p t must outlive the objective.
 inline learned_temperature learned(const double& t) { return {&t}; }

@@ -174,6 +174,19 @@ void checkpoint_file::load(State& state) const {
   }
 }
 
+namespace detail {
+/// The lines of @p a that @p b has not, each after a line break.
+inline std::string lines_without(const std::string& a, const std::string& b) {
+  std::string differing;
+  for (std::size_t at = 0, end; at <= a.size(); at = end + 1) {
+    end = (std::min)(a.find('\n', at), a.size());
+    const std::string line = '\n' + a.substr(at, end - at);
+    if (('\n' + b + '\n').find(line + '\n') == std::string::npos) differing += line;
+  }
+  return differing.empty() ? "\n(nothing)" : differing;
+}
+}  // namespace detail
+
 /// Writes all of @p state to @p path, atomically: a crash leaves the old file or the new one.
 /// @throws file_error where the file cannot be written, checkpoint_error where two members have one name.
 template <class State>
@@ -196,8 +209,9 @@ void load_checkpoint(const std::filesystem::path& path, State& state, const std:
   detail::require_serializable<State>();
   const checkpoint_file file(path);
   if (file.composition() != composition)
-    throw checkpoint_error("limbeck: checkpoint '" + path.string() + "' is of another composition: it is of\n" +
-                           file.composition() + "\nand not of\n" + composition);
+    throw checkpoint_error("limbeck: checkpoint '" + path.string() + "' is of another composition: it is of" +
+                           detail::lines_without(file.composition(), composition) + "\nand not of" +
+                           detail::lines_without(composition, file.composition()));
   if constexpr (serializable<State>) file.load(state);
 }
 

@@ -3,12 +3,12 @@
 
 /// @file
 /// The loop under every driver: epochs, batches, callbacks, checkpoints. What is one step is the learner's business:
-/// `step(whole_batch, progress) -> mean loss`, `archive(archive)`, `describe()`, `require_storable()`.
+/// `step(whole_batch, progress) -> mean loss`, `zero_gradients()`, `archive(archive)`, `describe()`, `require_storable()`.
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/trainer/checkpoint.hpp>
+#include <limbeck/trainer/fingerprint.hpp>
 #include <limbeck/trainer/interruptible.hpp>
-#include <limbeck/trainer/step.hpp>
 
 #include <numeric>
 #include <optional>
@@ -38,9 +38,10 @@ class training_loop {
     std::optional<interruptible> signals;
     if (!settings_.checkpoint.empty()) {
       learner_.require_storable();
+      composition_ = composition();
       signals.emplace();
       if (std::filesystem::exists(settings_.checkpoint)) {
-        load_checkpoint(settings_.checkpoint, *this, composition());
+        load_checkpoint(settings_.checkpoint, *this, composition_);
         run_.resumed_from = run_.step;
         if (finished_) return result();
       }
@@ -67,6 +68,8 @@ class training_loop {
   void serialize(Archive& archive) {
     archive("run/step", run_.step);
     archive("run/epoch", run_.epoch);
+    archive("run/skipped", run_.skipped);
+    archive("run/skipped_in_a_row", in_a_row_);
     archive("run/loss", run_.loss);
     archive("run/epoch_loss", loss_sum_);
     archive("run/epoch_weight", loss_weight_);
@@ -98,23 +101,29 @@ class training_loop {
     const std::size_t first = static_cast<std::size_t>(run_.step % steps_per_epoch_) * settings_.batch;
     const std::size_t count = (std::min)(settings_.batch, order_.size() - first);
     const std::size_t part = settings_.micro_batch == 0 ? count : (std::min)(settings_.micro_batch, count);
-    whole_batch<batch_of<Data>> batch;
-    for (std::size_t at = first; at < first + count; at += part) {
-      const auto drawn = std::span<const std::size_t>(order_).subspan(at, (std::min)(part, first + count - at));
-      batch.parts.push_back({data_.batch(drawn), source_rows(data_, drawn)});
-      batch.weight += weight_of(batch.parts.back().batch, drawn.size());
-    }
     run_.now = progress(run_.step, run_.steps);
-    run_.loss = learner_.step(batch, run_.now);
-    loss_sum_ += run_.loss * batch.weight;
-    loss_weight_ += batch.weight;
+    const auto train = [&] {
+      whole_batch<batch_of<Data>> batch;
+      batch.finite = settings_.skip_bad_steps > 0;
+      for (std::size_t at = first; at < first + count; at += part) {
+        const auto drawn = std::span<const std::size_t>(order_).subspan(at, (std::min)(part, first + count - at));
+        batch.parts.push_back({data_.batch(drawn), source_rows(data_, drawn)});
+        batch.weight += weight_of(batch.parts.back().batch, drawn.size());
+      }
+      run_.loss = learner_.step(batch, run_.now);
+      loss_sum_ += run_.loss * batch.weight;
+      loss_weight_ += batch.weight;
+    };
+    const bool trained = unless_bad(train);
     run_.epoch_loss = loss_weight_ > 0 ? loss_sum_ / loss_weight_ : 0;
     run_.end_of_epoch = ++run_.step % steps_per_epoch_ == 0;
     if (run_.end_of_epoch) ++run_.epoch;
     run_.metrics.forget();  // what the last step measured is stale now
-    each([&](auto& c) {
-      if constexpr (requires { c.after_step(run_); }) c.after_step(run_);
-    });
+    if (trained) {
+      each([&](auto& c) {
+        if constexpr (requires { c.after_step(run_); }) c.after_step(run_);
+      });
+    }
     if (run_.end_of_epoch) {
       each([&](auto& c) {
         if constexpr (requires { c.after_epoch(run_); }) c.after_epoch(run_);
@@ -127,19 +136,40 @@ class training_loop {
     loss_sum_ = loss_weight_ = 0;
     drawn_ = false;
   }
+  /// Runs a step; false where it was bad and is skipped.
+  template <class Step>
+  bool unless_bad(const Step& train) {
+    if (settings_.skip_bad_steps == 0) {
+      train();
+      return true;
+    }
+    try {
+      train();
+      in_a_row_ = 0;
+      return true;
+    } catch (const value_error&) {
+      learner_.zero_gradients();
+      if (in_a_row_ == settings_.skip_bad_steps) throw;
+      ++in_a_row_;
+      ++run_.skipped;
+      return false;
+    }
+  }
   bool due() const {
     return settings_.checkpoint_every > 0 ? run_.step % settings_.checkpoint_every == 0 : run_.end_of_epoch;
   }
   void save() {
-    if (!settings_.checkpoint.empty()) save_checkpoint(settings_.checkpoint, *this, composition());
+    if (!settings_.checkpoint.empty()) save_checkpoint(settings_.checkpoint, *this, composition_);
   }
   std::string composition() const {
-    return "rows " + std::to_string(order_.size()) + ", epochs " + std::to_string(settings_.epochs) + ", batch " +
-           std::to_string(settings_.batch) + ", seed " + std::to_string(settings_.seed) + "\n" + learner_.describe();
+    return line("rows", std::to_string(order_.size())) + line("epochs", std::to_string(settings_.epochs)) +
+           line("batch", std::to_string(settings_.batch)) + line("seed", std::to_string(settings_.seed)) +
+           type_line("data", data_) + learner_.describe();
   }
   training_result result() const {
     return {.steps = run_.step,
             .epochs = run_.epoch,
+            .skipped = run_.skipped,
             .loss = run_.epoch > 0 ? last_epoch_loss_ : run_.epoch_loss,
             .interrupted = run_.interrupted,
             .stopped = finished_ && run_.step < run_.steps,
@@ -154,6 +184,8 @@ class training_loop {
   std::size_t steps_per_epoch_ = 1;
   training_run run_;
   metric_list measured_;
+  std::string composition_;  // as the run began
+  std::uint64_t in_a_row_ = 0;  // bad steps, the last one among them
   double loss_sum_ = 0, loss_weight_ = 0, last_epoch_loss_ = 0;
   bool finished_ = false, drawn_ = false;
 };

@@ -102,25 +102,31 @@ class mutual_trainer {
     }
     /// Adds to the gradients of pupil K over one micro-batch, and to its loss.
     template <std::size_t K, class All, class Batch>
-    void learn(const All& logits, Batch& batch, progress p, double weight) {
+    void learn(const All& logits, detail::micro_batch<Batch>& part, progress p, const detail::whole_batch<Batch>& whole) {
       auto& mine = std::get<K>(of.pupils_);
       const auto& own = std::get<K>(logits);
+      detail::require_counted(part, own);
       auto sum_of_gradients = std::get<K>(gradient).view(own);
       bool first = true;
       each([&]<std::size_t L>() {
         if constexpr (L != K) {
           auto g = first ? sum_of_gradients : std::get<K>(one).view(own);
-          of.losses_[K] += detail::call_objective(mine.objective, own, std::get<L>(logits), batch, p, g, ws,
-                                                  weight * static_cast<double>(count - 1));
+          of.losses_[K] += detail::call_objective(mine.objective, own, std::get<L>(logits), part.batch, p, g, ws,
+                                                  whole.weight * static_cast<double>(count - 1));
           for (std::size_t r = 0; !first && r < g.samples; ++r)
             for (std::size_t c = 0; c < g.classes; ++c) sum_of_gradients(r, c) += g(r, c);
           first = false;
         }
       });
+      if (whole.finite) detail::require_finite(of.losses_[K], std::get<K>(gradient).tensor_for(own));
       mine.student.backward(std::get<K>(gradient).tensor_for(own));
     }
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
+      if (whole.finite && !of.simultaneous)
+        throw shape_error(
+            "limbeck: skip_bad_steps needs simultaneous pupils: one after the other, some have moved when a later one "
+            "finds the step bad");
       of.losses_.fill(0);
       const auto clear = [&]<std::size_t K>() { std::get<K>(of.pupils_).student.zero_gradients(); };
       const auto move = [&]<std::size_t K>() {
@@ -131,20 +137,23 @@ class mutual_trainer {
         each(clear);
         for (auto& part : whole.parts) {
           const auto logits = forward_all(part.batch.inputs);
-          each([&]<std::size_t K>() { this->template learn<K>(logits, part.batch, p, whole.weight); });
+          each([&]<std::size_t K>() { this->template learn<K>(logits, part, p, whole); });
         }
         each(move);
       } else {
         each([&]<std::size_t K>() {
           clear.template operator()<K>();
           for (auto& part : whole.parts)
-            this->template learn<K>(forward_all(part.batch.inputs), part.batch, p, whole.weight);
+            this->template learn<K>(forward_all(part.batch.inputs), part, p, whole);
           move.template operator()<K>();
         });
       }
       double total = 0;
       for (const double x : of.losses_) total += x;
       return total / static_cast<double>(count);
+    }
+    void zero_gradients() {
+      each([&]<std::size_t K>() { std::get<K>(of.pupils_).student.zero_gradients(); });
     }
     template <class Archive>
     void archive(Archive& archive) {
@@ -157,8 +166,14 @@ class mutual_trainer {
       });
     }
     std::string describe() const {
-      std::string text = of.simultaneous ? "simultaneous\n" : "one after the other\n";
-      std::apply([&](auto&... p) { ((text += detail::describe_objective(p.objective)), ...); }, of.pupils_);
+      std::string text = detail::line("simultaneous", of.simultaneous ? "true" : "false");
+      each([&]<std::size_t K>() {
+        auto& mine = std::get<K>(of.pupils_);
+        const std::string name = "pupil " + std::to_string(K) + ' ';
+        text += detail::type_line(name + "student", mine.student) +
+                detail::objective_lines(name + "objective", mine.objective) +
+                detail::optimizer_lines(name + "optimizer", mine.optimizer);
+      });
       return text;
     }
     void require_storable() const { (detail::require_storable<student_of<Pupils>, optimizer_of<Pupils>>(), ...); }

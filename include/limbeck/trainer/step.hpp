@@ -23,20 +23,47 @@ template <class Batch>
 struct whole_batch {
   std::vector<micro_batch<Batch>> parts;
   double weight = 0;
+  bool finite = false;  ///< whether the step is refused where its loss or its gradient is not finite
 };
+
+/// The rows of logits that a batch speaks of: those of its labels, weights or soft labels, else the rows drawn.
+template <class Batch>
+std::size_t rows_of_batch(const Batch& b, std::size_t drawn) {
+  if constexpr (requires { b.labels; }) {
+    return view_vector(b.labels).size();
+  } else if constexpr (requires { b.row_weights; }) {
+    return view_vector(b.row_weights).size();
+  } else if constexpr (requires { tensor_traits<std::remove_cvref_t<decltype(b.soft_labels)>>::view(b.soft_labels); }) {
+    return tensor_traits<std::remove_cvref_t<decltype(b.soft_labels)>>::view(b.soft_labels).samples;
+  } else {
+    return drawn;
+  }
+}
 
 /// The sum of the weights of the rows with a label, or of all rows where the batch has no labels.
 template <class Batch>
-double weight_of(const Batch& b, std::size_t rows_of_batch) {
+double weight_of(const Batch& b, std::size_t drawn) {
   any_vector labels, weights;
   if constexpr (requires { b.labels; }) labels = view_vector(b.labels);
   if constexpr (requires { b.row_weights; }) weights = view_vector(b.row_weights);
   double total = 0;
-  for (std::size_t r = 0; r < rows_of_batch; ++r) {
+  for (std::size_t r = 0; r < rows_of_batch(b, drawn); ++r) {
     if (r < labels.size() && labels.integer(r) == -100) continue;
     total += r < weights.size() ? weights.number(r) : 1;
   }
   return total;
+}
+
+/// The mean of a step is over what `weight_of` has counted.
+/// @throws shape_error where the logits have other rows than that.
+template <class Batch, class Logits>
+void require_counted(const micro_batch<Batch>& part, const Logits& logits) {
+  const std::size_t counted = rows_of_batch(part.batch, part.source.size()),
+                    rows = tensor_traits<Logits>::view(logits).samples;
+  if (counted != rows)
+    throw shape_error("limbeck: the student gave " + std::to_string(rows) + " rows of logits, the batch has " +
+                      std::to_string(counted) +
+                      "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of logits");
 }
 
 /// What goes to the objective after the logits.
@@ -101,19 +128,22 @@ double call_objective(Objective& objective, const Logits& logits, const Teacher&
   return std::apply(call, arguments_of(batch));
 }
 
-template <class Logits>
-using workspace_for_logits = workspace_of<typename tensor_traits<Logits>::sweep>;
-
-/// What an objective says of itself, for the composition of a checkpoint.
-template <class Objective>
-std::string describe_objective(const Objective& objective) {
-  auto&& callable = callable_objective(objective);
-  if constexpr (requires { callable.plan(0.0).str(); }) {
-    return callable.plan(0.0).str();
-  } else {
-    return "";
+/// @throws value_error where a loss, or a gradient on the host, is not finite.
+template <class Gradient>
+void require_finite(double loss, const Gradient& g) {
+  if (loss - loss != 0) throw value_error("limbeck: the loss of this step is " + show(loss));
+  if constexpr (std::is_same_v<typename tensor_traits<Gradient>::sweep, host_rows>) {
+    const auto x = tensor_traits<Gradient>::view(g);
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < x.classes; ++c)
+        if (const double d = static_cast<double>(x(r, c)); d - d != 0)
+          throw value_error("limbeck: the gradient of this step is " + show(d) + " at row " + std::to_string(r) +
+                            ", column " + std::to_string(c));
   }
 }
+
+template <class Logits>
+using workspace_for_logits = workspace_of<typename tensor_traits<Logits>::sweep>;
 
 }  // namespace detail
 

@@ -72,8 +72,10 @@ class trainer {
       for (auto& part : whole.parts) {
         const auto use = [&](const auto& taught) {  // the teacher first: it may be the student itself
           auto&& logits = of.student_.forward(part.batch.inputs);
+          detail::require_counted(part, logits);
           loss += detail::call_objective(of.objective_, logits, taught, part.batch, p, gradient.view(logits), ws,
                                          whole.weight);
+          if (whole.finite) detail::require_finite(loss, gradient.tensor_for(logits));
           of.student_.backward(gradient.tensor_for(logits));
         };
         if constexpr (std::is_same_v<teacher_type, no_teacher>) {
@@ -85,13 +87,17 @@ class trainer {
       of.optimizer_.step(of.student_, p);
       return loss;
     }
+    void zero_gradients() { of.student_.zero_gradients(); }
     template <class Archive>
     void archive(Archive& archive) {
       detail::archive_model(archive, "student", of.student_);
       if constexpr (serializable<teacher_type>) archive("teacher", of.teacher_);
       if constexpr (serializable<optimizer_type>) archive("optimizer", of.optimizer_);
     }
-    std::string describe() const { return detail::describe_objective(of.objective_); }
+    std::string describe() const {
+      return detail::type_line("student", of.student_) + detail::type_line("teacher", of.teacher_) +
+             detail::objective_lines("objective", of.objective_) + detail::optimizer_lines("optimizer", of.optimizer_);
+    }
     void require_storable() const { detail::require_storable<student_type, optimizer_type>(); }
   };
 

@@ -24,6 +24,10 @@ struct fit_settings {
   /// steps with the file written.
   std::filesystem::path checkpoint{};
   std::size_t checkpoint_every = 0;  ///< steps between two saves; 0: at the end of each epoch
+  /// Bad steps in a row that are skipped: those whose batch, logits or labels are refused with a `value_error`, or whose
+  /// loss or gradient (where it is on the host) is not finite. The optimiser does not step, the gradients are set to
+  /// zero, `after_step` is not called, and `skipped` counts. One more in a row throws what was wrong. 0: none is looked for.
+  std::size_t skip_bad_steps = 0;
 };
 
 /// What callbacks are handed: where the run stands, and what to do about it.
@@ -33,6 +37,7 @@ struct training_run {
   std::uint64_t epoch = 0;         ///< epochs done
   std::uint64_t epochs = 0;        ///< in the whole run
   std::uint64_t resumed_from = 0;  ///< the step of the checkpoint that the run went on from; 0: from the start
+  std::uint64_t skipped = 0;       ///< those of the steps done that were bad, see `fit_settings::skip_bad_steps`
   double loss = 0;                 ///< of the last step
   double epoch_loss = 0;           ///< its mean over the rows of this epoch so far
   bool end_of_epoch = false;       ///< whether the last step was the last of its epoch
@@ -47,6 +52,7 @@ struct training_run {
 struct training_result {
   std::uint64_t steps = 0;   ///< done, those before a resumption included
   std::uint64_t epochs = 0;  ///< done
+  std::uint64_t skipped = 0;  ///< those of the steps that were bad
   double loss = 0;           ///< mean over the rows of the last epoch
   bool interrupted = false;  ///< by a signal: run it again to go on
   bool stopped = false;      ///< by a callback, before the last epoch

@@ -109,10 +109,9 @@ TEST_CASE("a checkpoint of another run is refused, and left as it was", "[resume
   fit(data, 5, lk::cross_entropy{});
   const std::string before = lk::detail::read_file(file.path);
   CHECK_THROWS_WITH(fit(data, 4, lk::cross_entropy{}), Contains("is of another composition") &&
-                                                           Contains("rows 20, epochs 1, batch 5, seed 0") &&
-                                                           Contains("rows 20, epochs 1, batch 4, seed 0"));
+                                                           Contains("it is of\nbatch = 5\nand not of\nbatch = 4"));
   CHECK_THROWS_AS(fit(more, 5, lk::cross_entropy{}), lk::checkpoint_error);
-  CHECK_THROWS_AS(fit(data, 5, lk::cross_entropy{.smoothing = 0.1} + lk::cross_entropy{}), lk::checkpoint_error);
+  CHECK_THROWS_AS(fit(data, 5, lk::cross_entropy{.smoothing = 0.1}), lk::checkpoint_error);
   CHECK(lk::detail::read_file(file.path) == before);
 }
 
