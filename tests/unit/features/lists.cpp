@@ -151,3 +151,32 @@ TEST_CASE("pld: a temperature that is not positive is an error") {
   CHECK_THROWS_WITH(limbeck::objective{limbeck::pld{.temperature = 0}}.value(x, x, label),
                     "limbeck: pld.temperature is 0, expected a positive number");
 }
+
+TEST_CASE("lists in float: an offset of a row changes nothing") {
+  // on a grid that 2^20 leaves whole
+  const std::vector<float> s{0.5f, -1.25f, 3, 0.75f, -0.5f, 2}, t{1, -1.5f, 2.5f, 0.75f, 0, 1.75f};
+  const std::vector<int> labels{2};
+  const auto run = [&](const auto& loss, float student_offset, float teacher_offset) {
+    std::vector<float> a = s, b = t, g(s.size() + 1);
+    for (float& x : a) x += student_offset;
+    for (float& x : b) x += teacher_offset;
+    g.back() = static_cast<float>(lk::objective{loss}(lk::rows<const float>(a.data(), 1, a.size()),
+                                                      lk::rows<const float>(b.data(), 1, b.size()), labels,
+                                                      lk::into(lk::rows<float>(g.data(), 1, a.size())))
+                                      .loss);
+    return g;
+  };
+  CHECK(run(lk::pld{}, 1048576, -1024) == run(lk::pld{}, 0, 0));
+  CHECK(run(lk::margin_mse{}, 1048576, -1024) == run(lk::margin_mse{}, 0, 0));
+}
+
+TEST_CASE("margin_mse: a masked positive is infinite, with no gradient; without negatives it is nothing") {
+  const std::vector<double> finite{1, 2, 3}, masked{-infinity, 2, 3}, alone{-infinity, -infinity, 3};
+  for (const auto& [s, t] : {std::pair{masked, finite}, std::pair{finite, masked}, std::pair{masked, masked}}) {
+    const auto [value, gradient] = one(lk::margin_mse{}, s, t, 0);
+    CHECK(value == infinity);
+    CHECK(gradient == std::vector<double>{0, 0, 0});
+  }
+  CHECK(one(lk::margin_mse{}, masked, alone, 0).first == infinity);
+  CHECK(one(lk::margin_mse{}, {-infinity, 2, -infinity}, alone, 0).first == 0);
+}

@@ -26,26 +26,33 @@ struct margin_mse {
   template <class T>
   T operator()(const row<T>& x) const {
     const auto finite = [](T v) { return v - v == T(0); };
-    const T s = x.student[0], t = x.teacher[0];
-    const bool positive_masked = !finite(s) || !finite(t);
-    T total = 0, count = 0;
+    const auto counts = [&](std::size_t j) { return finite(x.student[j]) && finite(x.teacher[j]); };
+    // in double: margins are differences of logits, and their difference may be small beside either
+    const auto apart = [&](std::size_t j) {
+      const auto margin = [&](const auto& row, T temperature) {
+        return (static_cast<double>(row[0]) - static_cast<double>(row[j])) / static_cast<double>(temperature);
+      };
+      return margin(x.student, x.student_temperature) - margin(x.teacher, x.teacher_temperature);
+    };
+    const bool positive_masked = !counts(0);
+    double total = 0, count = 0;
     for (std::size_t j = 1; j < x.student.size(); ++j) {
-      if (!finite(x.student[j]) || !finite(x.teacher[j])) continue;
-      const T d = (s - x.student[j]) / x.student_temperature - (t - x.teacher[j]) / x.teacher_temperature;
+      if (!counts(j)) continue;
+      const double d = positive_masked ? 0 : apart(j);
       total += d * d;
-      count += T(1);
+      count += 1;
     }
-    if (count == T(0)) return 0;
+    if (count == 0) return 0;
     if (positive_masked) return std::numeric_limits<T>::infinity();
-    if (x.gradient.empty()) return total / count;
-    const T scale = 2 * x.scale / (count * x.student_temperature);
+    if (x.gradient.empty()) return static_cast<T>(total / count);
+    const double scale = 2 * static_cast<double>(x.scale) / (count * static_cast<double>(x.student_temperature));
     for (std::size_t j = 1; j < x.student.size(); ++j) {
-      if (!finite(x.student[j]) || !finite(x.teacher[j])) continue;
-      const T g = scale * ((s - x.student[j]) / x.student_temperature - (t - x.teacher[j]) / x.teacher_temperature);
+      if (!counts(j)) continue;
+      const T g = static_cast<T>(scale * apart(j));
       x.gradient[0] += g;
       x.gradient[j] -= g;
     }
-    return total / count;
+    return static_cast<T>(total / count);
   }
 };
 

@@ -48,11 +48,12 @@ struct pld {
       const T s = x.teacher[at(a)], t = x.teacher[at(b)];
       return s > t || (s == t && a < b);
     });
-    const T inverse = static_cast<T>(1 / temperature), top = *std::max_element(x.teacher.begin(), x.teacher.end());
+    const T inverse = static_cast<T>(1 / temperature), top = *std::max_element(x.teacher.begin(), x.teacher.end()),
+            top_student = *std::max_element(x.student.begin(), x.student.end());
     T mass = 0;
     for (std::size_t k = 0; k < n; ++k) mass += weights[k] = std::exp((x.teacher[at(order[k])] - top) * inverse);
 
-    const auto student = [&](std::size_t k) { return x.student[at(order[k])] / x.student_temperature; };
+    const auto student = [&](std::size_t k) { return (x.student[at(order[k])] - top_student) / x.student_temperature; };
     constexpr T infinity = std::numeric_limits<T>::infinity();
     T tail = -infinity, value = 0;  // tail: log sum_(l >= k) exp(s_l)
     for (std::size_t k = n; k-- > 0;) {
