@@ -174,7 +174,7 @@ inline divergence ref_alpha(real a) {
       return {c.q * value / (a * (a - 1)), -c.q * std::expm1(a * c.r) / a};
     }
     real power_mean = std::exp(a * c.log_p + (1 - a) * c.log_q);
-    if (c.p == 0) power_mean = a > 0 ? 0 : real_infinity;
+    if (c.log_p == -real_infinity) power_mean = a > 0 ? 0 : real_infinity;
     if (c.q == 0 && c.log_q == -real_infinity) power_mean = a < 1 ? 0 : real_infinity;
     return {(power_mean - a * c.p - (1 - a) * c.q) / (a * (a - 1)), (c.q - power_mean) / a};
   };

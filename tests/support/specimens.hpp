@@ -48,6 +48,8 @@ std::vector<specimen> kl_specimens();
 std::vector<specimen> mixture_specimens();
 std::vector<specimen> other_specimens();
 std::vector<specimen> decoupled_specimens();
+/// More alphas, near 0 and 1 and beyond: not among all_specimens.
+std::vector<specimen> alpha_specimens();
 
 inline const std::vector<specimen>& all_specimens() {
   static const auto all = [] {

@@ -10,3 +10,11 @@ std::vector<limbeck_test::specimen> limbeck_test::other_specimens() {
                                  over_classes(ref_alpha(a))));
   return list;
 }
+
+std::vector<limbeck_test::specimen> limbeck_test::alpha_specimens() {
+  std::vector<specimen> list;
+  for (const double a : {0.0, 1e-4, 0.4, 0.6, 0.999, 1.0, 1.001, 3.0, -0.01})
+    list.push_back(make_specimen("alpha_divergence", {a}, true, limbeck::alpha_divergence{.alpha = a},
+                                 over_classes(ref_alpha(a))));
+  return list;
+}
