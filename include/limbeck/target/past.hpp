@@ -176,7 +176,8 @@ class snapshots {
                           static_cast<std::size_t>(classes_));
     const std::size_t one = x.samples * x.classes;
     if (pushed_ == 0) {
-      memory_.resize(detail::numbers_of("snapshots", {capacity_, x.samples, x.classes}));
+      const std::initializer_list<std::uint64_t> shape{capacity_, x.samples, x.classes};  // nvcc takes no list in the call
+      memory_.resize(detail::numbers_of("snapshots", shape));
       samples_ = x.samples, classes_ = x.classes;
     }
     T* out = memory_.data() + static_cast<std::size_t>(pushed_ % capacity_) * one;
