@@ -78,9 +78,9 @@ TEST_CASE("relations: golden values") {
     else if (c.loss == "linear_cka")
       both(lk::linear_cka{});
     else if (c.loss == "dist")
-      both(lk::dist{}, 1e-6);  // the code adds 1e-8 to the product of the norms
+      both(lk::dist{.epsilon = 1e-8});  // the code's
     else if (c.loss == "dist_4")
-      both(lk::dist{.beta = 1, .gamma = 2, .temperature = 4}, 1e-5);
+      both(lk::dist{.beta = 1, .gamma = 2, .temperature = 4, .epsilon = 1e-8});
     else if (c.loss == "nst")
       both(lk::nst{.positions = 3});
     else

@@ -15,7 +15,7 @@ using reference::each_loss;
 using reference::numbers;
 
 TEST_CASE("relations: values are those of the definition, gradients those of central differences") {
-  each_loss([](const auto& loss, const char* name, std::size_t s, std::size_t t) {
+  const auto check = [](const auto& loss, const char* name, std::size_t s, std::size_t t) {
     for (const std::size_t n : {2u, 3u, 11u, 34u}) {
       CAPTURE(name, n);
       features<double> x(n, s, t, static_cast<std::uint32_t>(n));
@@ -25,7 +25,9 @@ TEST_CASE("relations: values are those of the definition, gradients those of cen
       CHECK(x.value(loss) == value);
       if (n <= 11) CHECK(x.difference(loss) < 1e-6);
     }
-  });
+  };
+  each_loss(check);
+  check(lk::dist{.epsilon = 0.1}, "dist(epsilon 0.1)", 9, 9);  // not 0 where student and teacher are equal
 }
 
 TEST_CASE("relations: float agrees with double") {
@@ -132,6 +134,7 @@ TEST_CASE("relations: settings outside their range") {
   features<double> x(4, 6, 6);
   const double nan = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH(x.run(lk::dist{.temperature = 0}), "limbeck: dist.temperature is 0, expected a positive number");
+  CHECK_THROWS_WITH(x.run(lk::dist{.epsilon = -1}), "limbeck: dist.epsilon is -1, expected a number of at least 0");
   CHECK_THROWS_WITH(x.run(lk::pkt{.epsilon = -1}), "limbeck: pkt.epsilon is -1, expected 0 or more");
   CHECK_THROWS_WITH(x.run(lk::correlation_congruence{.gamma = nan}),
                     "limbeck: correlation_congruence.gamma is nan, expected a finite number");

@@ -163,7 +163,7 @@ inline real value(const lk::linear_cka&, const table& s, const table& t) {
   };
   return 1 - square(x, y) / std::sqrt(square(x, x) * square(y, y));
 }
-inline real pearson(const table& a, const table& b) {
+inline real pearson(const table& a, const table& b, real epsilon) {
   real sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     real x = 0, y = 0;
@@ -171,7 +171,7 @@ inline real pearson(const table& a, const table& b) {
     std::vector<real> u = a[i], v = b[i];
     for (real& w : u) w -= x / static_cast<real>(u.size());
     for (real& w : v) w -= y / static_cast<real>(v.size());
-    sum += dot(u, v) / std::sqrt(dot(u, u) * dot(v, v));
+    sum += dot(u, v) / (std::sqrt(dot(u, u) * dot(v, v)) + epsilon);
   }
   return sum / static_cast<real>(a.size());
 }
@@ -186,8 +186,8 @@ inline real value(const lk::dist& l, const table& s, const table& t) {
   };
   const table q = softmax(s), p = softmax(t);
   const real square = static_cast<real>(l.temperature * l.temperature);
-  return square * (static_cast<real>(l.beta) * (1 - pearson(q, p)) +
-                   static_cast<real>(l.gamma) * (1 - pearson(transposed(q), transposed(p))));
+  return square * (static_cast<real>(l.beta) * (1 - pearson(q, p, static_cast<real>(l.epsilon))) +
+                   static_cast<real>(l.gamma) * (1 - pearson(transposed(q), transposed(p), static_cast<real>(l.epsilon))));
 }
 inline real value(const lk::nst& l, const table& s, const table& t) {
   const auto channels = [&](const std::vector<real>& row) {

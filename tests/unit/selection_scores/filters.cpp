@@ -241,6 +241,16 @@ TEST_CASE("dual thresholds: their definition, their limits, and a restart", "[se
   CHECK_THROWS_WITH(lk::dual_thresholds(3, {.teacher_scale = -1}), "limbeck: teacher_scale is -1, expected at least 0");
 }
 
+TEST_CASE("a row at both thresholds is kept", "[selection]") {
+  const std::vector<double> x{3, 0, 0};  // alone it is its own threshold
+  const lk::rows<const double> row(x.data(), 1, 3);
+  lk::dual_thresholds filter(3);
+  std::vector<int> labels(1, -1);
+  CHECK(filter(row, row, labels) == 1);
+  CHECK(filter.teacher_threshold(0) == Approx(std::exp(3.0) / (std::exp(3.0) + 2)));
+  CHECK(labels[0] == 0);
+}
+
 TEST_CASE("CEMA's exclusions against their definition, and a restart", "[selection]") {
   const std::size_t classes = 5, n = 30;
   const lk::cema settings{.highest_entropy = 0.6, .lowest_entropy = 0.05, .warm_up = 70, .similarity = 0.8};

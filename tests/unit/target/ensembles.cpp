@@ -230,6 +230,9 @@ TEST_CASE("scores of different units", "[target][ensemble]") {
   for (std::size_t i = 0; i < 10; ++i) CHECK(m.data[i] == Approx((x.data[i] + y.data[i]) / 2));
   c.row(0)[1] = masked;
   CHECK(filled(lk::min_max_scores(c.in())).row(0)[1] == masked);
+  const matrix<double> equal(1, 3, {2, 2, 2});
+  const auto zeros = filled(lk::min_max_scores(equal.in()));
+  for (const double v : zeros.data) CHECK(v == 0);
   CHECK_THROWS_WITH(lk::min_max_scores(a.in(), 0), Contains("scale is 0, expected a positive number"));
 }
 

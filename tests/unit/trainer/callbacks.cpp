@@ -14,6 +14,7 @@
 namespace {
 
 namespace lk = limbeck;
+using Catch::Matchers::Contains;
 using Catch::Matchers::Message;
 
 TEST_CASE("hooks run in order, and a callback ends a run", "[trainer]") {
@@ -112,6 +113,31 @@ TEST_CASE("the table", "[callbacks]") {
   r = at(0);
   lk::csv_metrics(file.path).begin(r);
   CHECK(lk::detail::read_file(file.path).empty());
+}
+
+TEST_CASE("quotes in the name of a metric are doubled", "[callbacks]") {
+  toy::temporary file("quotes.csv");
+  lk::csv_metrics table(file.path);
+  auto r = at(1, true);
+  r.metrics.set("the \"best\"", 1);
+  table.begin(r);
+  table.after_epoch(r);
+  table.end(r);
+  CHECK_THAT(lk::detail::read_file(file.path), Contains(",\"the \"\"best\"\"\"\n"));
+}
+
+struct measures_once {
+  void begin(lk::training_run& r) { r.metrics.set("once", std::nan("")); }
+  void after_step(lk::training_run& r) {
+    if (r.step == 2) r.metrics.set("once", 7);
+  }
+};
+TEST_CASE("a metric that is not measured again keeps its last value", "[callbacks]") {
+  toy::clouds data(20);
+  toy::linear student(3);
+  const auto r = lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}}.fit(data, {.batch = 5},
+                                                                                           measures_once{});
+  CHECK(r.metrics["once"] == 7);
 }
 
 TEST_CASE("the bar: on a terminal only", "[callbacks]") {

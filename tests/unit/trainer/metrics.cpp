@@ -66,6 +66,14 @@ TEST_CASE("ties, masked classes, extremes, nothing", "[metrics]") {
   CHECK(std::isnan(lk::classification_metrics{}.accuracy()));
 }
 
+TEST_CASE("a confidence at the end of a bin belongs to it", "[metrics]") {  // (4/15, 5/15] holds 1/3
+  lk::classification_metrics m;
+  const std::vector<double> x{0, 0, 0, 0.2, 0, 0, -0.1, 0, 0};  // 1/3, and 0.38 and 0.36 in the bin above
+  m.add(lk::rows<const double>(x.data(), 3, 3), std::vector<int>{0, 1, 0});
+  const double above = std::exp(0.2) / (std::exp(0.2) + 2), other = 1 / (std::exp(-0.1) + 2);
+  CHECK(m.ece() == Approx((2.0 / 3 + above + other) / 3));
+}
+
 TEST_CASE("bad rows are named, and nothing is added", "[metrics]") {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
   lk::classification_metrics m;

@@ -78,7 +78,8 @@ TEST_CASE("a run that is stopped by Ctrl-C and resumed is one that never stopped
     const outcome stopped = program(two, other, {n, [] { std::raise(SIGINT); }});
     CHECK(stopped.interrupted);
     CHECK(stopped.steps == n);
-    CHECK(program(two, other, nothing) == never);
+    const at_step repeated{n, [] { FAIL("the signal saves, also where no epoch has ended"); }};
+    CHECK(program(two, other, repeated) == never);
   }
   const outcome again = program(two, other, {24, [] { FAIL("a finished run takes no step"); }});
   CHECK(again.student == never.student);

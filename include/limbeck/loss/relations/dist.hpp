@@ -20,20 +20,25 @@ LIMBECK_BEGIN_NAMESPACE
 /// The first part compares the classes of a sample, the second the samples of a class. 1 - r is taken as half the
 /// squared distance of the standardised vectors, which keeps its digits where both agree. A row or column without
 /// variance (all of them, with one sample) has r = 0, as the published code gives, and no gradient. It has a
-/// temperature of its own. O(samples x classes), memory of three times the logits.
-/// @throws value_error where a row of logits has no softmax, or the temperature is not positive.
+/// temperature of its own. With an epsilon, r is the covariance over (|q - mean q| |p - mean p| + epsilon).
+/// O(samples x classes), memory of three times the logits.
+/// @throws value_error where a row of logits has no softmax, the temperature is not positive, or epsilon is negative or
+/// not finite.
 ///
 /// Huang et al., Knowledge Distillation from A Stronger Teacher, 2022, arXiv:2205.10536, and the authors'
-/// code (which adds 1e-8 to the product of the norms).
+/// code (whose epsilon is 1e-8; the paper's formula has none).
 struct dist {
   using limbeck_loss = batchwise;
   double beta = 1, gamma = 1;  ///< weights of the parts between classes and between samples
   double temperature = 1;      ///< T, positive; the authors take 1 on ImageNet and 4 on CIFAR-100
+  double epsilon = 0;          ///< added to the product of the norms, at least 0; the authors' code: 1e-8
 
   template <class T>
   double operator()(const batch<T>& x) const {
     if (!(temperature > 0) || temperature - temperature != 0)
       throw value_error("limbeck: dist.temperature is " + detail::show(temperature) + ", expected a positive number");
+    if (!(epsilon >= 0) || epsilon - epsilon != 0)
+      throw value_error("limbeck: dist.epsilon is " + detail::show(epsilon) + ", expected a number of at least 0");
     const std::size_t n = x.samples(), m = x.student.classes;
     if (n == 0 || m == 0) return 0;
     const rows<T> q = probabilities(x, x.student), p = probabilities(x, x.teacher);
@@ -45,7 +50,7 @@ struct dist {
       for (std::size_t c = 0; c < m; ++c) a.add(q(i, c), p(i, c));
       a.centre(static_cast<double>(m));
       for (std::size_t c = 0; c < m; ++c) a.spread(q(i, c), p(i, c));
-      a.close();
+      a.close(epsilon);
       for (std::size_t c = 0; c < m; ++c) a.compare(q(i, c), p(i, c));
       for (std::size_t c = 0; c < m; ++c) slope(i, c) = static_cast<T>(by_rows * a.slope(q(i, c), p(i, c)));
       return a.value();
@@ -62,7 +67,7 @@ struct dist {
       each([&](moments& a, std::size_t i, std::size_t c) { a.add(q(i, c), p(i, c)); });
       for (std::size_t c = from; c < to; ++c) columns[c].centre(static_cast<double>(n));
       each([&](moments& a, std::size_t i, std::size_t c) { a.spread(q(i, c), p(i, c)); });
-      for (std::size_t c = from; c < to; ++c) columns[c].close();
+      for (std::size_t c = from; c < to; ++c) columns[c].close(epsilon);
       each([&](moments& a, std::size_t i, std::size_t c) { a.compare(q(i, c), p(i, c)); });
       each([&](moments& a, std::size_t i, std::size_t c) {
         slope(i, c) += static_cast<T>(by_columns * a.slope(q(i, c), p(i, c)));
@@ -84,17 +89,18 @@ struct dist {
  private:
   /// Two vectors, an element at a time: means, then deviations, then the squared distance of the standardised.
   struct moments {
-    double q_mean = 0, p_mean = 0, q_spread = 0, p_spread = 0, distance = 0;
+    double q_mean = 0, p_mean = 0, q_spread = 0, p_spread = 0, distance = 0, shrunk = 1;
     void add(double q, double p) { q_mean += q, p_mean += p; }
     void centre(double size) { q_mean /= size, p_mean /= size; }
     void spread(double q, double p) {
       q_spread += (q - q_mean) * (q - q_mean);
       p_spread += (p - p_mean) * (p - p_mean);
     }
-    /// From here on q_spread and p_spread are 1 / sqrt of what they were, or 0 where that is rounding.
-    void close() {
+    /// From here on q_spread and p_spread are 1 / sqrt of what they were, or 0 where that is rounding; r is shrunk by what is @p added.
+    void close(double added) {
       q_spread = inverse(q_spread, q_mean);
       p_spread = inverse(p_spread, p_mean);
+      shrunk = 1 / (1 + added * q_spread * p_spread);
     }
     static double inverse(double spread, double average) {
       return spread <= 1e-28 * average * average ? 0 : 1 / std::sqrt(spread);
@@ -107,10 +113,10 @@ struct dist {
     }
     bool flat() const { return q_spread == 0 || p_spread == 0; }
     /// 1 - r, and its derivative by an element of q.
-    double value() const { return flat() ? 1 : distance / 2; }
+    double value() const { return flat() ? 1 : (1 - shrunk) + shrunk * distance / 2; }
     double slope(double q, double p) const {
       if (flat()) return 0;
-      return q_spread * (standard_q(q) - standard_p(p) - distance / 2 * standard_q(q));
+      return q_spread * shrunk * (standard_q(q) - standard_p(p) - value() * standard_q(q));
     }
   };
 
