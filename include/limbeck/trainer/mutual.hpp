@@ -59,6 +59,10 @@ class mutual_trainer {
   training_result fit(Data&& data, const fit_settings& settings, Callbacks&&... callbacks) {
     using Source = std::remove_reference_t<Data>;
     detail::require_data<Source>();
+    if (settings.skip_bad_steps > 0 && !simultaneous)
+      throw value_error(
+          "limbeck: skip_bad_steps needs pupils that are updated simultaneously; one after the other, some have moved "
+          "when a later one finds the step bad");
     if constexpr (data_source<Source>) {
       using X = inputs_of<Source>;
       (detail::require_student<student_of<Pupils>, X>(), ...);
@@ -123,10 +127,6 @@ class mutual_trainer {
     }
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
-      if (whole.finite && !of.simultaneous)
-        throw shape_error(
-            "limbeck: skip_bad_steps needs simultaneous pupils: one after the other, some have moved when a later one "
-            "finds the step bad");
       of.losses_.fill(0);
       const auto clear = [&]<std::size_t K>() { std::get<K>(of.pupils_).student.zero_gradients(); };
       const auto move = [&]<std::size_t K>() {

@@ -76,6 +76,39 @@ TEST_CASE("one step of three pupils is the paper's, one after the other or at on
     }
 }
 
+/// The inputs of the second draw are not numbers.
+struct one_bad_draw : toy::clouds {
+  int drawn = 0;
+  using toy::clouds::clouds;
+  toy::drawn batch(std::span<const std::size_t> rows) {
+    toy::drawn b = toy::clouds::batch(rows);
+    if (++drawn == 2) b.inputs[0] = std::nan("");
+    return b;
+  }
+};
+
+struct stop_after_one {
+  void after_step(lk::training_run& r) { r.stop = true; }
+};
+
+TEST_CASE("a bad step moves no pupil", "[mutual]") {
+  toy::linear a(1), b(2), c(1), d(2);
+  lk::mutual_trainer t{lk::pupil{a, dml, toy::adam{}}, lk::pupil{b, dml, toy::adam{}}};
+  one_bad_draw data(20);
+  CHECK_THROWS_AS(t.fit(data, {.batch = 10, .skip_bad_steps = 1}), lk::value_error);  // one after the other
+  CHECK(distance(a.weights(), c.weights()) == 0);
+  t.simultaneous = true;
+  const auto result = t.fit(data, {.batch = 10, .skip_bad_steps = 1});
+  CHECK(result.skipped == 1);
+  CHECK(result.steps == 2);
+  lk::mutual_trainer good{lk::pupil{c, dml, toy::adam{}}, lk::pupil{d, dml, toy::adam{}}};
+  good.simultaneous = true;
+  toy::clouds sound(20);
+  good.fit(sound, {.batch = 10}, stop_after_one{});
+  CHECK(a.weights() == c.weights());
+  CHECK(b.weights() == d.weights());
+}
+
 TEST_CASE("mutual learning is resumed bit for bit", "[mutual]") {
   toy::temporary one("mutual_never.ckpt"), two("mutual_stopped.ckpt");
   struct stop_at {
