@@ -79,6 +79,7 @@ bounds promised(const specimen& loss, const batch<T>& b, double at, const refere
   if (loss.name == "nkd") at = std::min(1.0, loss.parameters[1]);
   const auto t = static_cast<real>(at);
   real tolerance = sizeof(T) == 4 ? 1e-5L : loss.name == "dkd" || loss.name == "nkd" ? 5e-12L : 1e-12L;
+  if (kink && sizeof(T) == 4) tolerance *= 5;  // linear in what is left of the rounding of kappa
   // cross-entropies are differences of logarithms near the size of the row's, total variation has flows of q/2
   real unit = kink ? 0.5L : 0;
   if (loss.name == "cross_entropy" || loss.name == "soft_cross_entropy") unit = 1;
@@ -201,8 +202,8 @@ TEST_CASE("logits of any size in double") { check_large<double>(); }
 TEST_CASE("rows of every kind in float") { (void)torture<float>(500); }
 TEST_CASE("rows of every kind in double") { (void)torture<double>(300); }
 
-// torture "rows of every kind, with a table"
-TEST_CASE("rows of every kind, with a table", "[.]") {
+// not run by itself: thirty times as many rows, and a line a loss
+TEST_CASE("rows of every kind: a table", "[.]") {
   const auto show = [](const char* type, const std::map<std::string, record>& records) {
     for (const auto& [name, r] : records)
       std::cout << type << ' ' << name << ": " << r.cases << " rows, worst value " << static_cast<double>(r.value)
