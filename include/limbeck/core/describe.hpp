@@ -61,6 +61,21 @@ template <class T, std::size_t... Index>
 constexpr bool takes(std::index_sequence<Index...>) {
   return requires { T{(static_cast<void>(Index), any_member{})...}; };
 }
+struct any_object {
+  template <class T>
+    requires std::is_class_v<T>
+  operator T() const;
+};
+/// Whether a member that initialiser I reaches is an array of numbers: two initialisers in braces, and no class.
+template <class T, std::size_t... Before>
+constexpr bool has_array_at(std::index_sequence<Before...>) {
+  return requires { T{(static_cast<void>(Before), any_member{})..., {any_member{}, any_member{}}}; } &&
+         !requires { T{(static_cast<void>(Before), any_member{})..., any_object{}}; };
+}
+template <class T, std::size_t... I>
+constexpr bool has_array(std::index_sequence<I...>) {
+  return (has_array_at<T>(std::make_index_sequence<I>{}) || ...);
+}
 inline constexpr std::size_t most_members = 12;
 template <class T, std::size_t N = most_members + 1>
 constexpr std::size_t initialisers() {
@@ -81,7 +96,7 @@ constexpr int members() {
     return -1;
   } else {
     constexpr std::size_t n = initialisers<T>();
-    return n > most_members ? -1 : static_cast<int>(n);
+    return n > most_members || has_array<T>(std::make_index_sequence<n>{}) ? -1 : static_cast<int>(n);
   }
 }
 

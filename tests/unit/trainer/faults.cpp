@@ -5,6 +5,7 @@
 
 #include <limbeck/trainer/trainer.hpp>
 
+#include <array>
 #include <csignal>
 #include <limits>
 
@@ -147,6 +148,31 @@ TEST_CASE("a checkpoint is refused by the one setting that differs", "[resume]")
         "it is of\nobjective term 2 signal = (0.5 < of_teacher(confidence))\nand not of\nobjective term 2 signal = "
         "(0.6 < of_teacher(confidence))");
   CHECK(why([](auto&&... a) { return lk::objective{lk::forward_kl{}}(a...); }, 0.05, 5) != "");
+}
+
+struct pair_of_options {
+  int order;
+  double weight;
+};
+struct many_options {
+  pair_of_options both;
+  std::array<double, 2> range;
+  std::string name;
+  bool on;
+  const double* view;
+  lk::linear schedule;
+};
+struct with_array {
+  double c;
+  double a[3];
+};
+
+TEST_CASE("objects in words", "[resume]") {
+  CHECK(lk::detail::described(many_options{{1, 2.5}, {3, 0.1}, "x", true, nullptr, {8, 1}}) ==
+        "many_options{pair_of_options{1, 2.5}, [3, 0.1], \"x\", true, a pointer, linear(8 -> 1)}");
+  CHECK_THAT(lk::detail::described(with_array{1, {1, 2, 3}}), EndsWith("with_array"));
+  CHECK(lk::detail::described(lk::sequence(lk::step({{0, 2.0}, {0.5, 1.0}}), 0.7, lk::warm_up(0.1, 3))) ==
+        "sequence(step(0: 2, 0.5: 1), 0.7, warm_up(0.1, 3))");
 }
 
 }  // namespace
