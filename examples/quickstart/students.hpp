@@ -42,9 +42,9 @@ inline loss_function objective_of(recipe how, const student_settings& student, l
   const auto soft = lk::at_temperature(lk::cosine(student.hot, student.cold), lk::forward_kl{});
 
   if (how == recipe::alone)  // labels only
-    return [&workspace, objective = lk::objective(hard)](const batch& b, const matrix& logits, lk::progress now,
+    return [&workspace, objective = lk::objective(hard)](const batch& b, const matrix& logits, lk::progress,
                                                          matrix& gradient) {
-      objective(logits, b.labels, now, lk::into(gradient), workspace);
+      objective(logits, b.labels, lk::into(gradient), workspace);
     };
 
   if (how == recipe::own_rows)  // labels and teachers

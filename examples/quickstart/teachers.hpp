@@ -93,8 +93,8 @@ inline teachers train_or_load_teachers(const dataset& data, int updates, int thr
     fit(
         all.nets[static_cast<std::size_t>(k)], data, matrix(), everything,
         {updates, teacher_rate, static_cast<std::uint64_t>(k)},
-        [&](const batch& b, const matrix& logits, lk::progress now, matrix& gradient) {
-          objective(logits, b.labels, now, lk::into(gradient), workspace);
+        [&](const batch& b, const matrix& logits, lk::progress, matrix& gradient) {
+          objective(logits, b.labels, lk::into(gradient), workspace);
         },
         [&](int, mlp&) { line.advance(); });
   });

@@ -19,13 +19,13 @@ struct mine {  // says nothing of d loss / dT
 
 const std::vector<float> memory(6);
 const lk::rows<const float> student(memory.data(), 2, 3), teacher(memory.data(), 2, 3);
-const std::vector<int> labels{0, 1};
+[[maybe_unused]] const std::vector<int> labels{0, 1};
 
 void use();
 void use() {
 #ifdef LIMBECK_CONTROL
-  lk::at_temperature(2.0, mine{})(student, teacher, labels);
+  lk::at_temperature(2.0, mine{})(student, teacher);
 #else
-  lk::at_temperature(lk::learned(t), mine{})(student, teacher, labels);
+  lk::at_temperature(lk::learned(t), mine{})(student, teacher);
 #endif
 }

@@ -13,7 +13,7 @@ const std::vector<int> labels{0, 1};
 void use();
 void use() {
 #ifdef LIMBECK_CONTROL
-  lk::objective{lk::forward_kl{}}(student, teacher, labels);
+  lk::objective{lk::forward_kl{}}(student, teacher, labels, lk::ignore_index(-100));
 #else
   lk::objective{lk::forward_kl{}}(student, labels);
 #endif

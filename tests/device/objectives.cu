@@ -18,7 +18,7 @@ void deferred(const thrust::device_vector<float>& s, const thrust::device_vector
   static const auto objective = 0.1 * lk::cross_entropy{.smoothing = 0.05} +
                                 0.9 * lk::at_temperature(2.0, lk::forward_kl{} + 0.3 * lk::reverse_kl{}) +
                                 lk::at_temperature(2.0, lk::jensen_shannon{});
-  objective(lk::on_device(s, n, c), lk::on_device(t, n, c), labels, lk::progress(0.5), lk::into(lk::on_device(g, n, c)), ws,
+  objective(lk::on_device(s, n, c), lk::on_device(t, n, c), labels, lk::into(lk::on_device(g, n, c)), ws,
             lk::deferred(result));
 }
 

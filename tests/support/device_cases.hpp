@@ -106,14 +106,14 @@ void compare(complaints& out, const std::string& name, const Objective& objectiv
   lk::device_workspace dws;
   const lk::rows<T> into(g.data(), b.samples, b.classes);
   const lk::evaluation host = host_more(
-      [&](const auto&... more) { return objective(b.s(), b.t(), b.labels, lk::into(into), ws, more...); });
+      [&](const auto&... more) { return objective(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(into), ws, more...); });
   const lk::evaluation device = device_more(
-      [&](const auto&... more) { return objective(d.s(), d.t(), d.labels, lk::into(d.g()), dws, more...); });
+      [&](const auto&... more) { return objective(d.s(), d.t(), d.labels, lk::unread_is_fine, lk::into(d.g()), dws, more...); });
   compare_evaluations<T>(out, name, host, device);
   compare_rows(out, name, g, to_host(d.gradient), b.classes);
 
   const double value =
-      device_more([&](const auto&... more) { return objective.value(d.s(), d.t(), d.labels, dws, more...); });
+      device_more([&](const auto&... more) { return objective.value(d.s(), d.t(), d.labels, lk::unread_is_fine, dws, more...); });
   if (!near<T>(device.loss, value, std::abs(value), 4)) out.push_back(name + ": the value alone differs");
 }
 template <class T, class Objective>
@@ -186,9 +186,9 @@ void compare_rows_of_their_own(complaints& out, std::size_t n, std::size_t c) {
   std::vector<T> g(b.size());
   device_batch<T> d(b);
   const auto kl = lk::at_temperature(lk::per_row{}, lk::forward_kl{});
-  (void)kl(b.s(), b.t(), b.labels, lk::into(lk::rows<T>(g.data(), n, c)), lk::row_temperatures(temperatures),
+  (void)kl(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(lk::rows<T>(g.data(), n, c)), lk::row_temperatures(temperatures),
            lk::row_temperature_gradient(by_t), ws);
-  (void)kl(d.s(), d.t(), d.labels, lk::into(d.g()), lk::row_temperatures(dt), lk::row_temperature_gradient(device_by_t), dws);
+  (void)kl(d.s(), d.t(), d.labels, lk::unread_is_fine, lk::into(d.g()), lk::row_temperatures(dt), lk::row_temperature_gradient(device_by_t), dws);
   const auto found = to_host(device_by_t);
   for (std::size_t r = 0; r < n; ++r)
     if (!near<T>(static_cast<double>(by_t[r]), static_cast<double>(found[r]), 1.0 / static_cast<double>(n), 256))
@@ -290,13 +290,13 @@ complaints compare_errors(std::size_t n, std::size_t c) {
     lk::workspace ws;
     lk::device_workspace dws;
     const std::string host =
-        sentence([&] { (void)kl(b.s(), b.t(), b.labels, lk::into(lk::rows<T>(g.data(), n, c)), ws); });
-    const std::string device = sentence([&] { (void)kl(d.s(), d.t(), d.labels, lk::into(d.g()), dws); });
+        sentence([&] { (void)kl(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(lk::rows<T>(g.data(), n, c)), ws); });
+    const std::string device = sentence([&] { (void)kl(d.s(), d.t(), d.labels, lk::unread_is_fine, lk::into(d.g()), dws); });
     if (host != device) out.push_back(name + ": \"" + host + "\" on the host, \"" + device + "\" on the device");
 
     // found in stream order: what comes after the call does not matter
     lk::device_result result;
-    kl(d.s(), d.t(), d.labels, lk::into(d.g()), dws, lk::deferred(result));
+    kl(d.s(), d.t(), d.labels, lk::unread_is_fine, lk::into(d.g()), dws, lk::deferred(result));
     thrust::fill(d.student.begin(), d.student.end(), T(0));
     const std::string later = sentence([&] { (void)result.get(); });
     if (host != later) out.push_back(name + ", deferred: \"" + host + "\" on the host, \"" + later + "\" on the device");
@@ -315,14 +315,14 @@ complaints compare_errors(std::size_t n, std::size_t c) {
     const std::string host = sentence([&] { (void)rowwise.value(b.s(), b.t(), lk::row_temperatures(v), ws); });
     const std::string device = sentence([&] { (void)rowwise.value(d.s(), d.t(), lk::row_temperatures(dv), dws); });
     if (host != device) out.push_back("row temperature: \"" + host + "\", \"" + device + "\"");
-    const std::string host_weight = sentence([&] { (void)kl.value(b.s(), b.t(), b.labels, lk::row_weights(v), ws); });
-    const std::string weight = sentence([&] { (void)kl.value(d.s(), d.t(), d.labels, lk::row_weights(dv), dws); });
+    const std::string host_weight = sentence([&] { (void)kl.value(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::row_weights(v), ws); });
+    const std::string weight = sentence([&] { (void)kl.value(d.s(), d.t(), d.labels, lk::unread_is_fine, lk::row_weights(dv), dws); });
     if (host_weight != weight) out.push_back("row weight: \"" + host_weight + "\", \"" + weight + "\"");
   }
   const std::vector<float> zeros(n, 0.0f);
   const auto dz = to_device(zeros);
-  const std::string host = sentence([&] { (void)kl.value(b.s(), b.t(), b.labels, lk::row_weights(zeros), ws); });
-  const std::string device = sentence([&] { (void)kl.value(d.s(), d.t(), d.labels, lk::row_weights(dz), dws); });
+  const std::string host = sentence([&] { (void)kl.value(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::row_weights(zeros), ws); });
+  const std::string device = sentence([&] { (void)kl.value(d.s(), d.t(), d.labels, lk::unread_is_fine, lk::row_weights(dz), dws); });
   if (host != device || host.find("sum to 0") == std::string::npos)
     out.push_back("weights of 0: \"" + host + "\", \"" + device + "\"");
 

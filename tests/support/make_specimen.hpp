@@ -12,7 +12,7 @@ outcome<T> run_objective(const Objective& objective, const batch<T>& b, limbeck:
   outcome<T> out{0, std::vector<T>(b.samples), std::vector<T>(b.size(), T(77))};
   const limbeck::rows<T> gradient{out.gradient.data(), b.samples, b.classes};
   out.loss =
-      objective(b.s(), b.t(), b.labels, limbeck::into(gradient), limbeck::row_losses(out.values), limbeck::sum, ws)
+      objective(b.s(), b.t(), b.labels, limbeck::unread_is_fine, limbeck::into(gradient), limbeck::row_losses(out.values), limbeck::sum, ws)
           .loss;
   return out;
 }

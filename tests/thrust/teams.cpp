@@ -80,7 +80,7 @@ template <bool Block, class T, class E>
 void compare_team(complaints& out, const std::string& name, const E& objective, const batch<T>& b) {
   std::vector<T> expected(b.size()), g(b.size(), T(-7));
   const lk::evaluation host =
-      objective(b.s(), b.t(), b.labels, lk::into(lk::rows<T>(expected.data(), b.samples, b.classes)));
+      objective(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(lk::rows<T>(expected.data(), b.samples, b.classes)));
 
   const auto terms = detail::flatten(objective, detail::context<>{});
   using Terms = std::remove_cv_t<decltype(terms)>;

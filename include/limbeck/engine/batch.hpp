@@ -18,6 +18,8 @@
 #include <limbeck/engine/dense.hpp>
 #include <limbeck/engine/statistics.hpp>
 
+#include <boost/hana/for_each.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <span>
@@ -119,6 +121,17 @@ double run_batchwise(const counted_rows<T>& in, const Term& term, workspace& ws,
   const batch<T> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight),
                    term.student_t, term.teacher_t, memory, on, dense_for<Traits, T>(), in.call_rows, in.samples_of_call};
   return weight * term.loss(x);
+}
+
+/// All batchwise terms over the @p count rows of a call that count.
+template <class Traits, class T, class Terms, class Executor>
+double run_whole(const problem<T>& in, const Terms& terms, std::size_t count, bool gradient, workspace& ws,
+                 Executor& executor) {
+  const counted_rows<T> counted(in, count, gradient, ws.beside().beside());  // row temperatures are beside
+  double value = 0;
+  hana::for_each(terms, [&](const auto& term) { value += run_batchwise<Traits>(counted, term, ws, executor); });
+  if (gradient) counted.give_gradient(in);
+  return value;
 }
 
 /// What an objective with a batchwise term asks of a call: all rows that count at once, each as much as the others.

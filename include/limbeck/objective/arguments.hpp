@@ -110,6 +110,11 @@ struct unlabelled_argument {
     in.unlabelled_given = true;
   }
 };
+struct unread_argument {
+  using limbeck_argument = void;
+  template <class T>
+  void apply(problem<T>&) const {}
+};
 struct reduction_argument {
   using limbeck_argument = void;
   reduction kind;
@@ -225,6 +230,10 @@ constexpr detail::ignore_argument ignore_index(std::int64_t label) { return {lab
 /// where there are some, the teacher everywhere: `(cross_entropy{} + forward_kl{})(s, t, labels, unlabelled(-1))`.
 constexpr detail::unlabelled_argument unlabelled(std::int64_t label) { return {label}; }
 
+/// Says that what nothing reads is meant: a teacher, labels or progress of a call whose objective has no use for them is a
+/// sentence of the compiler otherwise. For generic code, as the trainer, that passes on what it has.
+inline constexpr detail::unread_argument unread_is_fine{};
+
 /// Sum of w_r L_r over the sum of w_r, over the valid rows: the default. PyTorch's `batchmean`.
 inline constexpr detail::reduction_argument mean{detail::reduction::mean, 0};
 /// Sum of w_r L_r.
@@ -272,9 +281,57 @@ inline constexpr bool is_temperature_output = false;
 template <class T, class Memory>
 inline constexpr bool is_temperature_output<row_output_argument<T, false, Memory>, T> = true;
 
+/// What an argument is to a call, whatever it holds: a call has one of each.
+template <class A>
+struct role_of {
+  using type = A;
+};
+template <class T, class Memory>
+struct role_of<gradient_argument<T, Memory>> {
+  using type = struct gradient_role;
+};
+template <class T, class Memory>
+struct role_of<soft_labels_argument<T, Memory>> {
+  using type = struct soft_labels_role;
+};
+template <class T, bool Losses, class Memory>
+struct role_of<row_output_argument<T, Losses, Memory>> {
+  using type = std::bool_constant<Losses>;
+};
+template <input Which, class Memory>
+struct role_of<vector_argument<Which, Memory>> {
+  using type = std::integral_constant<input, Which>;
+};
+template <class A>
+  requires is_labels<A>
+struct role_of<A> {
+  using type = struct labels_role;
+};
+template <class A>
+  requires(tensor<A> || target<A>)  // told apart by their order
+struct role_of<A> {
+  using type = void;
+};
+template <class First, class... Rest>
+inline constexpr bool comes_again = !std::is_void_v<First> && (std::is_same_v<First, Rest> || ...);
+template <class... Role>
+struct any_twice {
+  static constexpr bool value = false;
+};
+template <class First, class... Rest>
+struct any_twice<First, Rest...> {
+  static constexpr bool value = comes_again<First, Rest...> || any_twice<Rest...>::value;
+};
+
 /// What a list of argument types says before anything runs.
 template <class... A>
 struct signature {
+  static constexpr bool twice = any_twice<typename role_of<A>::type...>::value;
+  static constexpr bool has_progress = (std::is_same_v<A, progress> || ...);
+  static constexpr bool has_target = (target<A> || ...);
+  static constexpr bool says_labels =
+      (std::is_same_v<A, ignore_argument> || ...) || (std::is_same_v<A, unlabelled_argument> || ...);
+  static constexpr bool unread_is_fine = (std::is_same_v<A, unread_argument> || ...);
   using student_traits = tensor_traits<std::tuple_element_t<0, std::tuple<A...>>>;
   static constexpr std::size_t tensors = (std::size_t{tensor<A> || target<A>} + ... + 0);
   static constexpr bool target_needs_labels = (detail::target_needs_labels<A>() || ...);

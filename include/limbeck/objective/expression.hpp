@@ -191,6 +191,47 @@ constexpr std::size_t temperatures_in() {
   return count_temperatures<std::remove_cvref_t<E>>::value;
 }
 
+/// Whether a number, a temperature or a signal changes with progress.
+template <class N>
+constexpr bool changes() {
+  if constexpr (std::is_same_v<N, constant>) {
+    return false;
+  } else if constexpr (schedule<N>) {
+    return true;
+  } else if constexpr (requires(const N& s) { s.temperature; s.inner; }) {
+    return changes<std::remove_cvref_t<decltype(N::temperature)>>() || changes<std::remove_cvref_t<decltype(N::inner)>>();
+  } else if constexpr (requires(const N& s) { s.inner; }) {
+    return changes<std::remove_cvref_t<decltype(N::inner)>>();
+  } else if constexpr (requires(const N& s) { s.number; }) {
+    return changes<std::remove_cvref_t<decltype(N::number)>>();
+  } else if constexpr (requires(const N& s) { s.operands; }) {
+    return []<class... X>(const std::tuple<X...>*) {
+      return (changes<X>() || ...);
+    }(static_cast<const std::remove_cvref_t<decltype(N::operands)>*>(nullptr));
+  } else {
+    return false;
+  }
+}
+/// Whether an expression has a schedule that changes with progress, anywhere.
+template <class E>
+constexpr bool is_scheduled() {
+  if constexpr (is<E, composite>) {
+    return is_scheduled<std::remove_cvref_t<decltype(std::declval<const E&>().terms())>>();
+  } else if constexpr (!is<E, expression>) {
+    return false;
+  } else if constexpr (requires(const E& e) { e.first; e.second; }) {
+    return is_scheduled<decltype(E::first)>() || is_scheduled<decltype(E::second)>();
+  } else if constexpr (requires(const E& e) { e.student; e.teacher; e.inner; }) {
+    return changes<decltype(E::student)>() || changes<decltype(E::teacher)>() || is_scheduled<decltype(E::inner)>();
+  } else if constexpr (requires(const E& e) { e.weighing; e.inner; }) {
+    return changes<decltype(E::weighing)>() || is_scheduled<decltype(E::inner)>();
+  } else if constexpr (requires(const E& e) { e.weight; e.inner; }) {
+    return changes<decltype(E::weight)>() || is_scheduled<decltype(E::inner)>();
+  } else {
+    return is_scheduled<decltype(E::inner)>();
+  }
+}
+
 template <class T>
 constexpr void require_temperature() {
   static_assert(temperature<T> || signal<T>,

@@ -38,12 +38,26 @@ inline constexpr bool wants_temperature =
     sweep_mode<true, false, RowGradient>::template wants<typename Term::teacher_slot>;
 
 /// All that can be said of a call by its types alone.
-template <class T, class Plan, class Signature, bool Measured>
+template <class T, class Plan, class Signature, bool Measured, bool Scheduled>
 struct require_call;
-template <class T, class... Term, class Signature, bool Measured>
-struct require_call<T, plan<Term...>, Signature, Measured> {
+template <class T, class... Term, class Signature, bool Measured, bool Scheduled>
+struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
   using P = plan<Term...>;
   static constexpr bool checked() {
+    static_assert(!Signature::twice,
+                  "limbeck: an argument is given twice (a gradient, labels, weights, progress, a workspace, ...); a call "
+                  "has one of each");
+    static_assert(!Scheduled || Signature::has_progress,
+                  "limbeck: this objective has a schedule; pass lk::progress(step, steps), where the run is");
+    constexpr bool fine = Signature::unread_is_fine;
+    static_assert(fine || Scheduled || Signature::has_target || !Signature::has_progress,
+                  "limbeck: progress is given, but this objective has no schedule that would read it; leave it out, or "
+                  "pass unread_is_fine");
+    static_assert(fine || !Signature::teacher || P::teacher,
+                  "limbeck: a teacher is given, but no term and no signal reads it; leave it out, or pass unread_is_fine");
+    static_assert(fine || !Signature::labels || P::labels || Signature::target_needs_labels || Signature::says_labels,
+                  "limbeck: labels are given, but no term, signal or target reads them; where they only say which rows "
+                  "are left out, pass ignore_index(-100)");
     (require_teacher<typename Term::loss_type, typename Term::signal_type, Signature::teacher>(), ...);
     (require_labels<typename Term::loss_type, typename Term::domain, typename Term::signal_type, Signature::labels,
                     Signature::soft_labels>(),
@@ -126,6 +140,15 @@ void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
     no_overlap("teacher", in.teacher);
     no_overlap("soft_labels", in.soft_labels);
   }
+}
+
+/// A softmax over one class is 1 whatever the logit: losses of it are 0, and so are their gradients.
+template <class T>
+void require_two_classes(const problem<T>& in) {
+  if (in.classes() == 1 && in.samples() > 0)
+    throw shape_error("limbeck: student has shape " + std::to_string(in.samples()) +
+                      " x 1, and a softmax over one class is 1 whatever the logit; a head of one logit (binary, "
+                      "multi-label, regression) needs a loss of another kind, such as mse");
 }
 
 /// Weights and the normaliser of rows that the host can read, before the sweep.

@@ -87,12 +87,7 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
           for (std::size_t c = 0; c < in.classes(); ++c) in.gradient(r, c) = T(0);
       }
     }
-    if (e.rows == 0) return e;
-    const counted_rows<T> counted(in, e.rows, Mode::gradient, ws.beside().beside());  // beside row temperatures
-    hana::for_each(whole, [&](const auto& term) {
-      e.loss += run_batchwise<Traits>(counted, term, ws, executor);
-    });
-    if constexpr (Mode::gradient) counted.give_gradient(in);
+    if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
     return e;
   }
 }
@@ -166,7 +161,8 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     const auto terms = flatten(e, context<>{.progress = in.progress});
     using Plan = typename plan_of<std::remove_cv_t<decltype(terms)>>::type;
     constexpr bool measured = has_temperature_signal<E>();
-    static_assert(require_call<T, Plan, Signature, measured>::checked());
+    static_assert(require_call<T, Plan, Signature, measured, is_scheduled<E>()>::checked());
+    if constexpr (Plan::softmaxes::size > 0) require_two_classes(in);
     in.settle_labels();
     hana::for_each(terms, [&](const auto& term) {
       term.signal.check(in.samples());

@@ -110,11 +110,19 @@ double call_objective(Objective& objective, const Logits& logits, const Teacher&
   auto&& callable = callable_objective(objective);
   const auto reduce = weight > 0 ? mean_over(weight) : mean;
   const auto call = [&](const auto&... rest) {
+    // what the trainer has is passed on, read or not; a callable of its own may take exactly what it knows
+    const auto with = [&](const auto&... all) {
+      if constexpr (requires { callable(all..., p, into(gradient), ws, reduce, unread_is_fine); }) {
+        return callable(all..., p, into(gradient), ws, reduce, unread_is_fine);
+      } else {
+        return callable(all..., p, into(gradient), ws, reduce);
+      }
+    };
     const auto run = [&] {
       if constexpr (std::is_same_v<Teacher, no_teacher>) {
-        return callable(logits, rest..., p, into(gradient), ws, reduce);
+        return with(logits, rest...);
       } else {
-        return callable(logits, teacher, rest..., p, into(gradient), ws, reduce);
+        return with(logits, teacher, rest...);
       }
     };
     static_assert(!std::is_void_v<decltype(run())>,

@@ -25,7 +25,7 @@ std::pair<double, std::vector<double>> one(const Loss& loss, const std::vector<d
   std::vector<double> g(s.size());
   const std::vector<int> labels{label};
   const lk::rows<const double> sv(s.data(), 1, s.size()), tv(t.data(), 1, t.size());
-  const double value = lk::objective{loss}(sv, tv, labels, lk::into(lk::rows<double>(g.data(), 1, g.size()))).loss;
+  const double value = lk::objective{loss}(sv, tv, labels, lk::unread_is_fine, lk::into(lk::rows<double>(g.data(), 1, g.size()))).loss;
   return {value, g};
 }
 

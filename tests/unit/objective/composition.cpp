@@ -57,7 +57,7 @@ template <class Objective>
 std::pair<double, std::vector<double>> run(const Objective& o, const batch<double>& b, double progress = 0) {
   std::vector<double> g(b.size());
   const double loss =
-      o(b.s(), b.t(), b.labels, lk::progress(progress), lk::into(lk::rows<double>(g.data(), b.samples, b.classes)))
+      o(b.s(), b.t(), b.labels, lk::progress(progress), lk::unread_is_fine, lk::into(lk::rows<double>(g.data(), b.samples, b.classes)))
           .loss;
   return {loss, g};
 }

@@ -22,7 +22,7 @@ struct result {
 template <class T, class Objective, class... Args>
 result<T> run(const Objective& o, const batch<T>& b, const Args&... args) {
   result<T> r{0, std::vector<T>(b.size())};
-  r.loss = o(b.s(), b.t(), b.labels, lk::into(lk::rows<T>(r.gradient.data(), b.samples, b.classes)), args...).loss;
+  r.loss = o(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(lk::rows<T>(r.gradient.data(), b.samples, b.classes)), args...).loss;
   return r;
 }
 

@@ -209,3 +209,13 @@ TEST_CASE("the exceptions derive from the standard ones") {
   CHECK_THROWS_AS(throw lk::shape_error("x"), std::invalid_argument);
   CHECK_THROWS_AS(throw lk::value_error("x"), std::domain_error);
 }
+
+TEST_CASE("a softmax over one class is no loss", "[objective][errors]") {
+  const std::vector<double> x{3, -1}, y{0, 2};
+  const lk::rows<const double> s(x.data(), 2, 1), t(y.data(), 2, 1);
+  CHECK_THROWS_WITH(lk::objective{lk::forward_kl{}}.value(s, t),
+                    Catch::Contains("student has shape 2 x 1, and a softmax over one class is 1 whatever the logit"));
+  std::vector<double> out(2);
+  CHECK_THROWS_WITH(lk::measure(lk::entropy{}, s, out), Catch::Contains("a softmax over one class"));
+  CHECK(lk::objective{lk::mse{}}.value(s, t) == Approx(9));
+}

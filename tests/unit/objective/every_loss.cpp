@@ -61,7 +61,7 @@ struct loss {
 
 template <class Objective>
 double run(const Objective& o, call& x) {
-  return o(x.s(), x.t(), x.labels, lk::row_mask(x.mask), lk::row_weights(x.weights),
+  return o(x.s(), x.t(), x.labels, lk::unread_is_fine, lk::row_mask(x.mask), lk::row_weights(x.weights),
            lk::into(lk::rows<double>(x.gradient.data(), x.samples(), width)))
       .loss;
 }

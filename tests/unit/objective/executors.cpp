@@ -133,7 +133,7 @@ TEST_CASE("the second call allocates nothing") {
   const auto call = [&](const batch<float>& x) {
     const std::span<float> l(losses.data(), x.samples);
     const std::span<const float> w(weights.data(), x.samples);
-    objective(x.s(), x.t(), x.labels, lk::into(lk::rows<float>(g.data(), x.samples, x.classes)), lk::progress(0.5), ws,
+    objective(x.s(), x.t(), x.labels, lk::into(lk::rows<float>(g.data(), x.samples, x.classes)), ws,
               lk::row_losses(l), lk::row_weights(w));
     objective.value(x.s(), x.t(), x.labels, ws);
   };

@@ -74,7 +74,7 @@ namespace {
 template <class T, class Objective, class... Args>
 std::pair<double, std::vector<T>> run(const Objective& o, const batch<T>& b, const Args&... args) {
   std::vector<T> g(b.size(), T(9));
-  const double loss = o(b.s(), b.t(), b.labels, lk::into(lk::rows<T>(g.data(), b.samples, b.classes)), args...).loss;
+  const double loss = o(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(lk::rows<T>(g.data(), b.samples, b.classes)), args...).loss;
   return {loss, g};
 }
 }  // namespace
@@ -84,7 +84,7 @@ TEST_CASE("a rowwise loss: value and gradient") {
   const std::vector<double> w{1, 2, 0, 4, 0.5};
   const auto o = 0.7 * lk::at_temperature(2.0, elsewhere::correlation{});
   const auto [loss, g] = run(o, b, lk::row_weights(w));
-  const auto value = [&](const batch<double>& x) { return o.value(x.s(), x.t(), x.labels, lk::row_weights(w)); };
+  const auto value = [&](const batch<double>& x) { return o.value(x.s(), x.t(), x.labels, lk::unread_is_fine, lk::row_weights(w)); };
   CHECK(loss == Approx(value(b)).epsilon(1e-14));
   for (std::size_t i = 0; i < b.size(); ++i) {
     auto up = b, down = b;
@@ -116,7 +116,7 @@ TEST_CASE("a rowwise loss alone, beside others, and with staged rows") {
   for (std::size_t r = 0; r < 5; ++r)
     for (std::size_t c = 0; c < 37; ++c) s[c * 5 + r] = b.student[r * 37 + c], t[c * 5 + r] = b.teacher[r * 37 + c];
   const auto o = lk::forward_kl{} + 0.5 * lk::objective{elsewhere::distance{}};
-  CHECK(o(lk::rows<const float>(s.data(), 5, 37, 1, 5), lk::rows<const float>(t.data(), 5, 37, 1, 5), b.labels,
+  CHECK(o(lk::rows<const float>(s.data(), 5, 37, 1, 5), lk::rows<const float>(t.data(), 5, 37, 1, 5), b.labels, lk::unread_is_fine,
           lk::into(lk::rows<float>(g.data(), 5, 37, 1, 5)))
             .loss == both.first);
   for (std::size_t r = 0; r < 5; ++r)

@@ -33,19 +33,20 @@ void check_calls() {
     CHECK(g == h);
   };
   lk::workspace ws;
-  const auto both = 0.5 * lk::cross_entropy{} + lk::at_temperature(4.0, lk::forward_kl{});
-  same(both(s, t, y, into, ws), both(b.s(), b.t(), b.labels, lk::into(plain)));
-  same(both(s, b.t(), y, into), both(b.s(), b.t(), b.labels, lk::into(plain)));     // a teacher whose type is known
-  same(both(s, t, b.labels, into), both(b.s(), b.t(), b.labels, lk::into(plain)));  // labels whose type is known
-  same(both(b.s(), t, y, lk::into(plain)), both(b.s(), b.t(), b.labels, into));     // a student whose type is known
+  const lk::progress at(1, 10);
+  const auto both = lk::linear(0.5, 1) * lk::cross_entropy{} + lk::at_temperature(4.0, lk::forward_kl{});
+  same(both(s, t, y, into, ws, at), both(b.s(), b.t(), b.labels, lk::into(plain), at));
+  same(both(s, b.t(), y, into, at), both(b.s(), b.t(), b.labels, lk::into(plain), at));     // a teacher whose type is known
+  same(both(s, t, b.labels, into, at), both(b.s(), b.t(), b.labels, lk::into(plain), at));  // labels whose type is known
+  same(both(b.s(), t, y, lk::into(plain), at), both(b.s(), b.t(), b.labels, into, at));     // a student whose type is known
   const auto mixed = lk::mean_of_logits(b.t(), b.t());
-  same(both(s, mixed, y, into), both(b.s(), mixed, b.labels, lk::into(plain)));
-  same(both(s, t, y, lk::row_weights(any(weights, {9})), lk::row_losses(any(losses, {9})), into, lk::progress(1, 10)),
+  same(both(s, mixed, y, into, at), both(b.s(), mixed, b.labels, lk::into(plain), at));
+  same(both(s, t, y, lk::row_weights(any(weights, {9})), lk::row_losses(any(losses, {9})), into, at),
        both(b.s(), b.t(), b.labels, lk::row_weights(weights), lk::row_losses(expected_losses), lk::into(plain),
-            lk::progress(1, 10)));
+            at));
   CHECK(losses == expected_losses);
-  CHECK(both.value(s, t, y) == both.value(b.s(), b.t(), b.labels));
-  CHECK(both.report(s, t, y).terms()[1].value == both.report(b.s(), b.t(), b.labels).terms()[1].value);
+  CHECK(both.value(s, t, y, at) == both.value(b.s(), b.t(), b.labels, at));
+  CHECK(both.report(s, t, y, at).terms()[1].value == both.report(b.s(), b.t(), b.labels, at).terms()[1].value);
   if constexpr (std::is_same_v<T, float>) {  // a kernel of its own each
     const lk::objective kl{lk::forward_kl{}};
     same(kl(s, t, into), kl(b.s(), b.t(), lk::into(plain)));

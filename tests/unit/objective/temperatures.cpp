@@ -19,10 +19,10 @@ void check_learned(const char* name, const Loss& loss) {
   const auto b = random_batch<double>(4, 9, 3, 1.5);
   double ts = 1.7, tt = 2.9;
   const auto check = [&](const auto& objective, bool two) {
-    const auto value = [&] { return objective.value(b.s(), b.t(), b.labels); };
+    const auto value = [&] { return objective.value(b.s(), b.t(), b.labels, lk::unread_is_fine); };
     const auto [got, gradient] = [&] {
       std::vector<double> g(b.size());
-      const auto e = objective(b.s(), b.t(), b.labels, lk::into(lk::rows<double>(g.data(), 4, 9)));
+      const auto e = objective(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(lk::rows<double>(g.data(), 4, 9)));
       return std::pair{e, g};
     }();
     std::size_t at = 0;
@@ -138,8 +138,8 @@ TEST_CASE("a temperature for the student and another for the teacher") {
 TEST_CASE("each loss declares the power of T that keeps its gradient's size, and unscaled takes it away") {
   const auto b = random_batch<double>(5, 31);
   const auto ratio = [&](const auto& loss) {
-    return lk::at_temperature(3.0, loss).value(b.s(), b.t(), b.labels) /
-           lk::at_temperature(3.0, lk::unscaled(loss)).value(b.s(), b.t(), b.labels);
+    return lk::at_temperature(3.0, loss).value(b.s(), b.t(), b.labels, lk::unread_is_fine) /
+           lk::at_temperature(3.0, lk::unscaled(loss)).value(b.s(), b.t(), b.labels, lk::unread_is_fine);
   };
   CHECK(ratio(lk::forward_kl{}) == Approx(9).epsilon(1e-14));
   CHECK(ratio(lk::mse{}) == Approx(9).epsilon(1e-14));

@@ -30,7 +30,7 @@ struct specimen {
 template <class Objective, class... More>
 std::pair<double, std::vector<double>> run(const Objective& o, const specimen& b, More&&... more) {
   std::vector<double> g(b.student.size());
-  const double loss = o(b.s(), b.t(), lk::into(lk::rows<double>(g.data(), b.samples, b.classes)), more...);
+  const double loss = o(b.s(), b.t(), lk::into(lk::rows<double>(g.data(), b.samples, b.classes)), lk::unread_is_fine, more...);
   return {loss, g};
 }
 

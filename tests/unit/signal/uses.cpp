@@ -36,7 +36,7 @@ struct result {
 template <class Objective, class... More>
 result run(const Objective& o, const specimen& b, More&&... more) {
   result x{0, std::vector<double>(b.student.size()), std::vector<double>(b.samples)};
-  x.loss = o(b.s(), b.t(), b.labels, lk::into(lk::rows<double>(x.gradient.data(), b.samples, b.classes)),
+  x.loss = o(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(lk::rows<double>(x.gradient.data(), b.samples, b.classes)),
              lk::row_losses(x.rows), more...);
   return x;
 }
