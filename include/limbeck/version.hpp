@@ -4,6 +4,17 @@
 /// @file
 /// The one place where the version lives: CMake, the packages and the documents read it from here.
 
+// Before anything that an older language would choke on; the header that is not there ends the compilation here.
+#if defined(_MSVC_LANG)
+#define LIMBECK_DETAIL_LANGUAGE _MSVC_LANG
+#else
+#define LIMBECK_DETAIL_LANGUAGE __cplusplus
+#endif
+#if LIMBECK_DETAIL_LANGUAGE <= 201703L
+#error "limbeck needs C++20: compile with -std=c++20 (CMake: limbeck::limbeck asks for it by itself)"
+#include <limbeck_needs_cxx20>
+#endif
+
 /// Changes when code that compiled may have to change (while it is 0, the minor version does).
 #define LIMBECK_VERSION_MAJOR 0
 /// Changes with new features.

@@ -113,6 +113,35 @@ LIMBECK_INLINE pack<K> log_positive(const pack<K>& x) {
 
 }  // namespace detail
 
+/// e^x of each lane; the relative error is (2 + |x|) units of the last digit at most. Beyond the range it is exactly 0, or the
+/// largest power of two.
+template <class K>
+LIMBECK_INLINE pack<K> exp(const pack<K>& x) {
+  return detail::exp2_any(x * pack<K>(static_cast<typename K::scalar>(detail::log2e)));
+}
+
+/// The natural logarithm of each lane, within 4 units of the last digit away from 1. Of 0, and of what is smaller than the
+/// smallest normal number, it is that of the latter, so that 0 log 0 is 0; of a negative number it is NaN.
+template <class K>
+LIMBECK_INLINE pack<K> log(const pack<K>& x) {
+  using X = pack<K>;
+  using T = typename K::scalar;
+  const X least((std::numeric_limits<T>::min)());
+  return select(x < X(T(0)), X(std::numeric_limits<T>::quiet_NaN()), detail::log_positive(larger(least, x)));
+}
+
+/// a^b = exp(b log a) of each lane, for a >= 0: digits are lost as |b log a| grows.
+template <class K>
+LIMBECK_INLINE pack<K> pow(const pack<K>& a, const pack<K>& b) {
+  return exp(b * log(a));
+}
+/// @cond
+template <class K, detail::lane_number N>
+LIMBECK_INLINE pack<K> pow(const pack<K>& a, N b) {
+  return pow(a, pack<K>(static_cast<typename K::scalar>(b)));
+}
+/// @endcond
+
 LIMBECK_END_NAMESPACE
 
 #endif

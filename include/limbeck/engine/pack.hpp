@@ -96,6 +96,10 @@ LIMBECK_INLINE F newton_sqrt(const F& x) {
   return root + T(0.5) * y * (x - root * root);
 }
 
+/// What may stand beside a pack.
+template <class N>
+concept lane_number = std::is_arithmetic_v<N>;
+
 }  // namespace detail
 
 /// A number in @p Lanes lanes. See the file comment; a divergence uses it as it would use a `double`.
@@ -127,8 +131,34 @@ struct pack {
   LIMBECK_INLINE constexpr pack& operator-=(const pack& b) { return *this = *this - b; }
   LIMBECK_INLINE constexpr pack& operator*=(const pack& b) { return *this = *this * b; }
 
+  // a number beside a pack is that number in every lane: 0.5 * x.p, 1 - x.q
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator+(const pack& a, N b) { return a + pack(static_cast<scalar>(b)); }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator+(N a, const pack& b) { return pack(static_cast<scalar>(a)) + b; }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator-(const pack& a, N b) { return a - pack(static_cast<scalar>(b)); }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator-(N a, const pack& b) { return pack(static_cast<scalar>(a)) - b; }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator*(const pack& a, N b) { return a * pack(static_cast<scalar>(b)); }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator*(N a, const pack& b) { return pack(static_cast<scalar>(a)) * b; }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator/(const pack& a, N b) { return a / pack(static_cast<scalar>(b)); }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr pack operator/(N a, const pack& b) { return pack(static_cast<scalar>(a)) / b; }
+
   LIMBECK_INLINE friend constexpr auto operator<(const pack& a, const pack& b) { return Lanes::less(a.v, b.v); }
   LIMBECK_INLINE friend constexpr auto operator>(const pack& a, const pack& b) { return Lanes::less(b.v, a.v); }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr auto operator<(const pack& a, N b) { return a < pack(static_cast<scalar>(b)); }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr auto operator<(N a, const pack& b) { return pack(static_cast<scalar>(a)) < b; }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr auto operator>(const pack& a, N b) { return a > pack(static_cast<scalar>(b)); }
+  template <detail::lane_number N>
+  LIMBECK_INLINE friend constexpr auto operator>(N a, const pack& b) { return pack(static_cast<scalar>(a)) > b; }
   /// @endcond
   /// a where the mask holds, b elsewhere.
   template <class Mask>

@@ -151,6 +151,17 @@ constexpr E operator*(const E& e, const W&) {
   static_assert(!loss<E>, "limbeck: the weight of a loss stands on its left, as in 0.5 * forward_kl{}");
   return e;
 }
+template <loss E, class W>
+  requires(!loss<W>)
+constexpr E operator/(const E& e, const W&) {
+  static_assert(!loss<E>, "limbeck: the weight of a loss stands on its left: 0.5 * loss in the place of loss / 2");
+  return e;
+}
+template <loss E>
+constexpr E operator-(const E& e) {
+  static_assert(!loss<E>, "limbeck: a loss has no sign of its own; write -1.0 * loss, or a - b");
+  return e;
+}
 template <loss A, class B>
   requires(!loss<B>)
 constexpr A operator+(const A& a, const B&) {

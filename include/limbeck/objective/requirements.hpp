@@ -54,7 +54,8 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
                   "limbeck: progress is given, but this objective has no schedule that would read it; leave it out, or "
                   "pass unread_is_fine");
     static_assert(fine || !Signature::teacher || P::teacher,
-                  "limbeck: a teacher is given, but no term and no signal reads it; leave it out, or pass unread_is_fine");
+                  "limbeck: a teacher is given, but no term and no signal reads it; leave it out, or pass unread_is_fine "
+                  "(one-hot rows and probabilities in the place of labels are soft_labels(P))");
     static_assert(fine || !Signature::labels || P::labels || Signature::target_needs_labels || Signature::says_labels,
                   "limbeck: labels are given, but no term, signal or target reads them; where they only say which rows "
                   "are left out, pass ignore_index(-100)");

@@ -150,7 +150,8 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     using T = typename Traits::scalar;
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "limbeck: logits are float or double");
     using Signature = signature<Bare, std::remove_cvref_t<Args>...>;
-    static_assert(Signature::tensors <= 2, "limbeck: there is one student and one teacher; further tensors have names");
+    static_assert(Signature::tensors <= 2, "limbeck: there is one student and one teacher; further tensors have names, as soft_labels(P) for one-hot rows "
+                  "and probabilities in the place of labels");
     problem<T> in;
     using Workspace = workspace_of<typename Traits::sweep>;
     Workspace local;

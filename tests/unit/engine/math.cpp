@@ -155,3 +155,46 @@ TEST_CASE("packs of all widths and scalars give the same bits") {
   run.operator()<vector_lanes<float, 4>>(narrow);
   CHECK(std::memcmp(wide.data(), narrow.data(), x.size() * sizeof(float)) == 0);
 }
+
+namespace {
+
+/// What somebody writes who thinks of numbers.
+template <class X>
+X natural(const X& x) {
+  return 0.5 * x + x / 2 - (1 - x) * 3 + 2.0f / x + select(x < 1, X(1), x) + select(2 > x, x, X(0)) + log(x) + exp(-x) +
+         pow(x, 1.5) + sqrt(x) + abs(x - 1);
+}
+
+template <class Lanes>
+void check_natural() {
+  using T = typename Lanes::scalar;
+  using X = limbeck::pack<Lanes>;
+  const auto exact = [](long double x) {
+    return 0.5L * x + x / 2 - (1 - x) * 3 + 2 / x + (x < 1 ? 1 : x) + (2 > x ? x : 0) + std::log(x) + std::exp(-x) +
+           std::pow(x, 1.5L) + std::sqrt(x) + std::fabs(x - 1);
+  };
+  CHECK(worst<Lanes>(1.25, 1.9, [](auto x) { return natural(x); }, exact, 4000) < 20);
+  CHECK(worst<Lanes>(-20, 20, [](auto x) { return exp(x); }, [](long double x) { return std::exp(x); }) < 22);
+  CHECK(worst<Lanes>(0.01, 0.5, [](auto x) { return log(x); }, [](long double x) { return std::log(x); }) < 4);
+  CHECK(worst<Lanes>(0.01, 9, [](auto x) { return pow(x, 0.5); }, [](long double x) { return std::sqrt(x); }) < 8);
+  T out[X::lanes];
+  const auto first = [&](const X& x) {
+    Lanes::store(out, x.v);
+    return static_cast<double>(out[0]);
+  };
+  CHECK(first(X(0) * log(X(0))) == 0);
+  CHECK(first(log(X(0))) == Approx(std::log(static_cast<double>(std::numeric_limits<T>::min()))));
+  CHECK(std::isnan(first(log(X(-1)))));
+  CHECK(std::isnan(first(exp(X(std::numeric_limits<T>::quiet_NaN())))));
+  CHECK(first(exp(X(-1e6f))) == 0);
+  CHECK(first(pow(X(0), 2)) == 0);
+}
+
+}  // namespace
+
+TEST_CASE("packs beside numbers, and functions of packs") {
+  check_natural<limbeck::scalar_lanes<float>>();
+  check_natural<limbeck::scalar_lanes<double>>();
+  check_natural<limbeck::vector_lanes<float>>();
+  check_natural<limbeck::vector_lanes<double>>();
+}

@@ -200,3 +200,11 @@ TEST_CASE("an ensemble that disagrees weighs a loss; its shapes are checked", "[
   CHECK_THROWS_WITH(lk::ensemble_variance(b.s(), wide.s()),
                     "limbeck: a teacher of the ensemble has shape 5 x 10, expected 5 x 9 (samples x classes)");
 }
+
+TEST_CASE("measure says where its numbers do not fit", "[signal][errors]") {
+  const std::vector<double> x(6);
+  const lk::rows<const double> s(x.data(), 2, 3);
+  std::vector<double> out(3);
+  CHECK_THROWS_WITH(lk::measure(lk::entropy{}, s, out),
+                    "limbeck: the last argument of measure has 3 elements, expected 2 (one a row)");
+}
