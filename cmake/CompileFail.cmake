@@ -10,6 +10,7 @@
 # The source holds the mistake under `#ifndef LIMBECK_CONTROL` and these lines, each as often as needed:
 #   // expect: a fragment of the message, matched literally
 #   // flags: -ffast-math            (for the compilation that must fail)
+#   // times: 9                      (how often the first fragment must occur)
 #
 # Fragments must not hold an unbalanced square bracket, which CMake's lists cannot carry.
 
@@ -28,7 +29,7 @@ if(PRECOMPILE)
 endif()
 list(APPEND command -fsyntax-only)
 
-foreach(kind IN ITEMS expect flags)
+foreach(kind IN ITEMS expect flags times)
   file(STRINGS "${SOURCE}" ${kind} REGEX "^// ${kind}: ")
   list(TRANSFORM ${kind} REPLACE "^// ${kind}: +" "")
   list(TRANSFORM ${kind} STRIP)
@@ -63,3 +64,12 @@ foreach(fragment IN LISTS expect)
     message(FATAL_ERROR "The wrong program is refused, but not with the sentence\n  ${fragment}\nThe compiler said:\n${output}")
   endif()
 endforeach()
+if(times)
+  list(GET expect 0 fragment)
+  string(REGEX MATCHALL "error: [^\n]*" errors "${output}")
+  list(FILTER errors INCLUDE REGEX "${fragment}")
+  list(LENGTH errors count)
+  if(NOT count EQUAL times)
+    message(FATAL_ERROR "The sentence comes ${count} times and not ${times}. The compiler said:\n${output}")
+  endif()
+endif()

@@ -1,4 +1,4 @@
-// expect: deleted
+// expect: limbeck: a view of this temporary would be kept
 #include <limbeck/limbeck.hpp>
 
 namespace lk = limbeck;

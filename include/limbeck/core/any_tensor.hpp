@@ -78,6 +78,7 @@ enum class memory_kind : std::uint8_t {
 /// any_tensors runs the float or the double kernel by the student's type. LibTorch's and DLPack's tensors become one by
 /// themselves (`limbeck/torch.hpp`, `limbeck/dlpack.hpp`).
 struct any_tensor {
+  using limbeck_view = void;
   static constexpr std::size_t max_rank = 8;  ///< dimensions at most
 
   void* data = nullptr;                            ///< the element at 0, 0, ...
@@ -280,13 +281,15 @@ any_tensor any_view(X& x) {
 /// A tensor of run-time type as rows of @p T, for whatever is not a call: targets, selectors, signals.
 /// `mean_of_probabilities(as_rows<const float>(first), as_rows<const float>(second))`. @throws as `any_tensor::rows`.
 template <class T, run_time_tensor X>
-rows<T> as_rows(const X& x) {
-  return any_tensor_traits<X>::view(x).template rows<T>();
+rows<T> as_rows(X&& x) {
+  detail::require_kept<X>();
+  return any_tensor_traits<std::remove_cvref_t<X>>::view(x).template rows<T>();
 }
 /// All its elements in order, where they are contiguous: parameters for an averager. @throws as `any_tensor::span`.
 template <class T, run_time_tensor X>
-std::span<T> as_span(const X& x) {
-  return any_tensor_traits<X>::view(x).template span<T>();
+std::span<T> as_span(X&& x) {
+  detail::require_kept<X>();
+  return any_tensor_traits<std::remove_cvref_t<X>>::view(x).template span<T>();
 }
 
 LIMBECK_END_NAMESPACE

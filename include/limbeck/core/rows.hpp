@@ -5,6 +5,7 @@
 /// Rows: a batch seen as samples x classes, over memory that somebody else owns.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/core/lifetime.hpp>
 #include <limbeck/engine/pack.hpp>
 
 #include <concepts>
@@ -58,6 +59,7 @@ struct rows {
 ///
 /// - `scalar`: `float` or `double`;
 /// - `template <class T> using lanes`: the pack, `limbeck::host_lanes<T>` where there is no better;
+/// - `static constexpr bool is_view`: whether the memory outlives the tensor, as that of a map or a span (default: no);
 /// - `using sweep`: `limbeck::host_rows` for memory that the CPU reads;
 /// - `static rows<const scalar> view(const Tensor&)`, and `static rows<scalar> view(Tensor&)` for outputs;
 /// - `static auto gradient_like(const Tensor&)`: a fresh tensor of the same shape (for the convenience form only);
@@ -75,6 +77,7 @@ concept tensor = requires { typename tensor_traits<std::remove_cvref_t<Tensor>>:
 
 template <class T>
 struct tensor_traits<rows<T>> {
+  static constexpr bool is_view = true;
   using scalar = std::remove_const_t<T>;
   template <class S>
   using lanes = host_lanes<S>;
@@ -96,11 +99,13 @@ struct columns_view {
 /// The same memory with samples in columns: for an Eigen matrix of classes x samples, and its like.
 template <class Tensor>
 constexpr columns_view<std::remove_reference_t<Tensor>> samples_in_columns(Tensor&& x) {
+  detail::require_kept<Tensor>();
   return {x};
 }
 
 template <class Tensor>
 struct tensor_traits<columns_view<Tensor>> {
+  static constexpr bool is_view = true;
   using inner = tensor_traits<std::remove_cv_t<Tensor>>;
   using scalar = typename inner::scalar;
   template <class S>

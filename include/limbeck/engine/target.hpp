@@ -51,15 +51,17 @@ struct tensor_target {
 
 namespace detail {
 
-/// A tensor or a target, as a target.
+/// A tensor or a target, as a target: a tensor is looked at, a target is copied.
 template <class X>
-auto as_target(const X& x) {
-  static_assert(target<X> || tensor<X>,
+auto as_target(X&& x) {
+  using Bare = std::remove_cvref_t<X>;
+  static_assert(target<Bare> || tensor<Bare>,
                 "limbeck: this is neither a tensor of floats (is its backend's header included?) nor a target");
-  if constexpr (target<X>) {
-    return x;
-  } else if constexpr (tensor<X>) {
-    return tensor_target<typename tensor_traits<X>::scalar>{tensor_traits<X>::view(x)};
+  if constexpr (target<Bare>) {
+    return Bare(x);
+  } else if constexpr (tensor<Bare>) {
+    require_kept<X>();
+    return tensor_target<typename tensor_traits<Bare>::scalar>{tensor_traits<Bare>::view(x)};
   }
 }
 

@@ -66,7 +66,11 @@ class teacher_cache {
   /// the stored weights, and what @p rest says of the classes that were not kept (see `sparse_target`).
   /// @throws value_error that names a sample which the cache does not have; file_error for a block that is damaged.
   template <class T, class Ids>
-  cached_rows<T> target(const Ids& ids, tail rest = tail::spread) const;
+  cached_rows<T> target(Ids&& ids, tail rest = tail::spread) const&;
+  /// @cond
+  template <class T, class Ids>
+  cached_rows<T> target(Ids&& ids, tail rest = tail::spread) const&& = delete;  // the cache would be gone before its rows are read
+  /// @endcond
 
   /// The rows of the samples @p ids into @p out, which keeps its memory: for
   /// `at_temperature(T, sparse_kl(out))`, T the stored temperature.
@@ -264,7 +268,8 @@ class cached_rows {
 };
 
 template <class T, class Ids>
-cached_rows<T> teacher_cache::target(const Ids& ids, tail rest) const {
+cached_rows<T> teacher_cache::target(Ids&& ids, tail rest) const& {
+  detail::require_kept<Ids>();
   return {*this, require(ids), rest};
 }
 

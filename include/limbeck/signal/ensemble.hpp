@@ -112,7 +112,8 @@ auto disagreement_of(const First& first, const Rest&... rest) {
 /// all agree, at most 1 - 1/K. The tensors (samples x classes, all of one shape) outlive the signal. Two passes over the
 /// K rows, K exponentials a class and pass; on the host. @throws shape_error where the shapes differ.
 template <class... Teachers>
-auto ensemble_variance(const Teachers&... teachers) {
+auto ensemble_variance(Teachers&&... teachers) {
+  (detail::require_kept<Teachers>(), ...);
   return detail::disagreement_of<detail::variance_rule>(teachers...);
 }
 
@@ -120,7 +121,8 @@ auto ensemble_variance(const Teachers&... teachers) {
 /// Bayesian Active Learning for Classification and Preference Learning (BALD), 2011, arXiv:1112.5745. As
 /// `ensemble_variance` in all else.
 template <class... Teachers>
-auto mutual_information(const Teachers&... teachers) {
+auto mutual_information(Teachers&&... teachers) {
+  (detail::require_kept<Teachers>(), ...);
   return detail::disagreement_of<detail::information_rule>(teachers...);
 }
 

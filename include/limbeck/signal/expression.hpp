@@ -105,23 +105,18 @@ constexpr auto of_teacher(const S& s) {
 
 /// A signal that is there already, one number a row: an ensemble's variance, yesterday's losses. @p values outlive it.
 template <class V>
-auto given(const V& values) {
-  static_assert(!std::is_void_v<detail::vector_element_t<V>>,
+auto given(V&& values) {
+  detail::require_kept<V>();
+  static_assert(!std::is_void_v<detail::vector_element_t<std::remove_cvref_t<V>>>,
                 "limbeck: given(v) takes a vector of numbers with data() and size()");
   const any_vector view = detail::view_vector(values);
-  return given_signal<detail::vector_memory_t<V>, detail::element_of>{{view}, view.size()};
+  return given_signal<detail::vector_memory_t<std::remove_cvref_t<V>>, detail::element_of>{{view}, view.size()};
 }
 /// A signal that a function tells: f(r), a double, of row r of @p rows; it runs on any worker of a sweep on the host.
 template <class F>
 constexpr auto by_row(const F& f, std::size_t rows) {
   return given_signal<host_rows, F>{f, rows};
 }
-/// @cond
-template <class V>
-  requires(!std::is_lvalue_reference_v<V> && !std::is_void_v<detail::vector_element_t<V>> &&
-           requires(V v) { typename V::allocator_type; })
-auto given(V&&) = delete;  // the vector would be gone before the signal is read
-/// @endcond
 
 /// f(s_1, s_2, ...) of one or more signals, f a pure function of doubles (on a device, one that the device can call).
 template <class F, signal... S>

@@ -72,13 +72,18 @@ concept teacher_range = !tensor<X> && !target<X> && requires(const X& x) {
   x.begin();
 };
 template <class First, class... Rest>
-auto gather_teachers(const First& first, const Rest&... rest) {
-  if constexpr (sizeof...(Rest) == 0 && teacher_range<First>) {
-    teacher_list<target_of<std::remove_cvref_t<decltype(*first.begin())>>> list;
+auto gather_teachers(First&& first, Rest&&... rest) {
+  if constexpr (sizeof...(Rest) == 0 && teacher_range<std::remove_cvref_t<First>>) {
+    using Element = std::remove_cvref_t<decltype(*first.begin())>;
+    // the elements of a range that goes away: tensors would go with it, views and targets are copied
+    if constexpr (!target<Element> && !std::ranges::enable_borrowed_range<std::remove_cvref_t<First>>)
+      require_kept<std::conditional_t<std::is_lvalue_reference_v<First>, Element&, Element>>();
+    teacher_list<target_of<Element>> list;
     for (const auto& x : first) list.all.push_back(as_target(x));
     return list;
   } else {
-    return teacher_pack<target_of<First>, target_of<Rest>...>{{as_target(first), as_target(rest)...}};
+    return teacher_pack<target_of<First>, target_of<Rest>...>{
+        {as_target(std::forward<First>(first)), as_target(std::forward<Rest>(rest))...}};
   }
 }
 
@@ -227,8 +232,8 @@ class ensemble {
 
 namespace detail {
 template <class Rule, class... X>
-auto make_ensemble(const X&... x) {
-  auto teachers = gather_teachers(x...);
+auto make_ensemble(X&&... x) {
+  auto teachers = gather_teachers(std::forward<X>(x)...);
   return ensemble<Rule, decltype(teachers), equal_weights, constant>(std::move(teachers), {}, constant(1));
 }
 }  // namespace detail
@@ -242,21 +247,21 @@ auto make_ensemble(const X&... x) {
 /// comes through, and the call reports it. Cost: one exponential a teacher and class; two in rows where a class is
 /// masked.
 template <class... X>
-auto mean_of_probabilities(const X&... teachers) {
+auto mean_of_probabilities(X&&... teachers) {
   static_assert(sizeof...(X) > 0, "limbeck: mean_of_probabilities needs at least one teacher");
-  return detail::make_ensemble<detail::probabilities_rule>(teachers...);
+  return detail::make_ensemble<detail::probabilities_rule>(std::forward<X>(teachers)...);
 }
 /// z = sum_k w_k t_k. See `mean_of_probabilities` for the parameters. Reads each logit once and takes no exponential.
 template <class... X>
-auto mean_of_logits(const X&... teachers) {
+auto mean_of_logits(X&&... teachers) {
   static_assert(sizeof...(X) > 0, "limbeck: mean_of_logits needs at least one teacher");
-  return detail::make_ensemble<detail::logits_rule>(teachers...);
+  return detail::make_ensemble<detail::logits_rule>(std::forward<X>(teachers)...);
 }
 /// z = log of prod_k softmax(t_k)^w_k, normalised. See `mean_of_probabilities` for the parameters.
 template <class... X>
-auto geometric_mean(const X&... teachers) {
+auto geometric_mean(X&&... teachers) {
   static_assert(sizeof...(X) > 0, "limbeck: geometric_mean needs at least one teacher");
-  return detail::make_ensemble<detail::geometric_rule>(teachers...);
+  return detail::make_ensemble<detail::geometric_rule>(std::forward<X>(teachers)...);
 }
 
 LIMBECK_END_NAMESPACE

@@ -38,10 +38,10 @@ struct interpolated_target : detail::one_source<Source> {
 /// Shing, Misaki, Bao, Yokoi and Akiba, TAID, 2025, arXiv:2501.16937 (checked against the authors' code, whose loss is
 /// the cross-entropy: the same gradient, a value that is larger by the target's entropy).
 template <class X, number N>
-auto interpolated(const X& teacher, const N& t) {
+auto interpolated(X&& teacher, const N& t) {
   auto s = as_schedule(t);
   detail::check_constant("the share of the teacher", s, 0, 1, "a number in [0, 1]");
-  return interpolated_target<detail::target_of<X>, decltype(s)>{{detail::as_target(teacher)}, std::move(s)};
+  return interpolated_target<detail::target_of<X>, decltype(s)>{{detail::as_target(std::forward<X>(teacher))}, std::move(s)};
 }
 
 /// Settings of `taid`.
@@ -83,8 +83,8 @@ class taid {
   double t() const { return t_; }
   /// The target of the next step: `interpolated(teacher, t())`.
   template <class X>
-  auto target(const X& teacher) const {
-    return interpolated(teacher, t_);
+  auto target(X&& teacher) const {
+    return interpolated(std::forward<X>(teacher), t_);
   }
   /// To be called after each step with its loss. @throws value_error where it is not finite; the state stays.
   void update(double loss) {

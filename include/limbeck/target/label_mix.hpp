@@ -61,13 +61,13 @@ struct smoothed_target : detail::one_source<Source> {
 /// Borup and Andersen, Even your Teacher Needs Guidance, 2021, arXiv:2102.13088, whose self-distillation trains step k
 /// on alpha y + (1 - alpha) f_{k-1}; see `optimal_label_share` for alpha.
 template <class X, number A, number N = double>
-auto label_mixed(const X& teacher, const A& alpha, const N& temperature = 1) {
+auto label_mixed(X&& teacher, const A& alpha, const N& temperature = 1) {
   auto a = as_schedule(alpha);
   auto t = as_schedule(temperature);
   detail::check_constant("the share of the label", a, 0, 1, "a number in [0, 1]");
   detail::check_positive("the temperature of label_mixed", t);
   return label_mixed_target<detail::target_of<X>, decltype(a), decltype(t)>{
-      {detail::as_target(teacher)}, std::move(a), std::move(t)};
+      {detail::as_target(std::forward<X>(teacher))}, std::move(a), std::move(t)};
 }
 
 /// The teacher's probabilities smoothed: (1 - epsilon) softmax(t/T)_i + epsilon/C, masked classes included.
@@ -78,13 +78,13 @@ auto label_mixed(const X& teacher, const A& alpha, const N& temperature = 1) {
 /// @throws value_error where a constant is outside its range.
 /// The smoothing of Szegedy et al., 2016, arXiv:1512.00567, applied to soft labels.
 template <class X, number E, number N = double>
-auto smoothed(const X& teacher, const E& epsilon, const N& temperature = 1) {
+auto smoothed(X&& teacher, const E& epsilon, const N& temperature = 1) {
   auto e = as_schedule(epsilon);
   auto t = as_schedule(temperature);
   detail::check_constant("epsilon", e, 0, 1, "a number in [0, 1]");
   detail::check_positive("the temperature of smoothed", t);
   return smoothed_target<detail::target_of<X>, decltype(e), decltype(t)>{
-      {detail::as_target(teacher)}, std::move(e), std::move(t)};
+      {detail::as_target(std::forward<X>(teacher))}, std::move(e), std::move(t)};
 }
 
 /// The alpha of `label_mixed` that fits validation data best, by least squares:

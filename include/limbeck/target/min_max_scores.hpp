@@ -35,9 +35,9 @@ struct min_max_target : detail::one_source<Source> {
 /// sparse retrievers over a list of candidates (checked against the authors' code). @throws value_error where scale is
 /// not positive.
 template <class X>
-auto min_max_scores(const X& teacher, double scale = 30) {
+auto min_max_scores(X&& teacher, double scale = 30) {
   detail::check_positive("scale", constant(scale));
-  return min_max_target<detail::target_of<X>>{{detail::as_target(teacher)}, scale};
+  return min_max_target<detail::target_of<X>>{{detail::as_target(std::forward<X>(teacher))}, scale};
 }
 
 LIMBECK_END_NAMESPACE

@@ -32,10 +32,10 @@ struct power_target : detail::one_source<Source> {
 /// weights of `wttm_row_weights` it is WTTM. Zheng and Yang, Knowledge Distillation Based on Transformed Teacher
 /// Matching, 2024, arXiv:2402.11148 (checked against the authors' code).
 template <class X, number N>
-auto power_transformed(const X& teacher, const N& gamma) {
+auto power_transformed(X&& teacher, const N& gamma) {
   auto g = as_schedule(gamma);
   detail::check_positive("gamma", g);
-  return power_target<detail::target_of<X>, decltype(g)>{{detail::as_target(teacher)}, std::move(g)};
+  return power_target<detail::target_of<X>, decltype(g)>{{detail::as_target(std::forward<X>(teacher))}, std::move(g)};
 }
 
 /// WTTM's weight of each row, U = sum_i p_i^gamma with p = softmax(t): large where the teacher is smooth, 1 at gamma

@@ -186,7 +186,7 @@ struct one_source {
   std::size_t classes() const { return source.classes(); }
 };
 template <class X>
-using target_of = decltype(as_target(std::declval<const X&>()));
+using target_of = decltype(as_target(std::declval<const std::remove_cvref_t<X>&>()));
 
 /// @throws value_error where a constant is outside [low, high].
 template <schedule S>

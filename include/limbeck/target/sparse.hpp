@@ -58,6 +58,16 @@ struct sparse_store {
   }
 };
 
+/// @cond
+template <class X>
+inline constexpr bool is_sparse_store = false;
+template <class X>
+  requires(!std::is_same_v<X, std::remove_cvref_t<X>>)
+inline constexpr bool is_sparse_store<X> = is_sparse_store<std::remove_cvref_t<X>>;
+template <class T>
+inline constexpr bool is_sparse_store<sparse_store<T>> = true;
+/// @endcond
+
 namespace detail {
 
 /// @throws value_error where the weights of row @p r are no probabilities: raw logits, say.
@@ -266,12 +276,12 @@ sparse_teacher<T> sparse_target(const sparse_rows<T>& view, tail rest = tail::sp
   return {view, rest};
 }
 /// @cond
-template <class T>
-sparse_teacher<T> sparse_target(const sparse_store<T>& store, tail rest = tail::spread) {
+template <class Store>
+  requires is_sparse_store<Store>
+auto sparse_target(Store&& store, tail rest = tail::spread) {
+  detail::require_kept<Store>();
   return sparse_target(store.view(), rest);
 }
-template <class T>
-sparse_teacher<T> sparse_target(const sparse_store<T>&&, tail = tail::spread) = delete;
 /// @endcond
 
 LIMBECK_END_NAMESPACE

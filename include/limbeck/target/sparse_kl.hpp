@@ -153,18 +153,18 @@ sparse_divergence_loss<forward_kl, T> sparse_kl(const sparse_rows<T>& teacher) {
   return sparse_divergence(forward_kl{}, teacher);
 }
 /// @cond
-template <class Divergence, class T>
-sparse_divergence_loss<Divergence, T> sparse_divergence(const Divergence& divergence, const sparse_store<T>& teacher) {
+template <class Divergence, class Store>
+  requires is_sparse_store<Store>
+auto sparse_divergence(const Divergence& divergence, Store&& teacher) {
+  detail::require_kept<Store>();
   return sparse_divergence(divergence, teacher.view());
 }
-template <class Divergence, class T>
-sparse_divergence_loss<Divergence, T> sparse_divergence(const Divergence&, const sparse_store<T>&&) = delete;
-template <class T>
-sparse_divergence_loss<forward_kl, T> sparse_kl(const sparse_store<T>& teacher) {
+template <class Store>
+  requires is_sparse_store<Store>
+auto sparse_kl(Store&& teacher) {
+  detail::require_kept<Store>();
   return sparse_kl(teacher.view());
 }
-template <class T>
-sparse_divergence_loss<forward_kl, T> sparse_kl(const sparse_store<T>&&) = delete;
 /// @endcond
 
 LIMBECK_END_NAMESPACE

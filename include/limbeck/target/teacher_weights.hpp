@@ -136,13 +136,17 @@ struct routed_weights {
 
 /// Weights from a tensor of samples x teachers, see `matrix_weights`.
 template <tensor X>
-auto weights_of(const X& matrix) {
-  return matrix_weights<typename tensor_traits<X>::scalar>{tensor_traits<X>::view(matrix)};
+auto weights_of(X&& matrix) {
+  using Traits = tensor_traits<std::remove_cvref_t<X>>;
+  detail::require_kept<X>();
+  return matrix_weights<typename Traits::scalar>{Traits::view(matrix)};
 }
 /// The @p k teachers with the highest gate, see `routed_weights`.
 template <tensor X>
-auto routed(const X& gate, std::size_t k = 1) {
-  return routed_weights<typename tensor_traits<X>::scalar>{tensor_traits<X>::view(gate), k};
+auto routed(X&& gate, std::size_t k = 1) {
+  using Traits = tensor_traits<std::remove_cvref_t<X>>;
+  detail::require_kept<X>();
+  return routed_weights<typename Traits::scalar>{Traits::view(gate), k};
 }
 
 /// Certain teachers count more: w_k = (1 - H_k / sum_j H_j) / (K - 1), H the entropy of softmax(t_k) at temperature 1.

@@ -61,8 +61,8 @@ struct zipf_target : detail::one_source<Source> {
 /// student's side; here it is the probability, as w is there. At most 2^24 classes in float.
 /// @param weak tensor or target: the weak head's logits
 template <class X>
-auto zipf_labels(const X& weak) {
-  return zipf_target<detail::target_of<X>>{{detail::as_target(weak)}};
+auto zipf_labels(X&& weak) {
+  return zipf_target<detail::target_of<X>>{{detail::as_target(std::forward<X>(weak))}};
 }
 
 /// USKD's weight of each row in the cross-entropy of the label: s_y^2 + 1 - mean over the batch of s_y^2, s = softmax

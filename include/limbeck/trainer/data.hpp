@@ -82,8 +82,10 @@ class cached_teacher {
  public:
   /// Any tensor on the host, rows of the data x classes.
   template <tensor Logits>
-    requires std::is_same_v<typename tensor_traits<Logits>::scalar, T>
-  explicit cached_teacher(const Logits& logits) : all_(tensor_traits<Logits>::view(logits)) {}
+    requires std::is_same_v<typename tensor_traits<std::remove_cvref_t<Logits>>::scalar, T>
+  explicit cached_teacher(Logits&& logits) : all_(tensor_traits<std::remove_cvref_t<Logits>>::view(logits)) {
+    detail::require_kept<Logits>();
+  }
   /// The logits of these rows, until the next call.
   /// @throws value_error where a row is not one of the tensor.
   limbeck::rows<const T> rows(std::span<const std::size_t> which) {
@@ -104,7 +106,7 @@ class cached_teacher {
 };
 /// @cond
 template <tensor Logits>
-cached_teacher(const Logits&) -> cached_teacher<typename tensor_traits<Logits>::scalar>;
+cached_teacher(Logits&&) -> cached_teacher<typename tensor_traits<std::remove_cvref_t<Logits>>::scalar>;
 /// @endcond
 
 namespace detail {

@@ -41,6 +41,7 @@ constexpr rows<T> view_eigen(T* data, const X& x) {
 template <detail::eigen_memory Tensor>
 struct tensor_traits<Tensor> {
   using scalar = typename Tensor::Scalar;
+  static constexpr bool is_view = !std::is_same_v<std::remove_cv_t<Tensor>, typename Tensor::PlainObject>;
   template <class T>
   using lanes = host_lanes<T>;
   using sweep = host_rows;

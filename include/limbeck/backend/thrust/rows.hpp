@@ -134,6 +134,7 @@ void on_host(thrust::host_vector<T, A>&&, std::size_t, std::size_t) = delete;
 
 template <class T>
 struct tensor_traits<device_rows<T>> {
+  static constexpr bool is_view = true;
   using scalar = std::remove_const_t<T>;
   template <class S>
   using lanes = scalar_lanes<S>;

@@ -46,6 +46,7 @@ rows<T> view_xtensor(T* data, const X& x) {
 template <detail::xtensor_memory Tensor>
 struct tensor_traits<Tensor> {
   using scalar = typename Tensor::value_type;
+  static constexpr bool is_view = !std::is_same_v<std::remove_cv_t<Tensor>, typename Tensor::temporary_type>;
   template <class T>
   using lanes = xsimd_lanes<T>;
   using sweep = host_rows;
