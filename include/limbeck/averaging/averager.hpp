@@ -29,6 +29,16 @@ struct averaging_period {
 
 /// @cond
 namespace detail {
+struct finite_argument {};
+}  // namespace detail
+/// @endcond
+
+/// For `averager::update`: a student with a parameter that is NaN or infinite, which an average would never forget, is refused
+/// before anything moves. One more pass over the parameters; off unless asked for.
+inline constexpr detail::finite_argument require_finite{};
+
+/// @cond
+namespace detail {
 template <class Range>
 struct teacher_in_place {
   Range& range;
@@ -119,9 +129,10 @@ class averager {
   averager& operator=(averager&&) noexcept = default;
 
   /// Moves the teacher towards @p student; in any order may follow a `progress`, for decays that are schedules, and
-  /// `on(executor)`. Returns whether this call moved it, which the period decides.
+  /// `on(executor)` and `require_finite`. Returns whether this call moved it, which the period decides.
   /// @throws shape_error where the number of tensors or a size is not the teacher's; value_error where the decay is not
-  /// in [0, 1] or @p student overlaps the teacher. The teacher is then as it was.
+  /// in [0, 1], @p student overlaps the teacher or, with `require_finite`, holds a number that is not. The teacher is then
+  /// as it was.
   template <class Student, class... Arguments>
   bool update(const Student& student, const Arguments&... arguments) {
     static_assert(std::is_same_v<detail::parameter_memory_t<Student>, Memory>,
@@ -130,8 +141,13 @@ class averager {
     static_assert(has_progress || counted_decay<Decay> || std::is_same_v<Decay, constant>,
                   "limbeck: the decay of this averager is a schedule; say where the run is: update(parameters, "
                   "progress(step, steps))");
-    static_assert(((std::is_same_v<Arguments, progress> || requires(const Arguments& a) { a.run; }) && ...),
-                  "limbeck: update takes parameters, a progress and on(executor)");
+    constexpr bool guarded = (std::is_same_v<Arguments, detail::finite_argument> || ...);
+    static_assert(((std::is_same_v<Arguments, progress> || std::is_same_v<Arguments, detail::finite_argument> ||
+                    requires(const Arguments& a) { a.run; }) &&
+                   ...),
+                  "limbeck: update takes parameters, a progress, on(executor) and require_finite");
+    static_assert(!guarded || std::is_same_v<Memory, host_rows>,
+                  "limbeck: require_finite looks at parameters on the host; these live on a device");
     const std::uint64_t call = calls_ + 1;
     if (call <= period_.start || (call - period_.start) % period_.every != 0) {
       calls_ = call;
@@ -145,6 +161,7 @@ class averager {
                   "limbeck: student and teacher hold different element types");
     detail::append_views<const T>(student, incoming_, "parameter tensor");
     detail::require_same_shapes(incoming_, teacher_, "parameters", "as the teacher");
+    if constexpr (guarded) detail::check_finite_parameters(incoming_);
     const auto same = [](const std::span<const T>& a, const std::span<const T>& b) { return a.data() == b.data(); };
     if (!std::equal(incoming_.begin(), incoming_.end(), student_.begin(), student_.end(), same)) {
       require_apart(incoming_);

@@ -135,6 +135,21 @@ void require_same_shapes(const std::vector<std::span<T>>& views, const std::vect
       throw_length(std::string(what) + " tensor " + std::to_string(i), views[i].size(), expected[i].size(), like);
 }
 
+/// @throws value_error at the first number of @p views that is not finite.
+template <class T>
+void check_finite_parameters(const std::vector<std::span<T>>& views) {
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    std::remove_const_t<T> sum(0);  // of zeros, and NaN where there is anything else
+    for (const T& x : views[i]) sum += x - x;
+    if (sum == 0) continue;
+    for (std::size_t k = 0; k < views[i].size(); ++k)
+      if (!(views[i][k] - views[i][k] == 0))
+        throw value_error("limbeck: parameter tensor " + std::to_string(i) + " is " +
+                          show(static_cast<double>(views[i][k])) + " at element " + std::to_string(k) +
+                          ", expected a finite number; the average is as it was");
+  }
+}
+
 template <class T>
 std::size_t total_size(const std::vector<std::span<T>>& views) {
   std::size_t n = 0;

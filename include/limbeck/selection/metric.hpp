@@ -132,6 +132,35 @@ void check_finite(std::span<const T> row, std::size_t index) {
                         std::to_string(index) + ", column " + std::to_string(c) + ", expected a finite number");
 }
 
+/// Whether the squares of a pool's numbers, and of their differences, are numbers: beyond the range of @p T distances are
+/// infinite or 0, and every row is as far as any other.
+template <class T>
+class square_range {
+ public:
+  /// @throws value_error where a square of row @p r, or a sum of them, overflows.
+  void look(const T* x, std::size_t width, std::size_t r) {
+    T top(0);
+    for (std::size_t c = 0; c < width; ++c) top = (std::max)(top, x[c] < 0 ? -x[c] : x[c]);
+    largest_ = (std::max)(largest_, top);
+    const T most = std::sqrt((std::numeric_limits<T>::max)() / static_cast<T>(8 * width));
+    if (top <= most) return;
+    for (std::size_t c = 0; c < width; ++c)
+      if (x[c] > most || x[c] < -most)
+        throw value_error("limbeck: the pool is " + show(static_cast<double>(x[c])) + " at row " + std::to_string(r) +
+                          ", column " + std::to_string(c) + ", whose square is no number any more; scale the pool");
+  }
+  /// @throws value_error where all squares vanish, though not all numbers are 0.
+  void conclude() const {
+    const T least = std::sqrt((std::numeric_limits<T>::min)() / std::numeric_limits<T>::epsilon());
+    if (largest_ > 0 && largest_ < least)
+      throw value_error("limbeck: the largest number of the pool has size " + show(static_cast<double>(largest_)) +
+                        ", whose square is nothing; scale the pool");
+  }
+
+ private:
+  T largest_ = 0;
+};
+
 /// The rows of a pool as a metric embeds them; one at a time, or all in order.
 template <class Reader, class Metric>
 class embedded_rows {
@@ -153,7 +182,7 @@ class embedded_rows {
     return embedded(x);
   }
 
-  /// `f(r, row)` for every row in order, each checked where @p Check says so. A pool that is read is read in blocks.
+  /// `f(r, row)` for every row in order, each checked, and all of them for squares that floats can hold, where @p Check says so. A pool that is read is read in blocks.
   template <bool Check, class F>
   void each(F&& f) {
     const std::size_t n = pool_.size();
@@ -171,9 +200,12 @@ class embedded_rows {
           x = read.data() + i * width_;
         }
         if constexpr (Check) check(x, first + i);
-        f(first + i, embedded(x));
+        const scalar* const e = embedded(x);
+        if constexpr (Check && embedding<Metric>) range_.look(e, width_, first + i);
+        f(first + i, e);
       }
     }
+    if constexpr (Check && embedding<Metric>) range_.conclude();
   }
 
  private:
@@ -196,6 +228,7 @@ class embedded_rows {
   const Metric& metric_;
   std::size_t width_;
   std::vector<scalar> buffer_;
+  square_range<scalar> range_;
 };
 
 }  // namespace detail

@@ -303,3 +303,25 @@ TEST_CASE("averager: a NaN of the student stays where it was written", "[averagi
   CHECK(teacher.parameters()[0][0] == 1);
   CHECK(std::isnan(teacher.parameters()[0][1]));
 }
+
+TEST_CASE("an average refuses a student that is not finite, where it is told to", "[averaging][errors]") {
+  std::vector<float> first{1, 2, 3}, second{4, 5};
+  const std::vector<std::span<float>> student{first, second};
+  limbeck::averager teacher(limbeck::ema{.decay = 0.5}, student);
+  limbeck::averager plain(limbeck::ema{.decay = 0.5}, student);
+  first[0] = 3;
+  CHECK(teacher.update(student, limbeck::require_finite));
+  plain.update(student);
+  CHECK(teacher.parameters()[0][0] == plain.parameters()[0][0]);
+  for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    second[1] = bad;
+    const std::vector<float> before(teacher.parameters()[0].begin(), teacher.parameters()[0].end());
+    CHECK_THROWS_WITH(teacher.update(student, limbeck::require_finite),
+                      Catch::Contains("limbeck: parameter tensor 1 is ") && Catch::Contains(" at element 1, expected a finite"));
+    CHECK(std::equal(before.begin(), before.end(), teacher.parameters()[0].begin()));
+    CHECK(teacher.updates() == 1);
+    CHECK(teacher.calls() == 1);
+  }
+  plain.update(student);
+  CHECK(!std::isfinite(plain.parameters()[1][1]));
+}

@@ -255,3 +255,18 @@ TEST_CASE("k-center names what is wrong") {
   CHECK(error(lk::k_center<decltype(broken)>{broken}, {.budget = 1}) ==
         "limbeck: the metric returned nan, expected a distance");
 }
+
+TEST_CASE("k-center: coordinates whose squares floats cannot hold are refused", "[selection][errors]") {
+  std::vector<float> x{0, 1, 2, 3, 5, 8, 13, 21};
+  const limbeck::rows<const float> pool(x.data(), 4, 2);
+  const std::vector<std::size_t> expected = limbeck::k_center{}(pool, {.budget = 2});
+  for (const float scale : {1e-14F, 1e-10F, 1e10F, 1e16F}) {
+    std::vector<float> y = x;
+    for (float& v : y) v *= scale;
+    CHECK(limbeck::k_center{}(limbeck::rows<const float>(y.data(), 4, 2), {.budget = 2}) == expected);
+  }
+  x[5] = 1e19F;
+  CHECK_THROWS_WITH(limbeck::k_center{}(pool, {.budget = 2}), Catch::Contains(" at row 2, column 1, whose square is no number"));
+  for (float& v : x) v = 1e-30F;
+  CHECK_THROWS_WITH(limbeck::k_center{}(pool, {.budget = 2}), Catch::Contains("whose square is nothing; scale the pool"));
+}
