@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(limbeck_config_dir "${CMAKE_INSTALL_DATADIR}/cmake/limbeck")
 
 # An export file for each component, so that one that was not asked for leaves no target behind.
-foreach(component IN ITEMS limbeck LISTS limbeck_backends)
+foreach(component IN LISTS limbeck_added)
   set(sets "")
   foreach(set IN ITEMS HEADERS cuda_headers)
     get_target_property(files limbeck_${component} HEADER_SET_${set})
@@ -15,6 +15,8 @@ foreach(component IN ITEMS limbeck LISTS limbeck_backends)
   endforeach()
   install(TARGETS limbeck_${component} EXPORT limbeck-${component} ${sets})
   install(EXPORT limbeck-${component} NAMESPACE limbeck:: DESTINATION "${limbeck_config_dir}")
+  # For a project around this one that exports its own targets from the build folder.
+  export(EXPORT limbeck-${component} NAMESPACE limbeck:: FILE "${CMAKE_CURRENT_BINARY_DIR}/limbeck-${component}.cmake")
 endforeach()
 
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/limbeckConfig.cmake.in" limbeckConfig.cmake

@@ -33,13 +33,30 @@
 #define LIMBECK_DETAIL_TEXT_OF(x) #x
 /// @endcond
 
-/// Everything stands in a versioned inline namespace, so that two releases can meet in one program.
+// The linker keeps one of two inline functions of one name: a program whose files are compiled for several processors must
+// not run one's instructions on another. So what is compiled for a vector width has a name of its own.
+#if defined(__AVX512F__)
+#define LIMBECK_DETAIL_ABI v0_1_avx512
+#elif defined(__AVX2__)
+#define LIMBECK_DETAIL_ABI v0_1_avx2
+#elif defined(__AVX__)
+#define LIMBECK_DETAIL_ABI v0_1_avx
+#else
+#define LIMBECK_DETAIL_ABI v0_1
+#endif
+
+/// Everything stands in an inline namespace of the version and the vector width, so that two releases, and files compiled
+/// for two processors, can meet in one program.
 #define LIMBECK_BEGIN_NAMESPACE \
   namespace limbeck {           \
-  inline namespace v0_1 {
+  inline namespace LIMBECK_DETAIL_ABI {
 /// Ends what LIMBECK_BEGIN_NAMESPACE began.
 #define LIMBECK_END_NAMESPACE \
   }                           \
   }
+/// The same for exceptions, which are caught by name in files compiled for another processor.
+#define LIMBECK_BEGIN_COMMON_NAMESPACE \
+  namespace limbeck {                  \
+  inline namespace v0_1_common {
 
 #endif

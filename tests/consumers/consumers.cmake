@@ -3,6 +3,7 @@
 #   installed, refused_version    find_package, over what `cmake --install` wrote
 #   pkg_config                    the same through limbeck.pc and its relatives
 #   add_subdirectory              the checkout inside a project
+#   twice                         the checkout twice inside a project that exports a library of its own
 #   fetch_content                 an archive of the sources, as a release has it
 #   single_header                 what scripts/amalgamate.py writes
 #   conan, vcpkg                  the recipe and the port: their own scripts say how
@@ -44,6 +45,9 @@ set_tests_properties("consumers: archive" PROPERTIES FIXTURES_SETUP limbeck_arch
 limbeck_add_consumer(installed NEEDS limbeck_installed DEFINE "-DCOMPONENTS=${all_components}")
 limbeck_add_consumer(refused_version NEEDS limbeck_installed)
 limbeck_add_consumer(add_subdirectory)
+if(TARGET limbeck::eigen AND TARGET limbeck::trainer)
+  limbeck_add_consumer(twice)
+endif()
 limbeck_add_consumer(fetch_content NEEDS limbeck_archive)
 limbeck_add_consumer(vcpkg SCRIPT "${sources}/vcpkg/run.cmake")
 

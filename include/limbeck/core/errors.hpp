@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-LIMBECK_BEGIN_NAMESPACE
+LIMBECK_BEGIN_COMMON_NAMESPACE
 
 /// Sizes that do not fit together, found before any value is read.
 struct shape_error : std::invalid_argument {
@@ -21,6 +21,10 @@ struct shape_error : std::invalid_argument {
 struct value_error : std::domain_error {
   using std::domain_error::domain_error;
 };
+
+LIMBECK_END_NAMESPACE
+
+LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 

@@ -17,13 +17,17 @@
 #include <string>
 #include <string_view>
 
-LIMBECK_BEGIN_NAMESPACE
+LIMBECK_BEGIN_COMMON_NAMESPACE
 
 /// A file that cannot be read or written, or does not hold what its format demands. The message names the file and the
 /// reason; files and state are as they were.
 struct file_error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+LIMBECK_END_NAMESPACE
+
+LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 

@@ -14,13 +14,17 @@
 #include <string>
 #include <utility>
 
-LIMBECK_BEGIN_NAMESPACE
+LIMBECK_BEGIN_COMMON_NAMESPACE
 
 /// A checkpoint that is truncated, corrupted, of another version or of another composition. Files and state are as they
 /// were.
 struct checkpoint_error : file_error {
   using file_error::file_error;
 };
+
+LIMBECK_END_NAMESPACE
+
+LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 

@@ -43,7 +43,12 @@ class archived_places : public walk<archived_places> {
   std::vector<std::uintptr_t> places_;
 };
 
-inline std::string line(const std::string& key, const std::string& value) { return key + " = " + value + '\n'; }
+/// One setting. A type's name goes without the namespace of version and vector width: a run may go on under other flags.
+inline std::string line(const std::string& key, std::string value) {
+  const std::string_view own = LIMBECK_DETAIL_TEXT(LIMBECK_DETAIL_ABI) "::";
+  for (std::size_t at = 0; (at = value.find(own, at)) != std::string::npos;) value.erase(at, own.size());
+  return key + " = " + value + '\n';
+}
 
 /// The settings of an optimiser: its members that it does not archive.
 template <class Optimizer>

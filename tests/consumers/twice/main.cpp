@@ -1,0 +1,3 @@
+#include <limbeck/trainer/archive.hpp>
+
+int main() { return 0; }
