@@ -85,7 +85,7 @@ template <class E>
 using plan_for =
     typename lk::detail::plan_of<decltype(lk::detail::flatten(std::declval<E>(), lk::detail::context<>{}))>::type;
 using plan = plan_for<decltype(lk::cross_entropy{} + lk::forward_kl{} + lk::reverse_kl{})>;
-static_assert(plan::size == 3 && plan::softmaxes::size == 2 && plan::pairs::size == 1 && plan::slots::size == 1);
+static_assert(plan::size == 3 && plan::softmaxes::size == 2 && plan::pairs::size == 1 && plan::slot_keys::size == 1);
 static_assert(plan::softmaxes::contains<student_softmax> && plan::teacher && plan::labels);
 using decoupled_plan = plan_for<decltype(lk::dkd{} + lk::forward_kl{})>;
 static_assert(decoupled_plan::size == 3 && decoupled_plan::softmaxes::size == 4 && decoupled_plan::pairs::size == 2);

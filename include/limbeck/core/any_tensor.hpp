@@ -7,6 +7,7 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -88,6 +89,7 @@ struct any_tensor {
   std::size_t rank = 0;                            ///< number of dimensions
   std::array<std::ptrdiff_t, max_rank> shape{};    ///< elements along each
   std::array<std::ptrdiff_t, max_rank> strides{};  ///< elements between neighbours along each
+  bool named_classes = false;                      ///< `classes_at` has put the classes last
 
   /// Nothing.
   any_tensor() = default;
@@ -117,7 +119,8 @@ struct any_tensor {
   }
 
   /// Samples x classes: the last dimension holds the classes, all others the samples, so logits of batch x positions x
-  /// vocabulary are rows too. Nothing is copied. @p argument is the name that an error gives it.
+  /// vocabulary are rows too. Of four dimensions and more the classes have to be named, by `classes_at`: pictures have them
+  /// second. Nothing is copied. @p argument is the name that an error gives it.
   /// @throws value_error where the type is not @p T, the memory not @p where, the pointer not aligned, or, for a @p T
   ///         that is not const, the tensor read-only. @throws shape_error for one dimension, or strides that no rows
   ///         have.
@@ -125,6 +128,9 @@ struct any_tensor {
   limbeck::rows<T> rows(const char* argument = "tensor", memory_kind where = memory_kind::host) const {
     require<T>(argument, where);
     if (rank < 2) throw shape_error(about(argument) + ", expected samples x classes");
+    if (rank > 3 && !named_classes)
+      throw shape_error(about(argument) + "; which dimension holds the classes? classes_at(1, tensor) for batch x classes x " +
+                        "height x width, classes_at(" + std::to_string(rank - 1) + ", tensor) for the last");
     const auto last = rank - 1;
     std::ptrdiff_t between = 1, count = 1;
     merge(argument, last, between, count);
@@ -212,7 +218,8 @@ struct any_tensor {
         first = false;
       } else if (strides[i] != between * count && size() > 0) {
         throw shape_error(about(argument) +
-                          " whose leading dimensions do not lie one after the other; make it contiguous");
+                          " whose leading dimensions do not lie one after the other; make it contiguous, or call it "
+                          "part by part (picture by picture)");
       }
       count *= shape[i];
     }
@@ -277,6 +284,24 @@ any_tensor any_view(X& x) {
 
 }  // namespace detail
 /// @endcond
+
+/// @p x seen with dimension @p axis, that of the classes, behind all others: logits of pictures, batch x classes x height x width,
+/// are pixels x classes by `objective(classes_at(1, student), classes_at(1, teacher), labels, into(classes_at(1, gradient)))`.
+/// Nothing moves. One picture a call, where the batch does not lie in memory as one picture would: rows have one stride.
+/// @throws shape_error where there is no such dimension.
+template <run_time_tensor X>
+any_tensor classes_at(std::size_t axis, X&& x) {
+  detail::require_kept<X>();
+  any_tensor t = any_tensor_traits<std::remove_cvref_t<X>>::view(x);
+  if (axis >= t.rank)
+    throw shape_error("limbeck: classes_at(" + std::to_string(axis) + ", ...) of " + t.str() + ", whose dimensions are 0 to " +
+                      std::to_string(t.rank - 1));
+  const auto last = static_cast<std::ptrdiff_t>(t.rank), from = static_cast<std::ptrdiff_t>(axis);
+  std::rotate(t.shape.begin() + from, t.shape.begin() + from + 1, t.shape.begin() + last);
+  std::rotate(t.strides.begin() + from, t.strides.begin() + from + 1, t.strides.begin() + last);
+  t.named_classes = true;
+  return t;
+}
 
 /// A tensor of run-time type as rows of @p T, for whatever is not a call: targets, selectors, signals.
 /// `mean_of_probabilities(as_rows<const float>(first), as_rows<const float>(second))`. @throws as `any_tensor::rows`.

@@ -72,9 +72,9 @@ constexpr bool has_array_at(std::index_sequence<Before...>) {
   return requires { T{(static_cast<void>(Before), any_member{})..., {any_member{}, any_member{}}}; } &&
          !requires { T{(static_cast<void>(Before), any_member{})..., any_object{}}; };
 }
-template <class T, std::size_t... I>
-constexpr bool has_array(std::index_sequence<I...>) {
-  return (has_array_at<T>(std::make_index_sequence<I>{}) || ...);
+template <class T, std::size_t... At>
+constexpr bool has_array(std::index_sequence<At...>) {
+  return (has_array_at<T>(std::make_index_sequence<At>{}) || ...);
 }
 inline constexpr std::size_t most_members = 12;
 template <class T, std::size_t N = most_members + 1>

@@ -38,7 +38,7 @@ struct no_signal {
   static constexpr bool needs_teacher = false, needs_labels = false;
   static constexpr auto softmaxes() { return hana::tuple<>{}; }
   static constexpr auto pairs() { return hana::tuple<>{}; }
-  static constexpr auto slots() { return hana::tuple<>{}; }
+  static constexpr auto slot_keys() { return hana::tuple<>{}; }
   template <class Sweep>
   static constexpr bool lives_in = true;
   static constexpr void uses_into(unsigned*) {}
@@ -83,7 +83,7 @@ struct bound_leaf : bound_reading<bound_leaf<Leaf, Who, Slot, Index>, Index, lea
   Leaf leaf;
   static constexpr auto softmaxes() { return hana::make_tuple(hana::type_c<key>); }
   static constexpr auto pairs() { return hana::tuple<>{}; }
-  static constexpr auto slots() { return hana::make_tuple(hana::type_c<Slot>); }
+  static constexpr auto slot_keys() { return hana::make_tuple(hana::type_c<Slot>); }
 };
 
 /// A signal of the student's and the teacher's row.
@@ -97,7 +97,7 @@ struct bound_pair : bound_reading<bound_pair<Loss, StudentSlot, TeacherSlot, Ind
     return hana::make_tuple(hana::type_c<typename key::student>, hana::type_c<typename key::teacher>);
   }
   static constexpr auto pairs() { return hana::make_tuple(hana::type_c<key>); }
-  static constexpr auto slots() { return hana::make_tuple(hana::type_c<StudentSlot>, hana::type_c<TeacherSlot>); }
+  static constexpr auto slot_keys() { return hana::make_tuple(hana::type_c<StudentSlot>, hana::type_c<TeacherSlot>); }
 };
 
 /// A number of this call.
@@ -138,8 +138,8 @@ struct bound_node {
   static constexpr auto pairs() {
     return hana::fold_left(hana::make_tuple(S::pairs()...), hana::tuple<>{}, hana::concat);
   }
-  static constexpr auto slots() {
-    return hana::fold_left(hana::make_tuple(S::slots()...), hana::tuple<>{}, hana::concat);
+  static constexpr auto slot_keys() {
+    return hana::fold_left(hana::make_tuple(S::slot_keys()...), hana::tuple<>{}, hana::concat);
   }
   template <class Sweep>
   static constexpr bool lives_in = (S::template lives_in<Sweep> && ...);

@@ -55,8 +55,8 @@ template <class Pair, class Plan, class X>
 LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
   constexpr auto s = Plan::maxima::template index<typename Pair::student::maximum>();
   constexpr auto t = Plan::maxima::template index<typename Pair::teacher::maximum>();
-  constexpr auto ts = Plan::slots::template index<typename Pair::student::slot>();
-  constexpr auto tt = Plan::slots::template index<typename Pair::teacher::slot>();
+  constexpr auto ts = Plan::slot_keys::template index<typename Pair::student::slot>();
+  constexpr auto tt = Plan::slot_keys::template index<typename Pair::teacher::slot>();
   if constexpr (Pair::one_temperature) {
     constexpr auto j = Plan::pairs::template index<Pair>();
     return (((logits[t] - n.teacher_origin[j]) - (logits[s] - n.student_origin[j])) - n.shift[j]) * n.inverse_t[ts];
@@ -69,7 +69,7 @@ LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
 template <class K, class Plan, class X>
 LIMBECK_INLINE X log_softmax(const row_numbers<X, Plan>& n, const X* logits) {
   constexpr auto m = Plan::maxima::template index<typename K::maximum>();
-  return (logits[m] - n.maximum[m]) * n.inverse_t[Plan::slots::template index<typename K::slot>()] -
+  return (logits[m] - n.maximum[m]) * n.inverse_t[Plan::slot_keys::template index<typename K::slot>()] -
          n.log_z[Plan::softmaxes::template index<K>()];
 }
 

@@ -127,7 +127,7 @@ struct needs_of {
 
   static constexpr auto softmaxes() { return hana::concat(of_loss(), Term::signal_type::softmaxes()); }
   static constexpr auto pairs() { return hana::concat(pairs_of_loss(), Term::signal_type::pairs()); }
-  static constexpr auto slots() { return hana::concat(slots_of_loss(), Term::signal_type::slots()); }
+  static constexpr auto slot_keys() { return hana::concat(slots_of_loss(), Term::signal_type::slot_keys()); }
 
  private:
   static constexpr auto of_loss() {
@@ -179,7 +179,7 @@ struct plan {
                                                          hana::tuple<>{}, hana::concat))>;
   using pairs = unique_list<decltype(hana::fold_left(hana::make_tuple(needs_of<Term>::pairs()...), hana::tuple<>{},
                                                      hana::concat))>;
-  using slots = unique_list<decltype(hana::fold_left(hana::make_tuple(needs_of<Term>::slots()...), hana::tuple<>{},
+  using slot_keys = unique_list<decltype(hana::fold_left(hana::make_tuple(needs_of<Term>::slot_keys()...), hana::tuple<>{},
                                                      hana::concat))>;
   template <class... K>
   static constexpr auto maxima_of(key_list<K...>) {
@@ -220,7 +220,7 @@ struct plan {
   static constexpr bool uses_domain = ((std::is_same_v<typename Term::domain, Domain>) || ...) ||
                                       (std::is_same_v<Domain, non_target> &&
                                        (needs_rest<typename Term::loss_type>() || ...));
-  static constexpr bool uses_row_temperatures = slots::template contains<row_slot>;
+  static constexpr bool uses_row_temperatures = slot_keys::template contains<row_slot>;
   static constexpr std::size_t rowwise_scratch = [] {
     std::size_t n = 0;
     for (const std::size_t rows : {scratch_rows<typename Term::loss_type>()...}) n = rows > n ? rows : n;
@@ -255,7 +255,7 @@ struct plan {
   static constexpr std::size_t count_learned(key_list<S...>) {
     return (std::size_t{is_learned<S>} + ... + 0);
   }
-  static constexpr std::size_t learned = count_learned(slots{});
+  static constexpr std::size_t learned = count_learned(slot_keys{});
 };
 
 template <class Terms>

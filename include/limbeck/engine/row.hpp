@@ -26,7 +26,7 @@ LIMBECK_INLINE void exponentials(const row_numbers<X, Plan>& n, const Position& 
                                  exponential_sums<X, Plan>& sums) {
   for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
     constexpr auto m = Plan::maxima::template index<typename K::maximum>();
-    constexpr auto t = Plan::slots::template index<typename K::slot>();
+    constexpr auto t = Plan::slot_keys::template index<typename K::slot>();
     const X x = at.template raw_logit<typename K::who, typename K::domain>();  // -inf gives 0
     e[Index] = exp2_negative((x - n.maximum[m]) * n.exponent_scale[t]);
     sums.z(Index) += e[Index];
@@ -112,7 +112,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         sums.flow(s) += f;
         if constexpr (Mode::template wants<S>) sums.log_flow(s) += f * x.log_q;
         if constexpr (Mode::template wants<S>)
-          sums.direct(Plan::slots::template index<S>()) -= X(static_cast<typename X::scalar>(term.power)) *
+          sums.direct(Plan::slot_keys::template index<S>()) -= X(static_cast<typename X::scalar>(term.power)) *
                                                                n.flow_weight[k] * value;
         if constexpr (Mode::template wants<U>) {
           // phi is homogeneous of degree 1 in (p, q), so the teacher's flow is value - flow
@@ -129,8 +129,8 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         }
       }
     } else if constexpr (is<L, logitwise>) {
-      constexpr auto ts = Plan::slots::template index<S>();
-      constexpr auto tt = Plan::slots::template index<U>();
+      constexpr auto ts = Plan::slot_keys::template index<S>();
+      constexpr auto tt = Plan::slot_keys::template index<U>();
       point<X> x{};
       // masked on both sides, as the padding is: equal, whatever the temperatures
       const X low(masked_logit<typename X::scalar>);
@@ -167,7 +167,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         sums.flow(s) += f;
         if constexpr (Mode::template wants<S>) {
           sums.log_flow(s) += f * log_q;
-          sums.direct(Plan::slots::template index<S>()) -=
+          sums.direct(Plan::slot_keys::template index<S>()) -=
               X(static_cast<typename X::scalar>(term.power)) * f * log_q;
         }
       }
@@ -223,7 +223,7 @@ struct row_finish {
   T coefficient[at_least_one(Plan::softmaxes::size)];
   T uniform;
   T label;
-  T temperature_gradient[at_least_one(Plan::slots::size)];
+  T temperature_gradient[at_least_one(Plan::slot_keys::size)];
 };
 
 /// Step 5, once a row. @p label_logits are the clamped logits at the label, @p student_mean the average of the student's less
@@ -244,7 +244,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
   });
   if constexpr (Mode::gradient)
     for_each_index<Plan::softmaxes::size>([&](auto i) LIMBECK_LAMBDA_INLINE { out.coefficient[i] = -sums.flow(i); });
-  T label_log[at_least_one(Plan::slots::size)]{};  // label coefficient times log q of the label: for d loss / dT
+  T label_log[at_least_one(Plan::slot_keys::size)]{};  // label coefficient times log q of the label: for d loss / dT
   for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
     const auto& term = terms[hana::size_t<k>{}];
     using Term = std::remove_cvref_t<decltype(term)>;
@@ -263,7 +263,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
       x.log_q = log_softmax<KS>(nx, logits);
       x.q = exp2_negative(x.log_q * X(static_cast<T>(log2e)));
       constexpr auto m = Plan::maxima::template index<typename KS::maximum>();
-      x.mean_log_q = X(student_mean * n.inverse_t[Plan::slots::template index<S>()] - n.log_z[s]);
+      x.mean_log_q = X(student_mean * n.inverse_t[Plan::slot_keys::template index<S>()] - n.log_z[s]);
       bool masks = !(label_logits[m] > masked_logit<T>);
       if constexpr (needs_teacher<L>()) {
         using KT = softmax_key<teacher_side, U, all>;
@@ -286,7 +286,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
           constexpr auto mw = Plan::maxima::template index<typename Whole::maximum>();
           if (n.inverse_z[rest] == 0) return X(0);
           const T log_share = (n.maximum[mr] - n.maximum[mw]) *
-                                  n.inverse_t[Plan::slots::template index<typename Rest::slot>()] +
+                                  n.inverse_t[Plan::slot_keys::template index<typename Rest::slot>()] +
                               n.log_z[rest] - n.log_z[whole];
           return exp2_negative(X(static_cast<T>(log2e) * log_share));
         };
@@ -328,7 +328,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
         out.uniform += n.flow_weight[k] * o.uniform.v;
         out.label += n.flow_weight[k] * o.label.v;
         if constexpr (Mode::template wants<S>)
-          label_log[Plan::slots::template index<S>()] +=
+          label_log[Plan::slot_keys::template index<S>()] +=
               n.flow_weight[k] * (o.label.v * x.log_q.v + o.uniform.v * x.mean_log_q.v * x.classes.v -
                                   static_cast<T>(term.power) * o.value.v);
       }
@@ -337,11 +337,11 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
   if constexpr (Mode::gradient) {
     for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
       if constexpr (Mode::template wants<typename K::slot>)
-        out.temperature_gradient[Plan::slots::template index<typename K::slot>()] -=
+        out.temperature_gradient[Plan::slot_keys::template index<typename K::slot>()] -=
             sums.log_flow(Index) + out.coefficient[Index] * sums.entropy(Index);
     });
     // T^power is part of the value
-    for_each_key(typename Plan::slots{}, [&]<class S, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+    for_each_key(typename Plan::slot_keys{}, [&]<class S, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
       if constexpr (Mode::template wants<S>) out.temperature_gradient[Index] -= sums.direct(Index) + label_log[Index];
     });
   }

@@ -48,7 +48,7 @@ LIMBECK_HOST_DEVICE inline double leaf_value(const row_numbers<T, Plan>& n, sign
     using K = typename Leaf::key;
     constexpr auto s = Plan::softmaxes::template index<K>();
     constexpr auto m = Plan::maxima::template index<typename K::maximum>();
-    constexpr auto t = Plan::slots::template index<typename K::slot>();
+    constexpr auto t = Plan::slot_keys::template index<typename K::slot>();
     row_summary<T> x;
     x.sum = sums.total(i);
     x.temperature = T(1) / n.inverse_t[t];

@@ -17,8 +17,8 @@ constexpr std::size_t at_least_one(std::size_t n) { return n ? n : 1; }
 template <class V, class Plan>
 struct row_numbers {
   V maximum[at_least_one(Plan::maxima::size)];
-  V inverse_t[at_least_one(Plan::slots::size)];
-  V exponent_scale[at_least_one(Plan::slots::size)];  // log2(e) / T
+  V inverse_t[at_least_one(Plan::slot_keys::size)];
+  V exponent_scale[at_least_one(Plan::slot_keys::size)];  // log2(e) / T
   V inverse_z[at_least_one(Plan::softmaxes::size)];
   V log_z[at_least_one(Plan::softmaxes::size)];
   V teacher_origin[at_least_one(Plan::pairs::size)];  // see set_origins
@@ -122,11 +122,11 @@ constexpr bool is_peak() {
 template <class V, class Plan, class Mode>
 struct flow_sums {
   static constexpr std::size_t NS = Plan::softmaxes::size;
-  static constexpr bool temperatures = any_wanted<Mode, typename Plan::slots>::value;
+  static constexpr bool temperatures = any_wanted<Mode, typename Plan::slot_keys>::value;
   static constexpr std::size_t flows_at = 1;
   static constexpr std::size_t logs_at = flows_at + (Mode::gradient ? NS : 0);
   static constexpr std::size_t slots_at = logs_at + (temperatures ? 2 * NS : 0);
-  static constexpr std::size_t soft_at = slots_at + (temperatures ? Plan::slots::size : 0);
+  static constexpr std::size_t soft_at = slots_at + (temperatures ? Plan::slot_keys::size : 0);
   static constexpr std::size_t size = soft_at + (Mode::soft_labels ? 2 : 0);
   /// Teachers have a flow only where a temperature is learned.
   template <std::size_t K>
@@ -191,12 +191,12 @@ LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, double w
       n.inverse_t[slot] = static_cast<T>(1 / t);
       n.exponent_scale[slot] = static_cast<T>(log2e / t);
     };
-    set(Plan::slots::template index<typename Term::student_slot>(), ts);
-    if constexpr (Plan::slots::template contains<typename Term::teacher_slot>)
-      set(Plan::slots::template index<typename Term::teacher_slot>(), tt);
+    set(Plan::slot_keys::template index<typename Term::student_slot>(), ts);
+    if constexpr (Plan::slot_keys::template contains<typename Term::teacher_slot>)
+      set(Plan::slot_keys::template index<typename Term::teacher_slot>(), tt);
     // a signal that stands outside at_temperature is read at T = 1
-    if constexpr (Term::signal_type::leaves > 0 && Plan::slots::template contains<fixed_slot<1, 1>>)
-      set(Plan::slots::template index<fixed_slot<1, 1>>(), 1.0);
+    if constexpr (Term::signal_type::leaves > 0 && Plan::slot_keys::template contains<fixed_slot<1, 1>>)
+      set(Plan::slot_keys::template index<fixed_slot<1, 1>>(), 1.0);
     double weight = term.weight * power(ts, term.power);
     if constexpr (requires { L::mean_over_classes; }) weight /= static_cast<double>(in.classes());
     n.value_weight[k] = static_cast<T>(weight);

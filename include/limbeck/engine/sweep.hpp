@@ -495,7 +495,7 @@ class host_sweep {
 
   void write_temperatures(const row_finish<T, Plan>& result, std::size_t r) {
     [[maybe_unused]] std::size_t learned = 0;
-    for_each_key(typename Plan::slots{}, [&]<class S, std::size_t Index>() {
+    for_each_key(typename Plan::slot_keys{}, [&]<class S, std::size_t Index>() {
       if constexpr (is_learned<S>)
         temperatures_[r * Plan::learned + learned++] = static_cast<double>(result.temperature_gradient[Index]);
       if constexpr (Mode::row_temperature_gradient && std::is_same_v<S, row_slot>)
@@ -513,7 +513,7 @@ class host_sweep {
       using Loss = typename Term::loss_type;
       if constexpr (is<Loss, rowwise>) {
         const auto temperature = [&]<class Slot>() {
-          return T(1) / state.numbers.inverse_t[Plan::slots::template index<Slot>()];
+          return T(1) / state.numbers.inverse_t[Plan::slot_keys::template index<Slot>()];
         };
         row<T> x{};
         x.student = {state.main.student, classes_};

@@ -119,6 +119,17 @@ decltype(auto) typed(A&& a) {
   }
 }
 
+/// Labels of several dimensions are those of the logits' samples, in the same order.
+/// @throws shape_error otherwise: [steps, batch] for [batch, steps, classes] would be as many.
+inline void check_label_shape(const any_tensor& student, const any_tensor& labels) {
+  if (labels.rank < 2 || !is_integer(labels.type) || (student.rank > 3 && !student.named_classes)) return;
+  bool same = labels.rank + 1 == student.rank;
+  for (std::size_t i = 0; same && i < labels.rank; ++i) same = labels.shape[i] == student.shape[i];
+  if (!same)
+    throw shape_error("limbeck: labels is " + labels.str() + ", and student is " + student.str() +
+                      ", expected the dimensions before the classes (one-hot rows and probabilities are soft_labels(P))");
+}
+
 template <class T, class E, class F, class... A>
 auto typed_call(F&& f, A&&... args) {
   static_assert((std::size_t{run_time_tensor<A> || tensor<std::remove_cvref_t<A>> || target<std::remove_cvref_t<A>> ||
@@ -127,6 +138,16 @@ auto typed_call(F&& f, A&&... args) {
                 "limbeck: a call has one student, one teacher and one vector of labels; further tensors have names");
   static constexpr auto where = places<E, A...>();
   return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+    if constexpr (where[0] == place::student) {
+      const auto check = [&]<place Place>(const any_tensor& student, const auto& a) {
+        if constexpr (Place == place::labels)
+          check_label_shape(student, any_tensor_traits<std::remove_cvref_t<decltype(a)>>::view(a));
+      };
+      const auto view = [](const auto& first, const auto&...) {
+        return any_tensor_traits<std::remove_cvref_t<decltype(first)>>::view(first);
+      };
+      (check.template operator()<where[Index]>(view(args...), args), ...);
+    }
     // a tuple in braces: the first argument that is wrong is the one that is named
     std::tuple<decltype(typed<T, where[Index]>(std::forward<A>(args)))...> all{
         typed<T, where[Index]>(std::forward<A>(args))...};

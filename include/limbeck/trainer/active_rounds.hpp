@@ -105,14 +105,14 @@ active_result active_rounds(const active_settings& settings, std::vector<std::si
   for (const std::size_t r : seed_rows) composition += ' ' + std::to_string(r);
 
   if (!detail::resume_rounds(settings.checkpoint, state, composition)) ask_oracle(seed_rows);
-  std::optional<interruptible> signals;
-  if (!settings.checkpoint.empty()) signals.emplace();
+  std::optional<interruptible> stop;
+  if (!settings.checkpoint.empty()) stop.emplace();
   while (result.rounds.size() < settings.rounds) {
     const std::size_t round = result.rounds.size();
     metric_list metrics = detail::metrics_of([&]() -> decltype(auto) {
       return train(std::span<const std::size_t>(result.labelled), std::span<const int>(result.labels), round);
     });
-    result.interrupted = signals && signals->requested();
+    result.interrupted = stop && stop->requested();
     if (result.interrupted) return result;
     if (round + 1 < settings.rounds) {
       auto&& candidates = pool();

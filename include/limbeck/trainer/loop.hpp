@@ -35,11 +35,11 @@ class training_loop {
   }
 
   training_result run() {
-    std::optional<interruptible> signals;
+    std::optional<interruptible> stop;
     if (!settings_.checkpoint.empty()) {
       learner_.require_storable();
       composition_ = composition();
-      signals.emplace();
+      stop.emplace();
       if (std::filesystem::exists(settings_.checkpoint)) {
         load_checkpoint(settings_.checkpoint, *this, composition_);
         run_.resumed_from = run_.step;
@@ -52,7 +52,7 @@ class training_loop {
     while (!finished_) {
       one_step();
       finished_ = run_.stop || run_.step == run_.steps;
-      run_.interrupted = !finished_ && signals && signals->requested();
+      run_.interrupted = !finished_ && stop && stop->requested();
       if (run_.interrupted || (!finished_ && due())) save();
       if (run_.interrupted) break;
     }

@@ -108,13 +108,13 @@ self_training_result self_training(const self_training_settings& settings, Model
     detail::archive_parts(archive, train, predict, choose, measure);
   });
   detail::resume_rounds(settings.checkpoint, state, "self-training");
-  std::optional<interruptible> signals;
-  if (!settings.checkpoint.empty()) signals.emplace();
+  std::optional<interruptible> stop;
+  if (!settings.checkpoint.empty()) stop.emplace();
   while (result.generations.size() < settings.generations) {
     const std::size_t generation = result.generations.size() + 1;
     auto chosen = detail::choose_labels(choose, predict(teacher), generation);
     Model next = train(chosen, generation);
-    result.interrupted = signals && signals->requested();
+    result.interrupted = stop && stop->requested();
     if (result.interrupted) return result;
     teacher = std::move(next);
     result.generations.push_back(detail::metrics_of([&]() -> decltype(auto) { return measure(teacher); }));

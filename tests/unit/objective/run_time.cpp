@@ -84,3 +84,37 @@ TEST_CASE("run-time tensors: what does not fit is named", "[run_time]") {
   constant.read_only = true;
   CHECK_THROWS_WITH(both(s, t, y, lk::into(constant)), Contains("gradient is float32 [4, 5] and read-only"));
 }
+
+TEST_CASE("pictures name the dimension of their classes", "[objective][run_time]") {
+  // one picture, 3 classes at 2 x 4 pixels: pixels are samples, in the order of their labels
+  std::vector<float> s(24), t(24), g(24), rows_s(24), rows_t(24), rows_g(24);
+  for (std::size_t i = 0; i < 24; ++i) {
+    s[i] = static_cast<float>(i % 7), t[i] = static_cast<float>(i * i % 5);
+    rows_s[i % 8 * 3 + i / 8] = s[i], rows_t[i % 8 * 3 + i / 8] = t[i];
+  }
+  std::vector<int> y{0, 1, 2, 0, 1, 2, 0, 1};
+  const auto both = lk::cross_entropy{} + lk::forward_kl{};
+  auto picture = any(s, {1, 3, 2, 4}), taught = any(t, {1, 3, 2, 4}), slope = any(g, {1, 3, 2, 4}), labels = any(y, {1, 2, 4});
+  const double loss = both(lk::classes_at(1, picture), lk::classes_at(1, taught), labels, lk::into(lk::classes_at(1, slope)));
+  CHECK(loss == both(lk::rows<const float>(rows_s.data(), 8, 3), lk::rows<const float>(rows_t.data(), 8, 3), y,
+                     lk::into(lk::rows<float>(rows_g.data(), 8, 3)))
+                    .loss);
+  for (std::size_t i = 0; i < 24; ++i) CHECK(g[i] == rows_g[i % 8 * 3 + i / 8]);
+
+  CHECK_THROWS_WITH(both.value(picture, taught, labels), Contains("which dimension holds the classes? classes_at(1, tensor)"));
+  CHECK_THROWS_WITH(lk::classes_at(4, picture), Contains("whose dimensions are 0 to 3"));
+  const auto two = any(s, {2, 3, 2, 2});
+  CHECK_THROWS_WITH(lk::objective{lk::forward_kl{}}.value(lk::classes_at(1, two), lk::classes_at(1, two)),
+                    Contains("part by part (picture by picture)"));
+}
+
+TEST_CASE("labels have the dimensions of the logits before the classes", "[objective][run_time]") {
+  std::vector<float> s(24), t(24);
+  std::vector<int> y(6);
+  const auto both = lk::cross_entropy{} + lk::forward_kl{};
+  const auto logits = any(s, {2, 3, 4}), taught = any(t, {2, 3, 4});
+  CHECK_NOTHROW(both.value(logits, taught, any(y, {2, 3})));
+  CHECK_NOTHROW(both.value(logits, taught, any(y, {6})));
+  CHECK_THROWS_WITH(both.value(logits, taught, any(y, {3, 2})),
+                    Contains("labels is int32 [3, 2], and student is float32 [2, 3, 4], expected the dimensions before the classes"));
+}

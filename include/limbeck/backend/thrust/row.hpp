@@ -524,7 +524,7 @@ struct device_task {
         for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() {
           if constexpr (std::is_same_v<typename K::who, student_side>) {
             constexpr auto m = Plan::maxima::template index<typename K::maximum>();
-            constexpr auto t = Plan::slots::template index<typename K::slot>();
+            constexpr auto t = Plan::slot_keys::template index<typename K::slot>();
             const X x = at.template raw_logit<student_side, typename K::domain>();
             g += coefficient[Index] * exp2_negative((x - nx.maximum[m]) * nx.exponent_scale[t]).v;
           }
@@ -543,7 +543,7 @@ struct device_task {
         return value < infinity ? result.temperature_gradient[i] : held(result.temperature_gradient[i]);
       };
       [[maybe_unused]] std::size_t next = 0;
-      for_each_key(typename Plan::slots{}, [&]<class S, std::size_t Index>() {
+      for_each_key(typename Plan::slot_keys{}, [&]<class S, std::size_t Index>() {
         if constexpr (is_learned<S>)
           temperatures[r * learned + next++] = static_cast<double>(by_t(Index));
         if constexpr (Mode::row_temperature_gradient && std::is_same_v<S, row_slot>)
