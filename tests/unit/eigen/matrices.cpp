@@ -40,7 +40,7 @@ struct problem {
 
 template <class T>
 void check_all() {
-  for (const auto& [samples, classes] : {std::pair<std::size_t, std::size_t>{19, 37}, {1, 16}, {7, 1}, {5, 100}}) {
+  for (const auto& [samples, classes] : {std::pair<std::size_t, std::size_t>{19, 37}, {1, 16}, {7, 2}, {5, 100}}) {
     const problem<T> p(samples, classes);
     const auto n = static_cast<Eigen::Index>(samples), c = static_cast<Eigen::Index>(classes);
     p.check(p.s, p.t, row_major<T>(n, c));

@@ -161,7 +161,7 @@ TEST_CASE("lists in float: an offset of a row changes nothing") {
     for (float& x : a) x += student_offset;
     for (float& x : b) x += teacher_offset;
     g.back() = static_cast<float>(lk::objective{loss}(lk::rows<const float>(a.data(), 1, a.size()),
-                                                      lk::rows<const float>(b.data(), 1, b.size()), labels,
+                                                      lk::rows<const float>(b.data(), 1, b.size()), labels, lk::unread_is_fine,
                                                       lk::into(lk::rows<float>(g.data(), 1, a.size())))
                                       .loss);
     return g;

@@ -88,7 +88,8 @@ TEST_CASE("teacher cache: cut off at any byte, the whole blocks stay and a write
   write(file.path, lost);
   CHECK(lk::teacher_cache(file.path).size() == 8);
   const std::vector<int> in_it{9};
-  CHECK_THROWS_WITH(lk::teacher_cache(file.path).target<float>(in_it),
+  const lk::teacher_cache opened(file.path);
+  CHECK_THROWS_WITH(opened.target<float>(in_it),
                     Contains("has no row of sample 9, row 0 of this call; its last " +
                              std::to_string(whole.size() - third) + " bytes are no whole block"));
   add(file.path, dense, 8, 4);

@@ -20,7 +20,7 @@ struct any_rows {
 any_rows any(bool masks) {
   any_rows x;
   x.b.samples = *rc::gen::inRange<std::size_t>(1, 5);
-  x.b.classes = *rc::gen::inRange<std::size_t>(1, 71);
+  x.b.classes = *rc::gen::inRange<std::size_t>(2, 71);
   const auto n = x.b.samples * x.b.classes;
   const auto logits = [&] {
     const auto raw = *rc::gen::container<std::vector<int>>(n, rc::gen::inRange(-4000, 4001));
