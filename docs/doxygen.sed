@@ -30,12 +30,18 @@ s!^( *)static constexpr bool needs_student = !\1/** Whether it reads the student
 s!^( *)static constexpr bool needs_second = !\1/** Whether it reads the second highest probability. */&!
 s!^( *)static constexpr bool needs_rest = !\1/** Whether it reads the classes other than the label too. */&!
 s!^( *)static constexpr bool takes_soft_labels = !\1/** Whether `soft_labels` may stand for labels. */&!
+s!^( *)static constexpr bool saturates = !\1/** A sum that overflows is +inf, and not refused. */&!
+s!^( *)static constexpr bool teacher_has_temperature = !\1/** Its teacher was made at a temperature, which the call has to have. */&!
 s!^( *)static constexpr bool mean_over_classes = !\1/** Whether the sum over classes is divided by their number. */&!
 s!^( *)static constexpr bool any_width = !\1/** Student and teacher may differ in width. */&!
 s!^( *)static constexpr std::size_t scratch_rows = !\1/** How many rows of scratch memory it is lent. */&!
 s!^( *)void check\(\) const!\1/** Looks at the options; called before each sweep. @throws value_error where one is out of range. */&!
 s!^( *)constexpr bool wants_mean\(\)!\1/** Whether the outcome reads `mean_log_q`. */&!
 s!^( *)constexpr auto terms\(\)!\1/** The losses that it is made of. */&!
+
+# what says in words what it is
+s!^( *)std::string describe\(\) const!\1/** In words, for `plan` and for the fingerprint of a checkpoint. */&!
+s!^( *)using limbeck_view = !\1/** It looks at memory of others, so a temporary of it may be kept. */&!
 
 # schedules and decays
 s!^( *)(constexpr )?double operator\(\)\(double( x)?\) const!\1/** At progress x. */&!

@@ -4,6 +4,7 @@
 /// @file
 /// The one place where the version lives: CMake, the packages and the documents read it from here.
 
+/// @cond
 // Before anything that an older language would choke on; the header that is not there ends the compilation here.
 #if defined(_MSVC_LANG)
 #define LIMBECK_DETAIL_LANGUAGE _MSVC_LANG
@@ -14,6 +15,7 @@
 #error "limbeck needs C++20: compile with -std=c++20 (CMake: limbeck::limbeck asks for it by itself)"
 #include <limbeck_needs_cxx20>
 #endif
+/// @endcond
 
 /// Changes when code that compiled may have to change (while it is 0, the minor version does).
 #define LIMBECK_VERSION_MAJOR 0
@@ -31,7 +33,6 @@
 /// @cond
 #define LIMBECK_DETAIL_TEXT(x) LIMBECK_DETAIL_TEXT_OF(x)
 #define LIMBECK_DETAIL_TEXT_OF(x) #x
-/// @endcond
 
 // The linker keeps one of two inline functions of one name: a program whose files are compiled for several processors must
 // not run one's instructions on another. So what is compiled for a vector width has a name of its own.
@@ -44,6 +45,7 @@
 #else
 #define LIMBECK_DETAIL_ABI v0_1
 #endif
+/// @endcond
 
 /// Everything stands in an inline namespace of the version and the vector width, so that two releases, and files compiled
 /// for two processors, can meet in one program.

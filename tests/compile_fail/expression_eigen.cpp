@@ -1,5 +1,5 @@
 // An expression has no memory to look at; Limbeck does not evaluate it in secret.
-// expect: limbeck: this type is no tensor of floats; include the header of its backend
+// expect: limbeck: this type is no tensor of float or double
 #include <limbeck/eigen.hpp>
 
 #include <vector>

@@ -1,5 +1,5 @@
 // A vector in the place of the student.
-// expect: limbeck: this type is no tensor of floats
+// expect: limbeck: this type is no tensor of float or double
 #include <limbeck/limbeck.hpp>
 
 #include <vector>

@@ -267,11 +267,13 @@ class cached_rows {
   tail rest_;
 };
 
+/// @cond
 template <class T, class Ids>
 cached_rows<T> teacher_cache::target(Ids&& ids, tail rest) const& {
   detail::require_kept<Ids>();
   return {*this, require(ids), rest};
 }
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

@@ -139,7 +139,7 @@ TEST_CASE("torch: strides, slices and more dimensions are viewed", "[torch]") {
   CHECK_THROWS_WITH(
       objective(s.view({4, 6, 10}).transpose(0, 1), p.teacher, p.labels, lk::into(g)),
       "limbeck: student is float32 [6, 4, 10] whose leading dimensions do not lie one after the other; make it "
-      "contiguous");
+      "contiguous, or call it part by part (picture by picture)");
   auto flat = torch::zeros({1, 10}).expand({24, 10});
   CHECK_THROWS_WITH(objective(s, p.teacher, p.labels, lk::into(flat)), Contains("repeats its elements"));
   CHECK_THROWS_WITH(objective(s.view({-1}), p.teacher, p.labels),
