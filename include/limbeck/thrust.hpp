@@ -6,6 +6,11 @@
 /// Thrust's CPP, OMP and TBB systems (1.17 or later, `-DTHRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP`, `_OMP`
 /// or `_TBB`).
 
+#include <limbeck/version.hpp>
+#if !LIMBECK_DETAIL_EXCEPTIONS
+#error "limbeck: Thrust reports its errors by exceptions; compile this file without -fno-exceptions"
+#endif
+
 #include <limbeck/backend/thrust/averaging.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/backend/thrust/sweep.hpp>

@@ -34,17 +34,32 @@
 #define LIMBECK_DETAIL_TEXT(x) LIMBECK_DETAIL_TEXT_OF(x)
 #define LIMBECK_DETAIL_TEXT_OF(x) #x
 
-// The linker keeps one of two inline functions of one name: a program whose files are compiled for several processors must
-// not run one's instructions on another. So what is compiled for a vector width has a name of its own.
-#if defined(__AVX512F__)
-#define LIMBECK_DETAIL_ABI v0_1_avx512
-#elif defined(__AVX2__)
-#define LIMBECK_DETAIL_ABI v0_1_avx2
-#elif defined(__AVX__)
-#define LIMBECK_DETAIL_ABI v0_1_avx
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define LIMBECK_DETAIL_EXCEPTIONS 1
 #else
-#define LIMBECK_DETAIL_ABI v0_1
+#define LIMBECK_DETAIL_EXCEPTIONS 0
 #endif
+
+// The linker keeps one of two inline functions of one name: a program whose files are compiled for several processors must
+// not run one's instructions on another, nor abort where the caller would have caught. So what is compiled for a vector
+// width, or without exceptions, has a name of its own.
+#if defined(__AVX512F__)
+#define LIMBECK_DETAIL_WIDTH _avx512
+#elif defined(__AVX2__)
+#define LIMBECK_DETAIL_WIDTH _avx2
+#elif defined(__AVX__)
+#define LIMBECK_DETAIL_WIDTH _avx
+#else
+#define LIMBECK_DETAIL_WIDTH
+#endif
+#if LIMBECK_DETAIL_EXCEPTIONS
+#define LIMBECK_DETAIL_FAULTS
+#else
+#define LIMBECK_DETAIL_FAULTS _noexcept
+#endif
+#define LIMBECK_DETAIL_JOIN(a, b, c) LIMBECK_DETAIL_JOIN_OF(a, b, c)
+#define LIMBECK_DETAIL_JOIN_OF(a, b, c) a##b##c
+#define LIMBECK_DETAIL_ABI LIMBECK_DETAIL_JOIN(v0_1, LIMBECK_DETAIL_WIDTH, LIMBECK_DETAIL_FAULTS)
 /// @endcond
 
 /// Everything stands in an inline namespace of the version and the vector width, so that two releases, and files compiled

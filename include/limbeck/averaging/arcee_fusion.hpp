@@ -69,8 +69,8 @@ struct arcee_fusion {
     for (std::size_t c = 0; c < x.classes; ++c) {
       const double v = static_cast<double>(x(i, c));
       if (v - v != 0)
-        throw value_error(std::string("limbeck: ") + what + " is " + detail::show(v) + " at row " + std::to_string(i) +
-                          ", column " + std::to_string(c));
+        raise<value_error>(std::string("limbeck: ") + what + " is " + detail::show(v) + " at row " + std::to_string(i) +
+                           ", column " + std::to_string(c));
       top = (std::max)(top, v);
     }
     for (std::size_t c = 0; c < x.classes; ++c) total += std::exp(static_cast<double>(x(i, c)) - top);

@@ -186,8 +186,8 @@ class averager {
     std::uint64_t tensors = teacher_.size(), moves = updates_, all = calls_;
     archive("tensors", tensors);
     if (tensors != teacher_.size())
-      throw shape_error("limbeck: the archive holds " + std::to_string(tensors) + " tensors, the teacher " +
-                        std::to_string(teacher_.size()));
+      raise<shape_error>("limbeck: the archive holds " + std::to_string(tensors) + " tensors, the teacher " +
+                         std::to_string(teacher_.size()));
     archive("updates", moves);
     archive("calls", all);
     for (std::size_t i = 0; i < teacher_.size(); ++i) ops::serialize(archive, std::to_string(i), teacher_[i]);
@@ -212,15 +212,15 @@ class averager {
       d = decay_(fraction);
     }
     if (!(d >= 0 && d <= 1))
-      throw value_error("limbeck: decay is " + detail::show(d) + " at update " + std::to_string(n) +
-                        ", expected a number in [0, 1]");
+      raise<value_error>("limbeck: decay is " + detail::show(d) + " at update " + std::to_string(n) +
+                         ", expected a number in [0, 1]");
     return d;
   }
   void require_settings(std::size_t elements) const {
     static_assert(std::is_floating_point_v<T> || std::is_same_v<Decay, copied>,
                   "limbeck: integer parameters cannot be averaged; give them an averager of their own with copied{}");
-    if (elements == 0) throw shape_error("limbeck: the parameters hold no element");
-    if (period_.every == 0) throw value_error("limbeck: averaging_period::every is 0, expected at least 1");
+    if (elements == 0) raise<shape_error>("limbeck: the parameters hold no element");
+    if (period_.every == 0) raise<value_error>("limbeck: averaging_period::every is 0, expected at least 1");
     decay_at(1, 0);
   }
   /// No tensor of the teacher shares memory with another or with one of @p student.
@@ -242,9 +242,9 @@ class averager {
     for (const extent& e : all) {
       const extent* before = e.is_teacher ? any : teacher;
       if (before != nullptr && std::less<>{}(e.first, before->last))
-        throw value_error("limbeck: " + std::string(e.is_teacher ? "teacher" : "parameter") + " tensor " +
-                          std::to_string(e.index) + " overlaps " + (before->is_teacher ? "teacher" : "parameter") +
-                          " tensor " + std::to_string(before->index));
+        raise<value_error>("limbeck: " + std::string(e.is_teacher ? "teacher" : "parameter") + " tensor " +
+                           std::to_string(e.index) + " overlaps " + (before->is_teacher ? "teacher" : "parameter") +
+                           " tensor " + std::to_string(before->index));
       if (e.is_teacher && (teacher == nullptr || std::less<>{}(teacher->last, e.last))) teacher = &e;
       if (any == nullptr || std::less<>{}(any->last, e.last)) any = &e;
     }

@@ -34,7 +34,7 @@ concept decay_rule = number<D> || counted_decay<std::remove_cvref_t<D>>;
 namespace detail {
 inline double require_decay(double d, const char* what) {
   if (!(d >= 0 && d <= 1))
-    throw value_error(std::string("limbeck: ") + what + " is " + show(d) + ", expected a number in [0, 1]");
+    raise<value_error>(std::string("limbeck: ") + what + " is " + show(d) + ", expected a number in [0, 1]");
   return d;
 }
 }  // namespace detail
@@ -97,8 +97,8 @@ struct power_warm_up_ema {
   double operator()(std::uint64_t n) const {
     detail::require_decay(decay, "power_warm_up_ema::decay");
     if (!(inv_gamma > 0 && power > 0))
-      throw value_error("limbeck: power_warm_up_ema has inv_gamma " + detail::show(inv_gamma) + " and power " +
-                        detail::show(power) + ", expected positive numbers");
+      raise<value_error>("limbeck: power_warm_up_ema has inv_gamma " + detail::show(inv_gamma) + " and power " +
+                         detail::show(power) + ", expected positive numbers");
     return (std::min)(decay, 1 - std::pow(1 + static_cast<double>(n - 1) / inv_gamma, -power));
   }
 };

@@ -108,7 +108,7 @@ template <class V>
 auto flat_view(V& tensor, const char* what, std::size_t index) {
   const auto memory = vector_memory(tensor);
   if (!is_contiguous(tensor, memory.size))
-    throw shape_error(std::string("limbeck: ") + what + " " + std::to_string(index) + " is not contiguous");
+    raise<shape_error>(std::string("limbeck: ") + what + " " + std::to_string(index) + " is not contiguous");
   return std::span(memory.data, memory.size);
 }
 
@@ -128,8 +128,8 @@ template <class T, class U>
 void require_same_shapes(const std::vector<std::span<T>>& views, const std::vector<std::span<U>>& expected,
                          const char* what, const char* like) {
   if (views.size() != expected.size())
-    throw shape_error("limbeck: " + std::to_string(views.size()) + " tensors of " + what + ", expected " +
-                      std::to_string(expected.size()) + " (" + like + ")");
+    raise<shape_error>("limbeck: " + std::to_string(views.size()) + " tensors of " + what + ", expected " +
+                       std::to_string(expected.size()) + " (" + like + ")");
   for (std::size_t i = 0; i < views.size(); ++i)
     if (views[i].size() != expected[i].size())
       throw_length(std::string(what) + " tensor " + std::to_string(i), views[i].size(), expected[i].size(), like);
@@ -144,9 +144,9 @@ void check_finite_parameters(const std::vector<std::span<T>>& views) {
     if (sum == 0) continue;
     for (std::size_t k = 0; k < views[i].size(); ++k)
       if (!(views[i][k] - views[i][k] == 0))
-        throw value_error("limbeck: parameter tensor " + std::to_string(i) + " is " +
-                          show(static_cast<double>(views[i][k])) + " at element " + std::to_string(k) +
-                          ", expected a finite number; the average is as it was");
+        raise<value_error>("limbeck: parameter tensor " + std::to_string(i) + " is " +
+                           show(static_cast<double>(views[i][k])) + " at element " + std::to_string(k) +
+                           ", expected a finite number; the average is as it was");
   }
 }
 
@@ -207,8 +207,8 @@ struct parameter_memory {
       for (std::size_t i = 0; i < tensors[t].size(); ++i) {
         const T magnitude = std::fabs(tensors[t][i]);
         if (magnitude != magnitude)
-          throw value_error("limbeck: gradient tensor " + std::to_string(t) + " is nan at element " +
-                            std::to_string(i));
+          raise<value_error>("limbeck: gradient tensor " + std::to_string(t) + " is nan at element " +
+                             std::to_string(i));
         *end++ = magnitude;
       }
     return order_statistics(all, rank);

@@ -23,7 +23,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// @throws value_error where gamma is negative.
 inline double relative_width(double gamma) {
   if (!(gamma >= 0))
-    throw value_error("limbeck: gamma is " + detail::show(gamma) + ", expected a number that is not negative");
+    raise<value_error>("limbeck: gamma is " + detail::show(gamma) + ", expected a number that is not negative");
   return std::sqrt((gamma + 1) / (gamma + 3)) / (gamma + 2);
 }
 
@@ -31,7 +31,7 @@ inline double relative_width(double gamma) {
 /// @throws value_error outside it. 12^-1/2 = 0.2887 is the plain mean, gamma = 0.
 inline double power_of_width(double sigma_rel) {
   if (!(sigma_rel > 0 && sigma_rel * sigma_rel * 12 <= 1 + 1e-12))
-    throw value_error("limbeck: sigma_rel is " + detail::show(sigma_rel) + ", expected a number in (0, 0.288675]");
+    raise<value_error>("limbeck: sigma_rel is " + detail::show(sigma_rel) + ", expected a number in (0, 0.288675]");
   // gamma^3 + 7 gamma^2 + (16 - w) gamma + 12 - w = 0 has one root that is not negative; Newton from above it is
   // monotone
   const double w = 1 / (sigma_rel * sigma_rel);
@@ -71,11 +71,11 @@ struct power_profile {
 /// @throws shape_error without a profile; value_error for one out of range, or where two are the same.
 inline std::vector<double> post_hoc_weights(std::span<const power_profile> stored, const power_profile& wanted) {
   const std::size_t n = stored.size();
-  if (n == 0) throw shape_error("limbeck: no stored profile to reconstruct from");
+  if (n == 0) raise<shape_error>("limbeck: no stored profile to reconstruct from");
   const auto checked = [](const power_profile& p) {
     if (!(p.updates > 0) || p.updates - p.updates != 0)
-      throw value_error("limbeck: a power_profile has updates " + detail::show(p.updates) +
-                        ", expected a positive number");
+      raise<value_error>("limbeck: a power_profile has updates " + detail::show(p.updates) +
+                         ", expected a positive number");
     return std::pair<double, double>(p.updates, power_of_width(p.sigma_rel));
   };
   using profile = std::pair<double, double>;  // end and gamma
@@ -100,8 +100,8 @@ inline std::vector<double> post_hoc_weights(std::span<const power_profile> store
     for (std::size_t i = k + 1; i < n; ++i)
       if (std::fabs(a[i * n + k]) > std::fabs(a[pivot * n + k])) pivot = i;
     if (!(std::fabs(a[pivot * n + k]) > 1e-14))
-      throw value_error("limbeck: stored profile " + std::to_string(k) +
-                        " is (nearly) a combination of those before it");
+      raise<value_error>("limbeck: stored profile " + std::to_string(k) +
+                         " is (nearly) a combination of those before it");
     for (std::size_t j = 0; j < n; ++j) std::swap(a[k * n + j], a[pivot * n + j]);
     std::swap(x[k], x[pivot]);
     for (std::size_t i = k + 1; i < n; ++i) {

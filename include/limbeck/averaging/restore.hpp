@@ -31,7 +31,7 @@ struct stochastic_restore {
     using T = detail::parameter_t<Parameters>;
     using ops = detail::parameter_memory<detail::parameter_memory_t<Parameters>>;
     if (!(rate >= 0 && rate <= 1))
-      throw value_error("limbeck: stochastic_restore::rate is " + detail::show(rate) + ", expected a number in [0, 1]");
+      raise<value_error>("limbeck: stochastic_restore::rate is " + detail::show(rate) + ", expected a number in [0, 1]");
     const auto to = detail::views_of<T>(parameters, "parameter tensor");
     const auto from = detail::views_of<const T>(source, "source tensor");
     detail::require_same_shapes(from, to, "source", "as the parameters");
@@ -49,10 +49,10 @@ double fisher_quantile(const Gradients& gradients, double fraction, workspace& m
   using T = detail::parameter_t<Gradients>;
   using ops = detail::parameter_memory<detail::parameter_memory_t<Gradients>>;
   if (!(fraction >= 0 && fraction <= 1))
-    throw value_error("limbeck: the quantile is " + detail::show(fraction) + ", expected a fraction in [0, 1]");
+    raise<value_error>("limbeck: the quantile is " + detail::show(fraction) + ", expected a fraction in [0, 1]");
   const auto views = detail::views_of<const T>(gradients, "gradient tensor");
   const std::size_t n = detail::total_size(views);
-  if (n == 0) throw shape_error("limbeck: the gradients hold no element");
+  if (n == 0) raise<shape_error>("limbeck: the gradients hold no element");
   const double place = fraction * static_cast<double>(n - 1);
   const double rank = std::floor(place);
   const auto [low, high] = ops::magnitudes_at(views, static_cast<std::size_t>(rank), memory);

@@ -127,16 +127,16 @@ struct any_tensor {
   template <class T>
   limbeck::rows<T> rows(const char* argument = "tensor", memory_kind where = memory_kind::host) const {
     require<T>(argument, where);
-    if (rank < 2) throw shape_error(about(argument) + ", expected samples x classes");
+    if (rank < 2) raise<shape_error>(about(argument) + ", expected samples x classes");
     if (rank > 3 && !named_classes)
-      throw shape_error(about(argument) + "; which dimension holds the classes? classes_at(1, tensor) for batch x classes x " +
-                        "height x width, classes_at(" + std::to_string(rank - 1) + ", tensor) for the last");
+      raise<shape_error>(about(argument) + "; which dimension holds the classes? classes_at(1, tensor) for batch x classes x " +
+                         "height x width, classes_at(" + std::to_string(rank - 1) + ", tensor) for the last");
     const auto last = rank - 1;
     std::ptrdiff_t between = 1, count = 1;
     merge(argument, last, between, count);
     if constexpr (!std::is_const_v<T>) {
       if (size() > 0 && ((count > 1 && between == 0) || (shape[last] > 1 && strides[last] == 0)))
-        throw shape_error(about(argument) + " repeats its elements (a stride is 0), and an output cannot");
+        raise<shape_error>(about(argument) + " repeats its elements (a stride is 0), and an output cannot");
     }
     return {static_cast<T*>(data), static_cast<std::size_t>(count), static_cast<std::size_t>(shape[last]), between,
             strides[last]};
@@ -165,7 +165,7 @@ struct any_tensor {
       case element_type::uint64: return as(std::uint64_t{});
       case element_type::float32: return as(float{});
       case element_type::float64: return as(double{});
-      default: throw value_error(about(argument) + ", expected float32, float64, a whole number or bool");
+      default: raise<value_error>(about(argument) + ", expected float32, float64, a whole number or bool");
     }
   }
 
@@ -175,14 +175,14 @@ struct any_tensor {
     require<T>(argument, where);
     std::ptrdiff_t between = 1, count = 1;
     merge(argument, rank, between, count);
-    if (between != 1 && count > 1) throw shape_error(about(argument) + " is not contiguous");
+    if (between != 1 && count > 1) raise<shape_error>(about(argument) + " is not contiguous");
     return {static_cast<T*>(data), static_cast<std::size_t>(count)};
   }
 
   /// @throws shape_error beyond `max_rank`.
   static void check_rank(std::size_t dimensions) {
     if (dimensions > max_rank)
-      throw shape_error("limbeck: a tensor of " + std::to_string(dimensions) + " dimensions, expected at most 8");
+      raise<shape_error>("limbeck: a tensor of " + std::to_string(dimensions) + " dimensions, expected at most 8");
   }
 
  private:
@@ -191,21 +191,21 @@ struct any_tensor {
   void require_memory(const char* argument, memory_kind where) const {
     if (memory == where) return;
     if (where == memory_kind::host)
-      throw value_error(about(argument) +
-                        " on a device, and this call runs on the host; include <limbeck/thrust.hpp>, "
-                        "compile with nvcc and pass on_device<float>(tensor)");
-    throw value_error(about(argument) + " in other memory than that of Thrust's device");
+      raise<value_error>(about(argument) +
+                         " on a device, and this call runs on the host; include <limbeck/thrust.hpp>, "
+                         "compile with nvcc and pass on_device<float>(tensor)");
+    raise<value_error>(about(argument) + " in other memory than that of Thrust's device");
   }
   template <class T>
   void require(const char* argument, memory_kind where) const {
     using Bare = std::remove_const_t<T>;
     require_memory(argument, where);
     if (type != element_type_of<Bare>)
-      throw value_error(about(argument) + ", expected " + name_of(element_type_of<Bare>));
+      raise<value_error>(about(argument) + ", expected " + name_of(element_type_of<Bare>));
     if (reinterpret_cast<std::uintptr_t>(data) % alignof(Bare) != 0)
-      throw value_error(about(argument) + " at an address that is no multiple of " + std::to_string(alignof(Bare)) +
-                        "; copy it");
-    if (!std::is_const_v<T> && read_only) throw value_error(about(argument) + " and read-only, but it is an output");
+      raise<value_error>(about(argument) + " at an address that is no multiple of " + std::to_string(alignof(Bare)) +
+                         "; copy it");
+    if (!std::is_const_v<T> && read_only) raise<value_error>(about(argument) + " and read-only, but it is an output");
   }
 
   /// The first @p n dimensions as one: its size, and the distance between neighbours.
@@ -217,9 +217,9 @@ struct any_tensor {
         between = strides[i];
         first = false;
       } else if (strides[i] != between * count && size() > 0) {
-        throw shape_error(about(argument) +
-                          " whose leading dimensions do not lie one after the other; make it contiguous, or call it "
-                          "part by part (picture by picture)");
+        raise<shape_error>(about(argument) +
+                           " whose leading dimensions do not lie one after the other; make it contiguous, or call it "
+                           "part by part (picture by picture)");
       }
       count *= shape[i];
     }
@@ -294,8 +294,8 @@ any_tensor classes_at(std::size_t axis, X&& x) {
   detail::require_kept<X>();
   any_tensor t = any_tensor_traits<std::remove_cvref_t<X>>::view(x);
   if (axis >= t.rank)
-    throw shape_error("limbeck: classes_at(" + std::to_string(axis) + ", ...) of " + t.str() + ", whose dimensions are 0 to " +
-                      std::to_string(t.rank - 1));
+    raise<shape_error>("limbeck: classes_at(" + std::to_string(axis) + ", ...) of " + t.str() + ", whose dimensions are 0 to " +
+                       std::to_string(t.rank - 1));
   const auto last = static_cast<std::ptrdiff_t>(t.rank), from = static_cast<std::ptrdiff_t>(axis);
   std::rotate(t.shape.begin() + from, t.shape.begin() + from + 1, t.shape.begin() + last);
   std::rotate(t.strides.begin() + from, t.strides.begin() + from + 1, t.strides.begin() + last);

@@ -2,13 +2,18 @@
 #define LIMBECK_CORE_ERRORS_HPP
 
 /// @file
-/// The two exceptions of the library. Each message names the argument, and the row, column and value where there
-/// is one; inputs and state are as they were, the content of an output is unspecified.
+/// The two exceptions of the library, and what becomes of them where there are no exceptions. Each message names the
+/// argument, and the row, column and value where there is one; inputs and state are as they were, the content of an output
+/// is unspecified.
 
 #include <limbeck/core/config.hpp>
 
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 LIMBECK_BEGIN_COMMON_NAMESPACE
 
@@ -22,11 +27,93 @@ struct value_error : std::domain_error {
   using std::domain_error::domain_error;
 };
 
+/// What a program built without exceptions does with a fault: log it, reset the board, long-jump. Where it returns, the
+/// program aborts.
+using fault_handler = void (*)(const std::exception& fault);
+
+/// @cond
+inline std::atomic<fault_handler> fault_handler_in_use{nullptr};
+/// @endcond
+
+#if !LIMBECK_DETAIL_EXCEPTIONS || defined(LIMBECK_DOXYGEN)
+/// Sets what happens at every fault in code built without exceptions (`-fno-exceptions`), for all threads, and returns what
+/// was set before; null, the beginning, prints the message to stderr and aborts. Declared in such builds only: where there
+/// are exceptions, faults are thrown.
+inline fault_handler set_fault_handler(fault_handler handler) noexcept { return fault_handler_in_use.exchange(handler); }
+#endif
+
 LIMBECK_END_NAMESPACE
 
 LIMBECK_BEGIN_NAMESPACE
 
+/// Throws Fault(what); without exceptions, calls the `fault_handler` with it and does not return. What a policy of your
+/// own calls in the place of `throw` if it should work in both.
+template <class Fault>
+[[noreturn]] constexpr void raise(const std::string& what) {
+#if LIMBECK_DETAIL_EXCEPTIONS
+  throw Fault(what);
+#else
+  const Fault fault(what);
+  if (const fault_handler handler = fault_handler_in_use.load()) {
+    handler(fault);
+  } else {
+    std::fputs(fault.what(), stderr);
+    std::fputc('\n', stderr);
+  }
+  std::abort();
+#endif
+}
+
 namespace detail {
+
+/// f(), and on_fault(e) where that throws an E. Without exceptions f() alone: nothing comes back from a fault.
+template <class E, class F, class G>
+auto attempt(F f, [[maybe_unused]] G on_fault) {
+#if LIMBECK_DETAIL_EXCEPTIONS
+  try {
+    return f();
+  } catch (const E& e) {
+    return on_fault(e);
+  }
+#else
+  return f();
+#endif
+}
+/// Inside such an on_fault: lets the exception go on.
+[[noreturn]] inline void go_on() {
+#if LIMBECK_DETAIL_EXCEPTIONS
+  throw;
+#else
+  std::abort();
+#endif
+}
+/// f(), and undo() before any exception goes on.
+template <class F, class G>
+void or_undo(F f, [[maybe_unused]] G undo) {
+#if LIMBECK_DETAIL_EXCEPTIONS
+  try {
+    f();
+  } catch (...) {
+    undo();
+    throw;
+  }
+#else
+  f();
+#endif
+}
+/// f(), and otherwise() in the place of any exception.
+template <class F, class G>
+void or_else(F f, [[maybe_unused]] G otherwise) {
+#if LIMBECK_DETAIL_EXCEPTIONS
+  try {
+    f();
+  } catch (...) {
+    otherwise();
+  }
+#else
+  f();
+#endif
+}
 
 /// A number as a person would write it: "4", "0.25", "nan".
 inline std::string show(double x) {
@@ -49,15 +136,15 @@ inline std::string show(double x) {
 
 [[noreturn]] inline void throw_shape(const std::string& argument, std::size_t rows, std::size_t columns,
                                      std::size_t expected_rows, std::size_t expected_columns) {
-  throw shape_error("limbeck: " + argument + " has shape " + std::to_string(rows) + " x " + std::to_string(columns) +
-                    ", expected " + std::to_string(expected_rows) + " x " + std::to_string(expected_columns) +
-                    " (samples x classes)");
+  raise<shape_error>("limbeck: " + argument + " has shape " + std::to_string(rows) + " x " + std::to_string(columns) +
+                     ", expected " + std::to_string(expected_rows) + " x " + std::to_string(expected_columns) +
+                     " (samples x classes)");
 }
 
 [[noreturn]] inline void throw_length(const std::string& argument, std::size_t length, std::size_t expected,
                                       const char* what = "one a row") {
-  throw shape_error("limbeck: " + argument + " has " + std::to_string(length) + " elements, expected " +
-                    std::to_string(expected) + " (" + what + ")");
+  raise<shape_error>("limbeck: " + argument + " has " + std::to_string(length) + " elements, expected " +
+                     std::to_string(expected) + " (" + what + ")");
 }
 
 }  // namespace detail

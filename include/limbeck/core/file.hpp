@@ -32,11 +32,11 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 [[noreturn]] inline void throw_file(const char* what, const std::filesystem::path& path, int reason) {
-  throw file_error(std::string("limbeck: cannot ") + what + " '" + path.string() + "': " + std::strerror(reason));
+  raise<file_error>(std::string("limbeck: cannot ") + what + " '" + path.string() + "': " + std::strerror(reason));
 }
 /// @throws file_error "limbeck: 'teacher.npy' <what>".
 [[noreturn]] inline void throw_file_error(const std::filesystem::path& path, const std::string& what) {
-  throw file_error("limbeck: '" + path.string() + "' " + what);
+  raise<file_error>("limbeck: '" + path.string() + "' " + what);
 }
 
 /// Replaces @p path by the @p parts, one after the other: at every moment, also through a crash, the file is the old

@@ -17,7 +17,7 @@ class progress {
   /// @throws value_error where @p fraction is not in [0, 1].
   constexpr explicit progress(double fraction) : fraction_(fraction) {
     if (!(fraction >= 0 && fraction <= 1))
-      throw value_error("limbeck: progress is " + detail::show(fraction) + ", expected a fraction in [0, 1]");
+      raise<value_error>("limbeck: progress is " + detail::show(fraction) + ", expected a fraction in [0, 1]");
   }
   /// Step @p step (from 0) of @p total: step / (total - 1), and 0 for a run of one step.
   /// @throws value_error where step >= total.

@@ -23,10 +23,8 @@ class scratch {
   scratch& operator=(const scratch&) = delete;
   ~scratch() {
     if (used_ <= room_) return;
-    try {
-      memory_.reserve(used_);
-    } catch (...) {  // then the next call takes memory of its own again
-    }
+    // Where there is no more, the next call takes memory of its own again.
+    detail::or_else([&] { memory_.reserve(used_); }, [] {});
   }
   /// @p count numbers, aligned to a cache line; the content is unspecified.
   template <class T>

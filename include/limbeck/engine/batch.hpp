@@ -138,11 +138,11 @@ double run_whole(const problem<T>& in, const Terms& terms, std::size_t count, bo
 template <class T>
 evaluation require_whole(const problem<T>& in) {
   if (in.reduce != reduction::mean)
-    throw value_error(
+    raise<value_error>(
         "limbeck: a batchwise loss relates all rows of a call and has the mean of its paper; sum and none are for losses "
         "of rows");
   if (in.target.fill)
-    throw value_error("limbeck: a batchwise loss reads the teacher's tensor as a whole; fill(target, tensor) first");
+    raise<value_error>("limbeck: a batchwise loss reads the teacher's tensor as a whole; fill(target, tensor) first");
   evaluation e;
   double each = 1;
   for (std::size_t r = 0; r < in.samples(); ++r) {
@@ -150,14 +150,14 @@ evaluation require_whole(const problem<T>& in) {
     const double w = in.weight(r);
     if (e.rows == 0) each = w;
     if (w != each)
-      throw value_error("limbeck: row_weights is " + show(w) + " at row " + std::to_string(r) + " and " + show(each) +
-                        " at another; a batchwise loss relates rows to each other, whose weights are all the same or 0");
+      raise<value_error>("limbeck: row_weights is " + show(w) + " at row " + std::to_string(r) + " and " + show(each) +
+                         " at another; a batchwise loss relates rows to each other, whose weights are all the same or 0");
     e.rows += 1;
     e.weight += w;
   }
   if (in.mean_over != 0 && !(std::abs(in.mean_over - e.weight) <= 1e-9 * e.weight))
-    throw value_error("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(e.weight) +
-                      "; a batchwise loss relates all rows of a batch and cannot be summed over parts of it");
+    raise<value_error>("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(e.weight) +
+                       "; a batchwise loss relates all rows of a batch and cannot be summed over parts of it");
   return e;
 }
 

@@ -96,8 +96,8 @@ struct problem {
   void settle_labels() {
     if (!unlabelled_given || unlabelled_index != ignore_index) return;
     if (ignore_given)
-      throw value_error("limbeck: label " + std::to_string(ignore_index) +
-                        " is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in");
+      raise<value_error>("limbeck: label " + std::to_string(ignore_index) +
+                         " is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in");
     ignore_index = (std::numeric_limits<std::int64_t>::min)();  // the default yields
   }
 
@@ -152,32 +152,32 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   const std::string in_class = ", class " + std::to_string(p.column);
   switch (p.code) {
     case fault::label:
-      throw value_error("limbeck: labels is " + std::to_string(p.label) + at + ", expected 0 to " +
-                        std::to_string(classes - 1) + ", or ignore_index " + std::to_string(ignored));
+      raise<value_error>("limbeck: labels is " + std::to_string(p.label) + at + ", expected 0 to " +
+                         std::to_string(classes - 1) + ", or ignore_index " + std::to_string(ignored));
     case fault::row_temperature:
-      throw value_error("limbeck: row_temperatures" + value + ", expected a positive number");
+      raise<value_error>("limbeck: row_temperatures" + value + ", expected a positive number");
     case fault::row_weights:
-      throw value_error("limbeck: row_weights" + value + ", expected a finite number that is not negative");
+      raise<value_error>("limbeck: row_weights" + value + ", expected a finite number that is not negative");
     case fault::no_weight:
-      throw value_error("limbeck: row_weights of the valid rows sum to 0; there is no mean");
+      raise<value_error>("limbeck: row_weights of the valid rows sum to 0; there is no mean");
     case fault::signal:
-      throw value_error("limbeck: a signal is not finite" + at + "; it weighs a loss or is measured");
+      raise<value_error>("limbeck: a signal is not finite" + at + "; it weighs a loss or is measured");
     case fault::value:
-      throw value_error("limbeck: a loss is nan" + at + ": its arithmetic leaves the range of numbers; the largest finite "
-                        "logit of the student has size " + show(p.value) + in_class);
+      raise<value_error>("limbeck: a loss is nan" + at + ": its arithmetic leaves the range of numbers; the largest finite "
+                         "logit of the student has size " + show(p.value) + in_class);
     case fault::soft_labels:
       if (p.has_column)
-        throw value_error("limbeck: soft_labels" + value + in_class + "; probabilities are finite and not negative");
-      throw value_error("limbeck: soft_labels" + at + " has an infinite sum");
+        raise<value_error>("limbeck: soft_labels" + value + in_class + "; probabilities are finite and not negative");
+      raise<value_error>("limbeck: soft_labels" + at + " has an infinite sum");
     default: break;
   }
   const std::string who = p.code == fault::teacher ? "teacher" : "student";
   if (p.has_column)
-    throw value_error("limbeck: " + who + value + in_class +
-                      (p.value - p.value == 0 ? "; logits are at most 1e30 in float, 1e300 in double"
-                                              : "; logits are finite, or -inf for a masked class"));
-  throw value_error("limbeck: " + who + " is -inf" + at + " in " + (p.column == 0 ? "all " : "all remaining ") +
-                    std::to_string(classes) + " classes; a row needs one that is not masked");
+    raise<value_error>("limbeck: " + who + value + in_class +
+                       (p.value - p.value == 0 ? "; logits are at most 1e30 in float, 1e300 in double"
+                                               : "; logits are finite, or -inf for a masked class"));
+  raise<value_error>("limbeck: " + who + " is -inf" + at + " in " + (p.column == 0 ? "all " : "all remaining ") +
+                     std::to_string(classes) + " classes; a row needs one that is not masked");
 }
 
 template <class T>

@@ -104,8 +104,8 @@ class dlpack_tensor {
       : owner_(managed, [](void* p) { release<DLManagedTensorVersioned>(p); }) {
     if (!managed) return;
     if (managed->version.major != DLPACK_MAJOR_VERSION)
-      throw value_error("limbeck: this tensor is of DLPack " + std::to_string(managed->version.major) + ", expected " +
-                        std::to_string(DLPACK_MAJOR_VERSION));
+      raise<value_error>("limbeck: this tensor is of DLPack " + std::to_string(managed->version.major) + ", expected " +
+                         std::to_string(DLPACK_MAJOR_VERSION));
     view_ = as_any_tensor(managed->dl_tensor);
     view_.read_only = (managed->flags & DLPACK_FLAG_BITMASK_READ_ONLY) != 0;
   }
@@ -136,9 +136,9 @@ struct any_tensor_traits<dlpack_tensor> {
 /// @throws value_error for memory that is read-only, which this form of DLPack cannot say, or not on the host.
 inline DLManagedTensor* to_dlpack(const any_tensor& x, std::shared_ptr<void> owner) {
   if (x.read_only)
-    throw value_error("limbeck: to_dlpack gives memory away to be written, and this tensor (" + x.str() +
-                      ") is read-only");
-  if (x.memory != memory_kind::host) throw value_error("limbeck: to_dlpack gives away memory of the host only");
+    raise<value_error>("limbeck: to_dlpack gives memory away to be written, and this tensor (" + x.str() +
+                       ") is read-only");
+  if (x.memory != memory_kind::host) raise<value_error>("limbeck: to_dlpack gives away memory of the host only");
   struct package {
     DLManagedTensor managed{};
     std::shared_ptr<void> keeps;

@@ -44,11 +44,11 @@ template <>
 struct any_tensor_traits<at::Tensor> {
   /// Its memory, shape, strides and type.
   static any_tensor view(const at::Tensor& x) {
-    if (!x.defined()) throw value_error("limbeck: this torch::Tensor is undefined");
+    if (!x.defined()) raise<value_error>("limbeck: this torch::Tensor is undefined");
     if (x.layout() != c10::Layout::Strided)
-      throw value_error("limbeck: this torch::Tensor is not strided; pass x.to_dense()");
+      raise<value_error>("limbeck: this torch::Tensor is not strided; pass x.to_dense()");
     if (x.is_neg() || x.is_conj())
-      throw value_error("limbeck: this torch::Tensor is a lazy negative or conjugate; pass x.resolve_neg()");
+      raise<value_error>("limbeck: this torch::Tensor is a lazy negative or conjugate; pass x.resolve_neg()");
     any_tensor out;
     out.rank = static_cast<std::size_t>(x.dim());
     any_tensor::check_rank(out.rank);
@@ -81,7 +81,7 @@ struct torch_loss : torch::autograd::Function<torch_loss> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& outer) {
     if (c10::GradMode::is_enabled())
-      throw value_error("limbeck: the gradient of this loss has no gradient of its own (create_graph is set)");
+      raise<value_error>("limbeck: the gradient of this loss has no gradient of its own (create_graph is set)");
     const at::Tensor gradient = context->get_saved_variables()[0];
     // the usual call is loss.backward(): no pass over the gradient for a factor of 1
     const bool alone = outer[0].item<double>() == 1;

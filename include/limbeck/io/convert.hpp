@@ -37,8 +37,8 @@ void each_offset(const any_tensor& x, F&& f) {
 
 inline void require_on_host(const any_tensor& x, const char* who) {
   if (x.memory != memory_kind::host)
-    throw value_error(std::string("limbeck: ") + who + " reads the host's memory, and this tensor (" + x.str() +
-                      ") is on a device; copy it to the host");
+    raise<value_error>(std::string("limbeck: ") + who + " reads the host's memory, and this tensor (" + x.str() +
+                       ") is on a device; copy it to the host");
 }
 
 }  // namespace detail
@@ -49,8 +49,8 @@ inline void require_on_host(const any_tensor& x, const char* who) {
 inline any_tensor slice(any_tensor x, std::size_t first, std::size_t count) {
   const std::size_t n = x.rank == 0 ? 0 : static_cast<std::size_t>(x.shape[0]);
   if (first > n || count > n - first)
-    throw shape_error("limbeck: slice asks for " + std::to_string(count) + " elements from " + std::to_string(first) +
-                      " of " + x.str() + ", whose first dimension has " + std::to_string(n));
+    raise<shape_error>("limbeck: slice asks for " + std::to_string(count) + " elements from " + std::to_string(first) +
+                       " of " + x.str() + ", whose first dimension has " + std::to_string(n));
   if (x.size() > 0)
     x.data = static_cast<char*>(x.data) +
              static_cast<std::ptrdiff_t>(first) * x.strides[0] * static_cast<std::ptrdiff_t>(size_of(x.type));
@@ -67,8 +67,8 @@ void copy_as(const any_tensor& x, std::span<T> out) {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "limbeck: copy_as makes float or double");
   detail::require_on_host(x, "copy_as");
   if (out.size() != x.size())
-    throw shape_error("limbeck: copy_as was given room for " + std::to_string(out.size()) + " elements, expected " +
-                      std::to_string(x.size()) + ", those of " + x.str());
+    raise<shape_error>("limbeck: copy_as was given room for " + std::to_string(out.size()) + " elements, expected " +
+                       std::to_string(x.size()) + ", those of " + x.str());
   const auto* base = static_cast<const char*>(x.data);
   const auto as = [&]<class S>(S, auto convert) {
     T* to = out.data();
@@ -95,7 +95,7 @@ void copy_as(const any_tensor& x, std::span<T> out) {
     case element_type::float64: return as(double{}, number);
     case element_type::none: break;
   }
-  throw value_error("limbeck: copy_as cannot read " + x.str());
+  raise<value_error>("limbeck: copy_as cannot read " + x.str());
 }
 /// The same in memory of its own: `auto weights = copy_as<float>(file["weight"]);`
 template <class T>

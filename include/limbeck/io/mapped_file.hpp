@@ -95,7 +95,7 @@ class mapped_file {
     std::swap(size_, other.size_);
   }
   [[noreturn]] void refuse(int reason) const {
-    throw file_error("limbeck: cannot read '" + path_.string() + "': " + std::strerror(reason));
+    raise<file_error>("limbeck: cannot read '" + path_.string() + "': " + std::strerror(reason));
   }
 
   std::filesystem::path path_;

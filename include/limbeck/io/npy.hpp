@@ -185,8 +185,8 @@ template <storable X>
 void write_npy(const std::filesystem::path& path, const X& x) {
   const any_tensor t = detail::any_view(x);
   if (t.type == element_type::none || t.type == element_type::bfloat16)
-    throw value_error("limbeck: NumPy has no type for " + t.str() +
-                      "; write_safetensors does, or copy_as<float> first");
+    raise<value_error>("limbeck: NumPy has no type for " + t.str() +
+                       "; write_safetensors does, or copy_as<float> first");
   const char kind = t.type == element_type::boolean               ? 'b'
                     : t.type >= element_type::float16             ? 'f'
                     : std::string_view(name_of(t.type))[0] == 'u' ? 'u'

@@ -105,7 +105,7 @@ inline std::span<const std::byte> unzip(const std::filesystem::path& path, std::
     throw_file_error(path, "claims to inflate to " + std::to_string(e.size) + " bytes, which it cannot");
   memory.reset(new std::byte[e.size]);
   z_stream z{};
-  if (::inflateInit2(&z, -15) != Z_OK) throw std::bad_alloc();
+  if (::inflateInit2(&z, -15) != Z_OK) throw_file_error(path, "cannot be inflated: there is no memory for it");
   std::uint64_t in = 0, out = 0;
   int state = Z_OK;
   constexpr std::uint64_t step = 1U << 30U;  // zlib counts in 32 bits

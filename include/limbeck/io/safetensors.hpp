@@ -132,7 +132,7 @@ inline void write_safetensors(const std::filesystem::path& path, std::vector<nam
                               const std::map<std::string, std::string>& metadata = {}) {
   for (const named_tensor& t : tensors)
     if (!detail::find_safetensors_type(t.tensor.type))
-      throw value_error("limbeck: safetensors has no type for '" + t.name + "', which is " + t.tensor.str());
+      raise<value_error>("limbeck: safetensors has no type for '" + t.name + "', which is " + t.tensor.str());
   std::sort(tensors.begin(), tensors.end(), [](const named_tensor& a, const named_tensor& b) {
     const auto *of_a = detail::find_safetensors_type(a.tensor.type),
                *of_b = detail::find_safetensors_type(b.tensor.type);
@@ -144,8 +144,8 @@ inline void write_safetensors(const std::filesystem::path& path, std::vector<nam
   std::string data;
   for (const named_tensor& t : tensors) {
     if (!taken.insert(t.name).second)
-      throw value_error("limbeck: write_safetensors was given the name '" + t.name +
-                        "', which is taken; give each tensor its own");
+      raise<value_error>("limbeck: write_safetensors was given the name '" + t.name +
+                         "', which is taken; give each tensor its own");
     const std::size_t begin = data.size();
     std::string memory;
     data += detail::side_by_side(t.tensor, memory);
@@ -154,17 +154,16 @@ inline void write_safetensors(const std::filesystem::path& path, std::vector<nam
                       {"shape", std::vector(first, first + static_cast<std::ptrdiff_t>(t.tensor.rank))},
                       {"data_offsets", {begin, data.size()}}};
   }
-  std::string text;
-  try {
-    text = header.dump();
-  } catch (const nlohmann::json::exception& error) {
-    throw value_error(std::string("limbeck: write_safetensors was given text that is no UTF-8: ") + error.what());
-  }
+  std::string text = detail::attempt<nlohmann::json::exception>(
+      [&] { return header.dump(); },
+      [](const auto& e) -> std::string {
+        raise<value_error>(std::string("limbeck: write_safetensors was given text that is no UTF-8: ") + e.what());
+      });
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > detail::safetensors_header_limit || metadata.size() > detail::safetensors_note_limit)
-    throw value_error("limbeck: write_safetensors was given " + std::to_string(tensors.size()) + " tensors and " +
-                      std::to_string(metadata.size()) +
-                      " notes, and a header holds 65,536 notes and 100 MB of names and notes");
+    raise<value_error>("limbeck: write_safetensors was given " + std::to_string(tensors.size()) + " tensors and " +
+                       std::to_string(metadata.size()) +
+                       " notes, and a header holds 65,536 notes and 100 MB of names and notes");
   const std::uint64_t length = text.size();
   detail::write_atomically(path, {{reinterpret_cast<const char*>(&length), sizeof length}, text, data});
 }

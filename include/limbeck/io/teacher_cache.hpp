@@ -78,7 +78,7 @@ class teacher_cache {
   template <class T, class Ids>
   void gather(const Ids& ids, sparse_store<T>& out) const {
     if (contents_.metadata.kind == cache_kind::logits)
-      throw value_error("limbeck: this teacher cache holds logits, not sparse rows; target(ids) reads them");
+      raise<value_error>("limbeck: this teacher cache holds logits, not sparse rows; target(ids) reads them");
     const any_vector wanted = require(ids);
     out.classes = contents_.metadata.classes;
     out.temperature = contents_.metadata.temperature;
@@ -127,8 +127,8 @@ class teacher_cache {
       const std::int64_t id = wanted.integer(r);
       const std::uint64_t row = id < 0 ? nowhere : index_.find(static_cast<std::uint64_t>(id));
       if (row == nowhere)
-        throw value_error("limbeck: '" + file_.path().string() + "' has no row of sample " + std::to_string(id) +
-                          ", row " + std::to_string(r) + " of this call" + losses());
+        raise<value_error>("limbeck: '" + file_.path().string() + "' has no row of sample " + std::to_string(id) +
+                           ", row " + std::to_string(r) + " of this call" + losses());
       verify(*place_of(row).block);
     }
     return wanted;

@@ -60,11 +60,11 @@ class cache_block_builder {
     const cache_traits is(metadata_);
     for (std::size_t r = 0; r < x.samples(); ++r) {
       const auto first = static_cast<std::size_t>(x.offsets[r]), last = static_cast<std::size_t>(x.offsets[r + 1]);
-      if (first == last) throw value_error("limbeck: sparse row " + std::to_string(r) + " keeps no class");
+      if (first == last) raise<value_error>("limbeck: sparse row " + std::to_string(r) + " keeps no class");
       for (std::size_t i = first; i < last; ++i) {
         if (!(x.log_weights[i] - x.log_weights[i] == 0))
-          throw value_error("limbeck: log weight " + show(static_cast<double>(x.log_weights[i])) + " in sparse row " +
-                            std::to_string(r) + ", expected a finite one");
+          raise<value_error>("limbeck: log weight " + show(static_cast<double>(x.log_weights[i])) + " in sparse row " +
+                             std::to_string(r) + ", expected a finite one");
         classes_.push_back(static_cast<std::uint32_t>(x.ids[i]));
       }
       if (is.counts) {
@@ -72,8 +72,8 @@ class cache_block_builder {
           const double count = std::exp(static_cast<double>(x.log_weights[i])) * static_cast<double>(metadata_.draws);
           const double whole = std::nearbyint(count);
           if (!(whole >= 1 && whole <= 255 && std::abs(count - whole) < 1e-2))
-            throw value_error("limbeck: a weight in sparse row " + std::to_string(r) + " is " + show(count) +
-                              " draws, expected a whole number from 1 to 255");
+            raise<value_error>("limbeck: a weight in sparse row " + std::to_string(r) + " is " + show(count) +
+                               " draws, expected a whole number from 1 to 255");
           values_.push_back(static_cast<char>(static_cast<unsigned char>(whole)));
         }
       } else {
@@ -81,7 +81,7 @@ class cache_block_builder {
       }
       if (is.tails) tails_.push_back(static_cast<float>(x.log_tails[r]));
       if (classes_.size() > 0xffffffffU)
-        throw value_error("limbeck: a block of a teacher cache holds 2^32 - 1 classes at most");
+        raise<value_error>("limbeck: a block of a teacher cache holds 2^32 - 1 classes at most");
       offsets_.push_back(static_cast<std::uint32_t>(classes_.size()));
     }
   }
@@ -121,8 +121,8 @@ class cache_block_builder {
   template <class T>
   void add_values(const T* z, std::size_t n, std::size_t r) {
     const auto refuse = [&](T value) {
-      throw value_error("limbeck: " + show(static_cast<double>(value)) + " in row " + std::to_string(r) +
-                        " is beyond what " + name_of(metadata_.values) + " holds");
+      raise<value_error>("limbeck: " + show(static_cast<double>(value)) + " in row " + std::to_string(r) +
+                         " is beyond what " + name_of(metadata_.values) + " holds");
     };
     const auto finite = [](auto value) { return value - value == 0; };
     if (metadata_.values == element_type::uint8) {

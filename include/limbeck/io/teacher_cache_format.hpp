@@ -37,7 +37,7 @@ template <class Ids>
 any_vector sample_ids(const Ids& ids) {
   if constexpr (run_time_tensor<Ids>) {
     const any_tensor x = any_tensor_traits<Ids>::view(ids);
-    if (!is_integer(x.type)) throw value_error("limbeck: ids is " + x.str() + ", expected whole numbers");
+    if (!is_integer(x.type)) raise<value_error>("limbeck: ids is " + x.str() + ", expected whole numbers");
     return x.vector("ids");
   } else {
     static_assert(std::is_integral_v<vector_element_t<Ids>>, "limbeck: sample ids are a vector of whole numbers");
@@ -49,8 +49,8 @@ any_vector sample_ids(const Ids& ids) {
 inline std::string cache_head(const cache_metadata& m) {
   const std::string text = json_of(m).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (text.size() > cache_metadata_limit)
-    throw value_error("limbeck: the metadata of a teacher cache have " + std::to_string(text.size()) +
-                      " bytes, expected at most " + std::to_string(cache_metadata_limit));
+    raise<value_error>("limbeck: the metadata of a teacher cache have " + std::to_string(text.size()) +
+                       " bytes, expected at most " + std::to_string(cache_metadata_limit));
   std::string head(rounded_up(cache_header_bytes + text.size(), 64), '\0');
   std::memcpy(head.data(), cache_magic, 8);
   put_number(head, 8, std::uint32_t{1});

@@ -39,7 +39,7 @@ struct cache_metadata {
 
   /// @throws value_error where a setting is out of range or does not go with another.
   void check() const {
-    const auto refuse = [](const std::string& what) { throw value_error("limbeck: a teacher cache " + what); };
+    const auto refuse = [](const std::string& what) { raise<value_error>("limbeck: a teacher cache " + what); };
     if (classes == 0 || classes > 0x7fffffff)
       refuse("of " + std::to_string(classes) + " classes, expected 1 to 2^31 - 1");
     if (values != element_type::float32 && values != element_type::float16 && values != element_type::bfloat16 &&
@@ -104,48 +104,56 @@ inline nlohmann::json json_of(const cache_metadata& m) {
   if (m.kind == cache_kind::sampled) j["draws"] = m.draws, j["power"] = m.power;
   j["user"] = parse_metadata(m.user, cache_metadata_depth - 1);
   if (!j["user"].is_object())
-    throw value_error("limbeck: the user's metadata of a teacher cache is no JSON object of at most 63 levels");
+    raise<value_error>("limbeck: the user's metadata of a teacher cache is no JSON object of at most 63 levels");
   return j;
 }
 
+/// What the parsed metadata say. @throws nlohmann::json::exception, value_error
+inline cache_metadata metadata_of(const nlohmann::json& j, const std::filesystem::path& path) {
+  cache_metadata m;
+  const auto whole = [&](const char* key) {
+    const auto& x = j.at(key);
+    if (!x.is_number_unsigned())
+      throw_file_error(path, std::string("has metadata whose ") + key + " is no whole number");
+    return x.get<std::size_t>();
+  };
+  const auto one_of = [&](const char* key, auto& to, auto name, int count) {
+    const auto& found = j.at(key).get_ref<const std::string&>();
+    for (int i = 0; i < count; ++i) {
+      to = static_cast<std::remove_reference_t<decltype(to)>>(i);
+      if (found == name(to)) return;
+    }
+    throw_file_error(path,
+                     std::string("has metadata with ") + key + " '" + found + "', which this version does not know");
+  };
+  m.classes = whole("classes");
+  one_of(
+      "kind", m.kind, [](cache_kind k) { return cache_kind_name[static_cast<int>(k)]; }, 3);
+  one_of(
+      "values", m.values, [](element_type e) { return name_of(e); }, static_cast<int>(element_type::float64) + 1);
+  m.temperature = j.at("temperature").get<double>();
+  if (m.kind == cache_kind::top_k) m.k = whole("k");
+  if (m.kind == cache_kind::sampled) m.draws = whole("draws"), m.power = j.at("power").get<double>();
+  m.teacher = j.value("teacher", "");
+  m.augmentation = j.value("augmentation", "");
+  if (j.contains("user")) m.user = j["user"].dump();
+  m.check();
+  return m;
+}
+
 inline cache_metadata metadata_of(std::string_view text, const std::filesystem::path& path) {
-  try {
-    const auto j = parse_metadata(text, cache_metadata_depth);
-    if (!j.is_object()) throw_file_error(path, "has metadata that are no JSON object of at most 64 levels");
-    cache_metadata m;
-    const auto whole = [&](const char* key) {
-      const auto& x = j.at(key);
-      if (!x.is_number_unsigned())
-        throw_file_error(path, std::string("has metadata whose ") + key + " is no whole number");
-      return x.get<std::size_t>();
+  const auto j = parse_metadata(text, cache_metadata_depth);
+  if (!j.is_object()) throw_file_error(path, "has metadata that are no JSON object of at most 64 levels");
+  const auto with = [&](const char* what) {
+    return [&path, what](const auto& e) -> cache_metadata {
+      throw_file_error(path, std::string("has metadata that ") + what + ": " + e.what());
     };
-    const auto one_of = [&](const char* key, auto& to, auto name, int count) {
-      const auto& found = j.at(key).get_ref<const std::string&>();
-      for (int i = 0; i < count; ++i) {
-        to = static_cast<std::remove_reference_t<decltype(to)>>(i);
-        if (found == name(to)) return;
-      }
-      throw_file_error(path,
-                       std::string("has metadata with ") + key + " '" + found + "', which this version does not know");
-    };
-    m.classes = whole("classes");
-    one_of(
-        "kind", m.kind, [](cache_kind k) { return cache_kind_name[static_cast<int>(k)]; }, 3);
-    one_of(
-        "values", m.values, [](element_type e) { return name_of(e); }, static_cast<int>(element_type::float64) + 1);
-    m.temperature = j.at("temperature").get<double>();
-    if (m.kind == cache_kind::top_k) m.k = whole("k");
-    if (m.kind == cache_kind::sampled) m.draws = whole("draws"), m.power = j.at("power").get<double>();
-    m.teacher = j.value("teacher", "");
-    m.augmentation = j.value("augmentation", "");
-    if (j.contains("user")) m.user = j["user"].dump();
-    m.check();
-    return m;
-  } catch (const nlohmann::json::exception& e) {
-    throw_file_error(path, std::string("has metadata that are no teacher cache's: ") + e.what());
-  } catch (const value_error& e) {
-    throw_file_error(path, std::string("has metadata that do not go together: ") + e.what());
-  }
+  };
+  return attempt<nlohmann::json::exception>(
+      [&] {
+        return attempt<value_error>([&] { return metadata_of(j, path); }, with("do not go together"));
+      },
+      with("are no teacher cache's"));
 }
 
 }  // namespace detail

@@ -41,26 +41,22 @@ class teacher_cache_writer {
     const std::string head = detail::cache_head(metadata_);
     handle_ = detail::uninterrupted([&] { return ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666); });
     if (handle_ < 0) detail::throw_file("write", path_, errno);
-    try {
-      if (::flock(handle_, LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK) detail::throw_file("lock", path_, errno);
-        detail::throw_file_error(path_, "is being written by another program");
-      }
-      begin(head);
-    } catch (...) {
-      (void)give_back();
-      throw;
-    }
+    detail::or_undo(
+        [&] {
+          if (::flock(handle_, LOCK_EX | LOCK_NB) != 0) {
+            if (errno != EWOULDBLOCK) detail::throw_file("lock", path_, errno);
+            detail::throw_file_error(path_, "is being written by another program");
+          }
+          begin(head);
+        },
+        [&] { (void)give_back(); });
   }
   teacher_cache_writer(const teacher_cache_writer&) = delete;
   teacher_cache_writer& operator=(const teacher_cache_writer&) = delete;
   /// Writes what is pending, if that is possible; `close` says whether it was.
   ~teacher_cache_writer() {
-    try {
-      close();
-    } catch (...) {
-      (void)give_back();  // in a child of fork: its copy of the handle, which leaves the parent's lock
-    }
+    // In a child of fork `close` refuses, and its copy of the handle goes, which leaves the parent's lock.
+    detail::or_else([&] { close(); }, [&] { (void)give_back(); });
   }
 
   /// Adds rows: row r of @p logits, a tensor of the teacher's logits in any backend of the host, belongs to the sample
@@ -107,17 +103,17 @@ class teacher_cache_writer {
     const sparse_rows<T> x = rows_of_teacher.view();
     detail::check_sparse(x);
     if (metadata_.kind == cache_kind::logits)
-      throw value_error("limbeck: this teacher cache holds logits, and the rows to be added are sparse");
+      raise<value_error>("limbeck: this teacher cache holds logits, and the rows to be added are sparse");
     if (x.classes != metadata_.classes)
       detail::throw_shape("rows", x.samples(), x.classes, x.samples(), metadata_.classes);
     const bool draws = metadata_.kind == cache_kind::sampled;
     if (x.log_tails.empty() != draws || x.sampled != draws)
-      throw value_error(
+      raise<value_error>(
           "limbeck: a teacher cache of the top k takes rows of keep_top, each with the log of its tail, one of samples "
           "those of draw_sparse, which have none");
     if (x.temperature != metadata_.temperature)
-      throw value_error("limbeck: the sparse rows were made at T = " + detail::show(x.temperature) +
-                        ", and this teacher cache holds rows at T = " + detail::show(metadata_.temperature));
+      raise<value_error>("limbeck: the sparse rows were made at T = " + detail::show(x.temperature) +
+                         ", and this teacher cache holds rows at T = " + detail::show(metadata_.temperature));
     append_rows(ids, x.samples(), [&](const any_vector&) { new_.add_sparse(x); });
   }
 
@@ -146,17 +142,17 @@ class teacher_cache_writer {
   static std::uint64_t new_id(const any_vector& ids, std::size_t r) {
     const std::int64_t id = ids.integer(r);
     if (id < 0)
-      throw value_error("limbeck: sample id " + std::to_string(id) + " of row " + std::to_string(r) +
-                        ", expected 0 or more");
+      raise<value_error>("limbeck: sample id " + std::to_string(id) + " of row " + std::to_string(r) +
+                         ", expected 0 or more");
     return static_cast<std::uint64_t>(id);
   }
 
   /// The writer is open, and of this process: a child of fork has the same place in the same file.
   void require_own() const {
     if (process_ != ::getpid())
-      throw value_error("limbeck: the writer of '" + path_.string() + "' belongs to process " +
-                        std::to_string(process_) + ", of which this one is a child; one process writes a cache");
-    if (handle_ < 0) throw value_error("limbeck: this teacher cache writer is closed");
+      raise<value_error>("limbeck: the writer of '" + path_.string() + "' belongs to process " +
+                         std::to_string(process_) + ", of which this one is a child; one process writes a cache");
+    if (handle_ < 0) raise<value_error>("limbeck: this teacher cache writer is closed");
   }
   int give_back() { return handle_ < 0 ? 0 : detail::close_handle(std::exchange(handle_, -1)); }
 
@@ -166,13 +162,12 @@ class teacher_cache_writer {
     require_own();
     if (y.size() != count) detail::throw_length("ids", y.size(), count);
     const auto had = new_.sizes();
-    try {
-      for (std::size_t r = 0; r < count; ++r) new_.add_id(new_id(y, r));
-      add(y);
-    } catch (...) {
-      new_.cut(had);
-      throw;
-    }
+    detail::or_undo(
+        [&] {
+          for (std::size_t r = 0; r < count; ++r) new_.add_id(new_id(y, r));
+          add(y);
+        },
+        [&] { new_.cut(had); });
     if (new_.bytes() >= how_.block_bytes) flush();
   }
 
@@ -225,8 +220,8 @@ class teacher_cache_writer {
     }
     if (const int reason = how_.sync ? detail::sync_handle(handle_) : 0) {
       (void)give_back();  // a reader may have this one, so it stays
-      throw file_error("limbeck: the disk did not confirm the last block of '" + path_.string() +
-                       "': " + std::strerror(reason) + "; this writer is closed, open another one to go on");
+      raise<file_error>("limbeck: the disk did not confirm the last block of '" + path_.string() +
+                        "': " + std::strerror(reason) + "; this writer is closed, open another one to go on");
     }
     end_ += bytes.size();
   }

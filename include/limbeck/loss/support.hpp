@@ -28,8 +28,8 @@ void check_finite(const batch<T>& of, const rows<const T>& x, const char* argume
     if (total == 0) continue;
     for (std::size_t c = 0; c < x.classes; ++c) {
       if (x(r, c) - x(r, c) == 0) continue;
-      throw value_error(std::string("limbeck: ") + argument + " is " + show(static_cast<double>(x(r, c))) + " at row " +
-                        std::to_string(of.row_of_call(r)) + ", column " + std::to_string(c) + ", expected a finite number");
+      raise<value_error>(std::string("limbeck: ") + argument + " is " + show(static_cast<double>(x(r, c))) + " at row " +
+                         std::to_string(of.row_of_call(r)) + ", column " + std::to_string(c) + ", expected a finite number");
     }
   }
 }
@@ -51,25 +51,25 @@ double finite(const batch<T>& x, double value) {
         if (const double size = std::abs(static_cast<double>((*side)(r, c))); size > most)
           most = size, row = r, column = c, largest = side == &x.student ? "student" : "teacher";
   }
-  throw value_error("limbeck: a loss between rows is " + show(value) + ": its squares and products leave the range of " +
-                    (sizeof(T) == 4 ? "float" : "double") + "; the largest number, of the " + largest + ", has size " +
-                    show(most) + " at row " + std::to_string(x.row_of_call(row)) + ", column " + std::to_string(column));
+  raise<value_error>("limbeck: a loss between rows is " + show(value) + ": its squares and products leave the range of " +
+                     (sizeof(T) == 4 ? "float" : "double") + "; the largest number, of the " + largest + ", has size " +
+                     show(most) + " at row " + std::to_string(x.row_of_call(row)) + ", column " + std::to_string(column));
 }
 
 /// @throws shape_error unless student and teacher have equally many columns.
 template <class T>
 void check_widths(const batch<T>& x, const char* loss) {
   if (x.student.classes != x.teacher.classes)
-    throw shape_error("limbeck: student has " + std::to_string(x.student.classes) + " columns and teacher " +
-                      std::to_string(x.teacher.classes) + ", but " + loss +
-                      " needs as many of both; project the student: projected(p, ...)");
+    raise<shape_error>("limbeck: student has " + std::to_string(x.student.classes) + " columns and teacher " +
+                       std::to_string(x.teacher.classes) + ", but " + loss +
+                       " needs as many of both; project the student: projected(p, ...)");
 }
 
 /// Columns of each of the @p channels of @p argument.
 inline std::size_t positions_of(std::size_t columns, std::size_t channels, const char* argument) {
   if (channels == 0 || columns % channels != 0)
-    throw shape_error(std::string("limbeck: ") + argument + " has " + std::to_string(columns) +
-                      " columns, which are no whole number of positions in " + std::to_string(channels) + " channels");
+    raise<shape_error>(std::string("limbeck: ") + argument + " has " + std::to_string(columns) +
+                       " columns, which are no whole number of positions in " + std::to_string(channels) + " channels");
   return columns / channels;
 }
 

@@ -42,8 +42,8 @@ struct row_output_argument {
     constexpr const char* name = Losses ? "row_losses" : "row_temperature_gradient";
     if (out.size != in.samples()) throw_length(name, out.size, in.samples());
     if (out.stride != 1 && out.size > 1)
-      throw shape_error(std::string("limbeck: ") + name + " has elements " + std::to_string(out.stride) +
-                        " apart, expected contiguous memory");
+      raise<shape_error>(std::string("limbeck: ") + name + " has elements " + std::to_string(out.stride) +
+                         " apart, expected contiguous memory");
     (Losses ? in.row_losses : in.row_temperature_gradient) = out.data;
   }
 };
@@ -245,7 +245,7 @@ inline constexpr detail::reduction_argument none{detail::reduction::none, 0};
 /// @throws value_error where @p total is not positive and finite.
 inline detail::reduction_argument mean_over(double total) {
   if (!(total > 0 && total < 1e300))
-    throw value_error("limbeck: mean_over is " + detail::show(total) + ", expected the positive weight of all rows");
+    raise<value_error>("limbeck: mean_over is " + detail::show(total) + ", expected the positive weight of all rows");
   return {detail::reduction::mean, total};
 }
 

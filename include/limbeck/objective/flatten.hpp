@@ -74,7 +74,7 @@ double temperature_at(const T& t, double progress) {
     value = T::value;
   }
   if (!(value > 0 && value < 1e300))
-    throw value_error("limbeck: temperature is " + show(value) + ", expected a positive number");
+    raise<value_error>("limbeck: temperature is " + show(value) + ", expected a positive number");
   return value;
 }
 
@@ -137,7 +137,7 @@ constexpr auto flatten(const E& e, context<S, U, D, Base, Signal> c) {
     require_loss<E, D, S, U, Signal>();
     if constexpr (requires { e.check(); }) e.check();
     if (!(c.weight - c.weight == 0))
-      throw value_error("limbeck: the weight of " + std::string(loss_name<E>()) + " is " + show(c.weight));
+      raise<value_error>("limbeck: the weight of " + std::string(loss_name<E>()) + " is " + show(c.weight));
     if (c.name.empty()) c.name = loss_name<E>();
     return hana::make_tuple(term<E, D, S, U, Signal>{e, c.signal, c.weight, c.student_t, c.teacher_t,
                                                      c.scaled ? temperature_power<E>() : 0, c.name});

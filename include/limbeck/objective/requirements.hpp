@@ -135,7 +135,7 @@ void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
     same_shape("gradient", g);
     const auto no_overlap = [&](const char* name, const rows<const T>& x) {
       if (overlaps(g, x))
-        throw value_error(std::string("limbeck: gradient overlaps ") + name + "; outputs need memory of their own");
+        raise<value_error>(std::string("limbeck: gradient overlaps ") + name + "; outputs need memory of their own");
     };
     no_overlap("student", in.student);
     no_overlap("teacher", in.teacher);
@@ -147,9 +147,9 @@ void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
 template <class T>
 void require_two_classes(const problem<T>& in) {
   if (in.classes() == 1 && in.samples() > 0)
-    throw shape_error("limbeck: student has shape " + std::to_string(in.samples()) +
-                      " x 1, and a softmax over one class is 1 whatever the logit; a head of one logit (binary, "
-                      "multi-label, regression) needs a loss of another kind, such as mse");
+    raise<shape_error>("limbeck: student has shape " + std::to_string(in.samples()) +
+                       " x 1, and a softmax over one class is 1 whatever the logit; a head of one logit (binary, "
+                       "multi-label, regression) needs a loss of another kind, such as mse");
 }
 
 /// Weights and the normaliser of rows that the host can read, before the sweep.

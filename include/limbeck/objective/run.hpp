@@ -81,7 +81,7 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
     if constexpr (any_swept) {
       e = Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
     } else {
-      if (in.row_losses) throw value_error("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
+      if (in.row_losses) raise<value_error>("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
       if constexpr (Mode::gradient) {
         for (std::size_t r = 0; r < in.samples(); ++r)
           for (std::size_t c = 0; c < in.classes(); ++c) in.gradient(r, c) = T(0);

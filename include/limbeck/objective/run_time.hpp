@@ -111,7 +111,7 @@ decltype(auto) typed(A&& a) {
   } else {
     const any_tensor x = any_tensor_traits<std::remove_cvref_t<A>>::view(a);
     if constexpr (Place == place::labels) {
-      if (!is_integer(x.type)) throw value_error("limbeck: labels is " + x.str() + ", expected whole numbers");
+      if (!is_integer(x.type)) raise<value_error>("limbeck: labels is " + x.str() + ", expected whole numbers");
       return any_labels{x.vector("labels")};
     } else {
       return x.template rows<const T>(Place == place::student ? "student" : "teacher");
@@ -126,8 +126,8 @@ inline void check_label_shape(const any_tensor& student, const any_tensor& label
   bool same = labels.rank + 1 == student.rank;
   for (std::size_t i = 0; same && i < labels.rank; ++i) same = labels.shape[i] == student.shape[i];
   if (!same)
-    throw shape_error("limbeck: labels is " + labels.str() + ", and student is " + student.str() +
-                      ", expected the dimensions before the classes (one-hot rows and probabilities are soft_labels(P))");
+    raise<shape_error>("limbeck: labels is " + labels.str() + ", and student is " + student.str() +
+                       ", expected the dimensions before the classes (one-hot rows and probabilities are soft_labels(P))");
 }
 
 template <class T, class E, class F, class... A>
@@ -176,7 +176,7 @@ auto with_element_type(F&& f, Student&& student, A&&... args) {
       if (x.type == element_type::float64)
         return typed_call<double, E>(f, std::forward<Student>(student), std::forward<A>(args)...);
       if (x.type != element_type::float32)
-        throw value_error("limbeck: student is " + x.str() + ", expected float32 or float64");
+        raise<value_error>("limbeck: student is " + x.str() + ", expected float32 or float64");
     }
     // the one type that the other arguments have; another one is refused as the student is viewed
     using T = std::conditional_t<in_float, float, double>;

@@ -47,8 +47,8 @@ struct exponential {
   /// @throws value_error where the ends differ in sign or one is 0.
   constexpr exponential(double first, double last) : from(first), to(last) {
     if (!(first * last > 0))
-      throw value_error("limbeck: exponential(" + detail::show(first) + ", " + detail::show(last) +
-                        ") needs two ends of one sign, neither of them 0");
+      raise<value_error>("limbeck: exponential(" + detail::show(first) + ", " + detail::show(last) +
+                         ") needs two ends of one sign, neither of them 0");
   }
   double operator()(double x) const { return from * std::pow(to / from, x); }
   std::string describe() const { return detail::described_ends("exponential", from, to); }
@@ -60,11 +60,11 @@ inline knots checked_knots(const char* who, std::initializer_list<std::pair<doub
   double last = -1;
   for (const auto& [x, value] : list) {
     if (!(x >= 0 && x <= 1 && x > last))
-      throw value_error(std::string("limbeck: ") + who + " has a knot at progress " + show(x) +
-                        ", expected increasing fractions in [0, 1]");
+      raise<value_error>(std::string("limbeck: ") + who + " has a knot at progress " + show(x) +
+                         ", expected increasing fractions in [0, 1]");
     last = x;
   }
-  if (list.size() == 0) throw value_error(std::string("limbeck: ") + who + " has no knot");
+  if (list.size() == 0) raise<value_error>(std::string("limbeck: ") + who + " has no knot");
   return list;
 }
 inline std::string described_knots(const knots& all) {
@@ -123,7 +123,7 @@ struct warm_up_schedule {
 template <number N>
 constexpr auto warm_up(double fraction, const N& rest) {
   if (!(fraction >= 0 && fraction <= 1))
-    throw value_error("limbeck: warm_up(" + detail::show(fraction) + ", ...) expects a fraction in [0, 1]");
+    raise<value_error>("limbeck: warm_up(" + detail::show(fraction) + ", ...) expects a fraction in [0, 1]");
   return warm_up_schedule<decltype(as_schedule(rest))>{fraction, as_schedule(rest)};
 }
 
@@ -144,7 +144,7 @@ struct sequence_schedule {
 template <number A, number B>
 constexpr auto sequence(const A& first, double at, const B& second) {
   if (!(at > 0 && at < 1))
-    throw value_error("limbeck: sequence(..., " + detail::show(at) + ", ...) expects a fraction in (0, 1)");
+    raise<value_error>("limbeck: sequence(..., " + detail::show(at) + ", ...) expects a fraction in (0, 1)");
   return sequence_schedule<decltype(as_schedule(first)), decltype(as_schedule(second))>{at, as_schedule(first),
                                                                                         as_schedule(second)};
 }

@@ -40,7 +40,7 @@ struct signal_scores {
     static_assert(!Reads::teacher || !std::is_same_v<Teacher, no_pool>,
                   "limbeck: this signal reads the teacher's row; give its pool too, by_highest(signal, teacher)");
     if constexpr (Reads::labels) {
-      if (q.labels.empty()) throw value_error("limbeck: this signal needs the labels of the query");
+      if (q.labels.empty()) raise<value_error>("limbeck: this signal needs the labels of the query");
     }
     const auto size = static_cast<std::size_t>(p.size()), columns = static_cast<std::size_t>(p.columns());
     const std::size_t block = rows_of_block(size, columns);
@@ -57,16 +57,18 @@ struct signal_scores {
       if constexpr (Reads::labels)
         for (std::size_t r = 0; r < count; ++r) labels.push_back(q.labels.integer(first + r));
       const auto with_labels = [&](const auto&... tensors) {
-        try {
-          if constexpr (Reads::labels) {
-            measure(measured_signal, tensors..., labels, ws, out);
-          } else {
-            measure(measured_signal, tensors..., ws, out);
-          }
-        } catch (const value_error& e) {
-          if (first == 0) throw;
-          throw value_error(std::string(e.what()) + " (counted from row " + std::to_string(first) + " of the pool)");
-        }
+        attempt<value_error>(
+            [&] {
+              if constexpr (Reads::labels) {
+                measure(measured_signal, tensors..., labels, ws, out);
+              } else {
+                measure(measured_signal, tensors..., ws, out);
+              }
+            },
+            [&](const value_error& e) {
+              if (first == 0) go_on();
+              raise<value_error>(std::string(e.what()) + " (counted from row " + std::to_string(first) + " of the pool)");
+            });
       };
       if constexpr (std::is_same_v<Teacher, no_pool>) {
         with_labels(student);

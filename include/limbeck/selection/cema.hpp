@@ -38,10 +38,10 @@ class cema_filter {
   /// For @p classes classes. @throws shape_error where there are none, value_error where a setting is NaN or the
   /// momentum no fraction.
   explicit cema_filter(std::size_t classes, cema settings = {}) : settings_(settings), classes_(classes) {
-    if (classes == 0) throw shape_error("limbeck: no classes");
+    if (classes == 0) raise<shape_error>("limbeck: no classes");
     detail::check_fraction("momentum", settings.momentum);
     for (const double x : {settings.highest_entropy, settings.lowest_entropy, settings.shrink, settings.similarity})
-      if (x != x) throw value_error("limbeck: a setting of cema is nan");
+      if (x != x) raise<value_error>("limbeck: a setting of cema is nan");
   }
   /// E_max(t), in nats.
   double highest_entropy() const {
@@ -99,8 +99,8 @@ class cema_filter {
     archive("warm_mean", warm_mean);
     archive("mean", averages);
     if (!averages.empty() && averages.size() != classes_)
-      throw value_error("limbeck: the restored mean has " + std::to_string(averages.size()) + " elements, expected " +
-                        std::to_string(classes_));
+      raise<value_error>("limbeck: the restored mean has " + std::to_string(averages.size()) + " elements, expected " +
+                         std::to_string(classes_));
     warm_ = warm;
     seen_ = seen;
     sum_ = total;

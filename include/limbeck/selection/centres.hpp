@@ -93,7 +93,7 @@ class centres<T, Metric> {
   double nearest(const T* x, std::size_t b) const {
     const double d = static_cast<double>(
         metric_(std::span<const T>(x, width_), std::span<const T>(data_.data() + b * width_, width_)));
-    if (!(d >= 0)) throw value_error("limbeck: the metric returned " + show(d) + ", expected a distance");
+    if (!(d >= 0)) raise<value_error>("limbeck: the metric returned " + show(d) + ", expected a distance");
     return d;
   }
   double distance(double key) const { return key; }

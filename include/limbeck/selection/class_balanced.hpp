@@ -45,7 +45,7 @@ struct class_balanced_selector {
       classes = detail::rows_by_label(detail::view_vector(predicted));
     } else {
       if (q.labels.empty())
-        throw value_error(
+        raise<value_error>(
             "limbeck: class_balanced needs the labels of the query; of an unlabelled pool of logits, take "
             "balanced_by_prediction");
       classes = detail::rows_by_label(q.labels);

@@ -41,14 +41,14 @@ struct coverage_centric_selector {
     scores.each(reader, q, [&](std::size_t r, double score) {
       if (labelled[r]) return;
       if (!(score - score == 0))
-        throw value_error("limbeck: the difficulty of row " + std::to_string(r) + " is " + detail::show(score) +
-                          ", expected a finite number");
+        raise<value_error>("limbeck: the difficulty of row " + std::to_string(r) + " is " + detail::show(score) +
+                           ", expected a finite number");
       left.push_back({score, r});
     });
     const auto pruned = static_cast<std::size_t>(settings.prune_hardest * static_cast<double>(left.size()));
     if (q.budget > left.size() - pruned)
-      throw value_error("limbeck: prune_hardest leaves " + std::to_string(left.size() - pruned) +
-                        " rows, fewer than the budget of " + std::to_string(q.budget));
+      raise<value_error>("limbeck: prune_hardest leaves " + std::to_string(left.size() - pruned) +
+                         " rows, fewer than the budget of " + std::to_string(q.budget));
     const auto first_kept = left.begin() + static_cast<std::ptrdiff_t>(pruned);
     if (pruned > 0) std::nth_element(left.begin(), first_kept, left.end(), detail::ranks_before);
     left.erase(left.begin(), first_kept);
@@ -92,9 +92,9 @@ struct coverage_centric_selector {
 template <class Score>
 auto coverage_centric(const Score& difficulty, coverage settings = {}) {
   if (!(settings.prune_hardest >= 0 && settings.prune_hardest < 1))
-    throw value_error("limbeck: prune_hardest is " + detail::show(settings.prune_hardest) +
-                      ", expected a fraction in [0, 1)");
-  if (settings.strata == 0) throw value_error("limbeck: strata is 0, expected at least 1");
+    raise<value_error>("limbeck: prune_hardest is " + detail::show(settings.prune_hardest) +
+                       ", expected a fraction in [0, 1)");
+  if (settings.strata == 0) raise<value_error>("limbeck: strata is 0, expected at least 1");
   auto scores = detail::score_source(difficulty);
   return coverage_centric_selector<decltype(scores)>{scores, settings};
 }
@@ -126,7 +126,7 @@ struct difficulty_band {
     detail::check_fraction("low", low);
     detail::check_fraction("high", high);
     if (low > high)
-      throw value_error("limbeck: low is " + detail::show(low) + ", expected at most high, " + detail::show(high));
+      raise<value_error>("limbeck: low is " + detail::show(low) + ", expected at most high, " + detail::show(high));
     if (labels.size() != x.size()) detail::throw_length("labels", labels.size(), x.size());
     workspace ws;
     const double from = detail::quantile(x, low, {}, ws), to = detail::quantile(x, high, {}, ws);

@@ -36,7 +36,7 @@ class dual_thresholds {
   /// @throws shape_error where there are no classes, value_error where the momentum is no fraction or a scale negative.
   explicit dual_thresholds(std::size_t classes, dual_thresholds_settings settings = {})
       : settings_(settings), teacher_(classes), student_(classes) {
-    if (classes == 0) throw shape_error("limbeck: no classes");
+    if (classes == 0) raise<shape_error>("limbeck: no classes");
     detail::check_fraction("momentum", settings.momentum);
     check_scale("teacher_scale", settings.teacher_scale);
     check_scale("student_scale", settings.student_scale);
@@ -87,7 +87,7 @@ class dual_thresholds {
  private:
   static void check_scale(const char* name, double scale) {
     if (!(scale >= 0))
-      throw value_error(std::string("limbeck: ") + name + " is " + detail::show(scale) + ", expected at least 0");
+      raise<value_error>(std::string("limbeck: ") + name + " is " + detail::show(scale) + ", expected at least 0");
   }
   /// Moving averages of one signal; -1 where nothing has been seen: signals are not negative.
   struct averages {

@@ -27,7 +27,7 @@ struct gaussian_similarity {
   /// @throws value_error where @p rate is not positive.
   explicit gaussian_similarity(double rate = 1) : gamma(rate) {
     if (!(rate > 0 && std::isfinite(rate)))
-      throw value_error("limbeck: gamma is " + detail::show(rate) + ", expected a positive number");
+      raise<value_error>("limbeck: gamma is " + detail::show(rate) + ", expected a positive number");
   }
   /// From the squared distance.
   template <class X>

@@ -116,14 +116,14 @@ struct k_center {
   }
   void check_options(std::size_t n) const {
     if (first >= n)
-      throw value_error("limbeck: first is " + std::to_string(first) + ", expected a row of the pool, 0 to " +
-                        std::to_string(n - 1));
+      raise<value_error>("limbeck: first is " + std::to_string(first) + ", expected a row of the pool, 0 to " +
+                         std::to_string(n - 1));
     if (weights.empty()) return;
     if (weights.size() != n) detail::throw_length("weights", weights.size(), n);
     for (std::size_t r = 0; r < n; ++r)
       if (const double w = weights.number(r); !(w >= 0 && std::isfinite(w)))
-        throw value_error("limbeck: weights is " + detail::show(w) + " in row " + std::to_string(r) +
-                          ", expected a finite number >= 0");
+        raise<value_error>("limbeck: weights is " + detail::show(w) + " in row " + std::to_string(r) +
+                           ", expected a finite number >= 0");
   }
 };
 

@@ -40,7 +40,7 @@ struct cosine_distance {
   void check(std::span<const T> row, std::size_t index) const {
     for (const T x : row)
       if (x != 0) return;
-    throw value_error("limbeck: row " + std::to_string(index) + " of the pool is zero, it has no direction");
+    raise<value_error>("limbeck: row " + std::to_string(index) + " of the pool is zero, it has no direction");
   }
   /// The row over its length.
   template <class T>
@@ -84,13 +84,13 @@ struct probability_distance {
     double total = 0;
     for (std::size_t c = 0; c < row.size(); ++c) {
       if (row[c] < 0)
-        throw value_error("limbeck: the pool is " + detail::show(static_cast<double>(row[c])) + " at row " +
-                          std::to_string(index) + ", column " + std::to_string(c) + ", expected a probability");
+        raise<value_error>("limbeck: the pool is " + detail::show(static_cast<double>(row[c])) + " at row " +
+                           std::to_string(index) + ", column " + std::to_string(c) + ", expected a probability");
       total += static_cast<double>(row[c]);
     }
     if (!(std::fabs(total - 1) <= tolerance))
-      throw value_error("limbeck: row " + std::to_string(index) + " of the pool sums to " + detail::show(total) +
-                        ", expected probabilities that sum to 1");
+      raise<value_error>("limbeck: row " + std::to_string(index) + " of the pool sums to " + detail::show(total) +
+                         ", expected probabilities that sum to 1");
   }
 };
 
@@ -128,8 +128,8 @@ void check_finite(std::span<const T> row, std::size_t index) {
   if (rest == 0) return;
   for (std::size_t c = 0; c < row.size(); ++c)
     if (!std::isfinite(row[c]))
-      throw value_error("limbeck: the pool is " + show(static_cast<double>(row[c])) + " at row " +
-                        std::to_string(index) + ", column " + std::to_string(c) + ", expected a finite number");
+      raise<value_error>("limbeck: the pool is " + show(static_cast<double>(row[c])) + " at row " +
+                         std::to_string(index) + ", column " + std::to_string(c) + ", expected a finite number");
 }
 
 /// Whether the squares of a pool's numbers, and of their differences, are numbers: beyond the range of @p T distances are
@@ -146,15 +146,15 @@ class square_range {
     if (top <= most) return;
     for (std::size_t c = 0; c < width; ++c)
       if (x[c] > most || x[c] < -most)
-        throw value_error("limbeck: the pool is " + show(static_cast<double>(x[c])) + " at row " + std::to_string(r) +
-                          ", column " + std::to_string(c) + ", whose square is no number any more; scale the pool");
+        raise<value_error>("limbeck: the pool is " + show(static_cast<double>(x[c])) + " at row " + std::to_string(r) +
+                           ", column " + std::to_string(c) + ", whose square is no number any more; scale the pool");
   }
   /// @throws value_error where all squares vanish, though not all numbers are 0.
   void conclude() const {
     const T least = std::sqrt((std::numeric_limits<T>::min)() / std::numeric_limits<T>::epsilon());
     if (largest_ > 0 && largest_ < least)
-      throw value_error("limbeck: the largest number of the pool has size " + show(static_cast<double>(largest_)) +
-                        ", whose square is nothing; scale the pool");
+      raise<value_error>("limbeck: the largest number of the pool has size " + show(static_cast<double>(largest_)) +
+                         ", whose square is nothing; scale the pool");
   }
 
  private:
@@ -168,7 +168,7 @@ class embedded_rows {
   using scalar = typename Reader::scalar;
   embedded_rows(const Reader& pool, const Metric& metric)
       : pool_(pool), metric_(metric), width_(pool.columns()), buffer_(width_) {
-    if (width_ == 0) throw shape_error("limbeck: the pool has no columns");
+    if (width_ == 0) raise<shape_error>("limbeck: the pool has no columns");
   }
   std::size_t width() const { return width_; }
 

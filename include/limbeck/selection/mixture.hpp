@@ -42,7 +42,7 @@ struct preselected {
 template <class First, class Then>
 preselected<First, Then> preselect(const First& first, double factor, const Then& then) {
   if (!(factor >= 1 && factor < 1e18))
-    throw value_error("limbeck: factor is " + detail::show(factor) + ", expected at least 1");
+    raise<value_error>("limbeck: factor is " + detail::show(factor) + ", expected at least 1");
   return {first, factor, then};
 }
 
@@ -56,7 +56,7 @@ struct share_of {
 template <class Selector>
 share_of<Selector> share(double part, const Selector& selector) {
   if (!(part >= 0 && part < 1e18))
-    throw value_error("limbeck: share is " + detail::show(part) + ", expected a number of at least 0");
+    raise<value_error>("limbeck: share is " + detail::show(part) + ", expected a number of at least 0");
   return {part, selector};
 }
 
@@ -101,7 +101,7 @@ struct shared_budget {
 template <class... Selector>
 shared_budget<Selector...> shares(const share_of<Selector>&... parts) {
   static_assert(sizeof...(Selector) > 0, "limbeck: shares needs at least one share(part, selector)");
-  if (!((parts.part + ...) > 0)) throw value_error("limbeck: all shares are 0");
+  if (!((parts.part + ...) > 0)) raise<value_error>("limbeck: all shares are 0");
   return {{parts...}};
 }
 

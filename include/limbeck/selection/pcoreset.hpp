@@ -29,7 +29,7 @@ class softmax_pool {
   /// @throws value_error where @p temperature is not positive.
   softmax_pool(const Reader& logits, double temperature) : logits_(logits), temperature_(temperature) {
     if (!(temperature > 0 && std::isfinite(temperature)))
-      throw value_error("limbeck: temperature is " + detail::show(temperature) + ", expected a positive number");
+      raise<value_error>("limbeck: temperature is " + detail::show(temperature) + ", expected a positive number");
   }
   std::size_t size() const { return logits_.size(); }
   std::size_t columns() const { return logits_.columns(); }
@@ -67,7 +67,7 @@ class mixed_pool {
       : first_(std::move(first)), second_(std::move(second)), share_(share) {
     static_assert(std::is_same_v<scalar, typename Second::scalar>, "limbeck: the two heads have two scalar types");
     if (!(share >= 0 && share <= 1))
-      throw value_error("limbeck: share is " + detail::show(share) + ", expected a number in [0, 1]");
+      raise<value_error>("limbeck: share is " + detail::show(share) + ", expected a number in [0, 1]");
     if (first_.size() != second_.size() || first_.columns() != second_.columns())
       detail::throw_shape("the second head", second_.size(), second_.columns(), first_.size(), first_.columns());
   }

@@ -19,7 +19,7 @@ namespace detail {
 
 /// Rows that are read at once: 64 Ki numbers, at least one row.
 inline std::size_t rows_of_block(std::size_t size, std::size_t columns) {
-  if (columns == 0) throw shape_error("limbeck: the pool has no columns");
+  if (columns == 0) raise<shape_error>("limbeck: the pool has no columns");
   return (std::max)(std::size_t{1}, (std::min)(size, std::size_t{65536} / columns));
 }
 
@@ -42,7 +42,7 @@ std::size_t largest_of(const T* x, std::size_t columns, std::size_t row) {
   std::size_t best = 0;
   for (std::size_t c = 0; c < columns; ++c) {
     if (x[c] != x[c])
-      throw value_error("limbeck: the pool is nan at row " + std::to_string(row) + ", column " + std::to_string(c));
+      raise<value_error>("limbeck: the pool is nan at row " + std::to_string(row) + ", column " + std::to_string(c));
     if (x[c] > x[best]) best = c;
   }
   return best;
@@ -55,8 +55,8 @@ std::size_t softmax_into(const T* x, std::span<double> p, std::size_t row) {
   const std::size_t best = largest_of(x, p.size(), row);
   const auto top = static_cast<double>(x[best]);
   if (!(top - top == 0))
-    throw value_error("limbeck: the largest logit of row " + std::to_string(row) + " is " + show(top) +
-                      ", expected a finite number");
+    raise<value_error>("limbeck: the largest logit of row " + std::to_string(row) + " is " + show(top) +
+                       ", expected a finite number");
   softmax_below(top, [x](std::size_t c) { return x[c]; }, p);
   return best;
 }

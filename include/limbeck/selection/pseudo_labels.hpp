@@ -50,8 +50,8 @@ inline void move_average(double& average, double value, double momentum) {
 template <class V>
 void check_restored(const char* name, const V& restored, const V& current) {
   if (restored.size() != current.size())
-    throw value_error(std::string("limbeck: the restored ") + name + " has " + std::to_string(restored.size()) +
-                      " elements, expected " + std::to_string(current.size()));
+    raise<value_error>(std::string("limbeck: the restored ") + name + " has " + std::to_string(restored.size()) +
+                       " elements, expected " + std::to_string(current.size()));
 }
 
 }  // namespace detail
@@ -94,8 +94,8 @@ class flexmatch_labels {
     if (ids.size() != labels.size()) detail::throw_length("rows", ids.size(), labels.size());
     for (std::size_t i = 0; i < ids.size(); ++i)
       if (ids.integer(i) < 0 || static_cast<std::size_t>(ids.integer(i)) >= latest_.size())
-        throw value_error("limbeck: rows is " + std::to_string(ids.integer(i)) + " at position " + std::to_string(i) +
-                          ", expected a row of the pool, 0 to " + std::to_string(latest_.size() - 1));
+        raise<value_error>("limbeck: rows is " + std::to_string(ids.integer(i)) + " at position " + std::to_string(i) +
+                           ", expected a row of the pool, 0 to " + std::to_string(latest_.size() - 1));
     std::vector<std::int64_t> sure(ids.size(), -1);
     const std::size_t kept =
         detail::label_rows(logits, labels, counts_.size(), [&](std::size_t r, const auto& p, std::size_t best) {
@@ -127,8 +127,8 @@ class flexmatch_labels {
     std::size_t unused = 0;
     for (const std::int64_t c : latest) {
       if (c >= static_cast<std::int64_t>(counts.size()) || c < -1)
-        throw value_error("limbeck: the restored latest names class " + std::to_string(c) + ", expected at most " +
-                          std::to_string(counts.size() - 1));
+        raise<value_error>("limbeck: the restored latest names class " + std::to_string(c) + ", expected at most " +
+                           std::to_string(counts.size() - 1));
       ++(c < 0 ? unused : counts[static_cast<std::size_t>(c)]);
     }
     latest_ = std::move(latest);
@@ -155,7 +155,7 @@ class freematch_labels {
   /// @throws value_error where the momentum is no fraction, shape_error where there are no classes.
   explicit freematch_labels(std::size_t classes, double momentum = 0.999)
       : momentum_(momentum), mean_(1 / static_cast<double>(classes)), of_class_(classes, mean_) {
-    if (classes == 0) throw shape_error("limbeck: no classes");
+    if (classes == 0) raise<shape_error>("limbeck: no classes");
     detail::check_fraction("momentum", momentum);
   }
   /// Takes a batch into the averages and labels it; returns how many are kept. The logits are read twice.

@@ -21,7 +21,7 @@ namespace detail {
 /// @throws value_error where @p q is no fraction.
 inline void check_fraction(const char* name, double q) {
   if (!(q >= 0 && q <= 1))
-    throw value_error(std::string("limbeck: ") + name + " is " + show(q) + ", expected a fraction in [0, 1]");
+    raise<value_error>(std::string("limbeck: ") + name + " is " + show(q) + ", expected a fraction in [0, 1]");
 }
 
 /// The numbers of @p x whose @p used is not 0 (all of them where it is not given), copied.
@@ -32,10 +32,10 @@ inline std::span<double> copy_used(const any_vector& x, const any_vector& used, 
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!used.empty() && used.number(i) == 0) continue;
     const double value = x.number(i);
-    if (value != value) throw value_error("limbeck: the value at position " + std::to_string(i) + " is nan");
+    if (value != value) raise<value_error>("limbeck: the value at position " + std::to_string(i) + " is nan");
     copy[n++] = value;
   }
-  if (n == 0) throw shape_error("limbeck: a quantile of no values");
+  if (n == 0) raise<shape_error>("limbeck: a quantile of no values");
   return copy.first(n);
 }
 

@@ -86,21 +86,21 @@ const typename P::scalar* row_of(const P& p, std::size_t r, typename P::scalar* 
 
 /// Which rows of the pool are labelled. @throws value_error, shape_error as the query is wrong.
 inline std::vector<unsigned char> check_query(const query& q, std::size_t rows_of_pool) {
-  if (rows_of_pool == 0) throw shape_error("limbeck: the pool is empty");
-  if (q.budget == 0) throw value_error("limbeck: budget is 0, expected at least 1");
+  if (rows_of_pool == 0) raise<shape_error>("limbeck: the pool is empty");
+  if (q.budget == 0) raise<value_error>("limbeck: budget is 0, expected at least 1");
   if (!q.labels.empty() && q.labels.size() != rows_of_pool) throw_length("labels", q.labels.size(), rows_of_pool);
   std::vector<unsigned char> taken(rows_of_pool, 0);
   for (std::size_t i = 0; i < q.labelled.size(); ++i) {
     const std::size_t r = q.labelled[i];
     const std::string where = "limbeck: labelled is " + std::to_string(r) + " at position " + std::to_string(i);
     if (r >= rows_of_pool)
-      throw value_error(where + ", expected a row of the pool, 0 to " + std::to_string(rows_of_pool - 1));
-    if (taken[r]) throw value_error(where + ", a row that it has named before");
+      raise<value_error>(where + ", expected a row of the pool, 0 to " + std::to_string(rows_of_pool - 1));
+    if (taken[r]) raise<value_error>(where + ", a row that it has named before");
     taken[r] = 1;
   }
   if (q.budget > rows_of_pool - q.labelled.size())
-    throw value_error("limbeck: budget is " + std::to_string(q.budget) + ", but only " +
-                      std::to_string(rows_of_pool - q.labelled.size()) + " rows of the pool are not labelled");
+    raise<value_error>("limbeck: budget is " + std::to_string(q.budget) + ", but only " +
+                       std::to_string(rows_of_pool - q.labelled.size()) + " rows of the pool are not labelled");
   return taken;
 }
 

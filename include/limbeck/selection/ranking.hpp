@@ -28,7 +28,7 @@ inline bool ranks_before(const ranked_row& a, const ranked_row& b) {
 
 /// @p score as it is. @throws value_error where it is NaN, which has no place in any order.
 inline double checked_score(double score, std::size_t row) {
-  if (score != score) throw value_error("limbeck: the score of row " + std::to_string(row) + " is nan");
+  if (score != score) raise<value_error>("limbeck: the score of row " + std::to_string(row) + " is nan");
   return score;
 }
 
@@ -67,8 +67,8 @@ class best_rows {
 
 inline void check_k(std::size_t k, std::size_t size, const char* of_what) {
   if (k == 0 || k > size)
-    throw value_error("limbeck: k is " + std::to_string(k) + ", expected 1 to " + std::to_string(size) +
-                      ", the number of " + of_what);
+    raise<value_error>("limbeck: k is " + std::to_string(k) + ", expected 1 to " + std::to_string(size) +
+                       ", the number of " + of_what);
 }
 
 inline std::vector<std::size_t> best_of(const any_vector& scores, std::size_t k, double sign) {

@@ -39,9 +39,9 @@ class repeated_random_subsets {
   /// For a data set of @p rows. @throws shape_error where it is empty, value_error where the fraction is not in (0, 1].
   explicit repeated_random_subsets(std::size_t rows, rs2 settings = {})
       : replacement_(settings.replacement), random_(settings.seed) {
-    if (rows == 0) throw shape_error("limbeck: the pool is empty");
+    if (rows == 0) raise<shape_error>("limbeck: the pool is empty");
     if (!(settings.fraction > 0 && settings.fraction <= 1))
-      throw value_error("limbeck: fraction is " + detail::show(settings.fraction) + ", expected a number in (0, 1]");
+      raise<value_error>("limbeck: fraction is " + detail::show(settings.fraction) + ", expected a number in (0, 1]");
     const double k = std::round(settings.fraction * static_cast<double>(rows));
     size_ = k < 1 ? 1 : static_cast<std::size_t>(k);
     order_.resize(rows);
@@ -78,8 +78,8 @@ class repeated_random_subsets {
     bool good = order.size() == order_.size() && next <= order.size();
     for (std::size_t i = 0; good && i < order.size(); ++i) good = order[i] < seen.size() && !seen[order[i]]++;
     if (!good)
-      throw value_error("limbeck: the restored subsets are of other data: expected a permutation of " +
-                        std::to_string(order_.size()) + " rows");
+      raise<value_error>("limbeck: the restored subsets are of other data: expected a permutation of " +
+                         std::to_string(order_.size()) + " rows");
     order_ = std::move(order);
     next_ = next;
     random_ = random;

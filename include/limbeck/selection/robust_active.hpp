@@ -34,13 +34,13 @@ inline minimax_play robust_play(std::span<const double> gains, double mistakes) 
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (std::size_t i = 0; i < gains.size(); ++i)
     if (!(gains[i] >= 0 && std::isfinite(gains[i])))
-      throw value_error("limbeck: the gain of row " + std::to_string(i) + " is " + detail::show(gains[i]) +
-                        ", expected a finite number >= 0");
+      raise<value_error>("limbeck: the gain of row " + std::to_string(i) + " is " + detail::show(gains[i]) +
+                         ", expected a finite number >= 0");
   std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return gains[i] > gains[j]; });
   while (!order.empty() && !(gains[order.back()] > 0)) order.pop_back();
   if (!(mistakes >= 0 && mistakes < static_cast<double>(order.size())))
-    throw value_error("limbeck: mistakes is " + detail::show(mistakes) + ", expected a number >= 0 below " +
-                      std::to_string(order.size()) + ", the number of rows with a gain above 0");
+    raise<value_error>("limbeck: mistakes is " + detail::show(mistakes) + ", expected a number >= 0 below " +
+                       std::to_string(order.size()) + ", the number of rows with a gain above 0");
   minimax_play play{std::vector<double>(gains.size()), 0};
   double total = 0, sum_at_best = 1;
   std::size_t best = 0;

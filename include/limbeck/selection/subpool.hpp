@@ -110,8 +110,8 @@ struct among_selector {
     detail::check_query(q, size);
     for (const std::size_t r : rows)
       if (r >= size)
-        throw value_error("limbeck: among names row " + std::to_string(r) + ", but the pool has " +
-                          std::to_string(size) + " rows");
+        raise<value_error>("limbeck: among names row " + std::to_string(r) + ", but the pool has " +
+                           std::to_string(size) + " rows");
     return detail::select_within(selector, reader, q, detail::with_labelled(rows, q), q.budget, q.seed);
   }
 };

@@ -148,8 +148,8 @@ void top_k(const Tensor& x, std::size_t k, Values&& values, Places&& places, wor
                 "limbeck: the places of top_k are integers");
   const rows<const T> view = tensor_traits<Tensor>::view(x);
   if (k == 0 || k > view.classes)
-    throw value_error("limbeck: k is " + std::to_string(k) + ", expected 1 to " + std::to_string(view.classes) +
-                      ", the number of classes");
+    raise<value_error>("limbeck: k is " + std::to_string(k) + ", expected 1 to " + std::to_string(view.classes) +
+                       ", the number of classes");
   const std::size_t length = view.samples * k;
   if (values.size() != length) detail::throw_length("values", values.size(), length, "k a row");
   if (places.size() != length) detail::throw_length("places", places.size(), length, "k a row");
@@ -165,8 +165,8 @@ void top_k(const Tensor& x, std::size_t k, Values&& values, Places&& places, wor
   });
   for (const auto& top : tops)
     if (top.row_with_nan < view.samples)
-      throw value_error("limbeck: x is nan at row " + std::to_string(top.row_with_nan) + ", column " +
-                        std::to_string(top.column_with_nan));
+      raise<value_error>("limbeck: x is nan at row " + std::to_string(top.row_with_nan) + ", column " +
+                         std::to_string(top.column_with_nan));
 }
 
 /// The same on the calling thread, with a workspace or with memory of its own.

@@ -38,9 +38,9 @@ struct top_per_class {
   std::vector<labelled_row> operator()(const Pool& pool) const {
     const auto& reader = detail::as_reader(pool);
     const auto columns = static_cast<std::size_t>(reader.columns());
-    if (reader.size() == 0) throw shape_error("limbeck: the pool is empty");
-    if (per_class == 0) throw value_error("limbeck: per_class is 0, expected at least 1");
-    if (among == 0) throw value_error("limbeck: among is 0, expected at least 1");
+    if (reader.size() == 0) raise<shape_error>("limbeck: the pool is empty");
+    if (per_class == 0) raise<value_error>("limbeck: per_class is 0, expected at least 1");
+    if (among == 0) raise<value_error>("limbeck: among is 0, expected at least 1");
     const std::size_t p_classes = (std::min)(among, columns);
     std::vector<detail::best_rows> best(columns, detail::best_rows(per_class));
     std::vector<double> p(columns);

@@ -103,10 +103,10 @@ class ensemble {
   /// throw.
   ensemble(Teachers teachers, Weights weights, Temperature t)
       : teachers_(std::move(teachers)), weights_(std::move(weights)), temperature_(std::move(t)) {
-    if (teachers_.size() == 0) throw shape_error("limbeck: the ensemble has no teacher");
+    if (teachers_.size() == 0) raise<shape_error>("limbeck: the ensemble has no teacher");
     if (teachers_.size() > detail::max_teachers)
-      throw shape_error("limbeck: the ensemble has " + std::to_string(teachers_.size()) + " teachers, at most " +
-                        std::to_string(detail::max_teachers));
+      raise<shape_error>("limbeck: the ensemble has " + std::to_string(teachers_.size()) + " teachers, at most " +
+                         std::to_string(detail::max_teachers));
     teachers_.each([&](std::size_t k, const auto& t_k) {
       if (k == 0) samples_ = t_k.samples(), classes_ = t_k.classes();
       if (t_k.samples() != samples_ || t_k.classes() != classes_)

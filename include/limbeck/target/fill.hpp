@@ -19,9 +19,9 @@ void fill_rows(const Target& t, const rows<T>& out, const rows<const T>& student
   if (out.samples != t.samples() || out.classes != t.classes())
     throw_shape("out", out.samples, out.classes, t.samples(), t.classes());
   if (target_needs_student<Target>() && !student.data && t.samples() > 0)
-    throw value_error("limbeck: this target reads the student's logits; pass them to fill");
+    raise<value_error>("limbeck: this target reads the student's logits; pass them to fill");
   if (target_needs_labels<Target>() && labels.empty() && t.samples() > 0)
-    throw value_error("limbeck: this target mixes the labels in; pass them to fill");
+    raise<value_error>("limbeck: this target mixes the labels in; pass them to fill");
   if (student.data && (student.samples != t.samples() || student.classes != t.classes()))
     throw_shape("student", student.samples, student.classes, t.samples(), t.classes());
   if (!labels.empty() && labels.size() != t.samples()) throw_length("labels", labels.size(), t.samples());
@@ -30,8 +30,8 @@ void fill_rows(const Target& t, const rows<T>& out, const rows<const T>& student
   for (std::size_t r = 0; r < out.samples; ++r) {
     const std::int64_t label = labels.empty() ? -1 : labels.integer(r);
     if (target_needs_labels<Target>() && label >= static_cast<std::int64_t>(n))
-      throw value_error("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) +
-                        ", expected 0 to " + std::to_string(n - 1) + ", or a negative one for none");
+      raise<value_error>("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) +
+                         ", expected 0 to " + std::to_string(n - 1) + ", or a negative one for none");
     const std::span<T> to = out.class_stride == 1 ? std::span<T>(out.row(r), n) : std::span<T>(row);
     t.fill({r, to, memory, student, label, at});
     if (out.class_stride != 1)

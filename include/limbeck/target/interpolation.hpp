@@ -69,8 +69,8 @@ class taid {
       : options_(options), steps_(steps), t_(options.start) {
     const auto check = [](bool good, const char* name, double x, const char* expected) {
       if (!good)
-        throw value_error(std::string("limbeck: ") + name + " of taid is " + detail::show(x) + ", expected " +
-                          expected);
+        raise<value_error>(std::string("limbeck: ") + name + " of taid is " + detail::show(x) + ", expected " +
+                           expected);
     };
     check(steps > 0, "steps", 0, "at least 1");
     check(options.start >= 0 && options.start < 1, "start", options.start, "a number in [0, 1)");
@@ -89,7 +89,7 @@ class taid {
   /// To be called after each step with its loss. @throws value_error where it is not finite; the state stays.
   void update(double loss) {
     if (loss - loss != 0)
-      throw value_error("limbeck: the loss given to taid is " + detail::show(loss) + ", expected a finite number");
+      raise<value_error>("limbeck: the loss given to taid is " + detail::show(loss) + ", expected a finite number");
     const std::size_t n = step_++;
     if (n > 0) {
       const double change = (previous_ - loss) / (previous_ + 1e-15);

@@ -113,7 +113,7 @@ double optimal_label_share(const Y& fitted_to_labels, const F& fitted_to_predict
       square += d * d;
     }
   if (!(square > 0))
-    throw value_error("limbeck: the two fits do not differ, so no share of the label is better than another");
+    raise<value_error>("limbeck: the two fits do not differ, so no share of the label is better than another");
   return product / square;
 }
 

@@ -41,8 +41,8 @@ double load_balance(const G& gate, D&& gradient, balance measure = balance::kl) 
     for (std::size_t k = 0; k < teachers; ++k) row[k] = static_cast<double>(x(r, k));
     const auto s = detail::exponentials_of(row, teachers, 1.0, row);
     if (!s.proper())
-      throw value_error("limbeck: gate row " + std::to_string(r) +
-                        " has no softmax: it holds a NaN or +inf, or is all -inf");
+      raise<value_error>("limbeck: gate row " + std::to_string(r) +
+                         " has no softmax: it holds a NaN or +inf, or is all -inf");
     for (std::size_t k = 0; k < teachers; ++k) average[k] += (row[k] /= s.sum) / b;
   }
   double value = 0;

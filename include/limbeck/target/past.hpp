@@ -22,8 +22,8 @@ namespace detail {
 inline std::size_t numbers_of(const char* what, std::initializer_list<std::uint64_t> sizes) {
   const auto product = product_of(sizes);
   if (product) return static_cast<std::size_t>(*product);
-  throw value_error(std::string("limbeck: ") + what + " of shape " + show_shape({sizes.begin(), sizes.size()}) +
-                    ", which no memory can hold");
+  raise<value_error>(std::string("limbeck: ") + what + " of shape " + show_shape({sizes.begin(), sizes.size()}) +
+                     ", which no memory can hold");
 }
 
 }  // namespace detail
@@ -67,7 +67,7 @@ class temporal_ensemble {
         sums_(detail::numbers_of("a temporal ensemble", {samples, classes}), T(0)),
         updates_(samples, 0) {
     if (!(decay >= 0 && decay < 1))
-      throw value_error("limbeck: decay is " + detail::show(decay) + ", expected a number in [0, 1)");
+      raise<value_error>("limbeck: decay is " + detail::show(decay) + ", expected a number in [0, 1)");
   }
   std::size_t samples() const { return updates_.size(); }
   std::size_t classes() const { return classes_; }
@@ -96,8 +96,8 @@ class temporal_ensemble {
     };
     for (std::size_t r = 0; r < x.samples; ++r)
       if (!exponentials(r).proper())
-        throw value_error("limbeck: logits row " + std::to_string(r) +
-                          " has no softmax: it holds a NaN or +inf, or is all -inf");
+        raise<value_error>("limbeck: logits row " + std::to_string(r) +
+                           " has no softmax: it holds a NaN or +inf, or is all -inf");
     for (std::size_t r = 0; r < x.samples; ++r) {
       const T scale = static_cast<T>(1 - decay_) / exponentials(r).sum, keep = static_cast<T>(decay_);
       T* const sums = sums_.data() + ids[r] * classes_;
@@ -137,8 +137,8 @@ class temporal_ensemble {
   void check_ids(std::span<const std::size_t> ids) const {
     for (std::size_t i = 0; i < ids.size(); ++i)
       if (ids[i] >= samples())
-        throw value_error("limbeck: sample id " + std::to_string(ids[i]) + " at position " + std::to_string(i) +
-                          ", expected 0 to " + std::to_string(samples() - 1));
+        raise<value_error>("limbeck: sample id " + std::to_string(ids[i]) + " at position " + std::to_string(i) +
+                           ", expected 0 to " + std::to_string(samples() - 1));
   }
   std::size_t classes_;
   double decay_;
@@ -155,7 +155,7 @@ class snapshots {
  public:
   /// Keeps the last @p capacity, at least 1.  @throws value_error where it is 0.
   explicit snapshots(std::size_t capacity) : capacity_(capacity) {
-    if (capacity == 0) throw value_error("limbeck: the capacity of snapshots is 0, expected at least 1");
+    if (capacity == 0) raise<value_error>("limbeck: the capacity of snapshots is 0, expected at least 1");
   }
   /// How many are kept now.
   std::size_t size() const {
@@ -189,8 +189,8 @@ class snapshots {
   /// @throws value_error where there is none so old.
   rows<const T> operator[](std::size_t age) const {
     if (age >= size())
-      throw value_error("limbeck: snapshot " + std::to_string(age) + " is asked for, " + std::to_string(size()) +
-                        " are kept");
+      raise<value_error>("limbeck: snapshot " + std::to_string(age) + " is asked for, " + std::to_string(size()) +
+                         " are kept");
     const auto at = static_cast<std::size_t>((pushed_ - 1 - age) % capacity_);
     return {memory_.data() + at * static_cast<std::size_t>(samples_ * classes_), static_cast<std::size_t>(samples_),
             static_cast<std::size_t>(classes_)};
@@ -213,9 +213,9 @@ class snapshots {
     archive("memory", memory);
     const auto expected = detail::product_of({pushed == 0 ? 0 : capacity_, samples, classes});
     if (expected != memory.size())
-      throw value_error("limbeck: the restored snapshots hold " + std::to_string(memory.size()) +
-                        " numbers, expected " + std::to_string(capacity_) + " x " + std::to_string(samples) + " x " +
-                        std::to_string(classes));
+      raise<value_error>("limbeck: the restored snapshots hold " + std::to_string(memory.size()) +
+                         " numbers, expected " + std::to_string(capacity_) + " x " + std::to_string(samples) + " x " +
+                         std::to_string(classes));
     pushed_ = pushed, samples_ = samples, classes_ = classes;
     memory_ = std::move(memory);
   }

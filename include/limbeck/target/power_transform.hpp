@@ -52,7 +52,7 @@ void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> view = tensor_traits<X>::view(teacher);
   if (!(gamma > 0 && gamma - gamma == 0))
-    throw value_error("limbeck: gamma is " + detail::show(gamma) + ", expected a positive number");
+    raise<value_error>("limbeck: gamma is " + detail::show(gamma) + ", expected a positive number");
   if (out.size() != view.samples) detail::throw_length("out", out.size(), view.samples);
   std::vector<T> row(view.classes);
   using U = std::remove_cvref_t<decltype(*out.data())>;
@@ -61,8 +61,8 @@ void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
     const auto p = detail::exponentials_of<T>(row.data(), row.size(), T(1), nullptr);
     const auto powers = detail::exponentials_of<T>(row.data(), row.size(), static_cast<T>(gamma), nullptr);
     if (!p.proper() || !powers.proper())
-      throw value_error("limbeck: teacher row " + std::to_string(r) +
-                        " has no softmax: it holds a NaN or +inf, or is all -inf");
+      raise<value_error>("limbeck: teacher row " + std::to_string(r) +
+                         " has no softmax: it holds a NaN or +inf, or is all -inf");
     // sum exp(gamma (t - max)) / (sum exp(t - max))^gamma
     out.data()[r] = static_cast<U>(static_cast<double>(powers.sum) * std::pow(static_cast<double>(p.sum), -gamma));
   }

@@ -193,7 +193,7 @@ template <schedule S>
 void check_constant(const char* name, const S& s, double low, double high, const char* expected) {
   if constexpr (std::is_same_v<S, constant>) {
     if (!(s.value >= low && s.value <= high))
-      throw value_error(std::string("limbeck: ") + name + " is " + show(s.value) + ", expected " + expected);
+      raise<value_error>(std::string("limbeck: ") + name + " is " + show(s.value) + ", expected " + expected);
   }
 }
 template <schedule S>

@@ -78,42 +78,42 @@ void check_mass(const sparse_rows<T>& s, std::size_t r) {
   for (std::size_t i = s.offsets[r]; i < s.offsets[r + 1]; ++i) {
     const auto w = static_cast<double>(s.log_weights[i]);
     if (!(w < 700))
-      throw value_error("limbeck: log_weights is " + show(w) + " at class " + std::to_string(s.ids[i]) + of_row +
-                        ", expected the logarithm of a weight");
+      raise<value_error>("limbeck: log_weights is " + show(w) + " at class " + std::to_string(s.ids[i]) + of_row +
+                         ", expected the logarithm of a weight");
     mass += std::exp(w);
   }
   if (s.sampled) return;
   const bool tail = !s.log_tails.empty();
   if (tail) mass += std::exp(static_cast<double>(s.log_tails[r]));
   if (!(mass <= 1.1 && (!tail || mass >= 0.9)))
-    throw value_error("limbeck: the weights" + of_row + (tail ? " and its tail sum to " : " sum to ") + show(mass) +
-                      (tail ? ", expected 1" : ", expected 1 at most") + "; log_weights are log-probabilities");
+    raise<value_error>("limbeck: the weights" + of_row + (tail ? " and its tail sum to " : " sum to ") + show(mass) +
+                       (tail ? ", expected 1" : ", expected 1 at most") + "; log_weights are log-probabilities");
 }
 
 /// @throws shape_error, value_error where the parts do not fit together or are no probabilities.
 template <class T>
 void check_sparse(const sparse_rows<T>& s) {
   if (s.offsets.empty() || s.offsets.front() != 0 || s.offsets.back() != s.ids.size())
-    throw shape_error("limbeck: the offsets of the sparse rows do not run from 0 to the number of ids, " +
-                      std::to_string(s.ids.size()));
+    raise<shape_error>("limbeck: the offsets of the sparse rows do not run from 0 to the number of ids, " +
+                       std::to_string(s.ids.size()));
   if (s.log_weights.size() != s.ids.size())
     throw_length("log_weights", s.log_weights.size(), s.ids.size(), "one an id");
   if (!s.log_tails.empty() && s.log_tails.size() != s.samples())
     throw_length("log_tails", s.log_tails.size(), s.samples());
   if (!(s.temperature > 0 && 1e300 > s.temperature))
-    throw value_error("limbeck: the temperature of the sparse rows is " + show(s.temperature) +
-                      ", expected a positive number");
+    raise<value_error>("limbeck: the temperature of the sparse rows is " + show(s.temperature) +
+                       ", expected a positive number");
   for (std::size_t r = 0; r < s.samples(); ++r) {
     if (s.offsets[r] > s.offsets[r + 1])
-      throw shape_error("limbeck: the offsets of the sparse rows fall after row " + std::to_string(r));
+      raise<shape_error>("limbeck: the offsets of the sparse rows fall after row " + std::to_string(r));
     if (s.offsets[r + 1] > s.ids.size())
-      throw shape_error("limbeck: the offset after sparse row " + std::to_string(r) + " is beyond the ids");
+      raise<shape_error>("limbeck: the offset after sparse row " + std::to_string(r) + " is beyond the ids");
     std::int64_t last = -1;
     for (std::size_t i = s.offsets[r]; i < s.offsets[r + 1]; ++i) {
       if (s.ids[i] <= last || static_cast<std::size_t>(s.ids[i]) >= s.classes)
-        throw value_error("limbeck: id " + std::to_string(s.ids[i]) + " at position " + std::to_string(i) +
-                          " of sparse row " + std::to_string(r) + ", expected rising ids below " +
-                          std::to_string(s.classes));
+        raise<value_error>("limbeck: id " + std::to_string(s.ids[i]) + " at position " + std::to_string(i) +
+                           " of sparse row " + std::to_string(r) + ", expected rising ids below " +
+                           std::to_string(s.classes));
       last = s.ids[i];
     }
     check_mass(s, r);
@@ -126,8 +126,8 @@ void copy_row(const rows<const T>& x, std::size_t r, T* out) {
   for (std::size_t c = 0; c < x.classes; ++c) out[c] = x(r, c);
 }
 [[noreturn]] inline void throw_no_softmax(const char* who, std::size_t r) {
-  throw value_error(std::string("limbeck: ") + who + " row " + std::to_string(r) +
-                    " has no softmax: it holds a NaN or +inf, or is all -inf");
+  raise<value_error>(std::string("limbeck: ") + who + " row " + std::to_string(r) +
+                     " has no softmax: it holds a NaN or +inf, or is all -inf");
 }
 
 }  // namespace detail
@@ -143,7 +143,7 @@ template <tensor X>
 auto keep_top(const X& teacher, std::size_t k, double temperature = 1) {
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> x = tensor_traits<X>::view(teacher);
-  if (k == 0) throw value_error("limbeck: k is 0, expected at least 1");
+  if (k == 0) raise<value_error>("limbeck: k is 0, expected at least 1");
   detail::check_positive("temperature", constant(temperature));
   const T inverse_t = static_cast<T>(1 / temperature);
   sparse_store<T> out;
@@ -198,7 +198,7 @@ auto draw_sparse(const X& teacher, std::size_t draws, const random_stream& strea
                  double temperature = 1) {
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> x = tensor_traits<X>::view(teacher);
-  if (draws == 0) throw value_error("limbeck: draws is 0, expected at least 1");
+  if (draws == 0) raise<value_error>("limbeck: draws is 0, expected at least 1");
   detail::check_positive("power", constant(power));
   detail::check_positive("temperature", constant(temperature));
   sparse_store<T> out;

@@ -31,9 +31,9 @@ struct sparse_divergence_loss {
       detail::throw_shape("the sparse teacher", teacher.samples(), teacher.classes, samples, classes);
     const double stored = teacher.temperature;
     if (!(stored <= teacher_temperature * (1 + 1e-6) && stored >= teacher_temperature * (1 - 1e-6)))
-      throw value_error("limbeck: the sparse rows were made at T = " + detail::show(stored) +
-                        ", and the term stands at T = " + detail::show(teacher_temperature) +
-                        "; write at_temperature(" + detail::show(stored) + ", ...) around it");
+      raise<value_error>("limbeck: the sparse rows were made at T = " + detail::show(stored) +
+                         ", and the term stands at T = " + detail::show(teacher_temperature) +
+                         "; write at_temperature(" + detail::show(stored) + ", ...) around it");
     if constexpr (requires { divergence.check(); }) divergence.check();
   }
 
@@ -135,7 +135,7 @@ sparse_divergence_loss<Divergence, T> sparse_divergence(const Divergence& diverg
                 "limbeck: sparse_divergence takes a loss that is a sum over classes of a function of p and q");
   detail::check_sparse(teacher);
   if (teacher.log_tails.empty() && detail::diverges<double>(divergence, false))
-    throw value_error(
+    raise<value_error>(
         "limbeck: these sparse rows have no tail, and this divergence is infinite where the teacher gives nothing and the "
         "student something; keep_top stores the tail");
   return {divergence, teacher};

@@ -22,11 +22,11 @@ void check_weights(std::size_t teachers, const At& at, const std::string& where)
   for (std::size_t k = 0; k < teachers; ++k) {
     const double w = at(k);
     if (!(w >= 0 && w - w == 0))
-      throw value_error("limbeck: the weight of teacher " + std::to_string(k) + where + " is " + show(w) +
-                        ", expected a number that is not negative");
+      raise<value_error>("limbeck: the weight of teacher " + std::to_string(k) + where + " is " + show(w) +
+                         ", expected a number that is not negative");
     any = any || w > 0;
   }
-  if (!any) throw value_error("limbeck: the weights of all teachers" + where + " are 0");
+  if (!any) raise<value_error>("limbeck: the weights of all teachers" + where + " are 0");
 }
 inline void check_teachers(std::size_t given, std::size_t teachers) {
   if (given != teachers) throw_length("the teachers' weights", given, teachers, "one a teacher");
@@ -82,9 +82,9 @@ struct matrix_weights {
   static constexpr bool reads_sources = false, needs_labels = false;
   void check(std::size_t teachers, std::size_t samples) const {
     if (matrix.samples != samples || matrix.classes != teachers)
-      throw shape_error("limbeck: the teachers' weights have shape " + std::to_string(matrix.samples) + " x " +
-                        std::to_string(matrix.classes) + ", expected " + std::to_string(samples) + " x " +
-                        std::to_string(teachers) + " (samples x teachers)");
+      raise<shape_error>("limbeck: the teachers' weights have shape " + std::to_string(matrix.samples) + " x " +
+                         std::to_string(matrix.classes) + ", expected " + std::to_string(samples) + " x " +
+                         std::to_string(teachers) + " (samples x teachers)");
     for (std::size_t r = 0; r < samples; ++r)
       detail::check_weights(
           teachers, [&](std::size_t k) { return static_cast<double>(matrix(r, k)); }, " in row " + std::to_string(r));
@@ -110,17 +110,17 @@ struct routed_weights {
   static constexpr bool reads_sources = false, needs_labels = false;
   void check(std::size_t teachers, std::size_t samples) const {
     if (gate.samples != samples || gate.classes != teachers)
-      throw shape_error("limbeck: the gate has shape " + std::to_string(gate.samples) + " x " +
-                        std::to_string(gate.classes) + ", expected " + std::to_string(samples) + " x " +
-                        std::to_string(teachers) + " (samples x teachers)");
+      raise<shape_error>("limbeck: the gate has shape " + std::to_string(gate.samples) + " x " +
+                         std::to_string(gate.classes) + ", expected " + std::to_string(samples) + " x " +
+                         std::to_string(teachers) + " (samples x teachers)");
     if (k == 0 || k > teachers)
-      throw value_error("limbeck: k is " + std::to_string(k) + ", expected 1 to " + std::to_string(teachers) +
-                        ", the number of teachers");
+      raise<value_error>("limbeck: k is " + std::to_string(k) + ", expected 1 to " + std::to_string(teachers) +
+                         ", the number of teachers");
     for (std::size_t r = 0; r < samples; ++r)
       for (std::size_t c = 0; c < teachers; ++c)
         if (gate(r, c) != gate(r, c))
-          throw value_error("limbeck: the gate of teacher " + std::to_string(c) + " in row " + std::to_string(r) +
-                            " is nan");
+          raise<value_error>("limbeck: the gate of teacher " + std::to_string(c) + " in row " + std::to_string(r) +
+                             " is nan");
   }
   void weigh(std::size_t row, std::span<double> w) const {
     for (double& x : w) x = 0;

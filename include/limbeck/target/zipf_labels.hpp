@@ -88,13 +88,13 @@ void uskd_row_weights(const X& student, const Labels& labels, Out&& out) {
   for (std::size_t r = 0; r < view.samples; ++r) {
     const std::int64_t label = y.integer(r);
     if (label < 0 || static_cast<std::size_t>(label) >= view.classes)
-      throw value_error("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) +
-                        ", expected 0 to " + std::to_string(view.classes - 1));
+      raise<value_error>("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) +
+                         ", expected 0 to " + std::to_string(view.classes - 1));
     for (std::size_t c = 0; c < view.classes; ++c) row[c] = view(r, c);
     const double surprise = detail::surprise_of(row.data(), row.size(), static_cast<std::size_t>(label));
     if (surprise != surprise)
-      throw value_error("limbeck: student row " + std::to_string(r) +
-                        " has no softmax: it holds a NaN or +inf, or is all -inf");
+      raise<value_error>("limbeck: student row " + std::to_string(r) +
+                         " has no softmax: it holds a NaN or +inf, or is all -inf");
     squares[r] = std::exp(-2 * surprise);
     mean_square += squares[r];
   }

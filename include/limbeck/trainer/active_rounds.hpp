@@ -37,17 +37,17 @@ namespace detail {
 inline void check_chosen(const std::vector<std::size_t>& chosen, std::size_t budget, std::size_t pool_rows,
                          const std::vector<std::size_t>& labelled) {
   if (chosen.size() != budget)
-    throw value_error("limbeck: the selector chose " + std::to_string(chosen.size()) + " rows, the budget is " +
-                      std::to_string(budget));
+    raise<value_error>("limbeck: the selector chose " + std::to_string(chosen.size()) + " rows, the budget is " +
+                       std::to_string(budget));
   std::vector<unsigned char> taken(pool_rows, 0);
   for (const std::size_t r : labelled) taken[r] = 1;
   for (const std::size_t r : chosen) {
     if (r >= pool_rows)
-      throw value_error("limbeck: the selector chose row " + std::to_string(r) + " of a pool of " +
-                        std::to_string(pool_rows) + " rows");
+      raise<value_error>("limbeck: the selector chose row " + std::to_string(r) + " of a pool of " +
+                         std::to_string(pool_rows) + " rows");
     if (taken[r])
-      throw value_error("limbeck: the selector chose row " + std::to_string(r) +
-                        ", which is labelled or chosen already");
+      raise<value_error>("limbeck: the selector chose row " + std::to_string(r) +
+                         ", which is labelled or chosen already");
     taken[r] = 1;
   }
 }
@@ -81,11 +81,11 @@ active_result active_rounds(const active_settings& settings, std::vector<std::si
   detail::require_selector<std::remove_reference_t<Selector>, P>();
   detail::require_positive("rounds", settings.rounds);
   detail::require_positive("budget", settings.budget);
-  if (seed_rows.empty()) throw value_error("limbeck: there is no labelled row to begin with; choose some at random");
+  if (seed_rows.empty()) raise<value_error>("limbeck: there is no labelled row to begin with; choose some at random");
   std::vector<std::size_t> sorted = seed_rows;
   std::sort(sorted.begin(), sorted.end());
   if (const auto twice = std::adjacent_find(sorted.begin(), sorted.end()); twice != sorted.end())
-    throw value_error("limbeck: seed_rows has row " + std::to_string(*twice) + " twice");
+    raise<value_error>("limbeck: seed_rows has row " + std::to_string(*twice) + " twice");
 
   active_result result;
   const auto ask_oracle = [&](const std::vector<std::size_t>& which) {

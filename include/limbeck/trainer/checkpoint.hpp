@@ -45,7 +45,7 @@ class checkpoint_file {
   template <bool>
   friend class detail::checkpoint_reader;
   [[noreturn]] void fail(const std::string& what) const {
-    throw checkpoint_error("limbeck: checkpoint '" + name_ + "' " + what);
+    raise<checkpoint_error>("limbeck: checkpoint '" + name_ + "' " + what);
   }
   void parse();
 
@@ -135,7 +135,7 @@ class checkpoint_reader : public walk<checkpoint_reader<Copy>> {
     if (entry.type != dtype || entry.shape.size() != (list ? 1U : 0U))
       file_.fail("has " + kind(entry.type, entry.shape.size()) + " in '" + name + "', expected " + kind(dtype, list));
     if (!seen_.insert(name).second)
-      throw checkpoint_error("limbeck: two members of this state are named '" + name + "'");
+      raise<checkpoint_error>("limbeck: two members of this state are named '" + name + "'");
     return entry;
   }
   static std::string kind(std::string_view dtype, std::size_t rank) {
@@ -164,14 +164,12 @@ void checkpoint_file::load(State& state) const {
   detail::checkpoint_writer writer;
   state.serialize(writer);
   const checkpoint_file before("of the state as it was", writer.header("") + writer.payload());
-  try {
-    detail::checkpoint_reader<true> copy(*this);
+  const auto load_from = [&](const checkpoint_file& file) {
+    detail::checkpoint_reader<true> copy(file);
     state.serialize(copy);
-  } catch (...) {  // a serialize that looks at what it has been given
-    detail::checkpoint_reader<true> back(before);
-    state.serialize(back);
-    throw;
-  }
+  };
+  // A serialize may look at what it has been given.
+  detail::or_undo([&] { load_from(*this); }, [&] { load_from(before); });
 }
 
 namespace detail {
@@ -209,9 +207,9 @@ void load_checkpoint(const std::filesystem::path& path, State& state, const std:
   detail::require_serializable<State>();
   const checkpoint_file file(path);
   if (file.composition() != composition)
-    throw checkpoint_error("limbeck: checkpoint '" + path.string() + "' is of another composition: it is of" +
-                           detail::lines_without(file.composition(), composition) + "\nand not of" +
-                           detail::lines_without(composition, file.composition()));
+    raise<checkpoint_error>("limbeck: checkpoint '" + path.string() + "' is of another composition: it is of" +
+                            detail::lines_without(file.composition(), composition) + "\nand not of" +
+                            detail::lines_without(composition, file.composition()));
   if constexpr (serializable<State>) file.load(state);
 }
 

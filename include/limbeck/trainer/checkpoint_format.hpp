@@ -66,16 +66,15 @@ class checkpoint_writer : public walk<checkpoint_writer> {
                              {"byte_order", "little"},
                              {"composition", composition},
                              {"checksum", no_checksum}};
-    std::string text;
-    try {
-      text = json_.dump();
-    } catch (const nlohmann::json::exception&) {
-      throw checkpoint_error("limbeck: a name or the composition of this checkpoint is not UTF-8");
-    }
+    std::string text = detail::attempt<nlohmann::json::exception>(
+        [&] { return json_.dump(); },
+        [](const auto&) -> std::string {
+          raise<checkpoint_error>("limbeck: a name or the composition of this checkpoint is not UTF-8");
+        });
     text.append((8 - text.size() % 8) % 8, ' ');
     if (text.size() > safetensors_header_limit)
-      throw checkpoint_error("limbeck: the names of this checkpoint's members, " + std::to_string(json_.size() - 1) +
-                             " of them, are beyond a header's 100 MB");
+      raise<checkpoint_error>("limbeck: the names of this checkpoint's members, " + std::to_string(json_.size() - 1) +
+                              " of them, are beyond a header's 100 MB");
     std::string head(8, '\0');
     for (std::size_t i = 0; i < 8; ++i) head[i] = static_cast<char>(text.size() >> (8 * i) & 255);
     head += text;
@@ -87,7 +86,7 @@ class checkpoint_writer : public walk<checkpoint_writer> {
  private:
   void add(const std::string& name, std::string_view dtype, nlohmann::json shape, const void* data, std::size_t bytes) {
     static_assert(std::endian::native == std::endian::little, "limbeck: checkpoints need a little-endian machine");
-    if (json_.contains(name)) throw checkpoint_error("limbeck: two members of this state are named '" + name + "'");
+    if (json_.contains(name)) raise<checkpoint_error>("limbeck: two members of this state are named '" + name + "'");
     const std::size_t first = payload_.size();
     if (bytes) payload_.append(static_cast<const char*>(data), bytes);
     json_[name] = {{"dtype", dtype}, {"shape", std::move(shape)}, {"data_offsets", {first, payload_.size()}}};

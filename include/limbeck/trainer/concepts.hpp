@@ -186,10 +186,10 @@ bool archive_model(Archive& archive, const char* name, Model& model) {
 template <class Student, class Optimizer>
 void require_storable() {
   if (!serializable<Student> && !parametrised<Student>)
-    throw value_error(
+    raise<value_error>(
         "limbeck: a checkpoint is asked for, but the student has neither serialize(archive) nor parameters()");
   if (!serializable<Optimizer> && !std::is_empty_v<Optimizer>)
-    throw value_error("limbeck: a checkpoint is asked for, but the optimiser has no serialize(archive)");
+    raise<value_error>("limbeck: a checkpoint is asked for, but the optimiser has no serialize(archive)");
 }
 
 }  // namespace detail

@@ -77,8 +77,8 @@ class csv_metrics {
       text = names + '\n' + text;
       names_ = names;
     } else if (names != names_) {
-      throw value_error("limbeck: '" + path_.string() + "' has the columns " + names_ + ", and this row " + names +
-                        "; report every metric (as NaN) in begin(run)");
+      raise<value_error>("limbeck: '" + path_.string() + "' has the columns " + names_ + ", and this row " + names +
+                         "; report every metric (as NaN) in begin(run)");
     }
     text += '\n';
     if (const int reason = file_.write(text)) detail::throw_file("write", path_, reason);

@@ -45,8 +45,8 @@ class subset {
   subset(Data& data, std::vector<std::size_t> rows) : data_(&data), rows_(std::move(rows)) {
     for (std::size_t i = 0; i < rows_.size(); ++i)
       if (rows_[i] >= static_cast<std::size_t>(data.size()))
-        throw value_error("limbeck: subset names row " + std::to_string(rows_[i]) + " at position " +
-                          std::to_string(i) + ", the data has " + std::to_string(data.size()) + " rows");
+        raise<value_error>("limbeck: subset names row " + std::to_string(rows_[i]) + " at position " +
+                           std::to_string(i) + ", the data has " + std::to_string(data.size()) + " rows");
   }
   /// How many rows it has.
   std::size_t size() const { return rows_.size(); }
@@ -93,8 +93,8 @@ class cached_teacher {
     T* out = memory_.data();
     for (const std::size_t r : which) {
       if (r >= all_.samples)
-        throw value_error("limbeck: the cached teacher is asked for row " + std::to_string(r) + ", it has " +
-                          std::to_string(all_.samples) + " rows");
+        raise<value_error>("limbeck: the cached teacher is asked for row " + std::to_string(r) + ", it has " +
+                           std::to_string(all_.samples) + " rows");
       for (std::size_t c = 0; c < all_.classes; ++c) *out++ = all_(r, c);
     }
     return {memory_.data(), which.size(), all_.classes};

@@ -22,9 +22,9 @@ inline double watched(const training_run& run, const std::string& metric, const 
   if (!run.metrics.contains(metric)) {
     std::string known;
     for (const auto& [name, value] : run.metrics.all()) known += (known.empty() ? "" : ", ") + name;
-    throw value_error(std::string("limbeck: ") + who + " watches '" + metric +
-                      "', which no callback before it reports (" +
-                      (known.empty() ? "there are no metrics" : "there are: " + known) + ")");
+    raise<value_error>(std::string("limbeck: ") + who + " watches '" + metric +
+                       "', which no callback before it reports (" +
+                       (known.empty() ? "there are no metrics" : "there are: " + known) + ")");
   }
   return run.metrics[metric];
 }
@@ -97,8 +97,8 @@ class keep_best {
     for (auto&& part : model_->parameters())
       numbers += static_cast<std::size_t>(std::distance(std::begin(part), std::end(part)));
     if (!kept.empty() && kept.size() != numbers)
-      throw value_error("limbeck: keep_best restored " + std::to_string(kept.size()) + " numbers, the model has " +
-                        std::to_string(numbers));
+      raise<value_error>("limbeck: keep_best restored " + std::to_string(kept.size()) + " numbers, the model has " +
+                         std::to_string(numbers));
     kept_ = std::move(kept);
   }
 

@@ -24,11 +24,16 @@ class training_loop {
   training_loop(Learner& learner, Data& data, const fit_settings& settings, Callbacks&... callbacks)
       : learner_(learner), data_(data), settings_(settings), callbacks_(callbacks...), order_(data.size()) {
     const auto positive = [](const char* name, std::size_t x) {
-      if (x == 0) throw value_error(std::string("limbeck: ") + name + " is 0, expected at least 1");
+      if (x == 0) raise<value_error>(std::string("limbeck: ") + name + " is 0, expected at least 1");
     };
     positive("epochs", settings.epochs);
     positive("batch", settings.batch);
-    if (order_.empty()) throw shape_error("limbeck: the data has no rows");
+#if !LIMBECK_DETAIL_EXCEPTIONS
+    if (settings.skip_bad_steps > 0)
+      raise<value_error>("limbeck: skip_bad_steps is " + std::to_string(settings.skip_bad_steps) +
+                         ", but this program is built without exceptions, and nothing comes back from a bad step");
+#endif
+    if (order_.empty()) raise<shape_error>("limbeck: the data has no rows");
     steps_per_epoch_ = (order_.size() - 1) / settings.batch + 1;
     run_.epochs = settings.epochs;
     run_.steps = steps_per_epoch_ * settings.epochs;
@@ -143,17 +148,19 @@ class training_loop {
       train();
       return true;
     }
-    try {
-      train();
-      in_a_row_ = 0;
-      return true;
-    } catch (const value_error&) {
-      learner_.zero_gradients();
-      if (in_a_row_ == settings_.skip_bad_steps) throw;
-      ++in_a_row_;
-      ++run_.skipped;
-      return false;
-    }
+    return detail::attempt<value_error>(
+        [&] {
+          train();
+          in_a_row_ = 0;
+          return true;
+        },
+        [&](const value_error&) {
+          learner_.zero_gradients();
+          if (in_a_row_ == settings_.skip_bad_steps) detail::go_on();
+          ++in_a_row_;
+          ++run_.skipped;
+          return false;
+        });
   }
   bool due() const {
     return settings_.checkpoint_every > 0 ? run_.step % settings_.checkpoint_every == 0 : run_.end_of_epoch;

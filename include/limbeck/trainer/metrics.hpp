@@ -61,8 +61,8 @@ class metric_list {
     archive("values", values);
     const auto count = static_cast<std::size_t>(std::count(names.begin(), names.end(), '\n'));
     if (count != values.size())
-      throw value_error("limbeck: the restored metrics have " + std::to_string(count) + " names and " +
-                        std::to_string(values.size()) + " values");
+      raise<value_error>("limbeck: the restored metrics have " + std::to_string(count) + " names and " +
+                         std::to_string(values.size()) + " values");
     all_.clear();
     for (std::size_t i = 0, at = 0; i < values.size(); ++i) {
       const std::size_t end = names.find('\n', at);
@@ -82,17 +82,17 @@ namespace detail {
 template <class T>
 std::size_t softmax_of(const rows<const T>& x, std::size_t r, std::vector<double>& p) {
   const std::string where = " at row " + std::to_string(r);
-  if (x.classes == 0) throw shape_error("limbeck: logits have no classes");
+  if (x.classes == 0) raise<shape_error>("limbeck: logits have no classes");
   std::size_t best = 0;
   for (std::size_t c = 0; c < x.classes; ++c) {
     const T v = x(r, c);
     if (v != v || v == std::numeric_limits<T>::infinity())
-      throw value_error("limbeck: logits is " + show(static_cast<double>(v)) + where + ", column " + std::to_string(c) +
-                        ", expected a finite number or -inf");
+      raise<value_error>("limbeck: logits is " + show(static_cast<double>(v)) + where + ", column " + std::to_string(c) +
+                         ", expected a finite number or -inf");
     if (v > x(r, best)) best = c;
   }
   const double top = static_cast<double>(x(r, best));
-  if (top == -std::numeric_limits<double>::infinity()) throw value_error("limbeck: logits are all -inf" + where);
+  if (top == -std::numeric_limits<double>::infinity()) raise<value_error>("limbeck: logits are all -inf" + where);
   p.resize(x.classes);
   softmax_below(
       top, [&](std::size_t c) { return x(r, c); }, p);
@@ -146,8 +146,8 @@ class classification_metrics {
   void add_row(const rows<const T>& x, std::size_t r, std::int64_t label) {
     const std::string where = " at row " + std::to_string(r);
     if (label < 0 || static_cast<std::size_t>(label) >= x.classes)
-      throw value_error("limbeck: label is " + std::to_string(label) + where + ", expected 0 to " +
-                        std::to_string(x.classes - 1) + ", or -100");
+      raise<value_error>("limbeck: label is " + std::to_string(label) + where + ", expected 0 to " +
+                         std::to_string(x.classes - 1) + ", or -100");
     const std::size_t best = detail::softmax_of(x, r, probabilities_);
     const double confidence = probabilities_[best];
     const double correct = best == static_cast<std::size_t>(label) ? 1 : 0;

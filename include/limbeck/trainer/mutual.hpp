@@ -60,7 +60,7 @@ class mutual_trainer {
     using Source = std::remove_reference_t<Data>;
     detail::require_data<Source>();
     if (settings.skip_bad_steps > 0 && !simultaneous)
-      throw value_error(
+      raise<value_error>(
           "limbeck: skip_bad_steps needs pupils that are updated simultaneously; one after the other, some have moved "
           "when a later one finds the step bad");
     if constexpr (data_source<Source>) {

@@ -19,7 +19,7 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 inline void require_positive(const char* name, std::size_t x) {
-  if (x == 0) throw value_error(std::string("limbeck: ") + name + " is 0, expected at least 1");
+  if (x == 0) raise<value_error>(std::string("limbeck: ") + name + " is 0, expected at least 1");
 }
 
 /// What a training returned, as metrics.
@@ -59,8 +59,8 @@ class rounds_state {
     for (std::size_t r = 0; r < counts.size(); ++r)
       for (std::uint64_t i = 0; i < counts[r]; ++i, ++at) {
         if (at == all.all().size())
-          throw value_error("limbeck: the restored rounds count more metrics than the " + std::to_string(at) +
-                            " that are there");
+          raise<value_error>("limbeck: the restored rounds count more metrics than the " + std::to_string(at) +
+                             " that are there");
         const auto& [name, value] = all.all()[at];
         rounds[r].set(name.substr(name.find(' ') + 1), value);
       }

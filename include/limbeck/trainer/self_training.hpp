@@ -34,8 +34,8 @@ struct confident_labels {
   template <tensor Logits>
   pseudo_labels operator()(const Logits& logits) const {
     if (!(threshold >= 0 && threshold <= 1))
-      throw value_error("limbeck: confident_labels::threshold is " + detail::show(threshold) +
-                        ", expected a number in [0, 1]");
+      raise<value_error>("limbeck: confident_labels::threshold is " + detail::show(threshold) +
+                         ", expected a number in [0, 1]");
     const auto x = tensor_traits<Logits>::view(logits);
     pseudo_labels out;
     if (soft) out.classes = x.classes;
@@ -103,7 +103,7 @@ self_training_result self_training(const self_training_settings& settings, Model
   self_training_result result;
   auto state = detail::rounds_state(result.generations, [&](auto& archive) {
     if (!detail::archive_model(archive, "teacher", teacher))
-      throw value_error(
+      raise<value_error>(
           "limbeck: a checkpoint is asked for, but the model has neither serialize(archive) nor parameters()");
     detail::archive_parts(archive, train, predict, choose, measure);
   });

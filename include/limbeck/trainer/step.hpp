@@ -61,9 +61,9 @@ void require_counted(const micro_batch<Batch>& part, const Logits& logits) {
   const std::size_t counted = rows_of_batch(part.batch, part.source.size()),
                     rows = tensor_traits<Logits>::view(logits).samples;
   if (counted != rows)
-    throw shape_error("limbeck: the student gave " + std::to_string(rows) + " rows of logits, the batch has " +
-                      std::to_string(counted) +
-                      "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of logits");
+    raise<shape_error>("limbeck: the student gave " + std::to_string(rows) + " rows of logits, the batch has " +
+                       std::to_string(counted) +
+                       "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of logits");
 }
 
 /// What goes to the objective after the logits.
@@ -139,14 +139,14 @@ double call_objective(Objective& objective, const Logits& logits, const Teacher&
 /// @throws value_error where a loss, or a gradient on the host, is not finite.
 template <class Gradient>
 void require_finite(double loss, const Gradient& g) {
-  if (loss - loss != 0) throw value_error("limbeck: the loss of this step is " + show(loss));
+  if (loss - loss != 0) raise<value_error>("limbeck: the loss of this step is " + show(loss));
   if constexpr (std::is_same_v<typename tensor_traits<Gradient>::sweep, host_rows>) {
     const auto x = tensor_traits<Gradient>::view(g);
     for (std::size_t r = 0; r < x.samples; ++r)
       for (std::size_t c = 0; c < x.classes; ++c)
         if (const double d = static_cast<double>(x(r, c)); d - d != 0)
-          throw value_error("limbeck: the gradient of this step is " + show(d) + " at row " + std::to_string(r) +
-                            ", column " + std::to_string(c));
+          raise<value_error>("limbeck: the gradient of this step is " + show(d) + " at row " + std::to_string(r) +
+                             ", column " + std::to_string(c));
   }
 }
 

@@ -26,7 +26,8 @@ struct fit_settings {
   std::size_t checkpoint_every = 0;  ///< steps between two saves; 0: at the end of each epoch
   /// Bad steps in a row that are skipped: those whose batch, logits or labels are refused with a `value_error`, or whose
   /// loss or gradient (where it is on the host) is not finite. The optimiser does not step, the gradients are set to
-  /// zero, `after_step` is not called, and `skipped` counts. One more in a row throws what was wrong. 0: none is looked for.
+  /// zero, `after_step` is not called, and `skipped` counts. One more in a row throws what was wrong. 0: none is looked for; anything
+  /// else is refused in programs without exceptions.
   std::size_t skip_bad_steps = 0;
 };
 

@@ -25,7 +25,7 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
         "limbeck: an evaluation needs labels: batch(rows) of this data has no member labels");
     static_assert(detail::has_forward<Model, inputs_of<Data>>,
                   "limbeck: this model lacks forward(inputs) that takes the inputs of the data and returns logits");
-    if (batch == 0) throw value_error("limbeck: batch is 0, expected at least 1");
+    if (batch == 0) raise<value_error>("limbeck: batch is 0, expected at least 1");
     std::vector<std::size_t> which;
     const auto rows_of_data = static_cast<std::size_t>(data.size());
     for (std::size_t first = 0; first < rows_of_data; first += batch) {
@@ -53,7 +53,7 @@ class validation {
   /// @throws value_error where `every` is 0.
   validation(Model& model, Data&& data, validation_settings settings = {})
       : model_(&model), data_(std::forward<Data>(data)), settings_(std::move(settings)) {
-    if (settings_.every == 0) throw value_error("limbeck: validation every 0 epochs, expected at least 1");
+    if (settings_.every == 0) raise<value_error>("limbeck: validation every 0 epochs, expected at least 1");
   }
   void begin(training_run& run) {
     for (const char* name : {"accuracy", "nll", "ece"})

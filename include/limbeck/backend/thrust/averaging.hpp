@@ -120,7 +120,7 @@ struct parameter_memory<device_memory> {
                               magnitude<T>{});
     thrust::sort(thrust::device, all.begin(), all.end(), before_nan<T>{});
     const T last = all.back();
-    if (last != last) throw value_error("limbeck: a gradient is nan");
+    if (last != last) raise<value_error>("limbeck: a gradient is nan");
     const T low = all[rank];
     const T high = all[rank + 1 < all.size() ? rank + 1 : rank];
     return {low, high};

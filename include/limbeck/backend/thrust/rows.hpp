@@ -55,8 +55,8 @@ namespace detail {
 
 inline void require_size(std::size_t size, std::size_t samples, std::size_t classes) {
   if (size != samples * classes)
-    throw shape_error("limbeck: a vector of " + std::to_string(size) + " elements is not " + std::to_string(samples) +
-                      " x " + std::to_string(classes) + " (samples x classes)");
+    raise<shape_error>("limbeck: a vector of " + std::to_string(size) + " elements is not " + std::to_string(samples) +
+                       " x " + std::to_string(classes) + " (samples x classes)");
 }
 
 template <class T, class A>

@@ -87,7 +87,7 @@ class device_result {
 
   /// @throws value_error what the device has found wrong; std::logic_error where no call was deferred to this.
   evaluation get() const {
-    if (!used_) throw std::logic_error("limbeck: no call has been deferred to this device_result");
+    if (!used_) raise<std::logic_error>("limbeck: no call has been deferred to this device_result");
     return detail::read_outcome(outcome(), stream_, classes_, ignored_);
   }
   /// The loss in device memory, written in stream order, NaN after an error: for a kernel of yours that needs it.

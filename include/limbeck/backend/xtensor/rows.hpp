@@ -33,8 +33,8 @@ concept xtensor_memory = std::is_base_of_v<xt::xexpression<X>, X> && requires(co
 template <class T, class X>
 rows<T> view_xtensor(T* data, const X& x) {
   if (x.dimension() != 2)
-    throw shape_error("limbeck: an xtensor argument has " + std::to_string(x.dimension()) +
-                      " dimensions, expected 2 (samples x classes)");
+    raise<shape_error>("limbeck: an xtensor argument has " + std::to_string(x.dimension()) +
+                       " dimensions, expected 2 (samples x classes)");
   // a dimension of length one has stride 0 in xtensor; it is never stepped over
   return {data + x.data_offset(), static_cast<std::size_t>(x.shape()[0]), static_cast<std::size_t>(x.shape()[1]),
           static_cast<std::ptrdiff_t>(x.strides()[0]),

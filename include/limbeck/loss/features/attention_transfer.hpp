@@ -32,10 +32,10 @@ struct attention_transfer {
     const std::size_t n = detail::positions_of(x.student.classes, student_channels, "student");
     const std::size_t m = detail::positions_of(x.teacher.classes, teacher_channels, "teacher");
     if (n != m)
-      throw shape_error("limbeck: student has " + std::to_string(n) + " positions and teacher " + std::to_string(m) +
-                        "; pool one of them before attention_transfer");
+      raise<shape_error>("limbeck: student has " + std::to_string(n) + " positions and teacher " + std::to_string(m) +
+                         "; pool one of them before attention_transfer");
     if (!(power >= 1))
-      throw value_error("limbeck: attention_transfer.power is " + detail::show(power) + ", expected 1 or more");
+      raise<value_error>("limbeck: attention_transfer.power is " + detail::show(power) + ", expected 1 or more");
     if (x.samples() * n == 0) return 0;
     const rows<const T> s = detail::contiguous(x.student, x.memory), t = detail::contiguous(x.teacher, x.memory);
     const std::span<double> maps = x.memory.template take<double>(2 * x.on.workers() * n);

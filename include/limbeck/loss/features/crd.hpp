@@ -32,14 +32,14 @@ class crd_bank {
   crd_bank(std::size_t samples, std::size_t dimension, const crd_settings& settings = {})
       : settings_(settings), samples_(samples), dimension_(dimension), random_(settings.seed) {
     if (samples == 0 || dimension == 0)
-      throw shape_error("limbeck: crd_bank has " + std::to_string(samples) + " samples and " +
-                        std::to_string(dimension) + " dimensions, expected at least 1 of both");
-    if (settings.negatives == 0) throw value_error("limbeck: crd_settings.negatives is 0, expected at least 1");
+      raise<shape_error>("limbeck: crd_bank has " + std::to_string(samples) + " samples and " +
+                         std::to_string(dimension) + " dimensions, expected at least 1 of both");
+    if (settings.negatives == 0) raise<value_error>("limbeck: crd_settings.negatives is 0, expected at least 1");
     if (!(settings.temperature > 0))
-      throw value_error("limbeck: crd_settings.temperature is " + detail::show(settings.temperature) +
-                        ", expected a positive number");
+      raise<value_error>("limbeck: crd_settings.temperature is " + detail::show(settings.temperature) +
+                         ", expected a positive number");
     if (!(settings.momentum >= 0 && settings.momentum <= 1))
-      throw value_error("limbeck: crd_settings.momentum is " + detail::show(settings.momentum) + ", expected 0 to 1");
+      raise<value_error>("limbeck: crd_settings.momentum is " + detail::show(settings.momentum) + ", expected 0 to 1");
     for (std::vector<T>* side : {&student_, &teacher_}) {
       side->resize(samples * dimension);
       for (T& v : *side)
@@ -112,9 +112,9 @@ struct crd_loss {
   side embed(const batch<T>& x, const rows<const T>& features, const projection<T>& embedding, const T* memory,
              double z, const char* who) const {
     if (features.classes != embedding.inputs() || embedding.outputs() != bank->dimension_)
-      throw shape_error(std::string("limbeck: ") + who + " has " + std::to_string(features.classes) +
-                        " columns and the bank " + std::to_string(bank->dimension_) + ", but its embedding goes from " +
-                        std::to_string(embedding.inputs()) + " to " + std::to_string(embedding.outputs()));
+      raise<shape_error>(std::string("limbeck: ") + who + " has " + std::to_string(features.classes) +
+                         " columns and the bank " + std::to_string(bank->dimension_) + ", but its embedding goes from " +
+                         std::to_string(embedding.inputs()) + " to " + std::to_string(embedding.outputs()));
     detail::check_finite(x, features, who);
     const std::size_t n = x.samples(), d = bank->dimension_;
     side s{{x.memory.template take<T>(n * d).data(), n, d}, {x.memory.template take<T>(n * d).data(), n, d},
@@ -142,8 +142,8 @@ struct crd_loss {
     if (indices->size() != x.samples_of_call()) detail::throw_length("indices", indices->size(), x.samples_of_call());
     for (std::size_t r = 0; r < n; ++r)
       if (sample_of(x, r) >= bank->samples_)
-        throw value_error("limbeck: indices is " + std::to_string(sample_of(x, r)) + " at row " +
-                          std::to_string(x.row_of_call(r)) + ", expected a sample of the bank, 0 to " + std::to_string(bank->samples_ - 1));
+        raise<value_error>("limbeck: indices is " + std::to_string(sample_of(x, r)) + " at row " +
+                           std::to_string(x.row_of_call(r)) + ", expected a sample of the bank, 0 to " + std::to_string(bank->samples_ - 1));
     if (n == 0) return 0;
     side s = embed(x, x.student, *student_embedding, bank->teacher_.data(), bank->student_z_, "student");
     side t = embed(x, x.teacher, *teacher_embedding, bank->student_.data(), bank->teacher_z_, "teacher");

@@ -29,7 +29,7 @@ struct hard_quantile {
   double operator()(const batch<T>& x) const {
     detail::check_widths(x, "hard_quantile");
     if (!(p_hard >= 0 && p_hard <= 1))
-      throw value_error("limbeck: hard_quantile.p_hard is " + detail::show(p_hard) + ", expected 0 to 1");
+      raise<value_error>("limbeck: hard_quantile.p_hard is " + detail::show(p_hard) + ", expected 0 to 1");
     detail::check_finite(x, x.student, "student");
     detail::check_finite(x, x.teacher, "teacher");
     const std::size_t width = x.student.classes, n = x.samples() * width;

@@ -72,9 +72,9 @@ struct projected_loss : detail::power_of_inner<L> {
   double run(const batch<T>& x) const {
     const std::size_t n = x.samples(), in = layer->inputs(), out = layer->outputs();
     if (x.student.classes != in * positions)
-      throw shape_error("limbeck: student has " + std::to_string(x.student.classes) +
-                        " columns, but its projection takes " + std::to_string(in) + " at each of " +
-                        std::to_string(positions) + " positions");
+      raise<shape_error>("limbeck: student has " + std::to_string(x.student.classes) +
+                         " columns, but its projection takes " + std::to_string(in) + " at each of " +
+                         std::to_string(positions) + " positions");
     detail::check_finite(x, x.student, "student");
     const auto copy = [](auto& to, const auto& from) { to = from; };
     const auto take_back = [](const auto& from, auto& to) { to = from; };

@@ -49,8 +49,8 @@ class projection {
       : inputs_(inputs), weights_(inputs * outputs), bias_(outputs), weight_gradients_(inputs * outputs),
         bias_gradients_(outputs) {
     if (weights_.empty())
-      throw shape_error("limbeck: projection has " + std::to_string(inputs) + " inputs and " + std::to_string(outputs) +
-                        " outputs, expected at least 1 of both");
+      raise<shape_error>("limbeck: projection has " + std::to_string(inputs) + " inputs and " + std::to_string(outputs) +
+                         " outputs, expected at least 1 of both");
     random_stream random(initial.seed);
     const double deviation = initial.deviation(inputs, outputs);
     for (T& w : weights_) w = static_cast<T>(deviation * random.normal());

@@ -164,9 +164,9 @@ struct sinkhorn {
   double operator()(const batch<T>& x) const {
     detail::check_widths(x, "sinkhorn");
     if (!(epsilon > 0) || epsilon - epsilon != 0)
-      throw value_error("limbeck: sinkhorn.epsilon is " + detail::show(epsilon) + ", expected a positive number");
+      raise<value_error>("limbeck: sinkhorn.epsilon is " + detail::show(epsilon) + ", expected a positive number");
     if (iterations < 1)
-      throw value_error("limbeck: sinkhorn.iterations is " + std::to_string(iterations) + ", expected at least 1");
+      raise<value_error>("limbeck: sinkhorn.iterations is " + std::to_string(iterations) + ", expected at least 1");
     const std::size_t n = x.samples();
     if (n == 0 || x.student.classes == 0) return 0;
     using probabilities = detail::probabilities<T>;

@@ -24,10 +24,10 @@ class channel_variances {
   /// floor > 0.
   explicit channel_variances(std::size_t channels, double initial = 5, double floor = 1e-5)
       : floor_(floor), rho_(channels), gradients_(channels) {
-    if (channels == 0) throw shape_error("limbeck: channel_variances has 0 channels, expected at least 1");
+    if (channels == 0) raise<shape_error>("limbeck: channel_variances has 0 channels, expected at least 1");
     if (!(floor > 0) || !(initial > floor) || initial - initial != 0)
-      throw value_error("limbeck: channel_variances has the initial value " + detail::show(initial) +
-                        " and the floor " + detail::show(floor) + ", expected initial > floor > 0");
+      raise<value_error>("limbeck: channel_variances has the initial value " + detail::show(initial) +
+                         " and the floor " + detail::show(floor) + ", expected initial > floor > 0");
     const double gap = initial - floor;  // log(exp(gap) - 1)
     std::fill(rho_.begin(), rho_.end(), static_cast<T>(gap + std::log(-std::expm1(-gap))));
   }

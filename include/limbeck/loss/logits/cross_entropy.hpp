@@ -25,7 +25,7 @@ struct cross_entropy {
 
   void check() const {
     if (!(smoothing >= 0 && smoothing < 1))
-      throw value_error("limbeck: cross_entropy.smoothing is " + detail::show(smoothing) + ", expected [0, 1)");
+      raise<value_error>("limbeck: cross_entropy.smoothing is " + detail::show(smoothing) + ", expected [0, 1)");
   }
   constexpr bool wants_mean() const { return smoothing != 0; }
 

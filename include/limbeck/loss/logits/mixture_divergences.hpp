@@ -13,8 +13,8 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 inline void check_open_fraction(const char* name, double x) {
   if (!(x > 0 && x < 1))
-    throw value_error(std::string("limbeck: ") + name + " is " + show(x) +
-                      ", expected a fraction in (0, 1); the ends are forward_kl and reverse_kl");
+    raise<value_error>(std::string("limbeck: ") + name + " is " + show(x) +
+                       ", expected a fraction in (0, 1); the ends are forward_kl and reverse_kl");
 }
 }  // namespace detail
 

@@ -73,7 +73,7 @@ struct alpha_divergence {
   double alpha = 0.5;  ///< any finite number
 
   void check() const {
-    if (!(alpha - alpha == 0)) throw value_error("limbeck: alpha_divergence.alpha is " + detail::show(alpha));
+    if (!(alpha - alpha == 0)) raise<value_error>("limbeck: alpha_divergence.alpha is " + detail::show(alpha));
   }
 
   // With E(y) = exp(y) - 1 - y the value is q (E(r) - E(a r)/a) / (1 - a), r = log p - log q: nothing cancels where a is at

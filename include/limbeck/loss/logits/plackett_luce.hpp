@@ -34,7 +34,7 @@ struct pld {
 
   void check() const {
     if (!(temperature > 0 && temperature <= (std::numeric_limits<double>::max)()))
-      throw value_error("limbeck: pld.temperature is " + detail::show(temperature) + ", expected a positive number");
+      raise<value_error>("limbeck: pld.temperature is " + detail::show(temperature) + ", expected a positive number");
   }
 
   template <class T>

@@ -30,8 +30,8 @@ template <bool Symmetric, class T>
 double contrast(const batch<T>& x, double temperature, const char* name) {
   check_widths(x, name);
   if (!(temperature > 0))
-    throw value_error(std::string("limbeck: ") + name + ".temperature is " + show(temperature) +
-                      ", expected a positive number");
+    raise<value_error>(std::string("limbeck: ") + name + ".temperature is " + show(temperature) +
+                       ", expected a positive number");
   const std::size_t n = x.samples(), width = x.student.classes;
   if (n == 0) return 0;
   const auto take = [&](std::size_t columns) {

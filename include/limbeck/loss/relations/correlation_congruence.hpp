@@ -54,8 +54,8 @@ struct correlation_congruence {
   template <class T>
   double operator()(const batch<T>& x) const {
     if (gamma - gamma != 0)
-      throw value_error("limbeck: correlation_congruence.gamma is " + detail::show(gamma) +
-                        ", expected a finite number");
+      raise<value_error>("limbeck: correlation_congruence.gamma is " + detail::show(gamma) +
+                         ", expected a finite number");
     if (x.samples() == 0) return 0;
     return detail::compare_cosines(x, [this](double a, double b, double& slope) {
       double by_a = 0;

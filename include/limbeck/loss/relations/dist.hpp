@@ -36,9 +36,9 @@ struct dist {
   template <class T>
   double operator()(const batch<T>& x) const {
     if (!(temperature > 0) || temperature - temperature != 0)
-      throw value_error("limbeck: dist.temperature is " + detail::show(temperature) + ", expected a positive number");
+      raise<value_error>("limbeck: dist.temperature is " + detail::show(temperature) + ", expected a positive number");
     if (!(epsilon >= 0) || epsilon - epsilon != 0)
-      throw value_error("limbeck: dist.epsilon is " + detail::show(epsilon) + ", expected a number of at least 0");
+      raise<value_error>("limbeck: dist.epsilon is " + detail::show(epsilon) + ", expected a number of at least 0");
     const std::size_t n = x.samples(), m = x.student.classes;
     if (n == 0 || m == 0) return 0;
     const rows<T> q = probabilities(x, x.student), p = probabilities(x, x.teacher);

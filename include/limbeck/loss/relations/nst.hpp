@@ -64,9 +64,9 @@ struct nst {
  private:
   std::size_t channels(std::size_t columns, const char* argument) const {
     if (positions == 0 || columns % positions != 0)
-      throw shape_error(std::string("limbeck: ") + argument + " has " + std::to_string(columns) +
-                        " columns, which are no whole number of channels of " + std::to_string(positions) +
-                        " positions");
+      raise<shape_error>(std::string("limbeck: ") + argument + " has " + std::to_string(columns) +
+                         " columns, which are no whole number of channels of " + std::to_string(positions) +
+                         " positions");
     return columns / positions;
   }
   /// Unit channels, their norms, and F^T F / channels.

@@ -29,7 +29,7 @@ struct pkt {
 
   template <class T>
   double operator()(const batch<T>& x) const {
-    if (!(epsilon >= 0)) throw value_error("limbeck: pkt.epsilon is " + detail::show(epsilon) + ", expected 0 or more");
+    if (!(epsilon >= 0)) raise<value_error>("limbeck: pkt.epsilon is " + detail::show(epsilon) + ", expected 0 or more");
     const std::size_t n = x.samples();
     if (n == 0) return 0;
     const detail::relations<T> s = detail::relate(x, x.student, detail::points::unit);

@@ -1,0 +1,23 @@
+# Faults are raised: -DFOLDER=include -P NoThrow.cmake finds `throw`, `try` and `catch` outside core/errors.hpp, which a
+# build without exceptions refuses. What stands behind // does not count.
+file(GLOB_RECURSE headers "${FOLDER}/*.hpp")
+set(found "")
+foreach(header IN LISTS headers)
+  # Thrust's own errors are exceptions.
+  if(header MATCHES "/core/errors\\.hpp$|/backend/thrust/|/interop/torch\\.hpp$")
+    continue()
+  endif()
+  file(STRINGS "${header}" lines REGEX "(^|[^a-zA-Z_])(throw|try|catch)($|[^a-zA-Z_])")
+  foreach(line IN LISTS lines)
+    if(NOT line MATCHES "//.*(throw|try|catch)" AND NOT line MATCHES "\".*(throw|try|catch).*\"")
+      string(APPEND found "\n  ${header}: ${line}")
+    endif()
+  endforeach()
+endforeach()
+list(LENGTH headers count)
+if(count LESS 100)
+  message(FATAL_ERROR "${FOLDER} has ${count} headers; is this the right folder?")
+endif()
+if(found)
+  message(FATAL_ERROR "raise<...>(...) is for this:${found}")
+endif()
