@@ -115,3 +115,11 @@ TEST_CASE("device averager: saved and loaded through the host", "[thrust][averag
   CHECK(second.updates() == 1);
   CHECK(lk::snapshot(second.parameters()) == random_network(3));
 }
+
+TEST_CASE("device averager: a teacher in double follows a student in float", "[thrust][averaging]") {
+  thrust::device_vector<double> teacher(3, 1.0);
+  const thrust::device_vector<float> student(3, 1.0005F);
+  lk::averager a(lk::ema{.decay = 0.5}, lk::in_place(teacher));
+  a.update(student);
+  CHECK(static_cast<double>(teacher[2]) == Approx(1 + 0.5 * (static_cast<double>(1.0005F) - 1)).epsilon(1e-12));
+}

@@ -112,21 +112,20 @@ auto flat_view(V& tensor, const char* what, std::size_t index) {
   return std::span(memory.data, memory.size);
 }
 
-/// Appends a view of each tensor of @p range to @p views, whose elements are T, const or not.
-template <class T, class R>
-void append_views(R&& range, std::vector<std::span<T>>& views, const char* what) {
+/// Hands a view of each tensor of @p range, whose elements are T, const or not, to @p f.
+template <class T, class R, class F>
+void for_each_view(R&& range, const char* what, F f) {
   if constexpr (parameter_tensor<R>) {
-    views.emplace_back(flat_view(range, what, 0));
+    f(std::span<T>(flat_view(range, what, 0)));
   } else {
     std::size_t index = 0;
-    for (auto&& tensor : range) views.emplace_back(flat_view(tensor, what, index++));
+    for (auto&& tensor : range) f(std::span<T>(flat_view(tensor, what, index++)));
   }
 }
 
 /// @throws shape_error unless each tensor of @p views has the size of its counterpart in @p expected.
-template <class T, class U>
-void require_same_shapes(const std::vector<std::span<T>>& views, const std::vector<std::span<U>>& expected,
-                         const char* what, const char* like) {
+template <class Views, class U>
+void require_same_shapes(const Views& views, const std::vector<std::span<U>>& expected, const char* what, const char* like) {
   if (views.size() != expected.size())
     raise<shape_error>("limbeck: " + std::to_string(views.size()) + " tensors of " + what + ", expected " +
                        std::to_string(expected.size()) + " (" + like + ")");
@@ -135,19 +134,19 @@ void require_same_shapes(const std::vector<std::span<T>>& views, const std::vect
       throw_length(std::string(what) + " tensor " + std::to_string(i), views[i].size(), expected[i].size(), like);
 }
 
-/// @throws value_error at the first number of @p views that is not finite.
-template <class T>
-void check_finite_parameters(const std::vector<std::span<T>>& views) {
-  for (std::size_t i = 0; i < views.size(); ++i) {
-    std::remove_const_t<T> sum(0);  // of zeros, and NaN where there is anything else
-    for (const T& x : views[i]) sum += x - x;
-    if (sum == 0) continue;
-    for (std::size_t k = 0; k < views[i].size(); ++k)
-      if (!(views[i][k] - views[i][k] == 0))
-        raise<value_error>("limbeck: parameter tensor " + std::to_string(i) + " is " +
-                           show(static_cast<double>(views[i][k])) + " at element " + std::to_string(k) +
-                           ", expected a finite number; the average is as it was");
-  }
+/// @throws value_error at the first number of @p student, whose elements are T, that is not finite.
+template <class T, class R>
+void check_finite_parameters(const R& student) {
+  std::size_t index = 0;
+  for_each_view<const T>(student, "parameter tensor", [&](std::span<const T> x) {
+    T sum(0);  // of zeros, and NaN where there is anything else
+    for (const T v : x) sum += v - v;
+    for (std::size_t k = 0; k < x.size() && sum != 0; ++k)
+      if (!(x[k] - x[k] == 0))
+        raise<value_error>("limbeck: parameter tensor " + std::to_string(index) + " is " + show(static_cast<double>(x[k])) +
+                           " at element " + std::to_string(k) + ", expected a finite number; the average is as it was");
+    ++index;
+  });
 }
 
 template <class T>
@@ -170,8 +169,8 @@ struct parameter_memory {
     return v.data();
   }
 
-  template <class T>
-  static void copy(const T* from, T* to, std::size_t n) {
+  template <class U, class T>
+  static void copy(const U* from, T* to, std::size_t n) {
     std::copy_n(from, n, to);
   }
   template <class T>
@@ -179,9 +178,9 @@ struct parameter_memory {
     std::copy_n(from, n, to);
   }
   /// to += step (from - to): exact where both agree, unlike the sum of two products.
-  template <class T>
-  static void approach(const T* __restrict from, T* __restrict to, std::size_t n, T step) {
-    for (std::size_t i = 0; i < n; ++i) to[i] += step * (from[i] - to[i]);
+  template <class U, class T>
+  static void approach(const U* __restrict from, T* __restrict to, std::size_t n, T step) {
+    for (std::size_t i = 0; i < n; ++i) to[i] += step * (static_cast<T>(from[i]) - to[i]);
   }
   /// Element i with the probability @p rate, by the i-th number of the stream @p key.
   template <class T>
@@ -225,7 +224,7 @@ std::vector<std::span<T>> views_of(R&& range, const char* what) {
   static_assert(std::is_same_v<parameter_t<R>, std::remove_const_t<T>>,
                 "limbeck: parameters, source and gradients hold one element type");
   std::vector<std::span<T>> views;
-  append_views(range, views, what);
+  for_each_view<T>(range, what, [&](std::span<T> x) { views.push_back(x); });
   return views;
 }
 

@@ -50,18 +50,19 @@ LIMBECK_INLINE void set_origins(row_numbers<T, Plan>& n, T lowest_student, T low
   });
 }
 
-/// t - s of a pair, less their maxima, over T; right to the last digit where the rows are close.
+/// t/T_t - s/T_s of a pair, less those of their maxima; right to the last digit where rows and temperatures are close.
 template <class Pair, class Plan, class X>
 LIMBECK_INLINE X gap(const row_numbers<X, Plan>& n, const X* logits) {
   constexpr auto s = Plan::maxima::template index<typename Pair::student::maximum>();
   constexpr auto t = Plan::maxima::template index<typename Pair::teacher::maximum>();
   constexpr auto ts = Plan::slot_keys::template index<typename Pair::student::slot>();
   constexpr auto tt = Plan::slot_keys::template index<typename Pair::teacher::slot>();
+  constexpr auto j = Plan::pairs::template index<Pair>();
+  const X apart = ((logits[t] - n.teacher_origin[j]) - (logits[s] - n.student_origin[j])) - n.shift[j];
   if constexpr (Pair::one_temperature) {
-    constexpr auto j = Plan::pairs::template index<Pair>();
-    return (((logits[t] - n.teacher_origin[j]) - (logits[s] - n.student_origin[j])) - n.shift[j]) * n.inverse_t[ts];
-  } else {
-    return (logits[t] - n.maximum[t]) * n.inverse_t[tt] - (logits[s] - n.maximum[s]) * n.inverse_t[ts];
+    return apart * n.inverse_t[ts];
+  } else {  // two temperatures may be equal, or nearly
+    return apart * n.inverse_t[tt] + (logits[s] - n.maximum[s]) * (n.inverse_t[tt] - n.inverse_t[ts]);
   }
 }
 

@@ -325,3 +325,41 @@ TEST_CASE("an average refuses a student that is not finite, where it is told to"
   plain.update(student);
   CHECK(!std::isfinite(plain.parameters()[1][1]));
 }
+
+TEST_CASE("a teacher in double follows a student in float", "[averaging]") {
+  const auto student = random_network<float>(3);
+  auto teacher = random_network<double>(4);
+  auto expected = teacher;
+  lk::averager a(lk::ema{.decay = 0.9}, lk::in_place(teacher));
+  for (int n = 0; n < 3; ++n) {
+    a.update(student, lk::require_finite);
+    for (std::size_t i = 0; i < student.size(); ++i)
+      for (std::size_t k = 0; k < student[i].size(); ++k)
+        expected[i][k] += (1 - 0.9) * (static_cast<double>(student[i][k]) - expected[i][k]);
+  }
+  CHECK(teacher == expected);
+  a.update(expected);  // and one in its own type, in the same life
+  CHECK(a.updates() == 4);
+
+  // the step that float loses
+  std::vector<double> master{1};
+  lk::averager slow(lk::ema{.decay = 0.9999}, lk::in_place(master));
+  const std::vector<float> weight{1.0005F};
+  for (int n = 0; n < 200000; ++n) slow.update(weight);
+  CHECK(master[0] == Approx(static_cast<double>(weight[0])).epsilon(1e-9));
+
+  // an error leaves it as it was, whatever the types
+  auto broken = student;
+  broken[1][7] = std::numeric_limits<float>::quiet_NaN();
+  const auto before = teacher;
+  CHECK_THROWS_WITH(a.update(broken, lk::require_finite), Contains("parameter tensor 1 is nan at element 7"));
+  CHECK(teacher == before);
+  const std::span<float> inside(reinterpret_cast<float*>(master.data()), 1);
+  CHECK_THROWS_WITH(slow.update(inside), Contains("parameter tensor 0 overlaps teacher tensor 0"));
+  // a period that begins late begins with a copy
+  std::vector<double> late{0};
+  lk::averager from(lk::ema{.decay = 0.5}, lk::in_place(late), {.start = 1});
+  from.update(weight);
+  from.update(weight);
+  CHECK(late[0] == static_cast<double>(weight[0]));
+}

@@ -37,7 +37,10 @@ namespace detail {
 template <class T>
 struct step_towards {
   T step;
-  LIMBECK_HOST_DEVICE T operator()(T from, T to) const { return to + step * (from - to); }
+  template <class U>
+  LIMBECK_HOST_DEVICE T operator()(U from, T to) const {
+    return to + step * (static_cast<T>(from) - to);
+  }
 };
 template <class T>
 struct copy_some_at {
@@ -86,16 +89,16 @@ struct parameter_memory<device_memory> {
     return thrust::device_pointer_cast(p);
   }
 
-  template <class T>
-  static void copy(const T* from, T* to, std::size_t n) {
+  template <class U, class T>
+  static void copy(const U* from, T* to, std::size_t n) {
     thrust::copy_n(thrust::device, at(from), n, at(to));
   }
   template <class T>
   static void to_host(const T* from, T* to, std::size_t n) {
     thrust::copy_n(at(from), n, to);
   }
-  template <class T>
-  static void approach(const T* from, T* to, std::size_t n, T step) {
+  template <class U, class T>
+  static void approach(const U* from, T* to, std::size_t n, T step) {
     thrust::transform(thrust::device, at(from), at(from) + static_cast<std::ptrdiff_t>(n), at(to), at(to),
                       step_towards<T>{step});
   }
