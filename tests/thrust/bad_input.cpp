@@ -44,3 +44,16 @@ TEST_CASE("device: after an error the next call is as good as ever", "[thrust]")
   kl(d.s(), d.t(), lk::into(d.g()), ws, lk::deferred(result));
   CHECK(result.get().loss == good);
 }
+
+TEST_CASE("device: a mask of NaN is named as on the host", "[thrust]") {
+  const auto b = random_batch<float>(3, 20);
+  device_batch<float> d(b);
+  lk::device_workspace ws;
+  thrust::device_vector<float> rows(3, 1.0F), classes(20, 1.0F);
+  rows[2] = classes[7] = std::numeric_limits<float>::quiet_NaN();
+  const lk::objective kl{lk::forward_kl{}};
+  CHECK_THROWS_WITH(kl.value(d.s(), d.t(), lk::row_mask(rows), ws),
+                    "limbeck: row_mask is nan at row 2, expected a number, 0 for a row that does not count");
+  CHECK_THROWS_WITH(lk::on<lk::masked>(kl).value(d.s(), d.t(), lk::class_mask(classes), ws),
+                    "limbeck: class_mask is nan at class 7, expected a number, 0 for a class that is left out");
+}

@@ -31,7 +31,7 @@ namespace detail {
 enum class reduction { mean, sum, none };
 
 /// What can be wrong with a row; weights and their sum are found by the host before its sweep, by a device inside it.
-enum class fault : int { none, label, row_temperature, student, teacher, soft_labels, row_weights, no_weight, signal, value };
+enum class fault : int { none, label, row_temperature, student, teacher, soft_labels, row_weights, row_mask, class_mask, no_weight, signal, value };
 
 /// Where a fault is and what stands there: all that its message needs.
 struct fault_place {
@@ -82,6 +82,15 @@ struct problem {
   /// Whether row @p r counts: in values, gradients, means and statistics. Nobody looks at the numbers of one that does not.
   LIMBECK_HOST_DEVICE bool valid(std::size_t r) const { return shown(r) && weight(r) != 0; }
   LIMBECK_HOST_DEVICE double weight(std::size_t r) const { return row_weights.data() ? row_weights.number(r) : 1.0; }
+  /// Weight and masks at row @p r; the rows share the mask of the classes out among them.
+  LIMBECK_HOST_DEVICE fault bad_weight(std::size_t r) const {
+    const double w = weight(r);
+    if (!(w >= 0 && w < 1e300)) return fault::row_weights;
+    if (row_mask.data() && row_mask.number(r) != row_mask.number(r)) return fault::row_mask;
+    for (std::size_t c = r; class_mask.data() && c < classes(); c += samples())
+      if (class_mask.number(c) != class_mask.number(c)) return fault::class_mask;
+    return fault::none;
+  }
   /// -1 where there is no label.
   LIMBECK_HOST_DEVICE std::int64_t label(std::size_t r) const { return labelled(r) ? labels.integer(r) : -1; }
   LIMBECK_HOST_DEVICE bool labelled(std::size_t r) const {
@@ -132,6 +141,9 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   if (code == fault::label) at.label = in.labels.integer(r);
   if (code == fault::row_temperature) at.value = in.row_temperatures.number(r);
   if (code == fault::row_weights) at.value = in.weight(r);
+  if (code == fault::class_mask)
+    for (std::size_t c = in.classes(); c-- > 0;)
+      if (in.class_mask.number(c) != in.class_mask.number(c)) at.column = c;
   if (student || teacher || code == fault::soft_labels) {
     bool all_masked = true;
     for (std::size_t c = 0; c < x.classes && !at.has_column; ++c) {
@@ -158,6 +170,10 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
       raise<value_error>("limbeck: row_temperatures" + value + ", expected a positive number");
     case fault::row_weights:
       raise<value_error>("limbeck: row_weights" + value + ", expected a finite number that is not negative");
+    case fault::row_mask: raise<value_error>("limbeck: row_mask is nan" + at + ", expected a number, 0 for a row that does not count");
+    case fault::class_mask:
+      raise<value_error>("limbeck: class_mask is nan at class " + std::to_string(p.column) + ", expected a number, 0 for a class "
+                         "that is left out");
     case fault::no_weight:
       raise<value_error>("limbeck: row_weights of the valid rows sum to 0; there is no mean");
     case fault::signal:

@@ -94,13 +94,17 @@ struct torch_loss : torch::autograd::Function<torch_loss> {
 
 /// The loss as a node of autograd's graph: `differentiable(objective, logits, teacher, labels, ws).backward()`, or
 /// added to other torch losses first. The arguments are those of the objective, without `into`; the student's logits
-/// come first, and only they get a gradient. Value and gradient are computed at once, here; with grad mode off, or
+/// come first, and only they get a gradient (learned temperatures are refused). Value and gradient are computed at once, here; with grad mode off, or
 /// where the logits need no gradient, the value alone.
 ///
 /// Returns a scalar of the logits' type. @throws as the objective; from `backward`, value_error if the graph of the
 /// backward pass is asked for (there is no second derivative). Allocates the gradient, which the graph keeps.
 template <class Objective, class... Args>
 at::Tensor differentiable(const Objective& objective, const at::Tensor& student, Args&&... args) {
+  using Terms = std::remove_cvref_t<decltype(detail::flatten(objective, detail::context<>{}))>;
+  static_assert(detail::plan_of<Terms>::type::learned == 0,
+                "limbeck: differentiable hands no gradient to a learned temperature, which would stay as it is; call the "
+                "objective itself, which returns it");
   if (!student.requires_grad() || !c10::GradMode::is_enabled())
     return at::full({}, objective.value(student, std::forward<Args>(args)...), student.options().requires_grad(false));
   const auto result = objective(student, std::forward<Args>(args)...);

@@ -155,13 +155,12 @@ void require_two_classes(const problem<T>& in) {
 /// Weights and the normaliser of rows that the host can read, before the sweep.
 template <class T>
 void weigh_rows(problem<T>& in) {
-  const bool alike = !in.row_weights.data() && !in.row_mask.data() && !in.labels.data();
+  const bool alike = !in.row_weights.data() && !in.row_mask.data() && !in.class_mask.data() && !in.labels.data();
   double weight = alike ? static_cast<double>(in.samples()) : 0;
   bool any = alike && in.samples() > 0;
   for (std::size_t r = 0; !alike && r < in.samples(); ++r) {
-    const double w = in.weight(r);
-    if (!(w >= 0 && w < 1e300)) throw_fault(in, fault::row_weights, r);
-    if (in.shown(r)) weight += w, any = true;
+    if (const fault bad = in.bad_weight(r); bad != fault::none) throw_fault(in, bad, r);
+    if (in.shown(r)) weight += in.weight(r), any = true;
   }
   if (any && weight == 0 && in.reduce == reduction::mean && in.mean_over == 0)
     throw_fault(in, fault::no_weight, 0);

@@ -245,6 +245,28 @@ TEST_CASE("crd: gradients, and what a step changes") {
   }
 }
 
+TEST_CASE("crd: the memory moves by its momentum") {
+  for (const double momentum : {0.0, 0.2, 0.9, 1.0}) {
+    features<double> x(1, 2, 2, 2);
+    x.student = {0.6, 0.8}, x.teacher = {-1, 0};  // of length 1, and embedded as they are
+    lk::crd_bank<double> bank(3, 2, {.negatives = 2, .momentum = momentum});
+    lk::projection<double> s(2, 2), t(2, 2);
+    for (lk::projection<double>* p : {&s, &t})
+      for (std::size_t i = 0; i < 6; ++i) (i < 4 ? p->parameters()[0][i] : p->parameters()[1][i - 4]) = i == 0 || i == 3;
+    const std::vector<std::size_t> indices{1};
+    const auto moved = [&](double old, double fresh) { return momentum * old + (1 - momentum) * fresh; };
+    const double a = moved(bank.student()(1, 0), 0.6), b = moved(bank.student()(1, 1), 0.8);
+    const double c = moved(bank.teacher()(1, 0), -1), d = moved(bank.teacher()(1, 1), 0);
+    const double other = bank.student()(0, 0);
+    x.run(lk::crd(bank, indices, s, t));
+    CHECK(bank.student()(1, 0) == Approx(a / std::hypot(a, b)));
+    CHECK(bank.student()(1, 1) == Approx(b / std::hypot(a, b)));
+    CHECK(bank.teacher()(1, 0) == Approx(c / std::hypot(c, d)));
+    CHECK(bank.teacher()(1, 1) == Approx(d / std::hypot(c, d)).margin(1e-15));
+    CHECK(bank.student()(0, 0) == other);
+  }
+}
+
 TEST_CASE("crd: what is wrong is named, and the bank stays") {
   features<float> x(2, 5, 7, 2);
   lk::crd_bank<float> bank(10, 3, {.negatives = 4});

@@ -242,3 +242,97 @@ TEST_CASE("weights of rows that are related to each other are all the same", "[o
   CHECK_THROWS_WITH(run(o, x), "limbeck: row_weights is 1 at row 3 and 2 at another; a batchwise loss relates rows to each "
                                "other, whose weights are all the same or 0");
 }
+
+namespace {
+
+/// An input of a call beside the rows, one of whose numbers is @p x at element 5; the loss.
+struct input {
+  std::string name;  // as messages have it
+  std::function<double(call&, double)> run;
+  std::vector<double> bad;
+};
+const std::vector<double> none{not_a_number, infinity, -infinity, -1};
+
+std::vector<input> inputs() {
+  const auto into = [](call& x) { return lk::into(lk::rows<double>(x.gradient.data(), x.samples(), width)); };
+  const auto with = [](std::vector<double> numbers, double x) {
+    numbers[5] = x;
+    return numbers;
+  };
+  return {
+      {"soft_labels",
+       [=](call& x, double bad) {
+         const auto p = with(std::vector<double>(x.samples() * width, 1.0 / width), bad);
+         const lk::rows<const double> soft(p.data(), x.samples(), width);
+         return lk::objective{lk::cross_entropy{}}(x.s(), lk::soft_labels(soft), into(x)).loss;
+       },
+       none},
+      {"row_temperatures",
+       [=](call& x, double bad) {
+         const auto t = with(std::vector<double>(x.samples(), 2), bad);
+         return lk::at_temperature(lk::per_row{}, lk::forward_kl{})(x.s(), x.t(), lk::row_temperatures(t), into(x)).loss;
+       },
+       {not_a_number, infinity, -infinity, -1, 0}},
+      {"given",
+       [=](call& x, double bad) {
+         const auto w = with(std::vector<double>(x.samples(), 1), bad);
+         return (lk::given(w) * lk::forward_kl{})(x.s(), x.t(), into(x)).loss;
+       },
+       {not_a_number, infinity, -infinity}},
+      {"given, for a temperature",
+       [=](call& x, double bad) {
+         const auto t = with(std::vector<double>(x.samples(), 1), bad);
+         return lk::at_temperature(lk::given(t), lk::forward_kl{})(x.s(), x.t(), into(x)).loss;
+       },
+       {not_a_number, infinity, -infinity, -1, 0}},
+      {"class_mask",
+       [=](call& x, double bad) {
+         const auto m = with(std::vector<double>(width, 1), bad);
+         return lk::on<lk::masked>(lk::forward_kl{})(x.s(), x.t(), lk::class_mask(m), into(x)).loss;
+       },
+       {not_a_number}},
+      {"row_mask",
+       [=](call& x, double bad) {
+         const auto m = with(std::vector<double>(x.samples(), 1), bad);
+         return lk::objective{lk::forward_kl{}}(x.s(), x.t(), lk::row_mask(m), into(x)).loss;
+       },
+       {not_a_number}},
+      {"log_weights",
+       [=](call& x, double bad) {
+         auto store = lk::keep_top(x.t(), 3);
+         store.log_weights[5] = bad;
+         return lk::objective{lk::sparse_kl(store)}(x.s(), into(x)).loss;
+       },
+       {not_a_number, infinity, 1}},
+      {"log_tails",
+       [=](call& x, double bad) {
+         auto store = lk::keep_top(x.t(), 3);
+         store.log_tails[5] = bad;
+         return lk::objective{lk::sparse_kl(store)}(x.s(), into(x)).loss;
+       },
+       {not_a_number, infinity, 1}},
+      {"mean_over",
+       [=](call& x, double bad) { return lk::objective{lk::forward_kl{}}(x.s(), x.t(), lk::mean_over(bad), into(x)).loss; },
+       {not_a_number, infinity, -1, 0}},
+      {"temperature",
+       [=](call& x, double bad) { return lk::at_temperature(bad, lk::forward_kl{})(x.s(), x.t(), into(x)).loss; },
+       {not_a_number, infinity, -1, 0}},
+      {"progress",
+       [=](call& x, double bad) {
+         return lk::at_temperature(lk::linear(4, 1), lk::forward_kl{})(x.s(), x.t(), lk::progress(bad), into(x)).loss;
+       },
+       {not_a_number, infinity, -1, 2}},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("a number that is none is refused in every input of a call", "[objective][every]") {
+  for (const auto& i : inputs())
+    for (const double bad : i.bad) {
+      CAPTURE(i.name, bad);
+      call x(9);
+      CHECK_THROWS_AS(i.run(x, bad), lk::value_error);
+      CHECK_THROWS_WITH(i.run(x, bad), Catch::Matchers::StartsWith("limbeck: "));
+    }
+}

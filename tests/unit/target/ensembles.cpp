@@ -178,6 +178,22 @@ TEST_CASE("weights", "[target][ensemble]") {
       same_distribution(m.row(r), mean(r, h));
     }
   }
+  SECTION("of logits, by entropy") {
+    const auto m = filled(lk::mean_of_logits(a.in(), b.in(), c.in()).weighted(lk::entropy_weights{}));
+    for (std::size_t r = 0; r < 3; ++r) {
+      std::vector<real> h;
+      for (const auto* x : {&a, &b, &c}) {
+        h.push_back(0);
+        for (const real p : softmax(x->row(r), 6)) h.back() -= p * std::log(p);
+      }
+      const real total = h[0] + h[1] + h[2];
+      std::vector<double> z(6);
+      for (std::size_t i = 0; i < 6; ++i)
+        for (const auto& [x, k] : {std::pair{&a, 0U}, std::pair{&b, 1U}, std::pair{&c, 2U}})
+          z[i] += static_cast<double>((1 - h[k] / total) / 2 * static_cast<real>(x->row(r)[i]));
+      same_distribution(m.row(r), softmax(z.data(), 6));
+    }
+  }
   SECTION("by confidence in the label") {
     const std::vector<int> labels{2, 0, -1};
     const auto m = filled(all.weighted(lk::confidence_weights{}), labels);

@@ -47,6 +47,15 @@ TEST_CASE("masks of an interpolation", "[target]") {
   CHECK(filled(lk::interpolated(t.in(), 0), s.in()).data == s.data);
 }
 
+TEST_CASE("Zipf's labels where scores tie: the lower class", "[target]") {
+  const matrix<double> flat(1, 5, {1, 1, 1, 1, 1}), peak(1, 5, {0, 2, 0, 2, 0});
+  const auto z = [](double position) { return -std::log(position); };
+  CHECK(filled(lk::zipf_labels(flat.in()), flat.in(), std::vector<int>{2}).data ==
+        std::vector<double>{z(1), z(2), masked, z(4), z(5)});
+  CHECK(filled(lk::zipf_labels(peak.in()), flat.in(), std::vector<int>{4}).data ==
+        std::vector<double>{z(3), z(1), z(4), z(2), masked});
+}
+
 TEST_CASE("TAID's controller", "[target]") {
   // naively, with the first step storing its loss only
   const std::vector<double> losses{3, 2.5, 2.7, 1.9, 1.2, 1.2, 1.0, 0.4};

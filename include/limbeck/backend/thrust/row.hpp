@@ -232,11 +232,9 @@ struct device_task {
   };
   LIMBECK_DEVICE opening open(std::size_t r) const {
     opening o;
+    o.bad = in.bad_weight(r);
+    if (o.bad != fault::none) return o;
     const double w = in.weight(r);
-    if (!(w >= 0 && w < 1e300)) {
-      o.bad = fault::row_weights;
-      return o;
-    }
     o.valid = in.valid(r);
     if (!o.valid) return o;
     o.label = in.label(r);
