@@ -17,7 +17,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// How to run the rounds.
 struct active_settings {
   std::size_t rounds = 1;  ///< trainings, at least 1; rows are chosen between two of them
-  std::size_t budget = 1;  ///< rows chosen each time
+  std::size_t budget = 1;  ///< rows chosen each time, or what is left of the pool
   std::uint64_t seed = 0;  ///< of the selector's random choices, a new one each time
   /// Where not empty: the state is saved here after each round, and the run goes on from here where the file is there.
   std::filesystem::path checkpoint{};
@@ -28,6 +28,7 @@ struct active_result {
   std::vector<std::size_t> labelled{};  ///< rows of the pool with a label, in the order in which they got it
   std::vector<int> labels{};            ///< of these rows
   std::vector<metric_list> rounds{};    ///< what each training reported
+  bool exhausted = false;               ///< the pool had no row left, or the selector wanted none: no round came after
   bool interrupted = false;             ///< by a signal: run it again to go on
 };
 
@@ -36,7 +37,7 @@ namespace detail {
 /// @throws value_error where the chosen rows are not what was asked for.
 inline void check_chosen(const std::vector<std::size_t>& chosen, std::size_t budget, std::size_t pool_rows,
                          const std::vector<std::size_t>& labelled) {
-  if (chosen.size() != budget)
+  if (chosen.size() > budget)
     raise<value_error>("limbeck: the selector chose " + std::to_string(chosen.size()) + " rows, the budget is " +
                        std::to_string(budget));
   std::vector<unsigned char> taken(pool_rows, 0);
@@ -67,7 +68,8 @@ std::size_t rows_of_pool(const Pool& p) {
 ///    and returns what it measured: a `metric_list`, a number (the metric "score"), or nothing;
 /// 2. but for the last round: `pool()` gives the pool, a tensor or a reader, of what the selector reads (logits,
 ///    probabilities, features, by the model that has just been trained);
-/// 3. `selector(pool, query)` chooses `budget` rows, and `oracle(rows)` gives their labels, a vector of int.
+/// 3. `selector(pool, query)` chooses `budget` rows, or fewer (what is left; all that a `k_center::radius` wants), and
+///    `oracle(rows)` gives their labels, a vector of int. Where it chooses none, or none is left, the run ends.
 ///
 /// The state (rows, labels, metrics, and of each of the four callables what its `serialize` names) is saved after each
 /// round, and a resumed run is one that never stopped, provided that `train` begins anew or has its model in its state.
@@ -98,6 +100,7 @@ active_result active_rounds(const active_settings& settings, std::vector<std::si
   auto state = detail::rounds_state(result.rounds, [&](auto& archive) {
     archive("labelled", result.labelled);
     archive("labels", result.labels);
+    archive("exhausted", result.exhausted);
     detail::archive_parts(archive, train, pool, selector, oracle);
   });
   std::string composition = "active rounds, budget " + std::to_string(settings.budget) + ", seed " +
@@ -107,7 +110,7 @@ active_result active_rounds(const active_settings& settings, std::vector<std::si
   if (!detail::resume_rounds(settings.checkpoint, state, composition)) ask_oracle(seed_rows);
   std::optional<interruptible> stop;
   if (!settings.checkpoint.empty()) stop.emplace();
-  while (result.rounds.size() < settings.rounds) {
+  while (result.rounds.size() < settings.rounds && !result.exhausted) {
     const std::size_t round = result.rounds.size();
     metric_list metrics = detail::metrics_of([&]() -> decltype(auto) {
       return train(std::span<const std::size_t>(result.labelled), std::span<const int>(result.labels), round);
@@ -116,11 +119,15 @@ active_result active_rounds(const active_settings& settings, std::vector<std::si
     if (result.interrupted) return result;
     if (round + 1 < settings.rounds) {
       auto&& candidates = pool();
-      const query asked{
-          .budget = settings.budget, .labelled = result.labelled, .seed = random_stream(settings.seed).split(round)()};
-      const std::vector<std::size_t> chosen = selector(candidates, asked);
-      detail::check_chosen(chosen, settings.budget, detail::rows_of_pool(candidates), result.labelled);
-      ask_oracle(chosen);
+      const std::size_t rows = detail::rows_of_pool(candidates);
+      const std::size_t left = rows - (std::min)(rows, result.labelled.size());
+      query asked{.budget = (std::min)(settings.budget, left), .labelled = result.labelled};
+      asked.seed = random_stream(settings.seed).split(round)();
+      std::vector<std::size_t> chosen;
+      if (left > 0) chosen = selector(candidates, asked);
+      detail::check_chosen(chosen, asked.budget, rows, result.labelled);
+      result.exhausted = chosen.empty();
+      if (!chosen.empty()) ask_oracle(chosen);
     }
     result.rounds.push_back(std::move(metrics));
     if (!settings.checkpoint.empty()) save_checkpoint(settings.checkpoint, state, composition);

@@ -33,6 +33,8 @@ class checkpoint_file {
   }
   /// What the state belongs to, as its writer said.
   const std::string& composition() const { return composition_; }
+  /// @throws checkpoint_error where the state belongs to something else than @p composition; the lines that differ.
+  void require(const std::string& composition) const;
   /// What it holds: names, types and lengths.
   const std::map<std::string, detail::safetensors_entry, std::less<>>& entries() const { return entries_; }
   /// Writes every number of @p state, all or none.
@@ -198,6 +200,13 @@ void save_checkpoint(const std::filesystem::path& path, State& state, const std:
   }
 }
 
+inline void checkpoint_file::require(const std::string& composition) const {
+  if (composition_ != composition)
+    raise<checkpoint_error>("limbeck: checkpoint '" + name_ + "' is of another composition: it is of" +
+                            detail::lines_without(composition_, composition) + "\nand not of" +
+                            detail::lines_without(composition, composition_));
+}
+
 /// Reads all of @p state from @p path; where anything is wrong, the state is as it was.
 /// @throws file_error where the file cannot be read, checkpoint_error where it is truncated, corrupted, of another
 /// version, of another
@@ -206,10 +215,7 @@ template <class State>
 void load_checkpoint(const std::filesystem::path& path, State& state, const std::string& composition = "") {
   detail::require_serializable<State>();
   const checkpoint_file file(path);
-  if (file.composition() != composition)
-    raise<checkpoint_error>("limbeck: checkpoint '" + path.string() + "' is of another composition: it is of" +
-                            detail::lines_without(file.composition(), composition) + "\nand not of" +
-                            detail::lines_without(composition, file.composition()));
+  file.require(composition);
   if constexpr (serializable<State>) file.load(state);
 }
 

@@ -43,10 +43,10 @@ class training_loop {
     std::optional<interruptible> stop;
     if (!settings_.checkpoint.empty()) {
       learner_.require_storable();
-      composition_ = composition();
+      composition_ = composition(std::to_string(settings_.epochs));
       stop.emplace();
       if (std::filesystem::exists(settings_.checkpoint)) {
-        load_checkpoint(settings_.checkpoint, *this, composition_);
+        resume();
         run_.resumed_from = run_.step;
         if (finished_) return result();
       }
@@ -162,14 +162,34 @@ class training_loop {
           return false;
         });
   }
+  void resume() {
+    const checkpoint_file file(settings_.checkpoint);
+    const std::string key = "\nepochs = ", asked = std::to_string(settings_.epochs);
+    std::string epochs = asked;  // those of the file
+    if (const std::size_t at = file.composition().find(key); at != std::string::npos) {
+      const std::size_t from = at + key.size();
+      epochs = file.composition().substr(from, file.composition().find('\n', from) - from);
+    }
+    const bool extended = epochs != asked && file.composition() == composition(epochs);
+    if (extended && !settings_.extend)
+      raise<checkpoint_error>("limbeck: checkpoint '" + settings_.checkpoint.string() + "' is of a run of " + epochs +
+                              " epochs, not of " + asked + "; with fit_settings::extend it goes on to these");
+    if (!extended) file.require(composition_);
+    file.load(*this);
+    if (!extended) return;
+    if (run_.step >= run_.steps)
+      raise<value_error>("limbeck: epochs is " + asked + ", but the run of checkpoint '" + settings_.checkpoint.string() +
+                         "' has done " + std::to_string(run_.epoch) + " of " + epochs);
+    finished_ = false;
+  }
   bool due() const {
     return settings_.checkpoint_every > 0 ? run_.step % settings_.checkpoint_every == 0 : run_.end_of_epoch;
   }
   void save() {
     if (!settings_.checkpoint.empty()) save_checkpoint(settings_.checkpoint, *this, composition_);
   }
-  std::string composition() const {
-    return line("rows", std::to_string(order_.size())) + line("epochs", std::to_string(settings_.epochs)) +
+  std::string composition(const std::string& epochs) const {
+    return line("rows", std::to_string(order_.size())) + line("epochs", epochs) +
            line("batch", std::to_string(settings_.batch)) + line("seed", std::to_string(settings_.seed)) +
            type_line("data", data_) + learner_.describe();
   }

@@ -23,6 +23,9 @@ struct fit_settings {
   /// Where not empty: the run is saved here, goes on from here where the file is there, and Ctrl-C ends it between two
   /// steps with the file written.
   std::filesystem::path checkpoint{};
+  /// Whether a run whose checkpoint says fewer (or more) epochs goes on to these, a finished one too. Schedules are then read
+  /// at its new progress from there on: step over the steps of all epochs.
+  bool extend = false;
   std::size_t checkpoint_every = 0;  ///< steps between two saves; 0: at the end of each epoch
   /// Bad steps in a row that are skipped: those whose batch, logits or labels are refused with a `value_error`, or whose
   /// loss or gradient (where it is on the host) is not finite. The optimiser does not step, the gradients are set to

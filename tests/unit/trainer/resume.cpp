@@ -149,4 +149,33 @@ TEST_CASE("interruptible: nested, puts the handlers back, leaves a second signal
   std::signal(SIGTERM, before);
 }
 
+/// Descent at one rate.
+struct at_one_rate {
+  void step(toy::linear& model, lk::progress) {
+    std::size_t i = 0;
+    for (const auto part : model.parameters())
+      for (double& w : part) w -= 0.1 * model.gradients()[i++];
+  }
+};
+
+TEST_CASE("a run goes on to more epochs where that is said", "[trainer][checkpoint]") {
+  const toy::temporary file("limbeck_extended");
+  const auto fit = [&](lk::fit_settings settings) {
+    toy::clouds data(12);
+    toy::linear student(3);
+    settings.batch = 5;
+    const auto r = lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, at_one_rate{}}.fit(data, settings);
+    return std::pair{student.weights(), r.steps};
+  };
+  const auto whole = fit({.epochs = 4});
+  (void)fit({.epochs = 2, .checkpoint = file.path});
+  CHECK_THROWS_WITH(fit({.epochs = 4, .checkpoint = file.path}), Contains("is of a run of 2 epochs, not of 4; with fit_settings::extend it goes on to these"));
+  const auto on = fit({.epochs = 4, .checkpoint = file.path, .extend = true});
+  CHECK(on == whole);  // nothing here depends on progress
+  CHECK(fit({.epochs = 4, .checkpoint = file.path}) == whole);  // the checkpoint is one of 4 epochs now
+  CHECK(fit({.epochs = 4, .checkpoint = file.path, .extend = true}) == whole);
+  CHECK_THROWS_WITH(fit({.epochs = 3, .checkpoint = file.path, .extend = true}),
+                    Contains("limbeck: epochs is 3, but the run of checkpoint") && Contains("has done 4 of 4"));
+}
+
 }  // namespace

@@ -94,6 +94,31 @@ TEST_CASE("rounds that are interrupted go on as if nothing had been", "[active]"
   CHECK_THROWS_AS(program({.rounds = 5, .budget = 3, .seed = 3, .checkpoint = file.path}, 99), lk::checkpoint_error);
 }
 
+TEST_CASE("rounds take what is left, and end where nothing is", "[active]") {
+  const toy::temporary file("limbeck_exhausted");
+  int trainings = 0;
+  const auto run = [&](std::size_t rounds, std::size_t budget, auto selector) {
+    return lk::active_rounds(
+        {.rounds = rounds, .budget = budget, .checkpoint = file.path}, {0, 1, 2, 3}, [&](auto&&...) { ++trainings; }, the_pool,
+        selector, oracle);
+  };
+  const auto all = run(4, 9, at_random{});  // 4 + 9 + 7 of 20
+  CHECK(all.labelled.size() == 20);
+  CHECK(all.labels.size() == 20);
+  CHECK(all.rounds.size() == 3);
+  CHECK(all.exhausted);
+  CHECK(trainings == 3);
+  const auto again = run(4, 9, at_random{});  // it has ended: nothing is trained
+  CHECK((again.labelled == all.labelled && again.exhausted && trainings == 3));
+  std::filesystem::remove(file.path);
+  // a selector that is content
+  const auto few = run(3, 5, [](const auto&, const lk::query& q) { return q.labelled.size() == 4 ? rows{7, 9} : rows{}; });
+  CHECK(few.labelled == rows{0, 1, 2, 3, 7, 9});
+  CHECK((few.rounds.size() == 2 && few.exhausted));
+  std::filesystem::remove(file.path);
+  CHECK_FALSE(run(2, 5, at_random{}).exhausted);
+}
+
 TEST_CASE("wrong rounds are named", "[active]") {
   rows answer;
   const auto selector = [&](const lk::rows<const float>&, const lk::query&) { return answer; };
@@ -103,7 +128,7 @@ TEST_CASE("wrong rounds are named", "[active]") {
         s, seeds, [](auto&&...) {}, the_pool, selector, oracle);
   };
   CHECK(run({4, 5}).labelled == rows{3, 4, 5});
-  CHECK_THROWS_MATCHES(run({4}), lk::value_error, Message("limbeck: the selector chose 1 rows, the budget is 2"));
+  CHECK_THROWS_MATCHES(run({4, 5, 6}), lk::value_error, Message("limbeck: the selector chose 3 rows, the budget is 2"));
   CHECK_THROWS_MATCHES(run({4, 20}), lk::value_error,
                        Message("limbeck: the selector chose row 20 of a pool of 20 rows"));
   CHECK_THROWS_MATCHES(run({4, 3}), lk::value_error,
