@@ -5,6 +5,7 @@
 /// Files that are whole or not there: read at once, replaced at once.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/core/errors.hpp>
 #include <limbeck/core/output_file.hpp>
 
 #include <cerrno>

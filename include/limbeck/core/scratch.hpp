@@ -4,6 +4,7 @@
 /// @file
 /// Scratch: many arrays from one workspace, taken in order and given back together.
 
+#include <limbeck/core/errors.hpp>
 #include <limbeck/core/workspace.hpp>
 
 #include <cstddef>
