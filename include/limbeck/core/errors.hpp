@@ -87,20 +87,6 @@ auto attempt(F f, [[maybe_unused]] G on_fault) {
   std::abort();
 #endif
 }
-/// f(), and undo() before any exception goes on.
-template <class F, class G>
-void or_undo(F f, [[maybe_unused]] G undo) {
-#if LIMBECK_DETAIL_EXCEPTIONS
-  try {
-    f();
-  } catch (...) {
-    undo();
-    throw;
-  }
-#else
-  f();
-#endif
-}
 /// f(), and otherwise() in the place of any exception.
 template <class F, class G>
 void or_else(F f, [[maybe_unused]] G otherwise) {
@@ -113,6 +99,14 @@ void or_else(F f, [[maybe_unused]] G otherwise) {
 #else
   f();
 #endif
+}
+/// f(), and undo() before any exception goes on.
+template <class F, class G>
+void or_undo(F f, G undo) {
+  or_else(f, [&] {
+    undo();
+    go_on();
+  });
 }
 
 /// A number as a person would write it: "4", "0.25", "nan".
