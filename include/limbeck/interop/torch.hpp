@@ -20,17 +20,17 @@ namespace detail {
 
 inline element_type element_type_from(c10::ScalarType t) {
   using enum element_type;
-  switch (t) {
-    case c10::ScalarType::Bool: return boolean;
-    case c10::ScalarType::Char: return int8;
-    case c10::ScalarType::Byte: return uint8;
-    case c10::ScalarType::Short: return int16;
-    case c10::ScalarType::Int: return int32;
-    case c10::ScalarType::Long: return int64;
-    case c10::ScalarType::Half: return float16;
-    case c10::ScalarType::BFloat16: return bfloat16;
-    case c10::ScalarType::Float: return float32;
-    case c10::ScalarType::Double: return float64;
+  switch (t) {  // the enumerators' own names are macros of X11's
+    case at::kBool: return boolean;
+    case at::kChar: return int8;
+    case at::kByte: return uint8;
+    case at::kShort: return int16;
+    case at::kInt: return int32;
+    case at::kLong: return int64;
+    case at::kHalf: return float16;
+    case at::kBFloat16: return bfloat16;
+    case at::kFloat: return float32;
+    case at::kDouble: return float64;
     default: return none;
   }
 }
