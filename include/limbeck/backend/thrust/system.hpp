@@ -56,7 +56,7 @@ namespace detail {
 
 #if LIMBECK_ON_CUDA
 inline void require_success(cudaError_t code, const char* what) {
-  if (code != cudaSuccess) raise<thrust::system_error>(code, thrust::cuda_category(), what);
+  if (code != cudaSuccess) throw thrust::system_error(code, thrust::cuda_category(), what);
 }
 #endif
 
