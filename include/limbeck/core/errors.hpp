@@ -27,8 +27,8 @@ struct value_error : std::domain_error {
   using std::domain_error::domain_error;
 };
 
-/// What a program built without exceptions does with a fault: log it, reset the board, long-jump. Where it returns, the
-/// program aborts.
+/// What a program built without exceptions does with a fault: log it, reset the board. Where it returns, the program aborts.
+/// It must not long-jump out of the call, whose objects would never be destroyed.
 using fault_handler = void (*)(const std::exception& fault);
 
 /// @cond
