@@ -1,4 +1,4 @@
-// expect: limbeck: one objective has at most one signal for a temperature
+// expect: limbeck: one sweep has at most one signal for a temperature
 #include <limbeck/limbeck.hpp>
 
 namespace lk = limbeck;

@@ -134,15 +134,16 @@ double run_whole(const problem<T>& in, const Terms& terms, std::size_t count, bo
   return value;
 }
 
-/// What an objective with a batchwise term asks of a call: all rows that count at once, each as much as the others.
+/// What an objective with a batchwise term, called @p name, asks of a call: all rows that count at once, each as much as
+/// the others.
 template <class T>
-evaluation require_whole(const problem<T>& in) {
+evaluation require_whole(const problem<T>& in, std::string_view name) {
   if (in.reduce != reduction::mean)
     raise<value_error>(
-        "limbeck: a batchwise loss relates all rows of a call and has the mean of its paper; sum and none are for losses "
+        "limbeck: " + std::string(name) + " relates all rows of a call and has the mean of its paper; sum and none are for losses "
         "of rows");
   if (in.target.fill)
-    raise<value_error>("limbeck: a batchwise loss reads the teacher's tensor as a whole; fill(target, tensor) first");
+    raise<value_error>("limbeck: " + std::string(name) + " reads the teacher's tensor as a whole; fill(target, tensor) first");
   evaluation e;
   double each = 1;
   for (std::size_t r = 0; r < in.samples(); ++r) {
@@ -151,13 +152,13 @@ evaluation require_whole(const problem<T>& in) {
     if (e.rows == 0) each = w;
     if (w != each)
       raise<value_error>("limbeck: row_weights is " + show(w) + " at row " + std::to_string(r) + " and " + show(each) +
-                         " at another; a batchwise loss relates rows to each other, whose weights are all the same or 0");
+                         " at another; " + std::string(name) + " relates rows to each other, whose weights are all the same or 0");
     e.rows += 1;
     e.weight += w;
   }
   if (in.mean_over != 0 && !(std::abs(in.mean_over - e.weight) <= 1e-9 * e.weight))
     raise<value_error>("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(e.weight) +
-                       "; a batchwise loss relates all rows of a batch and cannot be summed over parts of it");
+                       "; " + std::string(name) + " relates all rows of a batch and cannot be summed over parts of it, such as micro-batches");
   return e;
 }
 

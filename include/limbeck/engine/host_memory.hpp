@@ -61,6 +61,7 @@ struct host_position {
 template <class T>
 struct staging {
   bool student, teacher, soft, gradient;
+  bool transposed, add;  ///< whether memory asks for it; whether the gradient is added to what is there
 
   staging(const problem<T>& in, std::size_t lanes) {
     const auto needed = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
@@ -68,6 +69,9 @@ struct staging {
     teacher = needed(in.teacher) || in.target.fill;
     soft = needed(in.soft_labels);
     gradient = needed(in.gradient);
+    transposed = student || needed(in.teacher) || soft || gradient;
+    add = in.add && in.gradient.data;
+    gradient = gradient || add;
   }
   std::size_t count() const {
     return std::size_t{student} + std::size_t{teacher} + std::size_t{soft} + std::size_t{gradient};
@@ -84,15 +88,18 @@ struct staging {
         for (std::size_t c = 0; c < x.classes; ++c) out[r * padded + c] = x(first + r, c);
     }
   }
-  static void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const rows<T>& x) {
+  void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const rows<T>& x) const {
     if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {
       for (std::size_t c = 0; c < x.classes; ++c)
-        for (std::size_t r = 0; r < count; ++r) x(first + r, c) = in[r * padded + c];
+        for (std::size_t r = 0; r < count; ++r) put(x(first + r, c), in[r * padded + c]);
     } else {
       for (std::size_t r = 0; r < count; ++r)
-        for (std::size_t c = 0; c < x.classes; ++c) x(first + r, c) = in[r * padded + c];
+        for (std::size_t c = 0; c < x.classes; ++c) put(x(first + r, c), in[r * padded + c]);
     }
   }
+
+ private:
+  void put(T& to, T from) const { to = add ? to + from : from; }
 };
 
 /// The lowest row with a fault; which thread finds one first is chance, the lowest row is not.

@@ -29,10 +29,11 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// One loss with its place in the objective.
-template <class Loss, class Domain, class StudentSlot, class TeacherSlot, class Signal = no_signal>
+/// One loss with its place in the objective: @p Place says at which outputs, void at the logits.
+template <class Loss, class Domain, class StudentSlot, class TeacherSlot, class Signal = no_signal, class Place = void>
 struct term {
   using loss_type = Loss;
+  using place = Place;
   using domain = Domain;
   using student_slot = StudentSlot;
   using teacher_slot = TeacherSlot;

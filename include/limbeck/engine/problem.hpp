@@ -61,6 +61,7 @@ struct problem {
   rows<const T> student, teacher, soft_labels;
   target_reference<T> target;
   rows<T> gradient;
+  bool add = false;  ///< to what stands in the gradient, instead of overwriting it
   any_vector labels, row_weights, row_mask, row_temperatures, class_mask;
   T* row_losses = nullptr;
   T* row_temperature_gradient = nullptr;

@@ -60,8 +60,7 @@ class host_sweep {
         rest_(classes_ - whole_),
         padded_((classes_ + L - 1) / L * L),
         staged_(in, L) {
-    const bool transposed = staged_.count() > (in.target.fill ? 1U : 0U);
-    block_ = transposed ? max_block
+    block_ = staged_.transposed ? max_block
                         : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
     prefetch_ = in.student.sample_stride * static_cast<std::ptrdiff_t>(sizeof(T));
     if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, terms, 1.0, 0, batch_);
@@ -365,7 +364,7 @@ class host_sweep {
     if constexpr (Mode::gradient) {
       if constexpr (!Plan::template any<rowwise>)
         for (std::size_t u = 0; u < used; ++u) write_tail(state[u]);
-      if (gradient) staging<T>::copy_out(gradient, padded_, first, count, in_.gradient);
+      if (gradient) staged_.copy_out(gradient, padded_, first, count, in_.gradient);
     }
   }
 

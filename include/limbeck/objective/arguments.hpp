@@ -24,7 +24,11 @@ struct gradient_argument {
   using limbeck_argument = void;
   using memory = Sweep;
   rows<T> view;
-  void apply(problem<T>& in) const { in.gradient = view; }
+  bool add = false;
+  void apply(problem<T>& in) const {
+    in.gradient = view;
+    in.add = add;
+  }
 };
 template <class T, class Sweep>
 struct soft_labels_argument {
@@ -54,10 +58,11 @@ struct any_argument {
   using limbeck_argument = void;
   static constexpr any_role role = Role;
   any_tensor tensor;
+  bool add = false;  // of a gradient
   template <class T>
   auto as() const {
     if constexpr (Role == any_role::gradient) {
-      return gradient_argument<T, host_rows>{tensor.rows<T>("gradient")};
+      return gradient_argument<T, host_rows>{tensor.rows<T>("gradient"), add};
     } else if constexpr (Role == any_role::soft_labels) {
       return soft_labels_argument<T, host_rows>{tensor.rows<const T>("soft_labels")};
     } else {
@@ -69,7 +74,7 @@ struct any_argument {
 };
 template <any_role Role, class X>
 any_argument<Role> any_named(const X& x) {
-  return {any_tensor_traits<X>::view(x)};
+  return {any_tensor_traits<X>::view(x), false};
 }
 
 enum class input { row_weights, row_mask, row_temperatures, class_mask };
@@ -156,11 +161,27 @@ vector_argument<Which, vector_memory_t<V>> vector_input(const V& v) {
 }  // namespace detail
 /// @endcond
 
-/// Where the gradient with respect to the student's logits goes: a tensor of the student's shape, overwritten.
+/// @cond
+namespace detail {
+/// The gradients of several outputs.
+template <class Outputs>
+struct gradients_argument {
+  using limbeck_argument = void;
+  Outputs* all;
+  bool add;
+};
+}  // namespace detail
+/// @endcond
+
+/// Where the gradient with respect to the student's logits goes: a tensor of the student's shape, overwritten. Where the
+/// student has several outputs, `outputs{output<"name">(g), ...}` with a gradient of each; an output that no loss looks
+/// at gets zeros.
 template <class Gradient>
 auto into(Gradient&& g) {
   using Tensor = std::remove_cvref_t<Gradient>;
-  if constexpr (run_time_tensor<Tensor>) {
+  if constexpr (requires { typename Tensor::limbeck_outputs; }) {
+    return detail::gradients_argument<std::remove_reference_t<Gradient>>{&g, false};
+  } else if constexpr (run_time_tensor<Tensor>) {
     return detail::any_named<detail::any_role::gradient, Tensor>(g);
   } else if constexpr (detail::require_tensor<Tensor>(); tensor<Tensor>) {
     using Traits = tensor_traits<Tensor>;
@@ -169,8 +190,16 @@ auto into(Gradient&& g) {
     static_assert(!std::is_const_v<typename View::element>,
                   "limbeck: into(gradient) needs a tensor that can be written; this one is const");
     if constexpr (!std::is_const_v<typename View::element>)
-      return detail::gradient_argument<typename Traits::scalar, typename Traits::sweep>{view};
+      return detail::gradient_argument<typename Traits::scalar, typename Traits::sweep>{view, false};
   }
+}
+/// The same, added to what stands there: what several calls say of one tensor. After an exception a part of it may have been
+/// added.
+template <class Gradient>
+auto add_to(Gradient&& g) {
+  auto argument = into(std::forward<Gradient>(g));
+  argument.add = true;
+  return argument;
 }
 /// Probabilities instead of labels, samples x classes, for `cross_entropy`: finite, not negative.
 template <class Tensor>

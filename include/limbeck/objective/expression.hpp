@@ -12,8 +12,10 @@
 #include <limbeck/engine/plan.hpp>
 #include <limbeck/objective/names.hpp>
 #include <limbeck/signal/expression.hpp>
+#include <limbeck/temperature/learned.hpp>
 #include <limbeck/temperature/temperature.hpp>
 
+#include <string_view>
 #include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -97,6 +99,14 @@ struct unscaled_loss : callable<unscaled_loss<E>> {
   constexpr explicit unscaled_loss(E e) : inner(std::move(e)) {}
 };
 struct same_temperature {};
+
+namespace detail {
+/// At which output of the student, and of the teacher.
+template <fixed_string Student, fixed_string Teacher>
+struct at_place {
+  static constexpr std::string_view student = Student.view(), teacher = Teacher.view();
+};
+}  // namespace detail
 /// @endcond
 
 /// A loss as an objective: adds the calls to a bare policy, and lets one from another namespace take part in `w * loss`
@@ -202,6 +212,24 @@ constexpr std::size_t temperatures_in() {
   return count_temperatures<std::remove_cvref_t<E>>::value;
 }
 
+/// A part of an objective, see objective/parts.hpp.
+template <class E>
+inline constexpr bool is_part = requires { typename E::limbeck_part; };
+
+/// Whether a loss inside stands at an output.
+template <class E>
+constexpr bool has_places() {
+  if constexpr (!is<E, expression> || is_part<E>) {
+    return false;
+  } else if constexpr (requires(const E& e) { e.first; e.second; }) {
+    return has_places<decltype(E::first)>() || has_places<decltype(E::second)>();
+  } else if constexpr (requires { typename E::place; }) {
+    return true;
+  } else {
+    return has_places<decltype(E::inner)>();
+  }
+}
+
 /// Whether a number, a temperature or a signal changes with progress.
 template <class N>
 constexpr bool changes() {
@@ -230,6 +258,8 @@ constexpr bool is_scheduled() {
     return is_scheduled<std::remove_cvref_t<decltype(std::declval<const E&>().terms())>>();
   } else if constexpr (!is<E, expression>) {
     return false;
+  } else if constexpr (is_part<E>) {
+    return is_scheduled<typename E::whole_type>();
   } else if constexpr (requires(const E& e) { e.first; e.second; }) {
     return is_scheduled<decltype(E::first)>() || is_scheduled<decltype(E::second)>();
   } else if constexpr (requires(const E& e) { e.student; e.teacher; e.inner; }) {

@@ -6,6 +6,8 @@
 
 #include <limbeck/objective/expression.hpp>
 
+#include <boost/hana/flatten.hpp>
+
 #include <numeric>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -13,7 +15,7 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 template <class StudentSlot = fixed_slot<1, 1>, class TeacherSlot = fixed_slot<1, 1>, class Domain = all,
-          std::size_t Base = 0, class Signal = no_signal>
+          std::size_t Base = 0, class Signal = no_signal, class Place = void>
 struct context {
   double progress = 0;
   double weight = 1;
@@ -24,18 +26,23 @@ struct context {
 
   /// The same numbers at another place.
   template <class S, class U, class D, std::size_t B>
-  constexpr context<S, U, D, B, Signal> moved() const {
+  constexpr context<S, U, D, B, Signal, Place> moved() const {
+    return {progress, weight, student_t, teacher_t, scaled, name, signal};
+  }
+  /// At an output.
+  template <class At>
+  constexpr context<StudentSlot, TeacherSlot, Domain, Base, Signal, At> placed() const {
     return {progress, weight, student_t, teacher_t, scaled, name, signal};
   }
   /// Weighed by one more signal.
   template <class Bound>
   constexpr auto weighed(const Bound& more) const {
     if constexpr (std::is_same_v<Signal, no_signal>) {
-      return context<StudentSlot, TeacherSlot, Domain, Base, Bound>{progress, weight, student_t, teacher_t,
-                                                                    scaled,   name,   more};
+      return context<StudentSlot, TeacherSlot, Domain, Base, Bound, Place>{progress, weight, student_t, teacher_t,
+                                                                           scaled,   name,   more};
     } else {
       using Both = bound_node<multiplies, Signal, Bound>;
-      return context<StudentSlot, TeacherSlot, Domain, Base, Both>{
+      return context<StudentSlot, TeacherSlot, Domain, Base, Both, Place>{
           progress, weight, student_t, teacher_t, scaled, name, Both{{}, hana::make_tuple(signal, more)}};
     }
   }
@@ -62,6 +69,10 @@ template <std::size_t Index>
 struct slot_of<Index, learned_temperature> {
   using type = learned_slot<Index>;
 };
+template <std::size_t Index, class T>
+struct slot_of<Index, learned_parameter<T>> {
+  using type = learned_slot<Index>;
+};
 
 template <class T>
 double temperature_at(const T& t, double progress) {
@@ -70,6 +81,8 @@ double temperature_at(const T& t, double progress) {
     value = t(progress);
   } else if constexpr (std::is_same_v<T, learned_temperature>) {
     value = *t.value;
+  } else if constexpr (requires { t.parameter->value(); }) {
+    value = t.parameter->value();
   } else if constexpr (requires { T::value; }) {
     value = T::value;
   }
@@ -127,8 +140,24 @@ constexpr void require_loss() {
                 "limbeck: on<domain> holds a loss that is not pointwise; only sums over classes have a domain");
 }
 
-template <class E, class S, class U, class D, std::size_t Base, class Signal>
-constexpr auto flatten(const E& e, context<S, U, D, Base, Signal> c) {
+/// The terms, of a tuple of them, for which `Wanted<their number, their type>` holds.
+template <template <std::size_t, class> class Wanted, class... Term>
+constexpr auto terms_that(const hana::tuple<Term...>& terms) {
+  return [&]<std::size_t... K>(std::index_sequence<K...>) {
+    const auto one = [&](auto k) {
+      if constexpr (Wanted<decltype(k)::value, std::remove_cvref_t<decltype(terms[hana::size_c<decltype(k)::value>])>>::value) {
+        return hana::make_tuple(terms[hana::size_c<decltype(k)::value>]);
+      } else {
+        return hana::tuple<>{};
+      }
+    };
+    return hana::flatten(hana::make_tuple(one(std::integral_constant<std::size_t, K>{})...));
+  }
+  (std::index_sequence_for<Term...>{});
+}
+
+template <class E, class S, class U, class D, std::size_t Base, class Signal, class Place>
+constexpr auto flatten(const E& e, context<S, U, D, Base, Signal, Place> c) {
   if constexpr (is<E, composite>) {
     const auto inner = e.terms();
     if (c.name.empty()) c.name = loss_name<E>();
@@ -139,8 +168,12 @@ constexpr auto flatten(const E& e, context<S, U, D, Base, Signal> c) {
     if (!(c.weight - c.weight == 0))
       raise<value_error>("limbeck: the weight of " + std::string(loss_name<E>()) + " is " + show(c.weight));
     if (c.name.empty()) c.name = loss_name<E>();
-    return hana::make_tuple(term<E, D, S, U, Signal>{e, c.signal, c.weight, c.student_t, c.teacher_t,
+    return hana::make_tuple(term<E, D, S, U, Signal, Place>{e, c.signal, c.weight, c.student_t, c.teacher_t,
                                                      c.scaled ? temperature_power<E>() : 0, c.name});
+  } else if constexpr (is_part<E>) {
+    return terms_that<E::template has_term>(flatten(*e.whole, c));
+  } else if constexpr (requires { typename E::place; e.inner; }) {
+    return flatten(e.inner, c.template placed<typename E::place>());
   } else if constexpr (requires { e.first; e.second; }) {
     return hana::concat(flatten(e.first, c),
                         flatten(e.second, c.template moved<S, U, D, Base + temperatures_in<decltype(e.first)>()>()));

@@ -10,6 +10,7 @@
 
 #include <limbeck/engine/sweep.hpp>
 #include <limbeck/objective/flatten.hpp>
+#include <limbeck/objective/parts.hpp>
 #include <limbeck/objective/report.hpp>
 #include <limbeck/objective/requirements.hpp>
 #include <limbeck/objective/run.hpp>
@@ -117,6 +118,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
     const auto& student = std::get<0>(std::forward_as_tuple(args...));
     auto gradient = Traits::gradient_like(student);
     in.gradient = Traits::view_gradient(gradient, student);
+    in.add = false;
     check_problem<typename Traits::sweep>(in, terms, true);
     objective_report out;
     hana::for_each(terms, [&](const auto& term) {
@@ -129,13 +131,40 @@ auto evaluate_terms(const E& e, Args&&... args) {
   return with_problem(e, run_problem, args...);
 }
 
+/// A call with named outputs: their gradients too, where no place for them is given.
+template <class E, class Student, class... Args>
+auto evaluate_by_name(const E& e, Student& student, Args&... args) {
+  if constexpr ((is_gradient_argument<std::remove_cvref_t<Args>> || ...)) {
+    return with_named(e, [](const auto& call) { return call.evaluate(); }, student, args...);
+  } else {
+    auto made = map_outputs(student, [](const auto& x) { return make_gradient(x); });
+    evaluation_with_gradient<decltype(made)> result{{}, std::move(made)};
+    auto views = [&] {
+      if constexpr (is_outputs<Student>) {
+        return [&]<class... Output, std::size_t... I>(const outputs<Output...>*, std::index_sequence<I...>) {
+          return outputs{output<Output::name>(
+              view_made_gradient(std::get<I>(result.gradient.all).value, std::get<I>(student.all).value))...};
+        }(static_cast<std::remove_cvref_t<Student>*>(nullptr), std::make_index_sequence<outputs_in<Student>()>{});
+      } else {
+        return outputs{output<"logits">(view_made_gradient(result.gradient, student))};
+      }
+    }();
+    const auto where = into(views);
+    static_cast<evaluation&>(result) =
+        with_named(e, [](const auto& call) { return call.evaluate(); }, student, args..., where);
+    return result;
+  }
+}
+
 }  // namespace detail
 /// @endcond
 
 template <class Self>
 template <class... Args>
 auto callable<Self>::operator()(Args&&... args) const {
-  if constexpr (detail::wants_gradient_like_student<Args...>) {
+  if constexpr (detail::by_name<Self, Args...>()) {
+    return detail::evaluate_by_name(static_cast<const Self&>(*this), args...);
+  } else if constexpr (detail::wants_gradient_like_student<Args...>) {
     auto result = detail::gradient_like_student(args...);
     static_cast<evaluation&>(result) = (*this)(std::forward<Args>(args)..., into(result.gradient));
     return result;
@@ -151,7 +180,9 @@ auto callable<Self>::operator()(Args&&... args) const {
 template <class Self>
 template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
-  return detail::with_element_type<Self>(
+  if constexpr (detail::by_name<Self, Args...>()) {
+    return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.value(); }, args...);
+  } else return detail::with_element_type<Self>(
       [this](auto&&... known) {
         return detail::evaluate_value(static_cast<const Self&>(*this), std::forward<decltype(known)>(known)...);
       },
@@ -161,7 +192,9 @@ auto callable<Self>::value(Args&&... args) const {
 template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
-  return detail::with_element_type<Self>(
+  if constexpr (detail::by_name<Self, Args...>()) {
+    return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.report(); }, args...);
+  } else return detail::with_element_type<Self>(
       [this](auto&&... known) {
         return detail::evaluate_terms(static_cast<const Self&>(*this), std::forward<decltype(known)>(known)...);
       },
@@ -171,7 +204,24 @@ auto callable<Self>::report(Args&&... args) const {
 template <class Self>
 plan_text callable<Self>::plan(double progress) const {
   const Self& self = static_cast<const Self&>(*this);
-  return plan_text(detail::flatten(self, detail::context<>{.progress = progress}), detail::words_of(self));
+  const std::vector<detail::term_words> words = detail::words_of(self);
+  if constexpr (!detail::has_places<Self>()) {
+    return plan_text(detail::flatten(self, detail::context<>{.progress = progress}), words);
+  } else {
+    constexpr auto& parts = detail::parts<Self>;
+    plan_text all;
+    detail::for_each_index<parts.count>([&](auto i) {
+      constexpr auto& part = parts.all[i];
+      std::vector<detail::term_words> own;
+      for (std::size_t k = 0; k < words.size(); ++k)
+        if (parts.of_term[k] == i) own.push_back(words[k]);
+      std::string title = "at the student's output \"" + std::string(part.student) + '"';
+      if (part.reads_teacher) title += ", the teacher's \"" + std::string(part.teacher) + '"';
+      const detail::objective_part<Self, i> objective(self);
+      all.add(title + '\n', plan_text(detail::flatten(objective, detail::context<>{.progress = progress}), own));
+    });
+    return all;
+  }
 }
 
 LIMBECK_END_NAMESPACE

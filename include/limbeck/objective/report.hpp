@@ -38,6 +38,7 @@ class objective_report {
   void add(std::string_view name, double weight, double value, double squared_norm) {
     terms_.push_back({std::string(name), weight, value, std::sqrt(squared_norm)});
   }
+  void add(const objective_report& more) { terms_.insert(terms_.end(), more.terms_.begin(), more.terms_.end()); }
   /// @endcond
 
   /// A table.
@@ -106,6 +107,8 @@ class plan_text {
              std::to_string(asked) + " asked for), " + std::to_string(Plan::teacher ? 2 : 1) +
              " tensors read, 1 gradient written\n";
   }
+  plan_text() = default;
+  void add(const std::string& title, const plan_text& part) { text_ += title + part.text_; }
   /// @endcond
   /// The text.
   const std::string& str() const { return text_; }

@@ -9,7 +9,6 @@
 #include <limbeck/objective/flatten.hpp>
 #include <limbeck/objective/requirements.hpp>
 
-#include <boost/hana/flatten.hpp>
 #include <boost/hana/for_each.hpp>
 #include <boost/hana/length.hpp>
 #include <boost/hana/unpack.hpp>
@@ -32,6 +31,11 @@ struct sweep_for<host_rows> {
     return host_sweep<T, Lanes, Terms, Mode>(in, terms).run(ws, executor);
   }
   template <class T>
+  static void clear(const rows<T>& x) {
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < x.classes; ++c) x(r, c) = T(0);
+  }
+  template <class T>
   static double squared_norm(const rows<T>& x) {
     double squares = 0;
     for (std::size_t r = 0; r < x.samples; ++r)
@@ -42,20 +46,10 @@ struct sweep_for<host_rows> {
 
 // Terms of a sweep, and terms of the whole batch.
 
-template <class Term>
-inline constexpr bool is_whole = is<typename Term::loss_type, batchwise>;
-template <bool Whole, class... Term>
-constexpr auto terms_that(const hana::tuple<Term...>& terms) {
-  return hana::unpack(terms, [](const auto&... term) {
-    return hana::flatten(hana::make_tuple([](const auto& t) {
-      if constexpr (is_whole<std::remove_cvref_t<decltype(t)>> == Whole) {
-        return hana::make_tuple(t);
-      } else {
-        return hana::tuple<>{};
-      }
-    }(term)...));
-  });
-}
+template <std::size_t, class Term>
+using is_whole = std::bool_constant<is<typename Term::loss_type, batchwise>>;
+template <std::size_t, class Term>
+using is_swept = std::bool_constant<!is<typename Term::loss_type, batchwise>>;
 template <class... Term>
 constexpr bool takes_any_width(const hana::tuple<Term...>&) {
   return (requires { Term::loss_type::any_width; } && ...);
@@ -71,19 +65,19 @@ void check_problem(problem<T>& in, const Terms& terms, bool gradient) {
 template <class Traits, class Mode, class T, class Terms, class Workspace, class Executor>
 auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor& executor) {
   using Sweep = sweep_for<typename Traits::sweep>;
-  const auto swept = terms_that<false>(terms);
-  const auto whole = terms_that<true>(terms);
+  const auto swept = terms_that<is_swept>(terms);
+  const auto whole = terms_that<is_whole>(terms);
   constexpr bool any_swept = decltype(hana::length(swept))::value > 0;
   if constexpr (decltype(hana::length(whole))::value == 0) {
     return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, terms, ws, executor);
   } else {
-    evaluation e = require_whole(in);
+    evaluation e = require_whole(in, whole[hana::size_c<0>].name);
     if constexpr (any_swept) {
       e = Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
     } else {
       if (in.row_losses) raise<value_error>("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
       if constexpr (Mode::gradient) {
-        for (std::size_t r = 0; r < in.samples(); ++r)
+        for (std::size_t r = 0; !in.add && r < in.samples(); ++r)
           for (std::size_t c = 0; c < in.classes(); ++c) in.gradient(r, c) = T(0);
       }
     }
@@ -93,32 +87,46 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
 }
 
 /// The signal that an expression has for a temperature, if any.
-template <class E>
+template <class E, class Part = void, class Place = void>
 constexpr bool has_temperature_signal() {
   if constexpr (!is<E, expression>) {
     return false;
+  } else if constexpr (is_part<E>) {
+    return has_temperature_signal<typename E::whole_type, E>();
   } else if constexpr (requires(const E& e) { e.first; e.second; }) {
-    return has_temperature_signal<decltype(E::first)>() || has_temperature_signal<decltype(E::second)>();
+    return has_temperature_signal<decltype(E::first), Part, Place>() ||
+           has_temperature_signal<decltype(E::second), Part, Place>();
+  } else if constexpr (requires { typename E::place; }) {
+    return has_temperature_signal<decltype(E::inner), Part, typename E::place>();
   } else if constexpr (requires(const E& e) { e.student; e.inner; }) {
-    return signal<decltype(E::student)>;
+    if constexpr (!signal<decltype(E::student)> || std::is_void_v<Part>) {
+      return signal<decltype(E::student)>;
+    } else {
+      return Part::template has_place<Place, decltype(E::inner)>();
+    }
   } else {
-    return has_temperature_signal<decltype(E::inner)>();
+    return has_temperature_signal<decltype(E::inner), Part, Place>();
   }
 }
-template <class E>
+template <class Part = void, class Place = void, class E>
 constexpr const auto& temperature_signal(const E& e) {
-  if constexpr (requires { e.first; e.second; }) {
-    static_assert(!(has_temperature_signal<decltype(e.first)>() && has_temperature_signal<decltype(e.second)>()),
-                  "limbeck: one objective has at most one signal for a temperature");
-    if constexpr (has_temperature_signal<decltype(e.first)>()) {
-      return temperature_signal(e.first);
+  if constexpr (is_part<E>) {
+    return temperature_signal<E>(*e.whole);
+  } else if constexpr (requires { e.first; e.second; }) {
+    constexpr bool in_first = has_temperature_signal<decltype(e.first), Part, Place>();
+    static_assert(!(in_first && has_temperature_signal<decltype(e.second), Part, Place>()),
+                  "limbeck: one sweep has at most one signal for a temperature");
+    if constexpr (in_first) {
+      return temperature_signal<Part, Place>(e.first);
     } else {
-      return temperature_signal(e.second);
+      return temperature_signal<Part, Place>(e.second);
     }
+  } else if constexpr (requires { typename E::place; }) {
+    return temperature_signal<Part, typename E::place>(e.inner);
   } else if constexpr (requires { e.student; e.inner; }) {
     return e.student;
   } else {
-    return temperature_signal(e.inner);
+    return temperature_signal<Part, Place>(e.inner);
   }
 }
 

@@ -17,7 +17,7 @@ namespace detail {
 
 /// One term, in words.
 struct term_words {
-  std::string weight{}, loss{}, name{}, part_of{}, signal{}, domain{};
+  std::string weight{}, loss{}, name{}, part_of{}, signal{}, domain{}, output{};
   std::string student = "1", teacher = "1";  ///< temperatures
   int power = 0;                             ///< the k of T^k
   bool weight_moves = false, scaled = true;
@@ -67,6 +67,9 @@ void add_words(const E& e, term_words c, std::vector<term_words>& out) {
     } else if constexpr (requires { e.weight; }) {
       and_then(c.weight, described(e.weight));
       c.weight_moves = c.weight_moves || moves<std::remove_cvref_t<decltype(e.weight)>>;
+    } else if constexpr (requires { typename E::place; }) {
+      c.output = std::string(E::place::student);
+      if (E::place::teacher != E::place::student) c.output += " against " + std::string(E::place::teacher);
     } else if constexpr (requires { typename E::domain; }) {
       c.domain = short_name<typename E::domain>();
     } else if constexpr (requires { E::name; }) {

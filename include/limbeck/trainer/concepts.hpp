@@ -6,29 +6,43 @@
 
 #include <limbeck/core/progress.hpp>
 #include <limbeck/objective/objective.hpp>
+#include <limbeck/objective/parts.hpp>
 #include <limbeck/selection/query.hpp>
 #include <limbeck/trainer/archive.hpp>
 #include <limbeck/trainer/data.hpp>
 #include <limbeck/trainer/training_run.hpp>
 
+#include <algorithm>
 #include <iterator>
 #include <optional>
 #include <span>
+#include <tuple>
 
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// A tensor of floats, also one that says so at run time only.
+template <class X>
+concept any_output = tensor<X> || run_time_tensor<std::remove_cvref_t<X>>;
+template <class X>
+inline constexpr bool all_outputs = any_output<X>;
+template <class... Output>
+inline constexpr bool all_outputs<outputs<Output...>> = (any_output<decltype(Output::value)> && ...);
+
 template <class M, class X>
 concept has_forward = requires(M& m, X& x) {
-  requires tensor<decltype(m.forward(x))>;
+  requires all_outputs<std::remove_cvref_t<decltype(m.forward(x))>>;
 };
 template <class M, class X>
 using logits_of = std::remove_cvref_t<decltype(std::declval<M&>().forward(std::declval<X&>()))>;
 
-/// The gradient that a student is handed: a tensor like its logits, or a view of one where the logits are a view.
+/// The gradient that a student is handed: a tensor like its logits, or a view of one where the logits are a view; of
+/// several outputs, one each.
 template <class Logits>
-class gradient_buffer {
+class gradient_buffer;
+template <tensor Logits>
+class gradient_buffer<Logits> {
   using traits = tensor_traits<Logits>;
   using made = std::remove_cvref_t<decltype(traits::gradient_like(std::declval<const Logits&>()))>;
 
@@ -56,17 +70,65 @@ class gradient_buffer {
   std::optional<made> memory_;
   std::size_t samples_ = 0, classes_ = 0;
 };
+template <run_time_tensor Logits>
+  requires(!tensor<Logits>)
+class gradient_buffer<Logits> {
+ public:
+  auto& view(const Logits& logits) {
+    const any_tensor x = any_tensor_traits<Logits>::view(logits);
+    if (!memory_ || !same_shape(x, any_tensor_traits<made>::view(*memory_))) memory_.emplace(make_gradient(logits));
+    return *memory_;
+  }
+  const auto& tensor_for(const Logits&) { return *memory_; }
+
+ private:
+  using made = decltype(make_gradient(std::declval<const Logits&>()));
+  static bool same_shape(const any_tensor& a, const any_tensor& b) {
+    return a.type == b.type && a.rank == b.rank && std::equal(a.shape.begin(), a.shape.begin() + static_cast<std::ptrdiff_t>(a.rank), b.shape.begin());
+  }
+  std::optional<made> memory_;
+};
+template <class... Output>
+class gradient_buffer<outputs<Output...>> {
+ public:
+  auto view(const outputs<Output...>& all) {
+    return each([](auto& buffer, auto& x) -> decltype(auto) { return buffer.view(x); }, all);
+  }
+  auto tensor_for(const outputs<Output...>& all) {
+    return each([](auto& buffer, auto& x) -> decltype(auto) { return buffer.tensor_for(x); }, all);
+  }
+
+ private:
+  template <class F>
+  auto each(const F& f, const outputs<Output...>& all) {
+    return [&]<std::size_t... I>(std::index_sequence<I...>) {
+      return outputs{output<Output::name>(f(std::get<I>(buffers_), std::get<I>(all.all).value))...};
+    }
+    (std::index_sequence_for<Output...>{});
+  }
+  std::tuple<gradient_buffer<std::remove_cvref_t<decltype(Output::value)>>...> buffers_;
+};
 template <class Logits>
 using gradient_of = decltype(std::declval<gradient_buffer<Logits>&>().tensor_for(std::declval<const Logits&>()));
 
 }  // namespace detail
 
+namespace detail {
+template <class A>
+inline constexpr bool is_taught = any_output<A> || target<A>;
+template <class... Output>
+inline constexpr bool is_taught<outputs<Output...>> = (is_taught<std::remove_cvref_t<decltype(Output::value)>> && ...);
+template <class A>
+concept taught = is_taught<std::remove_cvref_t<A>>;
+}  // namespace detail
+
 /// What learns, over inputs @p X of your own type:
 ///
-/// - `s.forward(x)`: the logits of these inputs, a tensor (or a reference to one that lives until the next `forward`);
+/// - `s.forward(x)`: the logits of these inputs, a tensor (or a reference to one that lives until the next `forward`), or
+///   several: `outputs{output<"logits">(z), output<"layer3">(h)}`;
 /// - `s.backward(g)`: *adds* to the gradients of the parameters, from the gradient of the loss with respect to the
 /// logits
-///   of the last `forward`, a tensor of their kind;
+///   of the last `forward`, a tensor of their kind, or `outputs` of such tensors (`g.of<"layer3">()`);
 /// - `s.zero_gradients()`: sets the gradients of the parameters to zero. The trainer calls it before each step.
 template <class S, class X>
 concept student = detail::has_forward<S, X> && requires(S& s, X& x, detail::gradient_of<detail::logits_of<S, X>> g) {
@@ -80,11 +142,11 @@ concept student = detail::has_forward<S, X> && requires(S& s, X& x, detail::grad
 /// - `t.rows(numbers)`, of the rows of the data: a cache of logits such as `cached_teacher`;
 /// - `t(batch.inputs)`, or `t(batch)`;
 ///
-/// and gives logits (a tensor) or a target. Or it is `no_teacher`.
+/// and gives logits (a tensor), a target, or several of these: `outputs`. Or it is `outputs{output<"name">(t), ...}` of
+/// such teachers, each of which is asked. Or it is `no_teacher`.
 template <class T, class Batch>
 concept teacher = std::is_same_v<T, no_teacher> ||
-    tensor<decltype(detail::ask_teacher(std::declval<T&>(), std::declval<Batch&>(), {}))> ||
-    target<decltype(detail::ask_teacher(std::declval<T&>(), std::declval<Batch&>(), {}))>;
+    detail::taught<decltype(detail::ask_teacher(std::declval<T&>(), std::declval<Batch&>(), {}))>;
 
 /// What moves the parameters of a student: `o.step(student, progress)`, along the gradients that `backward` has added
 /// up.
@@ -126,7 +188,7 @@ template <class S, class X>
 constexpr void require_student() {
   static_assert(has_forward<S, X>,
                 "limbeck: this student lacks forward(inputs) that takes the inputs of the data and returns logits, a "
-                "tensor (is its backend's header included?)");
+                "tensor or outputs of tensors (is its backend's header included?)");
   if constexpr (has_forward<S, X>) {
     static_assert(
         requires(S & s, gradient_of<logits_of<S, X>> g) { s.backward(g); },

@@ -6,12 +6,14 @@
 ///
 /// A data source is a class of yours: `size()` rows, and `batch(rows)` for a `std::span<const std::size_t>` of them, an
 /// object that is copied or moved into the trainer. It has a member `inputs`, of the type that your student takes, and
-/// where it has them: `labels` (integers, -100 for a row without), `row_weights` (numbers), `soft_labels` (a tensor of
-/// probabilities). They go to the objective under those names.
+/// where it has them: `labels` (integers, -100 for a row without), `row_weights` (numbers), `row_mask` (numbers, 0 for a
+/// row that does not count), `soft_labels` (a tensor of probabilities). They go to the objective under those names. Each
+/// may be `outputs{output<"tokens">(y), ...}`: of the losses at that output of the student only.
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/engine/target.hpp>
+#include <limbeck/objective/outputs.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -124,7 +126,11 @@ auto source_rows(const Data& data, std::span<const std::size_t> which) {
 /// Whatever a teacher has: forward(inputs), or a call with the inputs, or with the batch, or rows(numbers).
 template <class Teacher, class Batch>
 decltype(auto) ask_teacher(Teacher& teacher, Batch& batch, std::span<const std::size_t> source) {
-  if constexpr (requires { teacher.forward(batch.inputs); }) {
+  if constexpr (is_outputs<Teacher>) {
+    return [&]<class... Output>(outputs<Output...>& all) {
+      return outputs{output<Output::name>(ask_teacher(all.template of<Output::name>(), batch, source))...};
+    }(teacher);
+  } else if constexpr (requires { teacher.forward(batch.inputs); }) {
     return teacher.forward(batch.inputs);
   } else if constexpr (requires { teacher.rows(source); }) {
     return teacher.rows(source);

@@ -97,6 +97,7 @@ std::string objective_lines(const std::string& key, const Objective& objective) 
       add("student temperature", t.student);
       add("teacher temperature", t.teacher);
       add("domain", t.domain);
+      add("output", t.output);
       add("part of", t.part_of);
     }
   } else {

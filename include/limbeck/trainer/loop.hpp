@@ -7,6 +7,7 @@
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/trainer/checkpoint.hpp>
+#include <limbeck/trainer/drawn.hpp>
 #include <limbeck/trainer/fingerprint.hpp>
 #include <limbeck/trainer/interruptible.hpp>
 
@@ -34,16 +35,18 @@ class training_loop {
                          ", but this program is built without exceptions, and nothing comes back from a bad step");
 #endif
     if (order_.empty()) raise<shape_error>("limbeck: the data has no rows");
-    steps_per_epoch_ = (order_.size() - 1) / settings.batch + 1;
-    run_.epochs = settings.epochs;
-    run_.steps = steps_per_epoch_ * settings.epochs;
+    rows_ = order_.size();
+    steps_per_epoch_ = (rows_ - 1) / settings.batch + 1;
+    if constexpr (is_drawn) steps_per_epoch_ = data.steps_an_epoch(settings.batch);
+    run_.steps = settings.steps > 0 ? settings.steps : steps_per_epoch_ * settings.epochs;
+    run_.epochs = (run_.steps - 1) / steps_per_epoch_ + 1;
   }
 
   training_result run() {
     std::optional<interruptible> stop;
     if (!settings_.checkpoint.empty()) {
       learner_.require_storable();
-      composition_ = composition(std::to_string(settings_.epochs));
+      composition_ = composition(length());
       stop.emplace();
       if (std::filesystem::exists(settings_.checkpoint)) {
         resume();
@@ -91,29 +94,40 @@ class training_loop {
   }
 
  private:
+  static constexpr bool is_drawn = requires(Data& d, const draw_request& r) { d.draw(r); };
+
   template <class F>
   void each(F&& f) {
     std::apply([&](auto&... c) { (f(c), ...); }, callbacks_);
   }
-  /// The rows of an epoch in their order: that of the seed and the number of the epoch, so there is no state to lose.
-  void draw_order() {
-    std::iota(order_.begin(), order_.end(), std::size_t{0});
-    random_stream(settings_.seed).split(run_.epoch).shuffle(order_);
-    drawn_ = true;
+  /// The rows of a step: what the sampler says, else a part of an epoch's permutation, which is that of the seed and of the
+  /// number of the epoch, so there is no state to lose.
+  std::span<const std::size_t> draw() {
+    if constexpr (is_drawn) {
+      order_ = data_.draw({rows_, settings_.batch, run_.step, run_.now, random_stream(settings_.seed).split(run_.step),
+                           random_stream(~settings_.seed)});
+      return order_;
+    } else {
+      if (!drawn_) {
+        std::iota(order_.begin(), order_.end(), std::size_t{0});
+        random_stream(settings_.seed).split(run_.step / steps_per_epoch_).shuffle(order_);
+        drawn_ = true;
+      }
+      const std::size_t first = static_cast<std::size_t>(run_.step % steps_per_epoch_) * settings_.batch;
+      return std::span<const std::size_t>(order_).subspan(first, (std::min)(settings_.batch, rows_ - first));
+    }
   }
   void one_step() {
-    if (!drawn_) draw_order();
-    const std::size_t first = static_cast<std::size_t>(run_.step % steps_per_epoch_) * settings_.batch;
-    const std::size_t count = (std::min)(settings_.batch, order_.size() - first);
-    const std::size_t part = settings_.micro_batch == 0 ? count : (std::min)(settings_.micro_batch, count);
     run_.now = progress(run_.step, run_.steps);
     const auto train = [&] {
+      const std::span<const std::size_t> all = draw();
+      const std::size_t part = settings_.micro_batch == 0 ? all.size() : (std::min)(settings_.micro_batch, all.size());
       whole_batch<batch_of<Data>> batch;
       batch.finite = settings_.skip_bad_steps > 0;
-      for (std::size_t at = first; at < first + count; at += part) {
-        const auto drawn = std::span<const std::size_t>(order_).subspan(at, (std::min)(part, first + count - at));
-        batch.parts.push_back({data_.batch(drawn), source_rows(data_, drawn)});
-        batch.weight += weight_of(batch.parts.back().batch, drawn.size());
+      for (std::size_t at = 0; at < all.size(); at += part) {
+        const auto rows = all.subspan(at, (std::min)(part, all.size() - at));
+        batch.parts.push_back({data_.batch(rows), source_rows(data_, rows)});
+        batch.weight += count_rows<"logits">(batch.parts.back().batch, rows.size()).weight;
       }
       run_.loss = learner_.step(batch, run_.now);
       loss_sum_ += run_.loss * batch.weight;
@@ -121,7 +135,7 @@ class training_loop {
     };
     const bool trained = unless_bad(train);
     run_.epoch_loss = loss_weight_ > 0 ? loss_sum_ / loss_weight_ : 0;
-    run_.end_of_epoch = ++run_.step % steps_per_epoch_ == 0;
+    run_.end_of_epoch = ++run_.step % steps_per_epoch_ == 0 || run_.step == run_.steps;
     if (run_.end_of_epoch) ++run_.epoch;
     run_.metrics.forget();  // what the last step measured is stale now
     if (trained) {
@@ -164,22 +178,24 @@ class training_loop {
   }
   void resume() {
     const checkpoint_file file(settings_.checkpoint);
-    const std::string key = "\nepochs = ", asked = std::to_string(settings_.epochs);
-    std::string epochs = asked;  // those of the file
+    const std::string key = std::string("\n") + unit() + " = ", asked = length();
+    std::string stored = asked;  // that of the file
     if (const std::size_t at = file.composition().find(key); at != std::string::npos) {
       const std::size_t from = at + key.size();
-      epochs = file.composition().substr(from, file.composition().find('\n', from) - from);
+      stored = file.composition().substr(from, file.composition().find('\n', from) - from);
     }
-    const bool extended = epochs != asked && file.composition() == composition(epochs);
+    const bool extended = stored != asked && file.composition() == composition(stored);
     if (extended && !settings_.extend)
-      raise<checkpoint_error>("limbeck: checkpoint '" + settings_.checkpoint.string() + "' is of a run of " + epochs +
-                              " epochs, not of " + asked + "; with fit_settings::extend it goes on to these");
+      raise<checkpoint_error>("limbeck: checkpoint '" + settings_.checkpoint.string() + "' is of a run of " + stored + ' ' +
+                              unit() + ", not of " + asked + "; with fit_settings::extend it goes on to these");
     if (!extended) file.require(composition_);
     file.load(*this);
     if (!extended) return;
     if (run_.step >= run_.steps)
-      raise<value_error>("limbeck: epochs is " + asked + ", but the run of checkpoint '" + settings_.checkpoint.string() +
-                         "' has done " + std::to_string(run_.epoch) + " of " + epochs);
+      raise<value_error>(std::string("limbeck: ") + unit() + " is " + asked + ", but the run of checkpoint '" +
+                         settings_.checkpoint.string() + "' has done " +
+                         std::to_string(settings_.steps > 0 ? run_.step : run_.epoch) + " of " + stored);
+    run_.epoch = run_.step / steps_per_epoch_;
     finished_ = false;
   }
   bool due() const {
@@ -188,8 +204,11 @@ class training_loop {
   void save() {
     if (!settings_.checkpoint.empty()) save_checkpoint(settings_.checkpoint, *this, composition_);
   }
-  std::string composition(const std::string& epochs) const {
-    return line("rows", std::to_string(order_.size())) + line("epochs", epochs) +
+  /// How long the run is, and in what.
+  std::string length() const { return std::to_string(settings_.steps > 0 ? settings_.steps : settings_.epochs); }
+  const char* unit() const { return settings_.steps > 0 ? "steps" : "epochs"; }
+  std::string composition(const std::string& length) const {
+    return line("rows", std::to_string(rows_)) + line(unit(), length) +
            line("batch", std::to_string(settings_.batch)) + line("seed", std::to_string(settings_.seed)) +
            type_line("data", data_) + learner_.describe();
   }
@@ -208,7 +227,7 @@ class training_loop {
   const fit_settings& settings_;
   std::tuple<Callbacks&...> callbacks_;
   std::vector<std::size_t> order_;
-  std::size_t steps_per_epoch_ = 1;
+  std::size_t rows_ = 0, steps_per_epoch_ = 1;
   training_run run_;
   metric_list measured_;
   std::string composition_;  // as the run began

@@ -4,6 +4,7 @@
 /// @file
 /// Students that teach each other.
 
+#include <limbeck/trainer/learned.hpp>
 #include <limbeck/trainer/loop.hpp>
 
 #include <array>
@@ -69,7 +70,10 @@ class mutual_trainer {
       (detail::require_optimizer<optimizer_of<Pupils>, student_of<Pupils>>(), ...);
       if constexpr ((student<student_of<Pupils>, X> && ...) &&
                     (optimizer<optimizer_of<Pupils>, student_of<Pupils>> && ...)) {
-        learner<detail::logits_of<student_of<Pupils>, X>...> all{*this, {}, {}, {}};
+        (detail::require_learned<student_of<Pupils>, std::remove_reference_t<decltype(Pupils::objective)>,
+                                 optimizer_of<Pupils>, detail::no_optimizer>(),
+         ...);
+        learner<detail::logits_of<student_of<Pupils>, X>...> all{*this, {}, {}};
         return detail::run_training(all, data, settings, callbacks...);
       }
     }
@@ -89,13 +93,18 @@ class mutual_trainer {
     (std::make_index_sequence<count>{});
   }
 
+  template <std::size_t K>
+  void clear() {
+    std::get<K>(pupils_).student.zero_gradients();
+    detail::zero_learned(std::get<K>(pupils_).objective);
+  }
+
   template <class... Logits>
   struct learner {
-    static_assert((std::is_same_v<typename tensor_traits<Logits>::sweep, host_rows> && ...),
-                  "limbeck: mutual learning adds up gradients on the host; its logits are host tensors");
+    static_assert((std::is_same_v<typename detail::sweep_of<Logits>::type, host_rows> && ...),
+                  "limbeck: mutual learning takes the mean of gradients on the host; its logits are host tensors");
     mutual_trainer& of;
     std::tuple<detail::gradient_buffer<Logits>...> gradient;  // over all peers
-    std::tuple<detail::gradient_buffer<Logits>...> one;       // of one peer
     workspace ws;
 
     template <class X>
@@ -109,29 +118,29 @@ class mutual_trainer {
     void learn(const All& logits, detail::micro_batch<Batch>& part, progress p, const detail::whole_batch<Batch>& whole) {
       auto& mine = std::get<K>(of.pupils_);
       const auto& own = std::get<K>(logits);
-      detail::require_counted(part, own);
-      auto sum_of_gradients = std::get<K>(gradient).view(own);
-      bool first = true;
+      auto&& where = std::get<K>(gradient).view(own);
+      const double share = 1 / static_cast<double>(count - 1);
+      const auto seen = [&](const auto& result) { detail::learn_temperatures(mine.objective, result, share); };
+      auto to = into(where);
       each([&]<std::size_t L>() {
         if constexpr (L != K) {
-          auto g = first ? sum_of_gradients : std::get<K>(one).view(own);
-          of.losses_[K] += detail::call_objective(mine.objective, own, std::get<L>(logits), part.batch, p, g, ws,
-                                                  whole.weight * static_cast<double>(count - 1));
-          for (std::size_t r = 0; !first && r < g.samples; ++r)
-            for (std::size_t c = 0; c < g.classes; ++c) sum_of_gradients(r, c) += g(r, c);
-          first = false;
+          of.losses_[K] += share * detail::call_objective(mine.objective, own, std::get<L>(logits), whole, part, p, to, ws, seen);
+          to.add = true;
         }
       });
-      if (whole.finite) detail::require_finite(of.losses_[K], std::get<K>(gradient).tensor_for(own));
-      mine.student.backward(std::get<K>(gradient).tensor_for(own));
+      if constexpr (count > 2) detail::scale_gradient(where, share);
+      auto&& slope = std::get<K>(gradient).tensor_for(own);
+      if (whole.finite) detail::require_finite(of.losses_[K], slope);
+      mine.student.backward(slope);
     }
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
       of.losses_.fill(0);
-      const auto clear = [&]<std::size_t K>() { std::get<K>(of.pupils_).student.zero_gradients(); };
+      const auto clear = [&]<std::size_t K>() { of.template clear<K>(); };
       const auto move = [&]<std::size_t K>() {
         auto& mine = std::get<K>(of.pupils_);
-        mine.optimizer.step(mine.student, p);
+        detail::no_optimizer of_parts;
+        detail::step_all(mine.student, mine.objective, mine.optimizer, of_parts, p);
       };
       if (of.simultaneous) {
         each(clear);
@@ -153,7 +162,7 @@ class mutual_trainer {
       return total / static_cast<double>(count);
     }
     void zero_gradients() {
-      each([&]<std::size_t K>() { std::get<K>(of.pupils_).student.zero_gradients(); });
+      each([&]<std::size_t K>() { of.template clear<K>(); });
     }
     template <class Archive>
     void archive(Archive& archive) {
@@ -163,6 +172,7 @@ class mutual_trainer {
         detail::archive_model(archive, (name + "/student").c_str(), mine.student);
         if constexpr (serializable<std::remove_reference_t<decltype(mine.optimizer)>>)
           archive(name + "/optimizer", mine.optimizer);
+        detail::archive_learned(archive, mine.objective, name + "/learned/");
       });
     }
     std::string describe() const {

@@ -6,6 +6,7 @@
 
 #include <limbeck/trainer/concepts.hpp>
 
+#include <optional>
 #include <tuple>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -26,71 +27,145 @@ struct whole_batch {
   bool finite = false;  ///< whether the step is refused where its loss or its gradient is not finite
 };
 
-/// The rows of logits that a batch speaks of: those of its labels, weights or soft labels, else the rows drawn.
-template <class Batch>
-std::size_t rows_of_batch(const Batch& b, std::size_t drawn) {
-  if constexpr (requires { b.labels; }) {
-    return view_vector(b.labels).size();
-  } else if constexpr (requires { b.row_weights; }) {
-    return view_vector(b.row_weights).size();
-  } else if constexpr (requires { tensor_traits<std::remove_cvref_t<decltype(b.soft_labels)>>::view(b.soft_labels); }) {
-    return tensor_traits<std::remove_cvref_t<decltype(b.soft_labels)>>::view(b.soft_labels).samples;
+template <class X>
+std::size_t rows_of_tensor(const X& x) {
+  if constexpr (run_time_tensor<X>) {
+    const any_tensor view = any_tensor_traits<X>::view(x);
+    std::size_t rows = 1;
+    for (std::size_t i = 0; i + 1 < view.rank; ++i) rows *= static_cast<std::size_t>(view.shape[i]);
+    return rows;
   } else {
-    return drawn;
+    return tensor_traits<X>::view(x).samples;
   }
 }
 
-/// The sum of the weights of the rows with a label, or of all rows where the batch has no labels.
-template <class Batch>
-double weight_of(const Batch& b, std::size_t drawn) {
-  any_vector labels, weights;
-  if constexpr (requires { b.labels; }) labels = view_vector(b.labels);
-  if constexpr (requires { b.row_weights; }) weights = view_vector(b.row_weights);
-  double total = 0;
-  for (std::size_t r = 0; r < rows_of_batch(b, drawn); ++r) {
+/// Numbers of a batch, as a call reads them.
+template <class V>
+any_vector vector_of(const V& v, const char* name) {
+  if constexpr (run_time_tensor<V>) {
+    return any_tensor_traits<V>::view(v).vector(name);
+  } else {
+    return view_vector(v);
+  }
+}
+
+/// What a batch has for one output of the student: its own where the member is `outputs`, else that of all.
+template <fixed_string Name, class Member, class F>
+void at_output(const Member& m, const F& f) {
+  if constexpr (!is_outputs<Member>) {
+    f(m);
+  } else if constexpr (Member::template has<Name>) {
+    f(m.template of<Name>());
+  }
+}
+
+/// The rows of logits that a batch speaks of, and the sum of the weights of those that count.
+struct counted {
+  std::size_t rows = 0;
+  double weight = 0;
+};
+/// By its labels, weights, mask and soft labels, else the rows drawn.
+template <fixed_string Name, class Batch>
+counted count_rows(const Batch& b, std::size_t drawn) {
+  any_vector labels, weights, mask;
+  std::optional<std::size_t> rows;
+  const auto take = [&](any_vector& to, const char* what) {
+    return [&to, &rows, what](const auto& v) {
+      to = vector_of(v, what);
+      if (!rows) rows = to.size();
+    };
+  };
+  if constexpr (requires { b.labels; }) at_output<Name>(b.labels, take(labels, "labels"));
+  if constexpr (requires { b.row_weights; }) at_output<Name>(b.row_weights, take(weights, "row_weights"));
+  if constexpr (requires { b.row_mask; }) at_output<Name>(b.row_mask, take(mask, "row_mask"));
+  if constexpr (requires { b.soft_labels; })
+    at_output<Name>(b.soft_labels, [&](const auto& p) {
+      if (!rows) rows = rows_of_tensor(p);
+    });
+  counted all{rows.value_or(drawn), 0};
+  for (std::size_t r = 0; r < all.rows; ++r) {
     if (r < labels.size() && labels.integer(r) == -100) continue;
-    total += r < weights.size() ? weights.number(r) : 1;
+    if (r < mask.size() && mask.number(r) == 0) continue;
+    all.weight += r < weights.size() ? weights.number(r) : 1;
   }
-  return total;
+  return all;
 }
-
-/// The mean of a step is over what `weight_of` has counted.
-/// @throws shape_error where the logits have other rows than that.
+/// Over which weight each output of the student is reduced: that of the whole batch. A batch in one part is its own
+/// whole, whatever rows an output has.
+/// @throws shape_error where the rows of an output are not those that the batch speaks of, so that the weight of the
+/// whole is not known.
+template <fixed_string Name, class Batch, class Output>
+reduction_argument reduction_over(const whole_batch<Batch>& whole, const micro_batch<Batch>& part, const Output& output) {
+  const std::size_t rows = rows_of_tensor(output), known = count_rows<Name>(part.batch, part.source.size()).rows;
+  if (known != rows)
+    raise<shape_error>("limbeck: the student gave " + std::to_string(rows) + " rows of " + std::string(Name.view()) +
+                       ", the batch has " + std::to_string(known) +
+                       "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of " +
+                       std::string(Name.view()));
+  double weight = 0;
+  for (const auto& p : whole.parts) weight += count_rows<Name>(p.batch, p.source.size()).weight;
+  return weight > 0 ? mean_over(weight) : mean;
+}
 template <class Batch, class Logits>
-void require_counted(const micro_batch<Batch>& part, const Logits& logits) {
-  const std::size_t counted = rows_of_batch(part.batch, part.source.size()),
-                    rows = tensor_traits<Logits>::view(logits).samples;
-  if (counted != rows)
-    raise<shape_error>("limbeck: the student gave " + std::to_string(rows) + " rows of logits, the batch has " +
-                       std::to_string(counted) +
-                       "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of logits");
+auto reductions(const whole_batch<Batch>& whole, const micro_batch<Batch>& part, const Logits& logits) {
+  if constexpr (!is_outputs<Logits>) {
+    return std::tuple(reduction_over<"logits">(whole, part, logits));
+  } else {
+    return [&]<class... Output>(const outputs<Output...>& all) {
+      const auto one = [&](const auto& o) {
+        constexpr auto name = std::remove_cvref_t<decltype(o)>::name;
+        return at<name>(whole.parts.size() == 1 ? mean : reduction_over<name>(whole, part, o.value));
+      };
+      return std::apply([&](const auto&... o) { return std::tuple(one(o)...); }, all.all);
+    }(logits);
+  }
 }
 
+/// A member of a batch, as arguments of a call: one for all outputs, or one for each that it names.
+template <class Member, class F>
+auto member_arguments(const Member& m, const F& f) {
+  if constexpr (is_outputs<Member>) {
+    return std::apply(
+        [&](const auto&... o) {
+          return std::tuple(at<std::remove_cvref_t<decltype(o)>::name>(std::get<0>(f(o.value)))...);
+        },
+        m.all);
+  } else {
+    return f(m);
+  }
+}
 /// What goes to the objective after the logits.
 template <class Batch>
 auto arguments_of(const Batch& b) {
   const auto label = [&] {
     if constexpr (requires { b.labels; }) {
-      return std::tie(b.labels);
+      return member_arguments(b.labels, [](const auto& y) { return std::tie(y); });
     } else {
       return std::tuple<>();
     }
   };
   const auto weight = [&] {
     if constexpr (requires { b.row_weights; }) {
-      return std::make_tuple(limbeck::row_weights(b.row_weights));
+      return member_arguments(b.row_weights, [](const auto& w) { return std::tuple(limbeck::row_weights(w)); });
+    } else {
+      return std::tuple<>();
+    }
+  };
+  const auto mask = [&] {
+    if constexpr (requires { b.row_mask; }) {
+      return member_arguments(b.row_mask, [](const auto& m) { return std::tuple(limbeck::row_mask(m)); });
     } else {
       return std::tuple<>();
     }
   };
   const auto soft = [&] {
     if constexpr (requires { b.soft_labels; }) {
-      return std::make_tuple(limbeck::soft_labels(b.soft_labels));
+      return member_arguments(b.soft_labels, [](const auto& p) { return std::tuple(limbeck::soft_labels(p)); });
     } else {
       return std::tuple<>();
     }
   };
-  return std::tuple_cat(label(), weight(), soft());
+  return std::tuple_cat(label(), weight(), mask(), soft());
 }
 
 /// An objective; a bare loss becomes one.
@@ -103,19 +178,19 @@ decltype(auto) callable_objective(Objective& o) {
   }
 }
 
-/// Calls an objective; @p teacher is a tensor, a target or no_teacher. Returns its part of the mean over @p weight.
-template <class Objective, class Logits, class Teacher, class Batch, class Gradient, class Workspace>
-double call_objective(Objective& objective, const Logits& logits, const Teacher& teacher, const Batch& batch,
-                      progress p, Gradient gradient, Workspace& ws, double weight) {
+/// Calls an objective on a part of a batch; @p teacher is a tensor, a target, `outputs` or no_teacher. Returns the
+/// part's share of the loss of the whole, and hands what the objective returned to @p seen.
+template <class Objective, class Logits, class Teacher, class Batch, class Gradient, class Workspace, class Seen>
+double call_objective(Objective& objective, const Logits& logits, const Teacher& teacher, const whole_batch<Batch>& whole,
+                      const micro_batch<Batch>& part, progress p, Gradient gradient, Workspace& ws, const Seen& seen) {
   auto&& callable = callable_objective(objective);
-  const auto reduce = weight > 0 ? mean_over(weight) : mean;
   const auto call = [&](const auto&... rest) {
     // what the trainer has is passed on, read or not; a callable of its own may take exactly what it knows
     const auto with = [&](const auto&... all) {
-      if constexpr (requires { callable(all..., p, into(gradient), ws, reduce, unread_is_fine); }) {
-        return callable(all..., p, into(gradient), ws, reduce, unread_is_fine);
+      if constexpr (requires { callable(all..., p, gradient, ws, unread_is_fine); }) {
+        return callable(all..., p, gradient, ws, unread_is_fine);
       } else {
-        return callable(all..., p, into(gradient), ws, reduce);
+        return callable(all..., p, gradient, ws);
       }
     };
     const auto run = [&] {
@@ -127,31 +202,82 @@ double call_objective(Objective& objective, const Logits& logits, const Teacher&
     };
     static_assert(!std::is_void_v<decltype(run())>,
                   "limbeck: this objective returns nothing; the trainer needs its loss, or an evaluation, at once");
-    if constexpr (requires { run().loss; }) {
-      return static_cast<double>(run().loss);
+    const auto result = run();
+    seen(result);
+    if constexpr (requires { result.loss; }) {
+      return static_cast<double>(result.loss);
     } else {
-      return static_cast<double>(run());
+      return static_cast<double>(result);
     }
   };
-  return std::apply(call, arguments_of(batch));
+  return std::apply(call, std::tuple_cat(arguments_of(part.batch), reductions(whole, part, logits)));
 }
 
 /// @throws value_error where a loss, or a gradient on the host, is not finite.
-template <class Gradient>
-void require_finite(double loss, const Gradient& g) {
+inline void require_finite(double loss) {
   if (loss - loss != 0) raise<value_error>("limbeck: the loss of this step is " + show(loss));
-  if constexpr (std::is_same_v<typename tensor_traits<Gradient>::sweep, host_rows>) {
-    const auto x = tensor_traits<Gradient>::view(g);
-    for (std::size_t r = 0; r < x.samples; ++r)
-      for (std::size_t c = 0; c < x.classes; ++c)
-        if (const double d = static_cast<double>(x(r, c)); d - d != 0)
-          raise<value_error>("limbeck: the gradient of this step is " + show(d) + " at row " + std::to_string(r) +
-                             ", column " + std::to_string(c));
+}
+template <class T>
+void require_finite_rows(const rows<T>& x, const std::string& of) {
+  for (std::size_t r = 0; r < x.samples; ++r)
+    for (std::size_t c = 0; c < x.classes; ++c)
+      if (const double d = static_cast<double>(x(r, c)); d - d != 0)
+        raise<value_error>("limbeck: the gradient " + of + "of this step is " + show(d) + " at row " + std::to_string(r) +
+                           ", column " + std::to_string(c));
+}
+template <class Gradient>
+void require_finite(double loss, const Gradient& g, const std::string& of = "") {
+  require_finite(loss);
+  if constexpr (is_outputs<Gradient>) {
+    std::apply([&](const auto&... o) { (require_finite(loss, o.value, "at " + std::string(o.name.view()) + ' '), ...); },
+               g.all);
+  } else if constexpr (run_time_tensor<Gradient>) {
+    const any_tensor x = any_tensor_traits<Gradient>::view(g);
+    if (x.type == element_type::float64) {
+      require_finite_rows(x.template rows<const double>("gradient"), of);
+    } else {
+      require_finite_rows(x.template rows<const float>("gradient"), of);
+    }
+  } else if constexpr (std::is_same_v<typename tensor_traits<Gradient>::sweep, host_rows>) {
+    require_finite_rows(tensor_traits<Gradient>::view(g), of);
   }
 }
 
+/// Multiplies a gradient on the host.
+template <class T>
+void scale_rows(const rows<T>& x, double factor) {
+  for (std::size_t r = 0; r < x.samples; ++r)
+    for (std::size_t c = 0; c < x.classes; ++c) x(r, c) = static_cast<T>(static_cast<double>(x(r, c)) * factor);
+}
+template <class Gradient>
+void scale_gradient(Gradient& g, double factor) {
+  if constexpr (is_outputs<Gradient>) {
+    std::apply([&](auto&... o) { (scale_gradient(o.value, factor), ...); }, g.all);
+  } else if constexpr (run_time_tensor<Gradient>) {
+    const any_tensor x = any_tensor_traits<Gradient>::view(g);
+    if (x.type == element_type::float64) {
+      scale_rows(x.template rows<double>("gradient"), factor);
+    } else {
+      scale_rows(x.template rows<float>("gradient"), factor);
+    }
+  } else {
+    scale_rows(tensor_traits<Gradient>::view(g), factor);
+  }
+}
+
+/// The scratch memory for logits, by where they live; those of several outputs live in one place.
 template <class Logits>
-using workspace_for_logits = workspace_of<typename tensor_traits<Logits>::sweep>;
+struct sweep_of {
+  using type = typename tensor_traits<Logits>::sweep;
+};
+template <run_time_tensor Logits>
+struct sweep_of<Logits> {
+  using type = host_rows;
+};
+template <class First, class... Output>
+struct sweep_of<outputs<First, Output...>> : sweep_of<std::remove_cvref_t<decltype(First::value)>> {};
+template <class Logits>
+using workspace_for_logits = workspace_of<typename sweep_of<Logits>::type>;
 
 }  // namespace detail
 

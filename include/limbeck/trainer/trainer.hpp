@@ -8,6 +8,7 @@
 ///     auto result = trainer.fit(data, {.epochs = 20, .batch = 128, .checkpoint = "run.ckpt"},
 ///                               lk::validation(student, test), lk::csv_metrics{"run.csv"}, lk::progress_bar{});
 
+#include <limbeck/trainer/learned.hpp>
 #include <limbeck/trainer/loop.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -19,7 +20,13 @@ LIMBECK_BEGIN_NAMESPACE
 /// A step draws a batch, sets the gradients to zero, and for each micro-batch asks teacher and student for logits,
 /// calls the objective with `mean_over` the weight of the whole batch, and hands the gradient back; then the optimiser
 /// steps. What is passed as an lvalue is referred to, what as an rvalue is owned.
-template <class Student, class Teacher, class Objective, class Optimizer>
+///
+/// What the losses of an objective learn beside the student (the `learned_part`s of a `projected`, a `vid`, a `crd`, a
+/// `learned(temperature_parameter)`) is found in it, zeroed and stepped with the student, and saved with the run, as is a
+/// memory bank. The optimiser then steps a model whose `parameters()` and `gradients()` are the student's followed by
+/// those of the parts; with a fifth argument, an optimiser of its own steps the parts. An objective that is a lambda
+/// shows nothing of what it holds.
+template <class Student, class Teacher, class Objective, class Optimizer, class PartsOptimizer = detail::no_optimizer>
 class trainer {
  public:
   /// In this order; `no_teacher{}` where the objective has none.
@@ -28,6 +35,13 @@ class trainer {
         teacher_(std::forward<Teacher>(t)),
         objective_(std::forward<Objective>(loss)),
         optimizer_(std::forward<Optimizer>(o)) {}
+  /// The same; @p of_parts steps what the objective learns.
+  trainer(Student&& s, Teacher&& t, Objective&& loss, Optimizer&& o, PartsOptimizer&& of_parts)
+      : student_(std::forward<Student>(s)),
+        teacher_(std::forward<Teacher>(t)),
+        objective_(std::forward<Objective>(loss)),
+        optimizer_(std::forward<Optimizer>(o)),
+        parts_optimizer_(std::forward<PartsOptimizer>(of_parts)) {}
 
   /// Trains on @p data, a `data_source`, watched by @p callbacks.
   ///
@@ -47,6 +61,7 @@ class trainer {
       detail::require_optimizer<optimizer_type, student_type>();
       if constexpr (limbeck::student<student_type, X> && limbeck::teacher<teacher_type, batch_of<Source>> &&
                     limbeck::optimizer<optimizer_type, student_type>) {
+        detail::require_learned<student_type, objective_type, optimizer_type, parts_optimizer_type>();
         learner<detail::logits_of<student_type, X>> one{*this, {}, {}};
         return detail::run_training(one, data, settings, callbacks...);
       }
@@ -57,7 +72,9 @@ class trainer {
  private:
   using student_type = std::remove_reference_t<Student>;
   using teacher_type = std::remove_reference_t<Teacher>;
+  using objective_type = std::remove_reference_t<Objective>;
   using optimizer_type = std::remove_reference_t<Optimizer>;
+  using parts_optimizer_type = std::remove_reference_t<PartsOptimizer>;
 
   template <class Logits>
   struct learner {
@@ -67,16 +84,17 @@ class trainer {
 
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
-      of.student_.zero_gradients();
+      zero_gradients();
       double loss = 0;
+      const auto seen = [&](const auto& result) { detail::learn_temperatures(of.objective_, result); };
       for (auto& part : whole.parts) {
         const auto use = [&](const auto& taught) {  // the teacher first: it may be the student itself
           auto&& logits = of.student_.forward(part.batch.inputs);
-          detail::require_counted(part, logits);
-          loss += detail::call_objective(of.objective_, logits, taught, part.batch, p, gradient.view(logits), ws,
-                                         whole.weight);
-          if (whole.finite) detail::require_finite(loss, gradient.tensor_for(logits));
-          of.student_.backward(gradient.tensor_for(logits));
+          auto where = gradient.view(logits);
+          loss += detail::call_objective(of.objective_, logits, taught, whole, part, p, into(where), ws, seen);
+          auto&& slope = gradient.tensor_for(logits);
+          if (whole.finite) detail::require_finite(loss, slope);
+          of.student_.backward(slope);
         };
         if constexpr (std::is_same_v<teacher_type, no_teacher>) {
           use(no_teacher{});
@@ -84,32 +102,48 @@ class trainer {
           use(detail::ask_teacher(of.teacher_, part.batch, part.source));
         }
       }
-      of.optimizer_.step(of.student_, p);
+      detail::step_all(of.student_, of.objective_, of.optimizer_, of.parts_optimizer_, p);
       return loss;
     }
-    void zero_gradients() { of.student_.zero_gradients(); }
+    void zero_gradients() {
+      of.student_.zero_gradients();
+      detail::zero_learned(of.objective_);
+    }
     template <class Archive>
     void archive(Archive& archive) {
       detail::archive_model(archive, "student", of.student_);
       if constexpr (serializable<teacher_type>) archive("teacher", of.teacher_);
       if constexpr (serializable<optimizer_type>) archive("optimizer", of.optimizer_);
+      if constexpr (serializable<parts_optimizer_type>) archive("parts_optimizer", of.parts_optimizer_);
+      detail::archive_learned(archive, of.objective_);
     }
     std::string describe() const {
-      return detail::type_line("student", of.student_) + detail::type_line("teacher", of.teacher_) +
-             detail::objective_lines("objective", of.objective_) + detail::optimizer_lines("optimizer", of.optimizer_);
+      std::string text = detail::type_line("student", of.student_) + detail::type_line("teacher", of.teacher_) +
+                         detail::objective_lines("objective", of.objective_) +
+                         detail::optimizer_lines("optimizer", of.optimizer_);
+      if constexpr (!std::is_same_v<parts_optimizer_type, detail::no_optimizer>)
+        text += detail::optimizer_lines("optimizer of parts", of.parts_optimizer_);
+      return text;
     }
-    void require_storable() const { detail::require_storable<student_type, optimizer_type>(); }
+    void require_storable() const {
+      detail::require_storable<student_type, optimizer_type>();
+      if constexpr (!std::is_same_v<parts_optimizer_type, detail::no_optimizer>)
+        detail::require_storable<student_type, parts_optimizer_type>();
+    }
   };
 
   Student student_;
   Teacher teacher_;
   Objective objective_;
   Optimizer optimizer_;
+  PartsOptimizer parts_optimizer_{};
 };
 
 /// @cond
 template <class S, class T, class O, class P>
 trainer(S&&, T&&, O&&, P&&) -> trainer<S, T, O, P>;
+template <class S, class T, class O, class P, class Q>
+trainer(S&&, T&&, O&&, P&&, Q&&) -> trainer<S, T, O, P, Q>;
 /// @endcond
 
 LIMBECK_END_NAMESPACE

@@ -16,6 +16,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// How to train.
 struct fit_settings {
   std::size_t epochs = 1;  ///< passes over the data, at least 1
+  /// Steps of the whole run; 0: those of the epochs. The last one is then the end of its epoch, a short one perhaps.
+  std::size_t steps = 0;
   std::size_t batch = 32;  ///< rows a step, at least 1; the last step of an epoch takes what is left
   /// Rows that go through the student at once; 0: the whole batch. Up to rounding, no number depends on it.
   std::size_t micro_batch = 0;
@@ -23,7 +25,7 @@ struct fit_settings {
   /// Where not empty: the run is saved here, goes on from here where the file is there, and Ctrl-C ends it between two
   /// steps with the file written.
   std::filesystem::path checkpoint{};
-  /// Whether a run whose checkpoint says fewer (or more) epochs goes on to these, a finished one too. Schedules are then read
+  /// Whether a run whose checkpoint says fewer (or more) epochs or steps goes on to these, a finished one too. Schedules are then read
   /// at its new progress from there on: step over the steps of all epochs.
   bool extend = false;
   std::size_t checkpoint_every = 0;  ///< steps between two saves; 0: at the end of each epoch

@@ -152,6 +152,10 @@ struct device_task {
       if constexpr (Plan::teacher) t = load<W>(in.teacher.row(r), in.teacher.class_stride, c);
       if constexpr (Mode::soft_labels) y = load<W>(in.soft_labels.row(r), in.soft_labels.class_stride, c);
       if constexpr (ReadGradient) g = load<W>(in.gradient.row(r), in.gradient.class_stride, c);
+      if constexpr (WriteGradient && !ReadGradient) {  // what the flows and the softmaxes are added to
+        g = block<W>{};
+        if (in.add) g = load<W>(in.gradient.row(r), in.gradient.class_stride, c);
+      }
       for (std::size_t j = 0; j < W; ++j) {
         position at;
         at.student = s.v[j];
@@ -297,7 +301,9 @@ struct device_task {
       for_each_index<learned>([&](auto k) { temperatures[r * learned + k] = 0; });
       if (in.row_temperature_gradient) in.row_temperature_gradient[r] = T(0);
     }
-    if constexpr (Mode::gradient) each_class<false, true>(team, r, -1, [](const position&, T& g) { g = T(0); });
+    if constexpr (Mode::gradient) {
+      if (!in.add) each_class<false, true>(team, r, -1, [](const position&, T& g) { g = T(0); });
+    }
   }
 
   /// Step 1. Whether a class is masked on one side or both.
@@ -493,7 +499,7 @@ struct device_task {
           team, r, label, [&](const position& at, T& g, auto& total) {
             X e[at_least_one(NS)];
             take_exponentials(nx, at, e);
-            g = flows<Plan, Mode>(nx, terms, at, e, total).v;
+            g += flows<Plan, Mode>(nx, terms, at, e, total).v;
           });
       if constexpr (Mode::soft_labels) {
         if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity)) return report(team, r, fault::soft_labels);
@@ -517,8 +523,7 @@ struct device_task {
       T coefficient[at_least_one(NS)];
       for_each_index<NS>([&](auto k) { coefficient[k] = result.coefficient[k] * n.inverse_z[k]; });
       each_class<classwise, true>(team, r, label, [&](const position& at, T& stored) {
-        T g = result.uniform;
-        if constexpr (classwise) g += stored;
+        T g = result.uniform + stored;
         for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() {
           if constexpr (std::is_same_v<typename K::who, student_side>) {
             constexpr auto m = Plan::maxima::template index<typename K::maximum>();

@@ -92,6 +92,13 @@ struct crd_loss {
   projection<T>* student_embedding;         ///< the caller's
   projection<T>* teacher_embedding;         ///< the caller's
 
+  /// The bank and both embeddings.
+  template <class F>
+  void visit_learned(const F& f) const {
+    f(*bank);
+    f(*student_embedding);
+    f(*teacher_embedding);
+  }
   /// @throws shape_error, value_error as `crd` says.
   template <class U>
   double operator()(const batch<U>& x) const {

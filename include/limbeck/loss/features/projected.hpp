@@ -54,6 +54,12 @@ struct projected_loss : detail::power_of_inner<L> {
   /// Refers to @p p, which outlives it.
   projected_loss(projection<T>& p, const L& l, std::size_t n) : layer(&p), loss(l), positions(n) {}
 
+  /// The projection, and what the loss holds.
+  template <class F>
+  void visit_learned(const F& f) const {
+    f(*layer);
+    if constexpr (requires { loss.visit_learned(f); }) loss.visit_learned(f);
+  }
   /// @throws shape_error, value_error as `projected` says.
   template <class U>
   double operator()(const batch<U>& x) const {

@@ -67,6 +67,11 @@ struct vid_loss {
   static constexpr bool any_width = true;
   channel_variances<T>* variances;  ///< the caller's
 
+  /// The variances.
+  template <class F>
+  void visit_learned(const F& f) const {
+    f(*variances);
+  }
   /// @throws shape_error, value_error as `vid` says.
   template <class U>
   double operator()(const batch<U>& x) const {

@@ -1,0 +1,220 @@
+#ifndef LIMBECK_TRAINER_LEARNED_HPP
+#define LIMBECK_TRAINER_LEARNED_HPP
+
+/// @file
+/// What an objective learns beside the student, as the trainer sees it: zeroed, stepped and archived.
+
+#include <limbeck/objective/learned.hpp>
+#include <limbeck/trainer/archive.hpp>
+#include <limbeck/trainer/concepts.hpp>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Some parameters and their gradients, of one model or of several: what an optimiser is handed in the place of a model.
+template <class T>
+class parameter_view {
+ public:
+  /// Adds those of @p model: `parameters()` and `gradients()`, ranges of spans of T.
+  template <class Model>
+  void add(Model& model) {
+    for (auto&& p : model.parameters()) parameters_.push_back(std::span<T>(p));
+    for (auto&& g : model.gradients()) gradients_.push_back(std::span<T>(g));
+    if (parameters_.size() != gradients_.size())
+      raise<shape_error>("limbeck: a model has " + std::to_string(parameters_.size()) + " tensors of parameters and " +
+                         std::to_string(gradients_.size()) + " of gradients");
+  }
+  /// Adds one tensor.
+  void add(std::span<T> parameters, std::span<T> gradients) {
+    parameters_.push_back(parameters);
+    gradients_.push_back(gradients);
+  }
+  const std::vector<std::span<T>>& parameters() const { return parameters_; }  ///< in the order of adding
+  const std::vector<std::span<T>>& gradients() const { return gradients_; }    ///< of these
+
+ private:
+  std::vector<std::span<T>> parameters_, gradients_;
+};
+
+/// An optimiser of some tensors of a model only: the others are frozen. `only(adam(0.01), {0, 1})` steps the first two
+/// tensors of `parameters()`; an lvalue is referred to.
+template <class Optimizer>
+class only {
+ public:
+  /// @p tensors: their numbers in the range `parameters()`.
+  only(Optimizer&& optimizer, std::vector<std::size_t> tensors)
+      : optimizer_(std::forward<Optimizer>(optimizer)), tensors_(std::move(tensors)) {}
+  /// @throws value_error where the model has no tensor of a number.
+  template <class Model>
+  void step(Model& model, progress p) {
+    using T = typename std::remove_cvref_t<decltype(std::span(*std::begin(model.parameters())))>::element_type;
+    parameter_view<T> all, some;
+    all.add(model);
+    for (const std::size_t i : tensors_) {
+      if (i >= all.parameters().size())
+        raise<value_error>("limbeck: only(optimizer, ...) names tensor " + std::to_string(i) + " of a model of " +
+                           std::to_string(all.parameters().size()));
+      some.add(all.parameters()[i], all.gradients()[i]);
+    }
+    optimizer_.step(some, p);
+  }
+  /// Saves or restores the optimiser, where that has something to save.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    if constexpr (serializable<std::remove_reference_t<Optimizer>>) archive("optimizer", optimizer_);
+  }
+  /// The optimiser, and which tensors.
+  std::string describe() const {
+    std::string text = "only tensors";
+    for (const std::size_t i : tensors_) text += ' ' + std::to_string(i);
+    return text + ", " + detail::described(optimizer_);
+  }
+
+ private:
+  Optimizer optimizer_;
+  std::vector<std::size_t> tensors_;
+};
+/// @cond
+template <class O>
+only(O&&, std::vector<std::size_t>) -> only<O>;
+
+namespace detail {
+
+/// In the place of an optimiser of parts.
+struct no_optimizer {};
+
+struct no_part {
+  template <class P>
+  void operator()(P&) const {}
+};
+
+template <class L>
+concept holds_parts = requires(const L& l) {
+  l.visit_learned(no_part{});
+};
+/// The element type of the parts of an objective; void where it learns nothing.
+template <class E>
+constexpr auto learned_type() {
+  if constexpr (!loss<E>) {
+    return std::type_identity<void>{};
+  } else if constexpr (is<E, composite>) {
+    return learned_type<std::remove_cvref_t<decltype(std::declval<const E&>().terms())>>();
+  } else if constexpr (!is<E, expression>) {
+    if constexpr (holds_parts<E>) {
+      return std::type_identity<typename E::scalar>{};
+    } else {
+      return std::type_identity<void>{};
+    }
+  } else if constexpr (requires(const E& e) { e.first; e.second; }) {
+    using First = typename decltype(learned_type<decltype(E::first)>())::type;
+    using Second = typename decltype(learned_type<decltype(E::second)>())::type;
+    static_assert(std::is_void_v<First> || std::is_void_v<Second> || std::is_same_v<First, Second>,
+                  "limbeck: the parts of this objective that learn hold different scalar types");
+    return std::type_identity<std::conditional_t<std::is_void_v<First>, Second, First>>{};
+  } else if constexpr (requires(const E& e) { e.student; e.teacher; e.inner; }) {
+    using Inner = typename decltype(learned_type<decltype(E::inner)>())::type;
+    static_assert(!std::is_same_v<decltype(E::student), learned_temperature> &&
+                      !std::is_same_v<decltype(E::teacher), learned_temperature>,
+                  "limbeck: learned(T) of a double is a variable that no optimiser of a trainer would step; give it a "
+                  "temperature_parameter<float> T");
+    if constexpr (is_learned_parameter<decltype(E::student)>) {
+      return std::type_identity<typename std::remove_pointer_t<decltype(E::student.parameter)>::scalar>{};
+    } else if constexpr (is_learned_parameter<decltype(E::teacher)>) {
+      return std::type_identity<typename std::remove_pointer_t<decltype(E::teacher.parameter)>::scalar>{};
+    } else {
+      return std::type_identity<Inner>{};
+    }
+  } else {
+    return learned_type<decltype(E::inner)>();
+  }
+}
+template <class Objective>
+using learned_t = typename decltype(learned_type<std::remove_cv_t<Objective>>())::type;
+
+/// f(part) for each part that learns, once.
+template <class Objective, class F>
+void each_learned(const Objective& objective, const F& f) {
+  std::vector<const void*> done;
+  for_each_learned(objective, [&](auto& part) {
+    if constexpr (learned_part<std::remove_reference_t<decltype(part)>>) {
+      if (std::find(done.begin(), done.end(), &part) != done.end()) return;
+      done.push_back(&part);
+      f(part);
+    }
+  });
+}
+
+template <class Objective>
+void zero_learned(const Objective& objective) {
+  if constexpr (!std::is_void_v<learned_t<Objective>>)
+    each_learned(objective, [](auto& part) { part.zero_gradients(); });
+}
+
+/// What was learned and what is remembered, under the numbers of its first appearance.
+template <class Archive, class Objective>
+void archive_learned(Archive& archive, const Objective& objective, const std::string& prefix = "learned/") {
+  std::vector<const void*> done;
+  for_each_learned(objective, [&](auto& part) {
+    if (std::find(done.begin(), done.end(), &part) != done.end()) return;
+    archive(prefix + std::to_string(done.size()), part);
+    done.push_back(&part);
+  });
+}
+
+/// @p share of the derivatives of a call.
+template <class Objective, class Result>
+void learn_temperatures(const Objective& objective, const Result& result, double share = 1) {
+  if constexpr (!std::is_void_v<learned_t<Objective>> && requires { result.temperature_gradient; })
+    pull_back_temperatures(objective, result, share);
+}
+
+template <class Student, class T>
+concept shows_gradients = learned_part<Student> &&
+    std::is_same_v<typename std::remove_cvref_t<decltype(std::span(*std::begin(std::declval<Student&>().parameters())))>::element_type, T>;
+
+/// One sentence where nobody could step what an objective learns.
+template <class Student, class Objective, class Optimizer, class PartsOptimizer>
+constexpr void require_learned() {
+  using T = learned_t<Objective>;
+  if constexpr (!std::is_void_v<T>) {
+    if constexpr (std::is_same_v<PartsOptimizer, no_optimizer>) {
+      static_assert(shows_gradients<Student, T> && optimizer<Optimizer, parameter_view<T>>,
+                    "limbeck: this objective learns something (a projection, variances, a temperature), which the optimiser "
+                    "steps with the student where the student has parameters() and gradients() of its scalar type and "
+                    "step(model, progress) takes any model with both; else give the trainer a fifth argument, the "
+                    "optimiser of what the objective learns");
+    } else {
+      static_assert(optimizer<PartsOptimizer, parameter_view<T>>,
+                    "limbeck: the optimiser of what the objective learns lacks step(model, progress) for any model with "
+                    "parameters() and gradients()");
+    }
+  }
+}
+
+template <class Student, class Objective, class Optimizer, class PartsOptimizer>
+void step_all(Student& student, const Objective& objective, Optimizer& optimizer, PartsOptimizer& of_parts, progress p) {
+  using T = learned_t<Objective>;
+  if constexpr (std::is_void_v<T>) {
+    optimizer.step(student, p);
+  } else if constexpr (std::is_same_v<PartsOptimizer, no_optimizer>) {
+    parameter_view<T> all;
+    all.add(student);
+    each_learned(objective, [&](auto& part) { all.add(part); });
+    optimizer.step(all, p);
+  } else {
+    optimizer.step(student, p);
+    parameter_view<T> parts;
+    each_learned(objective, [&](auto& part) { parts.add(part); });
+    of_parts.step(parts, p);
+  }
+}
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif
