@@ -5,14 +5,14 @@
 /// The trainer, its callbacks, the drivers of several trainings, and checkpoints. A component of its own: it needs
 /// nlohmann's JSON and Boost.Timer, and CMake's target `limbeck::trainer`.
 
-#include <limbeck/trainer/active_rounds.hpp>
+#include <limbeck/driver.hpp>
 #include <limbeck/trainer/averaging.hpp>
 #include <limbeck/trainer/checkpoint.hpp>
 #include <limbeck/trainer/csv_metrics.hpp>
+#include <limbeck/trainer/drawn.hpp>
 #include <limbeck/trainer/early_stopping.hpp>
 #include <limbeck/trainer/mutual.hpp>
 #include <limbeck/trainer/progress_bar.hpp>
-#include <limbeck/trainer/self_training.hpp>
 #include <limbeck/trainer/trainer.hpp>
 #include <limbeck/trainer/validation.hpp>
 

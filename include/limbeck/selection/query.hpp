@@ -40,6 +40,12 @@ concept row_reader = requires(const P& p, std::size_t n, typename P::scalar* out
 template <class P>
 concept pool = tensor<P> || row_reader<P>;
 
+/// What chooses rows of a pool: `s(pool, query)`, see selection/query.hpp.
+template <class S, class Pool>
+concept selector = requires(S& s, const Pool& p, const query& q) {
+  { s(p, q) } -> std::convertible_to<std::vector<std::size_t>>;
+};
+
 namespace detail {
 
 /// A pool in memory, as a reader.
@@ -104,6 +110,11 @@ inline std::vector<unsigned char> check_query(const query& q, std::size_t rows_o
   return taken;
 }
 
+template <class S, class Pool>
+constexpr void require_selector() {
+  static_assert(selector<S, Pool>,
+                "limbeck: this selector has no call (pool, query) that returns a std::vector<std::size_t> of rows");
+}
 }  // namespace detail
 
 LIMBECK_END_NAMESPACE

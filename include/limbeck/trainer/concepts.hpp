@@ -7,9 +7,9 @@
 #include <limbeck/core/progress.hpp>
 #include <limbeck/objective/objective.hpp>
 #include <limbeck/objective/parts.hpp>
-#include <limbeck/selection/query.hpp>
 #include <limbeck/trainer/archive.hpp>
 #include <limbeck/trainer/data.hpp>
+#include <limbeck/trainer/model_archive.hpp>
 #include <limbeck/trainer/training_run.hpp>
 
 #include <algorithm>
@@ -155,19 +155,6 @@ concept optimizer = requires(O& o, Student& s, progress p) {
   o.step(s, p);
 };
 
-/// What a model consists of: `m.parameters()`, a range of spans (or vectors) of float or double. They keep their sizes.
-template <class M>
-concept parametrised = requires(M& m) {
-  std::span(*std::begin(m.parameters()));
-  std::end(m.parameters());
-};
-
-/// What chooses rows of a pool: `s(pool, query)`, see selection/query.hpp.
-template <class S, class Pool>
-concept selector = requires(S& s, const Pool& p, const query& q) {
-  { s(p, q) } -> std::convertible_to<std::vector<std::size_t>>;
-};
-
 /// What makes a teacher's parameters follow a student's: `a.update(student.parameters(), progress)`, or without the
 /// progress. It knows its teacher: an `averager` does, also one `in_place(teacher.parameters())`.
 template <class A, class Student>
@@ -217,31 +204,11 @@ constexpr void require_callback() {
       "limbeck: this callback has none of begin(run), after_step(run), after_epoch(run) and end(run) that takes "
       "a limbeck::training_run&");
 }
-template <class S, class Pool>
-constexpr void require_selector() {
-  static_assert(selector<S, Pool>,
-                "limbeck: this selector has no call (pool, query) that returns a std::vector<std::size_t> of rows");
-}
 template <class A, class S>
 constexpr void require_follower() {
   static_assert(parametrised<S>, "limbeck: averaging needs parameters(), a range of spans, of the student");
   if constexpr (parametrised<S>)
     static_assert(follower<A, S>, "limbeck: this averager lacks update(parameters_of_the_student)");
-}
-
-/// A model under a name: by its serialize, else by its parameters. False where it has neither.
-template <class Archive, class Model>
-bool archive_model(Archive& archive, const char* name, Model& model) {
-  if constexpr (serializable<Model>) {
-    archive(name, model);
-    return true;
-  } else if constexpr (parametrised<Model>) {
-    auto&& all = model.parameters();
-    archive(name, serialized_range<std::remove_reference_t<decltype(all)>>{all});
-    return true;
-  } else {
-    return false;
-  }
 }
 
 /// @throws value_error where a run with these cannot be resumed.

@@ -6,7 +6,7 @@
 #include <limbeck/trainer/checkpoint.hpp>
 #include <limbeck/trainer/early_stopping.hpp>
 #include <limbeck/trainer/metrics.hpp>
-#include <limbeck/trainer/rounds.hpp>
+#include <limbeck/driver/rounds.hpp>
 
 namespace {
 

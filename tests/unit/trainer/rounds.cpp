@@ -4,8 +4,8 @@
 #include "catch.hpp"
 
 #include <limbeck/selection/top_per_class.hpp>
-#include <limbeck/trainer/active_rounds.hpp>
-#include <limbeck/trainer/self_training.hpp>
+#include <limbeck/driver/active_rounds.hpp>
+#include <limbeck/driver/self_training.hpp>
 
 #include <algorithm>
 #include <csignal>

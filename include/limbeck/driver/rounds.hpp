@@ -1,5 +1,5 @@
-#ifndef LIMBECK_TRAINER_ROUNDS_HPP
-#define LIMBECK_TRAINER_ROUNDS_HPP
+#ifndef LIMBECK_DRIVER_ROUNDS_HPP
+#define LIMBECK_DRIVER_ROUNDS_HPP
 
 /// @file
 /// What the drivers of several trainings share: metrics of each round, and a state that is saved between rounds.

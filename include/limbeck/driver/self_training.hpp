@@ -1,13 +1,13 @@
-#ifndef LIMBECK_TRAINER_SELF_TRAINING_HPP
-#define LIMBECK_TRAINER_SELF_TRAINING_HPP
+#ifndef LIMBECK_DRIVER_SELF_TRAINING_HPP
+#define LIMBECK_DRIVER_SELF_TRAINING_HPP
 
 /// @file
 /// Self-training: a teacher labels rows, a student learns from them and becomes the next teacher.
 
 #include <limbeck/core/rows.hpp>
-#include <limbeck/trainer/concepts.hpp>
+#include <limbeck/trainer/model_archive.hpp>
 #include <limbeck/trainer/interruptible.hpp>
-#include <limbeck/trainer/rounds.hpp>
+#include <limbeck/driver/rounds.hpp>
 
 #include <optional>
 
