@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Every loss of the headers is in tests/unit/objective/every_loss.cpp, where what holds of all is tested."""
+"""Every loss of the headers is in tests/unit/trainer/every_loss_list.cpp, where what holds of all is tested."""
 
 import pathlib
 import re
 import sys
 
 root = pathlib.Path(__file__).resolve().parents[2]
-test = (root / "tests/unit/objective/every_loss.cpp").read_text()
+test = (root / "tests/unit/trainer/every_loss_list.cpp").read_text()
 listed = set(re.findall(r'^ +(?:beside|sparse)\("(\w+)"|^ +\{"(\w+)", with_', test, re.M))
 listed = {a or b for a, b in listed}
 
@@ -19,8 +19,8 @@ for folder in ("loss", "target"):
 missing = sorted(declared - listed)
 unknown = sorted(listed - declared - {"sparse_kl"})
 for name in missing:
-    print(f"{name} is a loss, and tests/unit/objective/every_loss.cpp does not list it")
+    print(f"{name} is a loss, and tests/unit/trainer/every_loss_list.cpp does not list it")
 for name in unknown:
-    print(f"tests/unit/objective/every_loss.cpp lists {name}, which no header declares")
+    print(f"tests/unit/trainer/every_loss_list.cpp lists {name}, which no header declares")
 print(f"{len(declared)} losses")
 sys.exit(bool(missing or unknown or len(declared) < 30))

@@ -1,143 +1,17 @@
 // What is true of every loss of the library, beside cross-entropy: rows that do not count, numbers that are none.
-// tests/docs/check_every_loss.py compares the list with the headers.
 
 #include "catch.hpp"
-
-#include <limbeck/limbeck.hpp>
+#include "every_loss.hpp"
 
 #include <cmath>
-#include <functional>
 #include <limits>
-#include <random>
-#include <string>
-#include <vector>
 
 namespace lk = limbeck;
+using namespace every;
 
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity(), not_a_number = std::numeric_limits<double>::quiet_NaN();
-constexpr std::size_t width = 8;
-
-/// All that a call is given. `kept` is the teacher that sparse rows are taken from, `ids` are the samples of a bank.
-struct call {
-  std::vector<double> student, teacher, kept, weights, gradient;
-  std::vector<int> labels;
-  std::vector<unsigned char> mask;
-  std::vector<std::size_t> ids;
-
-  explicit call(std::size_t n, double scale = 1)
-      : student(n * width), teacher(n * width), weights(n, 1), gradient(n * width), labels(n), mask(n, 1), ids(n) {
-    std::mt19937 random(5);
-    std::normal_distribution<double> normal(0, scale);
-    for (double& x : student) x = normal(random);
-    for (double& x : teacher) x = normal(random);
-    kept = teacher;
-    for (std::size_t r = 0; r < n; ++r) labels[r] = static_cast<int>(r % width), ids[r] = r;
-  }
-  std::size_t samples() const { return labels.size(); }
-  lk::rows<const double> s() const { return {student.data(), samples(), width}; }
-  lk::rows<const double> t() const { return {teacher.data(), samples(), width}; }
-
-  /// The same without the rows that @p out says.
-  call without(const std::vector<std::size_t>& out) const {
-    call rest = *this;
-    const auto drop = [&](auto& x, std::size_t each) {
-      for (auto r = out.rbegin(); r != out.rend(); ++r) {
-        const auto at = x.begin() + static_cast<std::ptrdiff_t>(*r * each);
-        x.erase(at, at + static_cast<std::ptrdiff_t>(each));
-      }
-    };
-    for (auto* x : {&rest.student, &rest.teacher, &rest.kept, &rest.gradient}) drop(*x, width);
-    drop(rest.weights, 1), drop(rest.labels, 1), drop(rest.mask, 1), drop(rest.ids, 1);
-    return rest;
-  }
-};
-
-struct loss {
-  std::string name;
-  std::function<double(call&)> run;  // the loss; fills the gradient
-};
-
-template <class Objective>
-double run(const Objective& o, call& x) {
-  return o(x.s(), x.t(), x.labels, lk::unread_is_fine, lk::row_mask(x.mask), lk::row_weights(x.weights),
-           lk::into(lk::rows<double>(x.gradient.data(), x.samples(), width)))
-      .loss;
-}
-template <class Loss>
-loss beside(const char* name, Loss l) {
-  return {name, [l](call& x) { return run(lk::cross_entropy{} + 0.5 * l, x); }};
-}
-
-/// What a loss learns or remembers is new in each call.
-double with_bank(call& x) {
-  lk::crd_bank<double> bank(16, 3, {.negatives = 4, .temperature = 1, .seed = 3});
-  lk::projection<double> s(width, 3, lk::xavier{.seed = 1}), t(width, 3, lk::xavier{.seed = 2});
-  return run(lk::cross_entropy{} + 0.5 * lk::crd(bank, x.ids, s, t), x);
-}
-double with_projection(call& x) {
-  lk::projection<double> p(width, width, lk::xavier{.seed = 1});
-  return run(lk::cross_entropy{} + 0.5 * lk::projected(p, lk::hint{}), x);
-}
-double with_variances(call& x) {
-  lk::channel_variances<double> v(width);
-  return run(lk::cross_entropy{} + 0.5 * lk::vid(v), x);
-}
-template <class Divergence>
-loss sparse(const char* name, Divergence divergence) {
-  return {name, [divergence](call& x) {
-            const auto store = lk::keep_top(lk::rows<const double>(x.kept.data(), x.samples(), width), 3);
-            return run(lk::cross_entropy{} + 0.5 * lk::sparse_divergence(divergence, store), x);
-          }};
-}
-
-const std::vector<loss>& every_loss() {
-  static const std::vector<loss> all{
-      beside("cross_entropy", lk::cross_entropy{.smoothing = 0.1}),
-      beside("soft_cross_entropy", lk::soft_cross_entropy{}),
-      beside("forward_kl", lk::forward_kl{}),
-      beside("reverse_kl", lk::reverse_kl{}),
-      beside("jensen_shannon", lk::jensen_shannon{.beta = 0.3}),
-      beside("skew_kl", lk::skew_kl{}),
-      beside("skew_reverse_kl", lk::skew_reverse_kl{}),
-      beside("total_variation", lk::total_variation{}),
-      beside("squared_hellinger", lk::squared_hellinger{}),
-      beside("alpha_divergence", lk::alpha_divergence{.alpha = 0.4}),
-      beside("mse", lk::mse{}),
-      beside("target_kl", lk::target_kl{}),
-      beside("target_cross_entropy", lk::target_cross_entropy{}),
-      beside("dkd", lk::dkd{}),
-      beside("nkd", lk::nkd{}),
-      beside("margin_mse", lk::margin_mse{}),
-      beside("pld", lk::pld{}),
-      sparse("sparse_divergence", lk::reverse_kl{}),
-      sparse("sparse_kl", lk::forward_kl{}),
-      beside("linear_cka", lk::linear_cka{}),
-      beside("info_nce", lk::info_nce{}),
-      beside("symmetric_info_nce", lk::symmetric_info_nce{}),
-      beside("correlation_congruence", lk::correlation_congruence{}),
-      beside("marginal_distance_matrix", lk::marginal_distance_matrix{}),
-      beside("dist", lk::dist{}),
-      beside("nst", lk::nst{}),
-      beside("pkt", lk::pkt{}),
-      beside("rkd_distance", lk::rkd_distance{}),
-      beside("rkd_angle", lk::rkd_angle{}),
-      beside("similarity_preserving", lk::similarity_preserving{}),
-      beside("activation_matching", lk::activation_matching{}),
-      beside("attention_transfer", lk::attention_transfer{}),
-      beside("hard_quantile", lk::hard_quantile{.p_hard = 0.5}),
-      beside("out_of_domain_penalty", lk::out_of_domain_penalty{}),
-      beside("hint", lk::hint{}),
-      beside("feature_mse", lk::feature_mse{}),
-      beside("ickd", lk::ickd{.channels = 4}),
-      beside("sinkhorn", lk::sinkhorn{}),
-      {"projected", with_projection},
-      {"vid", with_variances},
-      {"crd", with_bank},
-  };
-  return all;
-}
 
 /// A finite loss has a finite gradient; what is no number is an exception that says where, or a loss of +inf.
 enum class result { refused, infinite, finite };
