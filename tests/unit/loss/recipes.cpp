@@ -1,6 +1,6 @@
-// Published systems that are compositions of what the library has (docs/catalogue/papers.tsv: recipe, ours): each family
-// against the formula of its papers, written naively in long double with the reductions that their code has, and its
-// gradient against central differences.
+// Published systems that are compositions of what the library has (docs/catalogue/papers.tsv: recipe, ours): each
+// family against the formula of its papers, written naively in long double with the reductions that their code has, and
+// its gradient against central differences.
 
 #include "batch.hpp"
 #include "catch.hpp"
@@ -49,13 +49,13 @@ struct rows_of : batch<double> {
   std::size_t y(std::size_t r) const { return static_cast<std::size_t>(labels[r]); }
 };
 
-/// The objective's value is the definition's, and its gradient the difference of its values. @p call takes the objective's
-/// function and its arguments; @p more are those after the labels.
+/// The objective's value is the definition's, and its gradient the difference of its values. @p call takes the
+/// objective's function and its arguments; @p more are those after the labels.
 template <class Objective, class... More>
 void check(const Objective& o, rows_of& b, const std::function<real()>& definition, const More&... more) {
   std::vector<double> g(b.size());
-  const auto result = o(b.s(), b.t(), b.labels, lk::into(lk::rows<double>(g.data(), b.samples, b.classes)), lk::unread_is_fine,
-                        more...);
+  const auto result = o(b.s(), b.t(), b.labels, lk::into(lk::rows<double>(g.data(), b.samples, b.classes)),
+                        lk::unread_is_fine, more...);
   CHECK(result.loss == Approx(static_cast<double>(definition())).epsilon(1e-12));
   double worst = 0;
   for (std::size_t i = 0; i < b.size(); ++i) {
@@ -176,8 +176,8 @@ TEST_CASE("recipes: channel-wise distillation, whose rows are channels", "[recip
 }
 
 TEST_CASE("recipes: two parts of the forward KL, weighed by uncertainty", "[recipes]") {
-  // ATKD: the tokens of which the teacher is surer than the median learn the non-target part alone, with weight lambda; the
-  // others both parts; each a mean over its own tokens. The median is the lower of the two in the middle.
+  // ATKD: the tokens of which the teacher is surer than the median learn the non-target part alone, with weight lambda;
+  // the others both parts; each a mean over its own tokens. The median is the lower of the two in the middle.
   for (const std::size_t n : {10U, 11U}) {
     rows_of b(n, 9, 5);
     std::vector<double> uncertainty(n);
@@ -188,7 +188,8 @@ TEST_CASE("recipes: two parts of the forward KL, weighed by uncertainty", "[reci
     std::sort(sorted.begin(), sorted.end());
     const double median = sorted[(n - 1) / 2];
     std::vector<double> easy(n), hard(n);
-    const auto sure = static_cast<std::size_t>(std::count_if(uncertainty.begin(), uncertainty.end(), [&](double u) { return u < median; }));
+    const auto sure = static_cast<std::size_t>(
+        std::count_if(uncertainty.begin(), uncertainty.end(), [&](double u) { return u < median; }));
     for (std::size_t r = 0; r < n; ++r) {
       const double all = static_cast<double>(n), of_them = static_cast<double>(sure);
       (uncertainty[r] < median ? easy : hard)[r] = all / (uncertainty[r] < median ? of_them : all - of_them);
@@ -208,7 +209,8 @@ TEST_CASE("recipes: two parts of the forward KL, weighed by uncertainty", "[reci
       const auto m = static_cast<real>(sure), k = static_cast<real>(n - sure);
       return 0.2L * easy_others / m + 0.8L * (hard_label / k + hard_others / k);
     };
-    check(0.2 * (lk::given(easy) * lk::on<lk::non_target>(lk::forward_kl{})) + 0.8 * (lk::given(hard) * lk::dkd{.alpha = 1, .beta = 1}),
+    check(0.2 * (lk::given(easy) * lk::on<lk::non_target>(lk::forward_kl{})) +
+              0.8 * (lk::given(hard) * lk::dkd{.alpha = 1, .beta = 1}),
           b, definition);
   }
 }
@@ -253,4 +255,45 @@ TEST_CASE("recipes: labels of the answer, the teacher everywhere", "[recipes]") 
     }
     return hard / 3 + soft / 8;
   });
+}
+
+TEST_CASE("recipes: weights that compare teacher and student", "[recipes]") {
+  rows_of b(12, 6, 8);
+  const auto entropy = [](const std::vector<real>& p) {
+    real h = 0;
+    for (const real v : p) h -= v * std::log(v);
+    return h;
+  };
+  std::vector<real> gap, better;  // of the student's entropy to the teacher's; held fixed
+  for (std::size_t r = 0; r < b.samples; ++r) {
+    const auto p = softmax(b.t(r)), q = softmax(b.s(r));
+    gap.push_back(entropy(q) - entropy(p));
+    better.push_back(p[b.y(r)] > q[b.y(r)] ? 1 : 0);
+  }
+  const auto mean = [&](const auto& loss) {
+    real sum = 0;
+    for (std::size_t r = 0; r < b.samples; ++r) sum += loss(r, softmax(b.t(r)), softmax(b.s(r)));
+    return sum / static_cast<real>(b.samples);
+  };
+  using row_of = const std::vector<real>&;
+  const auto teacher = lk::of_teacher(lk::entropy{});
+  const auto student = lk::of_student(lk::entropy{});
+  // BD-KD: the forward KL counts twice where the teacher is less sure, the reverse KL where the student is
+  check((1 + (teacher > student)) * lk::forward_kl{} + (1 + (student > teacher)) * lk::reverse_kl{}, b, [&] {
+    return mean([&](std::size_t r, row_of p, row_of q) {
+      return (gap[r] < 0 ? 2 : 1) * kl(p, q) + (gap[r] > 0 ? 2 : 1) * kl(q, p);
+    });
+  });
+  // TSD-KD, its direct part: sigmoid of the difference of entropies before a generalised Jensen-Shannon divergence
+  const auto sigmoid = lk::map([](double x) { return 1 / (1 + std::exp(-x)); }, student - teacher);
+  check(sigmoid * lk::jensen_shannon{.beta = 0.9}, b, [&] {
+    return mean([&](std::size_t r, row_of p, row_of q) {
+      std::vector<real> m;
+      for (std::size_t c = 0; c < p.size(); ++c) m.push_back(0.9L * p[c] + 0.1L * q[c]);
+      return (0.9L * kl(p, m) + 0.1L * kl(q, m)) / (1 + std::exp(-gap[r]));
+    });
+  });
+  // who has the smaller loss at the label teaches
+  check((lk::of_teacher(lk::label_loss{}) < lk::of_student(lk::label_loss{})) * lk::forward_kl{}, b,
+        [&] { return mean([&](std::size_t r, row_of p, row_of q) { return better[r] * kl(p, q); }); });
 }
