@@ -113,7 +113,7 @@ def checked_in(row):
 
 
 def page(rows):
-    out = ["# Catalogue by paper and system", "",
+    out = ["# Catalogue: by paper and system", "",
            *lines("What you know from a paper, written in Limbeck (`lk::` left out). The page is made by "
                   "`make_papers.py` from `papers.tsv`, which also names the case of each test. The tests compile every "
                   "expression, and ask every loss among them for its plan. The last column is an arXiv id."), "",
