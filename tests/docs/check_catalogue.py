@@ -13,6 +13,10 @@
 5. Formulas need nothing that GitHub or MathJax 2 lack: no macro of ours, no `<`, no `|` in a table, and between single
    dollars no backslash before a sign, which GitHub drops.
 6. What the index writes in code is of include/: `name{...}`, `name(...)`, `name<...>`, and `.option = ` of that name.
+7. docs/catalogue/papers.tsv: the ids are different, and those of all systems; a status is one of its words; every name and
+   option in an expression is of include/, or a name of papers.hpp; the entry that a row points to is there; every test is a
+   file, and the case that is named is in it. What is here has an expression and a test, what is not here says what is
+   missing. The page papers.md is what the table makes.
 """
 
 import argparse
@@ -24,7 +28,8 @@ FAMILIES = ("loss", "target", "selection", "averaging", "signal", "schedule", "t
 MARKER = re.compile(r"\busing limbeck_(?:loss|target|signal|schedule|decay|temperature)\b")
 POLICY = re.compile(r"\b(?:operator\(\)|update|next|weighted|fill|embed)\s*\(")
 MADE_BY = re.compile(r"made by `(\w+)|[Ww]hat `(\w+)` returns|[Ss]ee (\w+)\(\)")
-SECTIONS = ("Callbacks and parts",)  # headings that are no entries
+SECTIONS = ("Callbacks and parts", "Under other names")  # headings that are no entries
+WORDS = {"double", "return", "std", "true"}  # of C++, in an expression of papers.tsv
 UNKNOWN_MACROS = re.compile(r"\\(?:DeclareMathOperator|newcommand|def|bm|mathbbm|operatorname\*)\b")
 
 
@@ -285,6 +290,64 @@ def value(text):
     return float(number[1]) / float(number[2] or 1) if number else text.strip().strip('"')
 
 
+def check_papers(root, names, pages, fault):
+    """papers.tsv against the headers, the pages and the tests; the number of its rows."""
+    folder = root / "docs" / "catalogue"
+    sys.path.insert(0, str(folder))
+    sys.dont_write_bytecode = True
+    import make_papers
+    path = folder / "papers.tsv"
+    prelude = set(re.findall(r"\w+", (root / "tests" / "docs" / "papers.hpp").read_text(encoding="utf-8")))
+    rows, seen, cases = make_papers.read(path), set(), {}
+    for row in rows:
+        def wrong(what):
+            fault(path, row["line"], f"{row['id']}: {what}")
+
+        if row["id"] in seen:
+            wrong("the id comes twice")
+        seen.add(row["id"])
+        if not re.fullmatch(r"S\d{3}|[a-z][a-z0-9-]*", row["id"]) or not row["system"]:
+            wrong("an id is S and three digits, or a key in small letters; and a system has a name")
+        if row["status"] not in make_papers.STATUS:
+            wrong(f"{row['status']} is not a status: {', '.join(make_papers.STATUS)}")
+        here = row["status"] != "nothing"
+        if here != bool(row["expression"]) or here != bool(row["test"]) or here != bool(row["where"]):
+            wrong("what is here has an expression, an entry and a test; what is not has none of them")
+        if row["status"] in ("part", "nothing") and not row["missing"]:
+            wrong("what is missing is not said")
+        if row["status"] == "ours" and not re.search(r"\bours\b", row["note"]):
+            wrong("the note does not say what is ours")
+        if row["arxiv"] and not re.fullmatch(r"\d{4}\.\d{4,5}(, \d{4}\.\d{4,5})*", row["arxiv"]):
+            wrong(f"{row['arxiv']} is no arXiv id")
+        page, _, anchor = row["where"].partition("#")
+        if here and ((folder / page) not in pages or anchor not in pages[folder / page][1]):
+            wrong(f"there is no entry {row['where']}")
+        text = row["expression"]
+        own = set(re.findall(r"\bdouble (\w+)", text))
+        for n in sorted(set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", text)) - set(names) - prelude - own - WORDS):
+            wrong(f"{n} is neither of include/ nor of tests/docs/papers.hpp")
+        for n, inside in re.findall(r"(\w+)\{([^{}]*)\}", text):
+            for option in re.findall(r"\.(\w+) = ", inside):
+                if n in names and option not in names[n].options:
+                    wrong(f"{n} has no option {option}")
+        for file, case in make_papers.tests(row):
+            if file not in cases:
+                there = (root / file).is_file()
+                source = (root / file).read_text(encoding="utf-8") if there else ""
+                cases[file] = set(re.findall(r'TEST_CASE\(\s*"([^"]+)"', source)) if there else None
+            if cases[file] is None:
+                wrong(f"there is no {file}")
+            elif case is not None and case not in cases[file]:
+                wrong(f"{file} has no test case {case}")
+    systems = len(make_papers.system(rows))
+    if systems != make_papers.SYSTEMS:
+        fault(path, 1, f"{systems} systems, expected {make_papers.SYSTEMS}")
+    made = folder / "papers.md"
+    if not made.exists() or made.read_text(encoding="utf-8") != make_papers.page(rows):
+        fault(path, 1, "papers.md is not what make_papers.py makes of it")
+    return len(rows)
+
+
 def check(root):
     faults, names, families = [], {}, set()
     include = root / "include" / "limbeck"
@@ -295,7 +358,7 @@ def check(root):
             families |= set(names) - before
     index = root / "docs" / "catalogue.md"
     pages = {p: read_page(p) for p in [index] + sorted((root / "docs" / "catalogue").glob("*.md"))}
-    entries = [e for p, page in pages.items() if p != index for e in page[0]]
+    entries = [e for p, page in pages.items() if p not in (index, root / "docs" / "catalogue" / "papers.md") for e in page[0]]
     headed = {n: e for e in entries for n in e.names}
     words = "\n".join(p.read_text(encoding="utf-8") for p in pages)
     written = set(re.findall(r"lk::(\w+)", words))
@@ -376,16 +439,18 @@ def check(root):
                 for option in re.findall(r"\.(\w+) = ", inside):
                     if n in names and option not in names[n].options:
                         fault(index, number, f"{n} has no option {option}")
+    papers = check_papers(root, names, pages, fault)  # 7
     rows = sum(len(r) for e in entries for _, _, r in e.tables)
-    return faults, len(entries), rows, sum(names[n].policy for n in families)
+    return faults, len(entries), rows, sum(names[n].policy for n in families), papers
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parents[2])
-    faults, entries, options, policies = check(parser.parse_args().root.resolve())
-    print(*faults, f"{entries} entries, {options} rows of options, {policies} policies, {len(faults)} faults", sep="\n")
-    return 1 if faults or not (entries and options and policies) else 0
+    faults, entries, options, policies, papers = check(parser.parse_args().root.resolve())
+    print(*faults, f"{entries} entries, {options} rows of options, {policies} policies, {papers} papers, {len(faults)} faults",
+          sep="\n")
+    return 1 if faults or not (entries and options and policies and papers) else 0
 
 
 if __name__ == "__main__":

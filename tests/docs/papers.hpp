@@ -1,0 +1,104 @@
+// What stands before the expressions of docs/catalogue/papers.tsv: the names that they use, and `use`, which asks a
+// loss for its plan and takes anything else as it is. The numbers are of no meaning.
+
+#include <limbeck/limbeck.hpp>
+#if defined(DOCS_TRAINER)
+#include <limbeck/trainer.hpp>
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <exception>
+#include <numeric>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+namespace papers {
+
+using namespace limbeck;
+
+inline constexpr std::size_t samples = 32, classes = 10, positions = 10, width = 10;
+
+inline std::vector<float> numbers(unsigned seed, std::size_t n) {
+  std::vector<float> x(n);
+  for (float& v : x) {
+    seed = seed * 1664525u + 1013904223u;
+    v = 8 * (static_cast<float>(seed >> 8) / 16777216.0f - 0.5f);
+  }
+  return x;
+}
+inline std::vector<float> memory = numbers(1, 7 * samples * classes);
+inline rows<float> part(std::size_t i) { return {memory.data() + i * samples * classes, samples, classes}; }
+
+// Logits of the student, of its heads and of teachers.
+inline const rows<const float> student = part(0), teacher = part(1), a = part(2), b = part(3), weak = part(3),
+                               ce_logits = part(0), kd_logits = part(4), base = part(1), other = part(2);
+inline const rows<float> gradient = part(5), merged = part(6);
+inline std::vector<int> labels(samples, 3), pseudo(samples);
+inline std::vector<std::size_t> ids = [] {
+  std::vector<std::size_t> rows(samples);
+  std::iota(rows.begin(), rows.end(), 0);
+  return rows;
+}();
+
+// Numbers of rows.
+inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), mask(samples),
+    out(samples), difficulty(samples, 1), draft = numbers(3, samples), reference = numbers(4, samples);
+
+// Several teachers.
+inline std::vector<float> gates(2 * samples, 0.5f), gate_gradients(2 * samples);
+inline const rows<const float> gate(gates.data(), samples, 2);
+inline const rows<float> gate_gradient(gate_gradients.data(), samples, 2);
+
+// Parameters, of which some follow others.
+inline std::vector<float> parameters{1, 2, 3, 4}, soup(4);
+inline const std::vector<std::vector<std::vector<float>>> stored{snapshot(parameters), snapshot(parameters)};
+inline const std::vector<double> half{0.5, 0.5};
+inline const std::vector<power_profile> profiles{{2048, 0.05}, {2048, 0.1}, {4096, 0.05}, {4096, 0.1}};
+inline const power_profile wanted{4096, 0.075};
+
+// What losses learn or remember.
+inline projection<float> p(10, 10, xavier{.seed = 1}), embed_student(10, 16, he{.seed = 1}),
+    embed_teacher(10, 16, he{.seed = 2});
+inline channel_variances<float> variances(10);
+inline crd_bank<float> bank(1000, 16, {.negatives = 64});
+inline std::vector<std::size_t>& indices = ids;
+inline taid controller(100);
+inline temporal_ensemble<float> past(1000, classes);
+inline snapshots<float> ring = [] {
+  snapshots<float> last(2);
+  last.take(student);
+  return last;
+}();
+inline const auto drawn = draw_sparse(teacher, 50, random_stream(7));
+inline const auto cached = keep_top(teacher, 4);
+inline workspace ws;
+
+// What drivers call.
+inline const auto train_rounds = [](std::span<const std::size_t>, std::span<const int>, std::size_t) { return 0.5; };
+inline const auto pool = [] { return mixed_heads(ce_logits, kd_logits, {.share = 0.5}); };
+inline const auto oracle = [](std::span<const std::size_t> rows) { return std::vector<int>(rows.size(), 1); };
+inline std::vector<float> model(10);
+inline const auto train = [](const auto&, std::size_t) { return std::vector<float>(10); };
+inline const auto predict = [](std::vector<float>&) { return student; };
+inline const auto dml = cross_entropy{} + forward_kl{};
+inline const auto balanced = cross_entropy{} + (1 + (of_teacher(entropy{}) > of_student(entropy{}))) * forward_kl{} +
+                             (1 + (of_student(entropy{}) > of_teacher(entropy{}))) * reverse_kl{};
+inline struct {
+} first, second, sgd;  // students and an optimiser of yours
+
+inline std::size_t planned = 0;  // losses among them
+
+template <class F>
+void use(const F& expression) {
+  if constexpr (std::is_void_v<decltype(expression())>) {
+    expression();
+  } else {
+    [[maybe_unused]] decltype(auto) made = expression();
+    if constexpr (requires { objective{made}; }) planned += !objective{made}.plan().str().empty();
+  }
+}
+
+}  // namespace papers
