@@ -78,7 +78,7 @@ const std::vector<loss>& every_loss() {
       beside("correlation_congruence", lk::correlation_congruence{}),
       beside("marginal_distance_matrix", lk::marginal_distance_matrix{}),
       beside("dist", lk::dist{}),
-      beside("nst", lk::nst{}),
+      beside("nst", lk::nst{.positions = 4}),
       beside("pkt", lk::pkt{}),
       beside("rkd_distance", lk::rkd_distance{}),
       beside("rkd_angle", lk::rkd_angle{}),
