@@ -218,3 +218,41 @@ TEST_CASE("what is chosen may depend on the generation, and be the rows of top_p
   CHECK(result.generations[1]["score"] == 4);
   CHECK(result.generations[2]["score"] == 6);
 }
+
+TEST_CASE("active distillation keeps what the oracle's logits are, and has a budget a round", "[trainer][rounds]") {
+  const toy::temporary file("active_logits.ckpt");
+  std::vector<double> truth(20 * 3);
+  for (std::size_t i = 0; i < truth.size(); ++i) truth[i] = std::sin(static_cast<double>(3 * i));
+  std::vector<double> asked;
+  int answers = 0;
+  const auto oracle = [&](std::span<const std::size_t> rows) {
+    asked.clear();
+    for (const std::size_t r : rows) asked.insert(asked.end(), truth.begin() + static_cast<std::ptrdiff_t>(3 * r), truth.begin() + static_cast<std::ptrdiff_t>(3 * r + 3));
+    answers += static_cast<int>(rows.size());
+    return lk::rows<const double>(asked.data(), rows.size(), 3);
+  };
+  std::vector<std::size_t> sizes;
+  std::size_t dies_at = 2;
+  const auto run = [&](const std::filesystem::path& where) {
+    return lk::active_rounds(
+        {.rounds = 5, .budgets = {2, 5}, .seed = 3, .checkpoint = where}, {1},
+        [&](std::span<const std::size_t> rows, std::span<const int> labels, lk::rows<const float> logits, std::size_t round) {
+          if (round == dies_at) throw std::runtime_error("the machine is gone");
+          sizes.push_back(rows.size());
+          REQUIRE(logits.samples == rows.size());
+          for (std::size_t i = 0; i < rows.size(); ++i)
+            for (std::size_t c = 0; c < 3; ++c) {
+              CHECK(logits(i, c) == static_cast<float>(truth[3 * rows[i] + c]));
+              CHECK(logits(i, c) <= logits(i, static_cast<std::size_t>(labels[i])));
+            }
+        },
+        [&] { return lk::rows<const double>(truth.data(), 20, 3); }, lk::random_rows{}, oracle);
+  };
+  CHECK_THROWS_WITH(run(file.path), "the machine is gone");
+  dies_at = 99;
+  const auto r = run(file.path);
+  CHECK(sizes == std::vector<std::size_t>{1, 3, 8, 13, 18});
+  CHECK(answers == 18);  // none is asked twice
+  CHECK(r.classes == 3);
+  CHECK(r.logits.size() == 18 * 3);
+}
