@@ -11,6 +11,7 @@
 #include "report.hpp"
 
 #include <limbeck/eigen.hpp>
+#include <limbeck/trainer.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -24,8 +25,6 @@
 
 namespace feature_distillation {
 
-namespace lk = limbeck;
-
 constexpr std::size_t batch_rows = 128;
 
 struct options {
@@ -33,107 +32,88 @@ struct options {
   std::string out = "feature_distillation-results", data = LIMBECK_EXAMPLE_FOLDER "/../data";
 };
 
-/// What both networks say of the rows of a batch, logits or features, and where the student's gradient goes.
-struct sides {
-  const matrix &student, &teacher;
-  const std::vector<int>& labels;
-  matrix& gradient;
-  lk::workspace& memory;
-  lk::projection<float>& bridge;  // from the student's features to the teacher's
-};
-using loss = std::function<void(const sides&)>;
-
-/// How a student learns: a loss on its logits and perhaps one on its features.
-struct recipe {
-  std::string name;
-  loss on_logits, on_features = nullptr;
-};
-
-template <class Objective>
-loss with_labels(const Objective& objective) {
-  return [=](const sides& s) { objective(s.student, s.teacher, s.labels, lk::into(s.gradient), s.memory); };
-}
-template <class Objective>
-loss between(const Objective& objective) {
-  return [=](const sides& s) { objective(s.student, s.teacher, lk::into(s.gradient), s.memory); };
-}
-
-const loss labels_only = [](const sides& s) {
-  lk::objective(lk::cross_entropy{})(s.student, s.labels, lk::into(s.gradient), s.memory);
-};
-const loss kd = with_labels(0.1 * lk::cross_entropy{} + 0.9 * lk::at_temperature(4.0, lk::forward_kl{}));
-loss hint(double weight) {
-  return [=](const sides& s) {
-    (weight * lk::projected(s.bridge, lk::feature_mse{}))(s.student, s.teacher, lk::into(s.gradient), s.memory);
-  };
-}
-const loss attention = between(1000 * lk::attention_transfer{.student_channels = 16, .teacher_channels = 64});
-const lk::dist dist{.beta = 2, .gamma = 2, .temperature = 4};
-
-// The weights are published ones, for other networks; README.md says whose. "weight 1" is not: it shows what one gains.
-const std::vector<recipe> letter_recipes{
-    {"labels only", labels_only},
-    {"KD", kd},
-    {"KD + hint", kd, hint(100)},
-    {"KD + hint, weight 1", kd, hint(1)},
-    {"KD + RKD", kd, between(25 * lk::rkd_distance{} + 50 * lk::rkd_angle{})},
-    {"KD + similarity", kd, between(3000 * lk::similarity_preserving{})},
-    {"DIST", with_labels(lk::cross_entropy{} + dist)},
-    {"DIST, 0.1 CE", with_labels(0.1 * lk::cross_entropy{} + dist)},
-    {"labels + hint", labels_only, hint(100)},
-};
-const std::vector<recipe> satellite_recipes{
-    {"labels only", labels_only},
-    {"KD", kd},
-    {"KD + attention", kd, attention},
-    {"labels + attention", labels_only, attention},
-};
-
 /// A trained teacher's view of the training rows.
 struct view {
   matrix logits, features;
 };
 
-matrix of_rows(const matrix& all, const row_numbers& rows) {
-  return all.size() > 0 ? matrix(all(rows, Eigen::all)) : matrix();
-}
+/// A student's lesson: what it learns from, and how long.
+struct lesson {
+  network& net;
+  const dataset& data;
+  row_numbers rows;
+  const view* teacher;
+  int updates;
+  double rate;
+  std::uint64_t seed;
 
-std::size_t width(const matrix& features) {
-  return static_cast<std::size_t>(std::max<Eigen::Index>(1, features.cols()));  // of no features: a projection needs one
-}
-
-/// `teacher` is empty where `how` asks for none.
-template <class Network>
-void train(Network& net, const recipe& how, const dataset& data, row_numbers rows, const view& teacher, int updates,
-           double rate, std::uint64_t seed) {
-  lk::random_stream random(seed);
-  lk::workspace memory;
-  adam optimizer(lk::cosine(rate, 0.0)), bridge_optimizer(lk::cosine(rate, 0.0));
-  std::size_t next = rows.size();
-  row_numbers drawn(batch_rows);
-  net.forward(data.features.topRows(1));  // to know how wide its features are
-  lk::projection<float> bridge(width(net.features()), width(teacher.features), lk::he{.seed = seed});
-
-  for (int update = 0; update < updates; ++update) {
-    for (std::size_t& row : drawn) {
-      if (next == rows.size()) random.shuffle(rows), next = 0;
-      row = rows[next++];
-    }
-    const labelled_rows batch = data.batch(drawn);
-    const matrix& logits = net.forward(batch.inputs);
-    matrix of_logits(logits.rows(), logits.cols());
-    how.on_logits({logits, of_rows(teacher.logits, drawn), batch.labels, of_logits, memory, bridge});
-    matrix of_features = matrix::Zero(logits.rows(), net.features().cols());
-    const lk::progress now(static_cast<std::size_t>(update), static_cast<std::size_t>(updates));
-    if (how.on_features) {
-      bridge.zero_gradients();
-      how.on_features({net.features(), of_rows(teacher.features, drawn), batch.labels, of_features, memory, bridge});
-      bridge_optimizer.step(bridge, now);
-    }
-    net.backward(of_logits, of_features);
-    optimizer.step(net, now);
+  template <class Teacher, class Objective>
+  void learn(Teacher&& taught, const Objective& objective) {
+    // the rows in a random order, again and again
+    auto in_turn = [this, random = lk::random_stream(seed), next = rows.size()](const lk::draw_request& r) mutable {
+      row_numbers drawn(r.batch);
+      for (std::size_t& row : drawn) {
+        if (next == rows.size()) random.shuffle(rows), next = 0;
+        row = rows[next++];
+      }
+      return drawn;
+    };
+    lk::trainer{net, std::forward<Teacher>(taught), objective, adam(lk::cosine(rate, 0.0))}.fit(
+        lk::drawn_by(in_turn, data), {.steps = static_cast<std::size_t>(updates), .batch = batch_rows});
   }
+};
+
+/// How a student learns: an objective on its outputs. `make(bridge)` may put a projection of its features into it.
+struct recipe {
+  std::string name;
+  std::function<void(lesson&)> teach;
+};
+
+std::size_t width(const matrix& features) { return static_cast<std::size_t>(features.cols()); }
+
+template <class Make>
+recipe taught(const std::string& name, const Make& make) {
+  return {name, [make](lesson& l) {
+            const view& t = *l.teacher;
+            const matrix& own = l.net.forward(l.data.features.topRows(1)).of<"features">();
+            lk::projection<float> bridge(width(own), width(t.features), lk::he{.seed = l.seed});
+            l.learn(lk::outputs{lk::output<"logits">(lk::cached_teacher(t.logits)),
+                                lk::output<"features">(lk::cached_teacher(t.features))},
+                    make(bridge));
+          }};
 }
+template <lk::loss Objective>
+recipe taught(const std::string& name, const Objective& objective) {
+  return taught(name, [objective](const auto&) { return objective; });
+}
+const recipe labels_only{"labels only", [](lesson& l) { l.learn(lk::no_teacher{}, lk::cross_entropy{}); }};
+
+const auto kd = 0.1 * lk::cross_entropy{} + 0.9 * lk::at_temperature(4.0, lk::forward_kl{});
+constexpr auto hint = [](double weight) {
+  return [=](auto& bridge) { return lk::at<"features">(weight * lk::projected(bridge, lk::feature_mse{})); };
+};
+constexpr auto kd_and_hint = [](double weight) { return [=](auto& bridge) { return kd + hint(weight)(bridge); }; };
+const auto attention = lk::at<"features">(1000 * lk::attention_transfer{.student_channels = 16, .teacher_channels = 64});
+const lk::dist dist{.beta = 2, .gamma = 2, .temperature = 4};
+
+// The weights are published ones, for other networks; README.md says whose. "weight 1" is not: it shows what one gains.
+const std::vector<recipe> letter_recipes{
+    labels_only,
+    taught("KD", kd),
+    taught("KD + hint", kd_and_hint(100)),
+    taught("KD + hint, weight 1", kd_and_hint(1)),
+    taught("KD + RKD", kd + lk::at<"features">(25 * lk::rkd_distance{} + 50 * lk::rkd_angle{})),
+    taught("KD + similarity", kd + lk::at<"features">(3000 * lk::similarity_preserving{})),
+    taught("DIST", lk::cross_entropy{} + dist),
+    taught("DIST, 0.1 CE", 0.1 * lk::cross_entropy{} + dist),
+    taught("labels + hint", [](auto& bridge) { return lk::cross_entropy{} + hint(100)(bridge); }),
+};
+const std::vector<recipe> satellite_recipes{
+    labels_only,
+    taught("KD", kd),
+    taught("KD + attention", kd + attention),
+    taught("labels + attention", lk::cross_entropy{} + attention),
+};
 
 struct task {
   std::string name;
@@ -148,11 +128,14 @@ template <class Make>
 void run(const task& t, const options& o, Make make) {
   const auto& [train_rows, test_rows] = t.data;
   auto teacher = make(true, 7);
-  train(teacher, t.recipes[0], train_rows, shuffled(train_rows.size(), 7), {}, o.teacher_updates, t.teacher_rate, 7);
-  const auto test = [&](auto& net) { return score(log_softmax(net.forward(test_rows.features)), test_rows.labels); };
+  lesson first{teacher, train_rows, shuffled(train_rows.size(), 7), nullptr, o.teacher_updates, t.teacher_rate, 7};
+  labels_only.teach(first);
+  const auto test = [&](network& net) {
+    return score(log_softmax(net.forward(test_rows.features).of<"logits">()), test_rows.labels);
+  };
   const scores best = test(teacher);
-  view seen{teacher.forward(train_rows.features), {}};
-  seen.features = teacher.features();
+  const layers said = teacher.forward(train_rows.features);
+  const view seen{said.of<"logits">(), said.of<"features">()};
   std::printf("\n%6.1f s  %s: the teacher has learnt from %zu labelled rows: accuracy %.2f %%, NLL %.3f\n", seconds(),
               t.name.c_str(), train_rows.size(), best.accuracy, best.negative_log_likelihood);
 
@@ -169,7 +152,8 @@ void run(const task& t, const options& o, Make make) {
       row_numbers labelled = shuffled(train_rows.size(), 100 + seed);  // the same for every recipe
       labelled.resize(t.labels[c]);
       auto net = make(false, seed);
-      train(net, t.recipes[r], train_rows, labelled, seen, o.updates, t.rate, seed);
+      lesson l{net, train_rows, labelled, &seen, o.updates, t.rate, seed};
+      t.recipes[r].teach(l);
       all.of[c][r][seed] = test(net);
       line.advance();
     });
