@@ -5,18 +5,10 @@
 
 #include "mlp.hpp"
 
-#include <zlib.h>
-
-#include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <filesystem>
-#include <iterator>
-#include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace examples {
@@ -34,14 +26,7 @@ struct dataset {
   std::vector<std::string> classes;  // sorted by name
 
   std::size_t size() const { return labels.size(); }
-  labelled_rows batch(std::span<const std::size_t> rows) const {
-    labelled_rows b{matrix(std::ssize(rows), features.cols()), {}};
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      b.inputs.row(static_cast<Eigen::Index>(i)) = features.row(static_cast<Eigen::Index>(rows[i]));
-      b.labels.push_back(labels[rows[i]]);
-    }
-    return b;
-  }
+  labelled_rows batch(std::span<const std::size_t> rows) const;
 };
 
 struct split {
@@ -52,52 +37,7 @@ enum class label_column { first, last };
 
 /// Reads a gzipped table of numbers with one column of names of classes, under a line with the names of the columns.
 /// The first `training_rows` train, the others test; features are standardised by the training rows.
-inline split read_table(const std::filesystem::path& path, label_column where, std::ptrdiff_t training_rows) {
-  const auto bad = [&](const std::string& what) { return std::runtime_error(path.string() + ": " + what); };
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> file(gzopen(path.c_str(), "rb"), gzclose);
-  if (!file) throw std::runtime_error("cannot open " + path.string());
-
-  std::vector<float> numbers;
-  std::vector<std::string> names;
-  char line[512];
-  if (gzgets(file.get(), line, sizeof line) == nullptr) throw bad("no line with the names of the columns");
-  const auto columns = std::count(line, line + std::string(line).size(), ',');
-  while (gzgets(file.get(), line, sizeof line) != nullptr) {
-    std::string fields(line);
-    fields.erase(fields.find_last_not_of("\r\n") + 1);
-    const std::size_t comma = where == label_column::first ? fields.find(',') : fields.rfind(',');
-    const auto row = std::to_string(names.size() + 1);
-    if (comma == std::string::npos) throw bad("bad data row " + row);
-    names.push_back(where == label_column::first ? fields.substr(0, comma) : fields.substr(comma + 1));
-    fields = where == label_column::first ? fields.substr(comma + 1) : fields.substr(0, comma);
-    char* next = fields.data();
-    for (std::ptrdiff_t c = 0; c < columns; ++c) {
-      const char* const begin = next;
-      numbers.push_back(std::strtof(begin, &next));
-      if (next == begin || *next != (c + 1 < columns ? ',' : '\0')) throw bad("bad data row " + row);
-      ++next;
-    }
-  }
-  const auto rows = std::ssize(names);
-  if (rows <= training_rows) throw bad("fewer rows than expected");
-
-  std::vector<std::string> classes(names);
-  std::sort(classes.begin(), classes.end());
-  classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
-  std::vector<int> labels;
-  for (const std::string& name : names)
-    labels.push_back(static_cast<int>(std::lower_bound(classes.begin(), classes.end(), name) - classes.begin()));
-
-  matrix features = Eigen::Map<const matrix>(numbers.data(), rows, columns);
-  const Eigen::RowVectorXf mean = features.topRows(training_rows).colwise().mean();
-  features.rowwise() -= mean;
-  const Eigen::RowVectorXf variance = features.topRows(training_rows).array().square().colwise().mean();
-  features.array().rowwise() *= variance.array().rsqrt();
-
-  const auto cut = labels.begin() + training_rows;
-  return {{features.topRows(training_rows), {labels.begin(), cut}, classes},
-          {features.bottomRows(rows - training_rows), {cut, labels.end()}, classes}};
-}
+split read_table(const std::filesystem::path& path, label_column where, std::ptrdiff_t training_rows);
 
 /// Letter: 16,000 + 4,000 rows, 16 features, 26 classes.
 inline split read_letter(const std::filesystem::path& folder) {

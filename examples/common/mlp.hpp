@@ -4,13 +4,11 @@
 // A multi-layer perceptron with ReLU and its backward pass written by hand. There is no autograd here: the
 // loss hands over its gradient with respect to the logits (or to a hidden layer), and `backward` takes it from there.
 
-#include <Eigen/Dense>
+#include <Eigen/Core>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <random>
 #include <span>
 #include <utility>
 #include <vector>
@@ -28,56 +26,20 @@ struct hidden_gradient {
 class mlp {
  public:
   /// `widths` runs from the inputs to the classes: {16, 64, 64, 26}.
-  mlp(std::vector<int> widths, std::uint64_t seed) : widths_(std::move(widths)), outputs_(layers()) {
-    Eigen::Index size = 0;
-    for (std::size_t l = 0; l < layers(); ++l) {
-      offsets_.push_back(size);
-      size += (widths_[l] + 1) * widths_[l + 1];
-    }
-    parameters_ = gradients_ = Eigen::ArrayXf::Zero(size);
-
-    std::mt19937_64 random(seed);  // He's initialisation: variance 2 / inputs; biases start at zero
-    for (std::size_t l = 0; l < layers(); ++l) {
-      std::normal_distribution<float> normal(0.0F, std::sqrt(2.0F / static_cast<float>(widths_[l])));
-      for (float& w : weight(parameters_, l).reshaped()) w = normal(random);
-    }
-  }
+  mlp(std::vector<int> widths, std::uint64_t seed);
 
   /// Logits of the rows of `x`, until the next `forward`. Keeps `x` and every layer's output for `backward`.
-  const matrix& forward(const Eigen::Ref<const matrix>& x) {
-    inputs_ = x;
-    for (std::size_t l = 0; l < layers(); ++l) {
-      outputs_[l].resize(x.rows(), widths_[l + 1]);
-      outputs_[l].noalias() = below(l) * weight(parameters_, l);
-      outputs_[l].rowwise() += bias(parameters_, l);
-      if (l + 1 < layers()) outputs_[l] = outputs_[l].cwiseMax(0.0F);
-    }
-    return outputs_.back();
-  }
+  const matrix& forward(const Eigen::Ref<const matrix>& x);
 
   /// Output of a hidden layer (from 0) behind its ReLU, rows x width, of the last `forward`.
   const matrix& hidden(std::size_t layer) const { return outputs_[layer]; }
 
   /// Adds to the gradients of all parameters, from the gradient of the loss with respect to the logits of the last
   /// `forward`; losses on features send theirs to the layers that they look at.
-  void backward(const matrix& logits_gradient, std::initializer_list<hidden_gradient> at_hidden = {}) {
-    delta_ = logits_gradient;
-    for (std::size_t l = layers(); l-- > 0;) {
-      weight(gradients_, l).noalias() += below(l).transpose() * delta_;
-      bias(gradients_, l) += delta_.colwise().sum();
-      if (l == 0) break;
-      lower_.noalias() = delta_ * weight(parameters_, l).transpose();
-      for (const hidden_gradient& h : at_hidden)
-        if (h.layer == l - 1) lower_ += h.gradient;
-      delta_ = (outputs_[l - 1].array() > 0.0F).select(lower_, 0.0F);  // where ReLU was open
-    }
-  }
+  void backward(const matrix& logits_gradient, std::initializer_list<hidden_gradient> at_hidden = {});
 
   /// The gradient with respect to the rows of the last `forward`, once `backward` is done.
-  const matrix& input_gradient() {
-    lower_.noalias() = delta_ * weight(parameters_, 0).transpose();
-    return lower_;
-  }
+  const matrix& input_gradient();
 
   void zero_gradients() { gradients_.setZero(); }
 
@@ -106,16 +68,7 @@ class mlp {
   Eigen::Map<Eigen::RowVectorXf> bias(Eigen::ArrayXf& flat, std::size_t l) const {
     return {flat.data() + offsets_[l] + widths_[l] * widths_[l + 1], widths_[l + 1]};
   }
-  std::vector<std::span<float>> spans(Eigen::ArrayXf& flat) const {
-    std::vector<std::span<float>> parts;
-    for (std::size_t l = 0; l < layers(); ++l) {
-      auto w = weight(flat, l);
-      auto b = bias(flat, l);
-      parts.emplace_back(w.data(), static_cast<std::size_t>(w.size()));
-      parts.emplace_back(b.data(), static_cast<std::size_t>(b.size()));
-    }
-    return parts;
-  }
+  std::vector<std::span<float>> spans(Eigen::ArrayXf& flat) const;
   static std::span<float> all(Eigen::ArrayXf& flat) { return {flat.data(), static_cast<std::size_t>(flat.size())}; }
 
   std::vector<int> widths_;
