@@ -7,6 +7,7 @@
 #include <limbeck/trainer/archive.hpp>
 #include <limbeck/trainer/checkpoint.hpp>
 #include <limbeck/trainer/metrics.hpp>
+#include <limbeck/trainer/training_run.hpp>
 
 #include <filesystem>
 #include <string>
@@ -17,10 +18,6 @@
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
-
-inline void require_positive(const char* name, std::size_t x) {
-  if (x == 0) raise<value_error>(std::string("limbeck: ") + name + " is 0, expected at least 1");
-}
 
 /// What a training returned, as metrics.
 template <class F>

@@ -32,11 +32,7 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Stands for any archive in a concept.
-struct archive_stub {
-  template <class T>
-  void operator()(std::string_view, T&&) {}
-};
+class any_archive;
 
 template <class T>
 inline constexpr bool storable_number = std::is_arithmetic_v<T> && sizeof(T) <= 8 && !std::is_same_v<T, long double> &&
@@ -72,7 +68,7 @@ constexpr std::string_view dtype_of() {
 
 /// An object that says what it consists of: see the top of this file.
 template <class T>
-concept serializable = requires(T& x, detail::archive_stub& a) {
+concept serializable = requires(T& x, detail::any_archive& a) {
   x.serialize(a);
 };
 
@@ -84,10 +80,19 @@ constexpr void require_serializable() {
                 "limbeck: this state lacks `template <class Archive> void serialize(Archive&)`, or is const");
 }
 
-/// Walks over an object; @p Self says what becomes of a number, a list and a span, each under its full name:
-/// `number(name, T&)`, `list(name, container&)`, `fixed(name, std::span<T>)`.
-template <class Self>
-class walk {
+/// One thing that a state consists of: a number, a list, or numbers in a place of fixed length.
+struct archived_item {
+  std::string_view dtype;
+  void* data;
+  std::size_t count, width;          ///< numbers, and bytes of each
+  enum { number, list, fixed } kind;
+  void* object = nullptr;            ///< the list
+  void* (*resize)(void* object, std::size_t count) = nullptr;  ///< gives its new data
+};
+
+/// Walks over an object and shows what it consists of, each item under its full name. Whatever a program saves, compares or
+/// loads, a `serialize` is compiled for this type alone.
+class any_archive {
  public:
   template <class T>
   void operator()(std::string_view name, T&& value) {
@@ -98,18 +103,31 @@ class walk {
     const std::size_t outside = prefix_.size();
     prefix_ += (outside ? "/" : "");
     prefix_ += name;
-    Self& self = static_cast<Self&>(*this);
     if constexpr (storable_number<Bare>) {
-      self.number(prefix_, value);
+      item(prefix_, {dtype_of<Bare>(), const_cast<Bare*>(&value), 1, sizeof(Bare), archived_item::number});
     } else if constexpr (storable_list<Bare>) {
-      self.list(prefix_, value);
+      using Number = typename Bare::value_type;
+      item(prefix_, {dtype_of<Number>(), const_cast<Number*>(value.data()), value.size(), sizeof(Number), archived_item::list,
+                     const_cast<Bare*>(&value), [](void* object, std::size_t n) -> void* {
+                       auto& all = *static_cast<Bare*>(object);
+                       all.resize(n);
+                       return all.data();
+                     }});
     } else if constexpr (storable_span<Bare>) {
-      self.fixed(prefix_, std::span(value));
+      using Number = typename Bare::element_type;
+      static_assert(!std::is_const_v<Number>, "limbeck: this span is of constant numbers, a checkpoint cannot be loaded into it");
+      item(prefix_, {dtype_of<std::remove_const_t<Number>>(), const_cast<std::remove_const_t<Number>*>(value.data()),
+                     value.size(), sizeof(Number), archived_item::fixed});
     } else if constexpr (serializable<Bare>) {
-      value.serialize(self);
+      value.serialize(*this);
     }
     prefix_.resize(outside);
   }
+
+ protected:
+  virtual void item(const std::string& name, const archived_item& x) = 0;
+  any_archive() = default;
+  ~any_archive() = default;
 
  private:
   std::string prefix_;

@@ -11,6 +11,8 @@
 
 #include <limbeck/trainer/checkpoint_format.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -19,7 +21,6 @@
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
-template <bool>
 class checkpoint_reader;
 }
 
@@ -40,11 +41,13 @@ class checkpoint_file {
   /// Writes every number of @p state, all or none.
   /// @throws checkpoint_error where names, types or lengths differ; and what a `serialize` throws.
   template <serializable State>
-  void load(State& state) const;
+  void load(State& state) const {
+    load_state([&](detail::any_archive& archive) { state.serialize(archive); });
+  }
 
  private:
   checkpoint_file(std::string name, std::string bytes) : name_(std::move(name)), bytes_(std::move(bytes)) { parse(); }
-  template <bool>
+  void load_state(const std::function<void(detail::any_archive&)>& serialize) const;
   friend class detail::checkpoint_reader;
   [[noreturn]] void fail(const std::string& what) const {
     raise<checkpoint_error>("limbeck: checkpoint '" + name_ + "' " + what);
@@ -96,32 +99,9 @@ inline void checkpoint_file::parse() {
 namespace detail {
 
 /// Compares a state with a file (all names, types and lengths), or copies the file into it.
-template <bool Copy>
-class checkpoint_reader : public walk<checkpoint_reader<Copy>> {
+class checkpoint_reader final : public any_archive {
  public:
-  explicit checkpoint_reader(const checkpoint_file& file) : file_(file) {}
-  template <class T>
-  void number(const std::string& name, T& value) {
-    const auto& entry = find(name, dtype_of<T>(), false);
-    copy(entry, &value);
-  }
-  template <class L>
-  void list(const std::string& name, L& values) {
-    using T = typename L::value_type;
-    const auto& entry = find(name, dtype_of<T>(), true);
-    if constexpr (Copy) values.resize(static_cast<std::size_t>(entry.shape[0]));
-    copy(entry, values.data());
-  }
-  template <class T, std::size_t N>
-  void fixed(const std::string& name, std::span<T, N> values) {
-    static_assert(!std::is_const_v<T>,
-                  "limbeck: this span is of constant numbers, a checkpoint cannot be loaded into it");
-    const auto& entry = find(name, dtype_of<std::remove_const_t<T>>(), true);
-    if (entry.shape[0] != values.size())
-      file_.fail("has " + std::to_string(entry.shape[0]) + " numbers in '" + name + "', expected " +
-                 std::to_string(values.size()));
-    copy(entry, values.data());
-  }
+  checkpoint_reader(const checkpoint_file& file, bool copy) : file_(file), copy_(copy) {}
   /// Names in the file that the state has not asked for.
   void require_all() const {
     for (const auto& [name, entry] : file_.entries_)
@@ -129,6 +109,15 @@ class checkpoint_reader : public walk<checkpoint_reader<Copy>> {
   }
 
  private:
+  void item(const std::string& name, const archived_item& x) override {
+    const auto& entry = find(name, x.dtype, x.kind != archived_item::number);
+    if (x.kind == archived_item::fixed && entry.shape[0] != x.count)
+      file_.fail("has " + std::to_string(entry.shape[0]) + " numbers in '" + name + "', expected " + std::to_string(x.count));
+    if (!copy_) return;
+    void* const to = x.kind == archived_item::list ? x.resize(x.object, static_cast<std::size_t>(entry.shape[0])) : x.data;
+    if (entry.begin < entry.end)
+      std::memcpy(to, file_.bytes_.data() + file_.payload_ + entry.begin, static_cast<std::size_t>(entry.end - entry.begin));
+  }
   /// The entry of that name, which has so many bytes as its type and shape say: its header was read so.
   const safetensors_entry& find(const std::string& name, std::string_view dtype, bool list) {
     const auto found = file_.entries_.find(name);
@@ -146,29 +135,23 @@ class checkpoint_reader : public walk<checkpoint_reader<Copy>> {
            : rank == 1 ? "a list of " + type
                        : "a tensor of " + std::to_string(rank) + " dimensions of " + type;
   }
-  void copy(const safetensors_entry& entry, void* to) const {
-    if constexpr (Copy)
-      if (entry.begin < entry.end)
-        std::memcpy(to, file_.bytes_.data() + file_.payload_ + entry.begin,
-                    static_cast<std::size_t>(entry.end - entry.begin));
-  }
   const checkpoint_file& file_;
+  bool copy_;
   std::set<std::string> seen_;
 };
 
 }  // namespace detail
 
-template <serializable State>
-void checkpoint_file::load(State& state) const {
-  detail::checkpoint_reader<false> compare(*this);
-  state.serialize(compare);
+inline void checkpoint_file::load_state(const std::function<void(detail::any_archive&)>& serialize) const {
+  detail::checkpoint_reader compare(*this, false);
+  serialize(compare);
   compare.require_all();
   detail::checkpoint_writer writer;
-  state.serialize(writer);
+  serialize(writer);
   const checkpoint_file before("of the state as it was", writer.header("") + writer.payload());
   const auto load_from = [&](const checkpoint_file& file) {
-    detail::checkpoint_reader<true> copy(file);
-    state.serialize(copy);
+    detail::checkpoint_reader copy(file, true);
+    serialize(copy);
   };
   // A serialize may look at what it has been given.
   detail::or_undo([&] { load_from(*this); }, [&] { load_from(before); });
@@ -194,7 +177,7 @@ void save_checkpoint(const std::filesystem::path& path, State& state, const std:
   detail::require_serializable<State>();
   if constexpr (serializable<State>) {
     detail::checkpoint_writer writer;
-    state.serialize(writer);
+    state.serialize(static_cast<detail::any_archive&>(writer));
     const std::string header = writer.header(composition);
     detail::write_atomically(path, {header, writer.payload()});
   }

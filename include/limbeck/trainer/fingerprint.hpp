@@ -14,20 +14,8 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 /// Where the members are that a `serialize` names: state, not settings.
-class archived_places : public walk<archived_places> {
+class archived_places final : public any_archive {
  public:
-  template <class T>
-  void number(const std::string&, T& value) {
-    add(&value);
-  }
-  template <class L>
-  void list(const std::string&, L& values) {
-    add(&values);
-  }
-  template <class T, std::size_t N>
-  void fixed(const std::string&, std::span<T, N> values) {
-    add(values.data());
-  }
   /// Whether @p member is one of them, has one in it, or owns the numbers of one.
   template <class T>
   bool has(const T& member) const {
@@ -39,7 +27,9 @@ class archived_places : public walk<archived_places> {
   }
 
  private:
-  void add(const void* p) { places_.push_back(reinterpret_cast<std::uintptr_t>(p)); }
+  void item(const std::string&, const archived_item& x) override {
+    places_.push_back(reinterpret_cast<std::uintptr_t>(x.kind == archived_item::list ? x.object : x.data));
+  }
   std::vector<std::uintptr_t> places_;
 };
 
@@ -56,7 +46,7 @@ std::string optimizer_lines(const std::string& key, Optimizer& o) {
   std::string text;
   if constexpr (serializable<Optimizer> && members<Optimizer>() > 0 && !self_described<Optimizer>) {
     archived_places state;
-    o.serialize(state);
+    o.serialize(static_cast<any_archive&>(state));
     text = line(key, std::string(type_name<Optimizer>()));
     std::size_t i = 0;
     for_each_member(std::as_const(o), [&](const auto& m) {

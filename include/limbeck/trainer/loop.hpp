@@ -2,8 +2,9 @@
 #define LIMBECK_TRAINER_LOOP_HPP
 
 /// @file
-/// The loop under every driver: epochs, batches, callbacks, checkpoints. What is one step is the learner's business:
-/// `step(whole_batch, progress) -> mean loss`, `zero_gradients()`, `archive(archive)`, `describe()`, `require_storable()`.
+/// The loop under every driver: epochs, steps, callbacks, checkpoints. It is no template: a program of many objectives
+/// compiles it once. What is one step is the learner's business: `step(whole_batch, progress) -> mean loss`,
+/// `zero_gradients()`, `archive(archive)`, `describe()`, `require_storable()`.
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/trainer/checkpoint.hpp>
@@ -19,25 +20,122 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// What the loop drives: a learner, its data and its callbacks, without their types.
+class any_training {
+ public:
+  /// What a step came to.
+  struct outcome {
+    double loss, weight;
+  };
+  virtual std::size_t rows() const = 0;
+  virtual std::size_t steps_an_epoch(std::size_t batch) const = 0;
+  virtual bool is_drawn() const = 0;
+  virtual std::vector<std::size_t> draw(const draw_request& request) = 0;
+  /// A step on these rows, @p part of them at once.
+  virtual outcome step(std::span<const std::size_t> rows, std::size_t part, bool finite, progress p) = 0;
+  virtual void zero_gradients() = 0;
+  virtual void archive(any_archive& archive) = 0;
+  virtual std::string describe() const = 0;
+  virtual void require_storable() const = 0;
+  virtual void begin(training_run& run) = 0;
+  virtual void after_step(training_run& run) = 0;
+  virtual void after_epoch(training_run& run) = 0;
+  virtual void end(training_run& run) = 0;
+
+ protected:
+  ~any_training() = default;
+};
+
 template <class Learner, class Data, class... Callbacks>
+class training final : public any_training {
+ public:
+  training(Learner& learner, Data& data, Callbacks&... callbacks)
+      : learner_(learner), data_(data), callbacks_(callbacks...) {}
+
+  std::size_t rows() const override { return static_cast<std::size_t>(data_.size()); }
+  bool is_drawn() const override { return drawn; }
+  std::size_t steps_an_epoch(std::size_t batch) const override {
+    if constexpr (drawn) {
+      return data_.steps_an_epoch(batch);
+    } else {
+      return (rows() - 1) / batch + 1;
+    }
+  }
+  std::vector<std::size_t> draw([[maybe_unused]] const draw_request& request) override {
+    if constexpr (drawn) {
+      return data_.draw(request);
+    } else {
+      return {};
+    }
+  }
+  outcome step(std::span<const std::size_t> all, std::size_t part, bool finite, progress p) override {
+    whole_batch<batch_of<Data>> batch;
+    batch.finite = finite;
+    for (std::size_t at = 0; at < all.size(); at += part) {
+      const auto rows = all.subspan(at, (std::min)(part, all.size() - at));
+      batch.parts.push_back({data_.batch(rows), source_rows(data_, rows)});
+      batch.weight += count_rows<"logits">(batch.parts.back().batch, rows.size()).weight;
+    }
+    const double loss = learner_.step(batch, p);
+    return {loss, batch.weight};
+  }
+  void zero_gradients() override { learner_.zero_gradients(); }
+  void archive(any_archive& archive) override {
+    learner_.archive(archive);
+    if constexpr (serializable<Data>) archive("data", data_);
+    std::size_t i = 0;
+    each([&](auto& c) {
+      const std::string name = "callback/" + std::to_string(i++);
+      if constexpr (serializable<std::remove_cvref_t<decltype(c)>>) archive(name, c);
+    });
+  }
+  std::string describe() const override { return type_line("data", data_) + learner_.describe(); }
+  void require_storable() const override { learner_.require_storable(); }
+  void begin(training_run& run) override {
+    each([&](auto& c) {
+      if constexpr (requires { c.begin(run); }) c.begin(run);
+    });
+  }
+  void after_step(training_run& run) override {
+    each([&](auto& c) {
+      if constexpr (requires { c.after_step(run); }) c.after_step(run);
+    });
+  }
+  void after_epoch(training_run& run) override {
+    each([&](auto& c) {
+      if constexpr (requires { c.after_epoch(run); }) c.after_epoch(run);
+    });
+  }
+  void end(training_run& run) override {
+    each([&](auto& c) {
+      if constexpr (requires { c.end(run); }) c.end(run);
+    });
+  }
+
+ private:
+  static constexpr bool drawn = requires(Data& d, const draw_request& r) { d.draw(r); };
+  template <class F>
+  void each(F&& f) {
+    std::apply([&](auto&... c) { (f(c), ...); }, callbacks_);
+  }
+  Learner& learner_;
+  Data& data_;
+  std::tuple<Callbacks&...> callbacks_;
+};
+
 class training_loop {
  public:
-  training_loop(Learner& learner, Data& data, const fit_settings& settings, Callbacks&... callbacks)
-      : learner_(learner), data_(data), settings_(settings), callbacks_(callbacks...), order_(data.size()) {
-    const auto positive = [](const char* name, std::size_t x) {
-      if (x == 0) raise<value_error>(std::string("limbeck: ") + name + " is 0, expected at least 1");
-    };
-    positive("epochs", settings.epochs);
-    positive("batch", settings.batch);
+  training_loop(any_training& what, const fit_settings& settings)
+      : what_(what), settings_(settings), order_(what.rows()), rows_(order_.size()) {
+    require_positive("epochs", settings.epochs);
+    require_positive("batch", settings.batch);
 #if !LIMBECK_DETAIL_EXCEPTIONS
     if (settings.skip_bad_steps > 0)
       raise<value_error>("limbeck: skip_bad_steps is " + std::to_string(settings.skip_bad_steps) +
                          ", but this program is built without exceptions, and nothing comes back from a bad step");
 #endif
-    if (order_.empty()) raise<shape_error>("limbeck: the data has no rows");
-    rows_ = order_.size();
-    steps_per_epoch_ = (rows_ - 1) / settings.batch + 1;
-    if constexpr (is_drawn) steps_per_epoch_ = data.steps_an_epoch(settings.batch);
+    if (rows_ == 0) raise<shape_error>("limbeck: the data has no rows");
+    steps_per_epoch_ = what.steps_an_epoch(settings.batch);
     run_.steps = settings.steps > 0 ? settings.steps : steps_per_epoch_ * settings.epochs;
     run_.epochs = (run_.steps - 1) / steps_per_epoch_ + 1;
   }
@@ -45,7 +143,7 @@ class training_loop {
   training_result run() {
     std::optional<interruptible> stop;
     if (!settings_.checkpoint.empty()) {
-      learner_.require_storable();
+      what_.require_storable();
       composition_ = composition(length());
       stop.emplace();
       if (std::filesystem::exists(settings_.checkpoint)) {
@@ -54,9 +152,7 @@ class training_loop {
         if (finished_) return result();
       }
     }
-    each([&](auto& c) {
-      if constexpr (requires { c.begin(run_); }) c.begin(run_);
-    });
+    what_.begin(run_);
     while (!finished_) {
       one_step();
       finished_ = run_.stop || run_.step == run_.steps;
@@ -64,16 +160,13 @@ class training_loop {
       if (run_.interrupted || (!finished_ && due())) save();
       if (run_.interrupted) break;
     }
-    each([&](auto& c) {
-      if constexpr (requires { c.end(run_); }) c.end(run_);
-    });
+    what_.end(run_);
     if (finished_) save();
     return result();
   }
 
   /// All that the run depends on.
-  template <class Archive>
-  void serialize(Archive& archive) {
+  void serialize(any_archive& archive) {
     archive("run/step", run_.step);
     archive("run/epoch", run_.epoch);
     archive("run/skipped", run_.skipped);
@@ -84,70 +177,43 @@ class training_loop {
     archive("run/last_epoch_loss", last_epoch_loss_);
     archive("run/finished", finished_);
     archive("run/metrics", measured_);
-    learner_.archive(archive);
-    if constexpr (serializable<Data>) archive("data", data_);
-    std::size_t i = 0;
-    each([&](auto& c) {
-      const std::string name = "callback/" + std::to_string(i++);
-      if constexpr (serializable<std::remove_cvref_t<decltype(c)>>) archive(name, c);
-    });
+    what_.archive(archive);
   }
 
  private:
-  static constexpr bool is_drawn = requires(Data& d, const draw_request& r) { d.draw(r); };
-
-  template <class F>
-  void each(F&& f) {
-    std::apply([&](auto&... c) { (f(c), ...); }, callbacks_);
-  }
   /// The rows of a step: what the sampler says, else a part of an epoch's permutation, which is that of the seed and of the
   /// number of the epoch, so there is no state to lose.
   std::span<const std::size_t> draw() {
-    if constexpr (is_drawn) {
-      order_ = data_.draw({rows_, settings_.batch, run_.step, run_.now, random_stream(settings_.seed).split(run_.step),
+    if (what_.is_drawn()) {
+      order_ = what_.draw({rows_, settings_.batch, run_.step, run_.now, random_stream(settings_.seed).split(run_.step),
                            random_stream(~settings_.seed)});
       return order_;
-    } else {
-      if (!drawn_) {
-        std::iota(order_.begin(), order_.end(), std::size_t{0});
-        random_stream(settings_.seed).split(run_.step / steps_per_epoch_).shuffle(order_);
-        drawn_ = true;
-      }
-      const std::size_t first = static_cast<std::size_t>(run_.step % steps_per_epoch_) * settings_.batch;
-      return std::span<const std::size_t>(order_).subspan(first, (std::min)(settings_.batch, rows_ - first));
     }
+    if (!drawn_) {
+      std::iota(order_.begin(), order_.end(), std::size_t{0});
+      random_stream(settings_.seed).split(run_.step / steps_per_epoch_).shuffle(order_);
+      drawn_ = true;
+    }
+    const std::size_t first = static_cast<std::size_t>(run_.step % steps_per_epoch_) * settings_.batch;
+    return std::span<const std::size_t>(order_).subspan(first, (std::min)(settings_.batch, rows_ - first));
   }
   void one_step() {
     run_.now = progress(run_.step, run_.steps);
     const auto train = [&] {
       const std::span<const std::size_t> all = draw();
       const std::size_t part = settings_.micro_batch == 0 ? all.size() : (std::min)(settings_.micro_batch, all.size());
-      whole_batch<batch_of<Data>> batch;
-      batch.finite = settings_.skip_bad_steps > 0;
-      for (std::size_t at = 0; at < all.size(); at += part) {
-        const auto rows = all.subspan(at, (std::min)(part, all.size() - at));
-        batch.parts.push_back({data_.batch(rows), source_rows(data_, rows)});
-        batch.weight += count_rows<"logits">(batch.parts.back().batch, rows.size()).weight;
-      }
-      run_.loss = learner_.step(batch, run_.now);
-      loss_sum_ += run_.loss * batch.weight;
-      loss_weight_ += batch.weight;
+      const auto [loss, weight] = what_.step(all, part, settings_.skip_bad_steps > 0, run_.now);
+      run_.loss = loss;
+      loss_sum_ += loss * weight;
+      loss_weight_ += weight;
     };
     const bool trained = unless_bad(train);
     run_.epoch_loss = loss_weight_ > 0 ? loss_sum_ / loss_weight_ : 0;
     run_.end_of_epoch = ++run_.step % steps_per_epoch_ == 0 || run_.step == run_.steps;
     if (run_.end_of_epoch) ++run_.epoch;
     run_.metrics.forget();  // what the last step measured is stale now
-    if (trained) {
-      each([&](auto& c) {
-        if constexpr (requires { c.after_step(run_); }) c.after_step(run_);
-      });
-    }
-    if (run_.end_of_epoch) {
-      each([&](auto& c) {
-        if constexpr (requires { c.after_epoch(run_); }) c.after_epoch(run_);
-      });
-    }
+    if (trained) what_.after_step(run_);
+    if (run_.end_of_epoch) what_.after_epoch(run_);
     for (const auto& [name, value] : run_.metrics.all())
       if (value == value) measured_.set(name, value);
     if (!run_.end_of_epoch) return;
@@ -169,7 +235,7 @@ class training_loop {
           return true;
         },
         [&](const value_error&) {
-          learner_.zero_gradients();
+          what_.zero_gradients();
           if (in_a_row_ == settings_.skip_bad_steps) detail::go_on();
           ++in_a_row_;
           ++run_.skipped;
@@ -210,7 +276,7 @@ class training_loop {
   std::string composition(const std::string& length) const {
     return line("rows", std::to_string(rows_)) + line(unit(), length) +
            line("batch", std::to_string(settings_.batch)) + line("seed", std::to_string(settings_.seed)) +
-           type_line("data", data_) + learner_.describe();
+           what_.describe();
   }
   training_result result() const {
     return {.steps = run_.step,
@@ -222,12 +288,10 @@ class training_loop {
             .metrics = measured_};
   }
 
-  Learner& learner_;
-  Data& data_;
+  any_training& what_;
   const fit_settings& settings_;
-  std::tuple<Callbacks&...> callbacks_;
   std::vector<std::size_t> order_;
-  std::size_t rows_ = 0, steps_per_epoch_ = 1;
+  std::size_t rows_, steps_per_epoch_ = 1;
   training_run run_;
   metric_list measured_;
   std::string composition_;  // as the run began
@@ -241,7 +305,8 @@ template <class Learner, class Data, class... Callbacks>
 training_result run_training(Learner& learner, Data& data, const fit_settings& settings, Callbacks&... callbacks) {
   (require_callback<std::remove_cvref_t<Callbacks>>(), ...);
   if constexpr ((callback<std::remove_cvref_t<Callbacks>> && ...)) {
-    return training_loop<Learner, Data, Callbacks...>(learner, data, settings, callbacks...).run();
+    training<Learner, Data, Callbacks...> what(learner, data, callbacks...);
+    return training_loop(what, settings).run();
   } else {
     return {};
   }

@@ -4,6 +4,7 @@
 /// @file
 /// A run as its callbacks see it, its settings and its result.
 
+#include <limbeck/core/errors.hpp>
 #include <limbeck/core/progress.hpp>
 #include <limbeck/trainer/metrics.hpp>
 
@@ -35,6 +36,12 @@ struct fit_settings {
   /// else is refused in programs without exceptions.
   std::size_t skip_bad_steps = 0;
 };
+
+namespace detail {
+inline void require_positive(const char* name, std::size_t x) {
+  if (x == 0) raise<value_error>(std::string("limbeck: ") + name + " is 0, expected at least 1");
+}
+}  // namespace detail
 
 /// What callbacks are handed: where the run stands, and what to do about it.
 struct training_run {
