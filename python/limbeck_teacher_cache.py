@@ -15,8 +15,16 @@ A PyTorch teacher fills a cache so, where `loader` hands out the number of each 
 
 The same in JAX: `cache.append(np.asarray(ids), np.asarray(logits))`.
 
-    limbeck_teacher_cache.py info FILE      metadata, rows, bytes a row, torn bytes
-    limbeck_teacher_cache.py verify FILE    compares every checksum; status 1 if a block is damaged
+Where several processes ask the teacher, each writes a file of its own, with the ids that samples have in the whole data
+set, and `Reader` takes the folder (or the files) for one cache:
+
+    with Writer(f"teacher/rank{rank}.cache", ...) as cache: ...
+    cache = Reader("teacher", samples=len(data))
+
+    limbeck_teacher_cache.py info FILE...      metadata, rows, bytes a row, torn bytes
+    limbeck_teacher_cache.py verify FILE...    compares every checksum; status 1 if a block is damaged
+
+FILE is a file, several, or a folder of *.cache.
 """
 
 from __future__ import annotations
@@ -32,7 +40,7 @@ import re
 import struct
 import sys
 import zlib
-from typing import Any, NamedTuple, NoReturn, Optional, Union
+from typing import Any, NamedTuple, NoReturn, Optional, Sequence, Union
 
 import numpy as np
 
@@ -191,6 +199,10 @@ class _File:
             self.end = self.blocks.pop().at
 
     @property
+    def torn(self) -> int:
+        return len(self.data) - self.end
+
+    @property
     def rows(self) -> int:
         return self.blocks[-1].before + self.blocks[-1].rows if self.blocks else 0
 
@@ -255,6 +267,26 @@ class _File:
 def _mapped(handle: int) -> Any:
     """The bytes of an open file; an empty one cannot be mapped."""
     return mmap.mmap(handle, 0, access=mmap.ACCESS_READ) if os.fstat(handle).st_size else b""
+
+
+def _shard_paths(path: Union[_Path, Sequence[_Path]]) -> list[str]:
+    """The files of a cache: one, those of a list, or of a folder those that end in .cache, in the order of their names."""
+    if not isinstance(path, (str, os.PathLike)):
+        if not path:
+            _refuse("a teacher cache of no files")
+        return [os.fspath(p) for p in path]
+    if not os.path.isdir(path):
+        return [os.fspath(path)]
+    found = [os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(".cache")]
+    return found or _refuse(f"'{os.fspath(path)}' is a folder without a file *.cache")
+
+
+def _opened(path: str) -> _File:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return _File(path, _mapped(handle))
+    finally:
+        os.close(handle)
 
 
 # --- Values ----------------------------------------------------------------------------------------------------------
@@ -640,41 +672,89 @@ def _sync_folder_of(path: str) -> None:
 
 
 class Reader:
-    """A teacher's rows on disk, by sample id. The file is mapped, not read: it may be larger than memory.
+    """A teacher's rows on disk, by sample id. The files are mapped, not read: they may be larger than memory.
+
+    path: the file; or several, the shards, which were written at once, each of other samples; or a folder, whose files
+        *.cache are the shards.
+    samples: how many it must have a row of, in all its shards; None for any number.
 
     Opening reads the blocks' headers and the ids; a block's checksum is compared when its first row is wanted. Raises
-    ValueError where the file is no cache or damaged in its headers, OSError where it cannot be opened.
+    ValueError where a file is no cache or damaged in its headers, where two files hold other caches or a row of the same
+    sample, or there are other than `samples` samples; OSError where one cannot be opened.
     """
 
-    def __init__(self, path: _Path):
-        handle = os.open(os.fspath(path), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._data = _mapped(handle)
-        finally:
-            os.close(handle)
-        self._file = _File(os.fspath(path), self._data)
-        blocks = self._file.blocks
-        ids, rows = [np.zeros(0, "<u8")], [np.zeros(0, np.int64)]
-        self._sound = [False] * len(blocks)  # checksum compared
+    def __init__(self, path: Union[_Path, Sequence[_Path]], samples: Optional[int] = None):
+        self._files = [_opened(p) for p in _shard_paths(path)]
+        first, many = self._files[0], len(self._files)
+        self._it_has = f"'{first.path}' has"
+        if many > 1:
+            whole = isinstance(path, (str, os.PathLike))
+            name = f"of '{os.fspath(path)}'" if whole else f"'{first.path}', ..."
+            self._it_has = f"the {many} shards {name} have"
+        self._blocks: list[tuple[_File, _Block]] = []
+        ids, rows, before = [np.zeros(0, "<u8")], [np.zeros(0, np.int64)], 0
+        starts, begins = [], []  # the number of the first row of each file, of each block
         self._lost = []  # blocks whose ids are damaged
-        for i, b in enumerate(blocks):
-            block_ids = self._file.array(b, "ids")
-            if zlib.crc32(block_ids) != b.id_crc:
-                self._lost.append(i)
-                continue
-            ids.append(block_ids.copy())
-            rows.append(np.arange(b.before, b.before + b.rows))
+        for file in self._files:
+            for key in _COMPARED:
+                one, other = file.metadata.get(key), first.metadata.get(key)
+                if one != other and (one or other):
+                    file.refuse(f"holds a teacher cache whose {key} is {one!r}, not {other!r} as that of '{first.path}'")
+            starts.append(before)
+            for b in file.blocks:
+                begins.append(before + b.before)
+                self._blocks.append((file, b))
+                block_ids = file.array(b, "ids")
+                if zlib.crc32(block_ids) != b.id_crc:
+                    self._lost.append(len(self._blocks) - 1)
+                    continue
+                ids.append(block_ids.copy())
+                rows.append(np.arange(begins[-1], begins[-1] + b.rows))
+            before += file.rows
+        self._sound = [False] * len(self._blocks)  # checksum compared
         every, row = np.concatenate(ids), np.concatenate(rows)
         order = np.argsort(every, kind="stable")
-        every = every[order]
-        last = np.append(every[1:] != every[:-1], True)[:len(every)]  # of an id that comes twice the last row counts
-        self._ids, self._row = every[last], row[order][last]
-        self._begins = np.array([b.before for b in blocks], np.int64)
+        every, row = every[order], row[order]
+        same = every[1:] == every[:-1]
+        owner = np.searchsorted(starts, row, side="right")
+        twice = np.flatnonzero(same & (owner[1:] != owner[:-1]))
+        if len(twice):
+            i = int(twice[0])
+            one, other = self._files[owner[i] - 1], self._files[owner[i + 1] - 1]
+            other.refuse(f"has a row of sample {every[i]}, and so has '{one.path}': a sample has one shard")
+        last = np.append(~same, True)[:len(every)]  # of an id that comes twice the last row counts
+        self._ids, self._row = every[last], row[last]
+        self._begins = np.array(begins, np.int64)
+        if samples is not None and samples != len(self._ids):
+            _refuse(f"{self._it_has} rows of {len(self._ids)} samples, expected {samples}" + self._missing(samples)
+                    + self._losses())
+
+    def _missing(self, samples: int) -> str:
+        """The first samples that are missing, where they count from 0; and which shard has stopped first, by its rows."""
+        said, count = "", len(self._ids)
+        if count <= samples and (count == 0 or self._ids[-1] < samples):
+            gap = np.flatnonzero(self._ids != np.arange(count))
+            i = int(gap[0]) if len(gap) else count
+            end = int(self._ids[i]) if i < count else samples
+            said = f", samples {i} to {end - 1}{' and others' if end - i < samples - count else ''} are missing"
+        if len(self._files) > 1:
+            least, most = min(self._files, key=lambda f: f.rows), max(self._files, key=lambda f: f.rows)
+            said += (f"; '{least.path}' has the fewest rows, {least.rows}, '{most.path}' the most, {most.rows}")
+        return said
+
+    def _losses(self) -> str:
+        """What the files may have had once."""
+        lost = f"; the ids of {len(self._lost)} of its blocks are damaged" if self._lost else ""
+        for f in self._files:
+            if f.torn:
+                whose = "its" if len(self._files) == 1 else f"of '{f.path}' the"
+                lost += f"; {whose} last {f.torn} bytes are no whole block"
+        return lost
 
     @property
     def metadata(self) -> dict[str, Any]:
         """What the cache says of itself."""
-        return dict(self._file.metadata)
+        return dict(self._files[0].metadata)
 
     @property
     def ids(self) -> np.ndarray:
@@ -683,8 +763,8 @@ class Reader:
 
     @property
     def torn_bytes(self) -> int:
-        """Bytes behind the last whole block, which a crash of a writer left. They are not read."""
-        return len(self._data) - self._file.end
+        """Bytes behind the last whole block of each file, which a crash of a writer left. They are not read."""
+        return sum(f.torn for f in self._files)
 
     def __len__(self) -> int:
         """Samples that it has a row of."""
@@ -695,14 +775,14 @@ class Reader:
 
         Raises ValueError that names a sample which the cache does not have, or a block that is damaged.
         """
-        m = self._file.metadata
+        m = self._files[0].metadata
         if m["kind"] != "logits":
-            self._file.refuse(f"holds rows of kind {m['kind']}, not logits; sparse(ids) reads them")
+            self._files[0].refuse(f"holds rows of kind {m['kind']}, not logits; sparse(ids) reads them")
         wanted = _ids_of(ids)
         out = np.empty((len(wanted), m["classes"]), np.float32)
-        for b, at, row in self._places(wanted):
-            stored = self._file.array(b, "values").reshape(b.rows, m["classes"])[row]
-            out[at] = self._decoded(b, stored, row[:, None])
+        for f, b, at, row in self._places(wanted):
+            stored = f.array(b, "values").reshape(b.rows, m["classes"])[row]
+            out[at] = self._decoded(f, b, stored, row[:, None])
         return out
 
     def sparse(self, ids: Any) -> list[tuple[np.ndarray, np.ndarray, Optional[float]]]:
@@ -711,19 +791,19 @@ class Reader:
         Class ids are int64 and rise, log weights are float32, the log tail is a float for "top_k" (-inf where every
         class was kept) and None for "sampled". Raises ValueError as `rows` does.
         """
-        kind = self._file.metadata["kind"]
+        kind = self._files[0].metadata["kind"]
         if kind == "logits":
-            self._file.refuse("holds logits, not sparse rows; rows(ids) reads them")
+            self._files[0].refuse("holds logits, not sparse rows; rows(ids) reads them")
         wanted = _ids_of(ids)
         out: list[Any] = [None] * len(wanted)
-        for b, at, row in self._places(wanted):
-            offsets = self._file.array(b, "offsets").astype(np.int64)
+        for f, b, at, row in self._places(wanted):
+            offsets = f.array(b, "offsets").astype(np.int64)
             first, count = offsets[row], offsets[row + 1] - offsets[row]
             ends = np.cumsum(count)
             entry = np.arange(ends[-1]) + np.repeat(first - (ends - count), count)
-            classes = self._file.array(b, "classes")[entry].astype(np.int64)
-            weights = self._decoded(b, self._file.array(b, "values")[entry], np.repeat(row, count))
-            tails = self._file.array(b, "tails")[row].tolist() if kind == "top_k" else [None] * len(row)
+            classes = f.array(b, "classes")[entry].astype(np.int64)
+            weights = self._decoded(f, b, f.array(b, "values")[entry], np.repeat(row, count))
+            tails = f.array(b, "tails")[row].tolist() if kind == "top_k" else [None] * len(row)
             parts = zip(np.split(classes, ends[:-1]), np.split(weights, ends[:-1]), tails)
             for i, part in zip(at.tolist(), parts):
                 out[i] = part
@@ -732,7 +812,7 @@ class Reader:
     def damage(self) -> list[str]:
         """Compares every checksum that has not been compared: a sentence for each block that is damaged."""
         found = []
-        for i in range(len(self._file.blocks)):
+        for i in range(len(self._blocks)):
             try:
                 self._verify(i)
             except ValueError as e:
@@ -740,9 +820,10 @@ class Reader:
         return found
 
     def close(self) -> None:
-        """Gives the map back."""
-        if isinstance(self._data, mmap.mmap):
-            self._data.close()
+        """Gives the maps back."""
+        for f in self._files:
+            if isinstance(f.data, mmap.mmap):
+                f.data.close()
 
     def __enter__(self) -> Reader:
         return self
@@ -750,17 +831,14 @@ class Reader:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def _places(self, wanted: np.ndarray) -> list[tuple[_Block, np.ndarray, np.ndarray]]:
-        """For each block that has some of the rows: it, which of `wanted` they are, and their numbers in it."""
+    def _places(self, wanted: np.ndarray) -> list[tuple[_File, _Block, np.ndarray, np.ndarray]]:
+        """For each block that has some of the rows: its file, it, which of `wanted` they are, and their numbers in it."""
         at = np.searchsorted(self._ids, wanted)
         there = at < len(self._ids)
         there[there] = self._ids[at[there]] == wanted[there]
         if not there.all():
             r = int(np.argmin(there))
-            lost = f"; the ids of {len(self._lost)} of its blocks are damaged" if self._lost else ""
-            if self.torn_bytes:
-                lost += f"; its last {self.torn_bytes} bytes are no whole block"
-            self._file.refuse(f"has no row of sample {wanted[r]}, position {r} of this call{lost}")
+            _refuse(f"{self._it_has} no row of sample {wanted[r]}, position {r} of this call{self._losses()}")
         row = self._row[at]
         block = np.searchsorted(self._begins, row, side="right") - 1
         order = np.argsort(block, kind="stable")
@@ -769,31 +847,31 @@ class Reader:
             if len(part):
                 i = int(block[part[0]])
                 self._verify(i)
-                found.append((self._file.blocks[i], part, row[part] - self._begins[i]))
+                found.append((*self._blocks[i], part, row[part] - self._begins[i]))
         return found
 
-    def _decoded(self, b: _Block, stored: np.ndarray, row: np.ndarray) -> np.ndarray:
+    def _decoded(self, f: _File, b: _Block, stored: np.ndarray, row: np.ndarray) -> np.ndarray:
         """Values as float32; `row` is the row of each in its block, in a shape that goes with theirs."""
-        m = self._file.metadata
+        m = f.metadata
         if _is_counts(m):
             return np.log(stored / float(m["draws"])).astype(np.float32)
         if m["values"] == "uint8":
-            scale, minimum = self._file.array(b, "scales")[row], self._file.array(b, "minima")[row]
+            scale, minimum = f.array(b, "scales")[row], f.array(b, "minima")[row]
             return np.where(stored == 0, np.float32(-np.inf), minimum + scale * (stored.astype(np.float32) - 1))
         return _from_bfloat16(stored) if m["values"] == "bfloat16" else stored.astype(np.float32)
 
     def _verify(self, i: int) -> None:
         if self._sound[i]:
             return
-        b, m = self._file.blocks[i], self._file.metadata
-        what = ""
-        if not self._file.has_right_crc(b):
+        f, b = self._blocks[i]
+        m, what = f.metadata, ""
+        if not f.has_right_crc(b):
             what = "a wrong checksum"
         elif i in self._lost:
             what = "ids with a wrong checksum"
         elif m["kind"] != "logits":
-            offsets = self._file.array(b, "offsets").astype(np.int64)
-            classes = self._file.array(b, "classes").astype(np.int64)
+            offsets = f.array(b, "offsets").astype(np.int64)
+            classes = f.array(b, "classes").astype(np.int64)
             if offsets[0] != 0 or offsets[-1] != b.entries or (np.diff(offsets) <= 0).any():
                 what = "offsets that do not rise from 0 to its number of entries"
             else:
@@ -802,30 +880,31 @@ class Reader:
                 if falls.any() or classes.max() >= m["classes"]:
                     what = "class ids that do not rise"
         if what:
-            self._file.refuse(f"is damaged: the block at byte {b.at}, rows {b.before} to {b.before + b.rows - 1}, "
-                              f"has {what}")
+            f.refuse(f"is damaged: the block at byte {b.at}, rows {b.before} to {b.before + b.rows - 1}, has {what}")
         self._sound[i] = True
 
 
 def _main() -> int:
     parser = argparse.ArgumentParser(description="Looks at a teacher cache of Limbeck.")
     parser.add_argument("command", choices=["info", "verify"])
-    parser.add_argument("file")
+    parser.add_argument("file", nargs="+")
     asked = parser.parse_args()
     try:
-        with Reader(asked.file) as r:
-            blocks, size = r._file.blocks, len(r._data)
+        with Reader(asked.file if len(asked.file) > 1 else asked.file[0]) as r:
+            rows, size = sum(f.rows for f in r._files), sum(len(f.data) for f in r._files)
             if asked.command == "info":
                 for key, value in r.metadata.items():
                     print(f"{key:14} {json.dumps(value, ensure_ascii=False)}")
-                print(f"{'samples':14} {len(r)}\n{'rows':14} {r._file.rows}\n{'blocks':14} {len(blocks)}")
-                print(f"{'bytes':14} {size}\n{'bytes a row':14} {r._file.end / max(1, r._file.rows):.1f}")
+                if len(r._files) > 1:
+                    print(f"{'shards':14} {len(r._files)}")
+                print(f"{'samples':14} {len(r)}\n{'rows':14} {rows}\n{'blocks':14} {len(r._blocks)}")
+                print(f"{'bytes':14} {size}\n{'bytes a row':14} {(size - r.torn_bytes) / max(1, rows):.1f}")
                 print(f"{'torn bytes':14} {r.torn_bytes}")
                 return 0
             damage = r.damage()
             for sentence in damage:
                 print(sentence)
-            print(f"{len(blocks)} blocks, {r._file.rows} rows: {len(damage)} damaged; {r.torn_bytes} torn bytes")
+            print(f"{len(r._blocks)} blocks, {rows} rows: {len(damage)} damaged; {r.torn_bytes} torn bytes")
             return 1 if damage else 0
     except (OSError, ValueError) as e:
         print(e, file=sys.stderr)

@@ -34,6 +34,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "python"))
 
+import limbeck_teacher_cache  # noqa: E402
 from limbeck_teacher_cache import Reader, Writer  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "golden" / "teacher_cache"
@@ -175,6 +176,76 @@ class TeacherCache(unittest.TestCase):
             self.assertGreater(min(sizes[:-1]), 8192 // 3)
             with Reader(self.path) as r:
                 np.testing.assert_array_equal(r.rows(np.arange(1000)), x)
+
+    # --- Shards --------------------------------------------------------------------------------------------------
+
+    def shard(self, name, ids, **settings):
+        x = made_logits(100, 26)
+        with Writer(self.folder / name, classes=26, block_bytes=500, **settings) as w:
+            for i in range(0, len(ids), 4):
+                w.append(np.array(ids[i:i + 4]), x[ids[i:i + 4]])
+        return x
+
+    def test_shards_are_read_as_one(self):
+        for rank in range(3):
+            x = self.shard(f"rank{rank}.cache", list(range(rank, 50, 3)))
+        self.shard("rank3.cache", [])
+        self.shard("rank4.cache", [90, 71, 70])
+        self.shard("notes.txt", [5])
+        some = [90, 3, 4, 90, 49, 0]
+        with Reader(self.folder, samples=53) as r:
+            np.testing.assert_array_equal(r.ids, [*range(50), 70, 71, 90])
+            np.testing.assert_array_equal(r.rows(some), x[some])
+            self.assertEqual((len(r), r.torn_bytes, r.damage()), (53, 0, []))
+        paths = [self.folder / "rank2.cache", str(self.folder / "rank0.cache")]
+        with Reader(paths) as r:
+            np.testing.assert_array_equal(r.rows([48, 2]), x[[48, 2]])
+            with self.refused(f"the 2 shards '{paths[0]}', ... have no row of sample 1, position 0 of this call"):
+                r.rows([1])
+        with contextlib.redirect_stdout(io.StringIO()) as said, unittest.mock.patch.object(
+                sys, "argv", ["limbeck_teacher_cache.py", "info", str(self.folder)]):
+            self.assertEqual(limbeck_teacher_cache._main(), 0)
+        self.assertIn("shards         5", said.getvalue())
+        self.assertIn("samples        53", said.getvalue())
+
+    def test_sparse_shards(self):
+        for name, ids in (("a.cache", [0, 2, 4]), ("b.cache", [3, 1]), ("all.one", [0, 1, 2, 3, 4])):
+            self.shard(name, ids, kind="top_k", k=3, temperature=2.0)
+        with Reader(self.folder) as shards, Reader(self.folder / "all.one") as whole:
+            for got, want in zip(shards.sparse([3, 0, 4]), whole.sparse([3, 0, 4])):
+                np.testing.assert_array_equal(got[0], want[0])
+                np.testing.assert_array_equal(got[1], want[1])
+                self.assertEqual(got[2], want[2])
+
+    def test_what_is_wrong_with_shards_is_said_of_the_file(self):
+        a, b = self.folder / "a.cache", self.folder / "b.cache"
+        with self.refused(f"'{self.folder}' is a folder without a file *.cache"):
+            Reader(self.folder)
+        with self.refused("a teacher cache of no files"):
+            Reader([])
+        self.shard("a.cache", list(range(10)))
+        for settings, what in (({"values": "float16"}, "values is 'float16', not 'float32'"),
+                               ({"teacher": "two"}, "teacher is 'two', not ''"),
+                               ({"kind": "top_k", "k": 2, "temperature": 3.0}, "kind is 'top_k', not 'logits'")):
+            self.shard("b.cache", [10], **settings)
+            with self.refused(f"'{b}' holds a teacher cache whose {what} as that of '{a}'"):
+                Reader(self.folder)
+            b.unlink()
+        self.shard("b.cache", [15, 9, 12])
+        with self.refused(f"'{b}' has a row of sample 9, and so has '{a}': a sample has one shard"):
+            Reader(self.folder)
+        b.unlink()
+        self.shard("b.cache", list(range(13, 20)))
+        with self.refused(f"the 2 shards of '{self.folder}' have rows of 17 samples, expected 20, samples 10 to 12 are "
+                          f"missing; '{b}' has the fewest rows, 7, '{a}' the most, 10"):
+            Reader(self.folder, samples=20)
+        with self.refused(f"'{a}' has rows of 10 samples, expected 12, samples 10 to 11 are missing"):
+            Reader(a, samples=12)
+        os.truncate(b, b.stat().st_size - 64)
+        with self.refused("samples 10 to 12 and others are missing", f"; of '{b}' the last ", " bytes are no whole block"):
+            Reader(self.folder, samples=20)
+        with Reader(self.folder) as r, self.refused("no row of sample 19", f"of '{b}' the last"):
+            r.rows([19])
 
     # --- Round trips ---------------------------------------------------------------------------------------------
 

@@ -4,11 +4,11 @@
 /// @file
 /// Which row of a teacher cache a sample has.
 
-#include <limbeck/io/teacher_cache_format.hpp>
+#include <limbeck/io/teacher_cache_shards.hpp>
 
 #include <algorithm>
 #include <cstdint>
-#include <span>
+#include <string>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -16,21 +16,25 @@ LIMBECK_BEGIN_NAMESPACE
 /// @cond
 namespace detail {
 
-/// From sample ids to rows of the file: 16 bytes a row, or none where the ids run from the first to the last without a
-/// gap. Blocks whose ids are damaged are left out.
+/// From sample ids to rows of the shards: 16 bytes a row, or none where the ids run from the first to the last without
+/// a gap. Blocks whose ids are damaged are left out.
 class cache_index {
  public:
   static constexpr std::uint64_t nowhere = ~std::uint64_t{0};
 
-  cache_index(std::span<const std::byte> file, const cache_contents& contents) {
-    entries_.reserve(static_cast<std::size_t>(contents.rows()));
-    for (const cache_block& b : contents.blocks) {
-      if (crc_of(file.data() + b.payload, static_cast<std::size_t>(8 * b.rows)) != b.id_crc) {
-        ++damaged_blocks_;
-        continue;
+  /// @throws file_error that names both, where two shards have a row of one sample.
+  explicit cache_index(const std::vector<cache_shard>& shards) {
+    entries_.reserve(static_cast<std::size_t>(shards.back().first + shards.back().contents.rows()));
+    for (const cache_shard& shard : shards) {
+      const auto file = shard.file.bytes();
+      for (const cache_block& b : shard.contents.blocks) {
+        if (crc_of(file.data() + b.payload, static_cast<std::size_t>(8 * b.rows)) != b.id_crc) {
+          ++damaged_blocks_;
+          continue;
+        }
+        for (std::size_t r = 0; r < b.rows; ++r)
+          entries_.push_back({number_at<std::uint64_t>(file, b.payload + 8 * r), shard.first + b.before + r});
       }
-      for (std::size_t r = 0; r < b.rows; ++r)
-        entries_.push_back({number_at<std::uint64_t>(file, b.payload + 8 * r), b.before + r});
     }
     first_ = entries_.empty() ? 0 : entries_[0].id;
     size_ = entries_.size();
@@ -43,6 +47,13 @@ class cache_index {
     std::sort(entries_.begin(), entries_.end(), [](const entry& a, const entry& b) {
       return a.id != b.id ? a.id < b.id : a.row > b.row;  // of an id that comes twice the last row stands first
     });
+    for (std::size_t i = 1; shards.size() > 1 && i < entries_.size(); ++i) {
+      if (entries_[i].id != entries_[i - 1].id) continue;
+      const cache_shard &one = shard_of(shards, entries_[i].row), &other = shard_of(shards, entries_[i - 1].row);
+      if (&one != &other)
+        throw_file_error(other.file.path(), "has a row of sample " + std::to_string(entries_[i].id) + ", and so has '" +
+                                                one.file.path().string() + "': a sample has one shard");
+    }
     entries_.erase(
         std::unique(entries_.begin(), entries_.end(), [](const entry& a, const entry& b) { return a.id == b.id; }),
         entries_.end());

@@ -64,6 +64,7 @@ struct cache_expectation {
   std::optional<double> temperature = {};        ///< of the stored log-probabilities
   std::optional<std::string> teacher = {};       ///< its fingerprint
   std::optional<std::string> augmentation = {};  ///< what was done to the inputs
+  std::optional<std::size_t> samples = {};       ///< that it has a row of, in all its shards
 };
 
 /// @cond
@@ -106,6 +107,18 @@ inline nlohmann::json json_of(const cache_metadata& m) {
   if (!j["user"].is_object())
     raise<value_error>("limbeck: the user's metadata of a teacher cache is no JSON object of at most 63 levels");
   return j;
+}
+
+/// In what two caches differ that cannot be one, "whose k is 4, not 8", or nothing.
+inline std::string difference(const cache_metadata& there, const cache_metadata& expected) {
+  const auto was = json_of(there), wanted = json_of(expected);
+  for (const char* key :
+       {"classes", "kind", "values", "temperature", "k", "draws", "power", "teacher", "augmentation"}) {
+    const auto one = was.contains(key) ? was[key].dump() : "none",
+               other = wanted.contains(key) ? wanted[key].dump() : "none";
+    if (one != other) return std::string("whose ") + key + " is " + one + ", not " + other;
+  }
+  return {};
 }
 
 /// What the parsed metadata say. @throws nlohmann::json::exception, value_error

@@ -202,15 +202,8 @@ class teacher_cache_writer {
     return detail::uninterrupted([&] { return ::ftruncate(handle_, static_cast<::off_t>(end_)); }) == 0;
   }
   void require_same(const cache_metadata& there) const {
-    const auto was = detail::json_of(there), wanted = detail::json_of(metadata_);
-    for (const char* key :
-         {"classes", "kind", "values", "temperature", "k", "draws", "power", "teacher", "augmentation"}) {
-      const auto one = was.contains(key) ? was[key].dump() : "none",
-                 other = wanted.contains(key) ? wanted[key].dump() : "none";
-      if (one != other)
-        detail::throw_file_error(path_,
-                                 std::string("holds a teacher cache whose ") + key + " is " + one + ", not " + other);
-    }
+    if (const std::string what = detail::difference(there, metadata_); !what.empty())
+      detail::throw_file_error(path_, "holds a teacher cache " + what);
   }
   /// At the end of the file, all or nothing.
   void write(const std::string& bytes) {

@@ -126,8 +126,8 @@ struct ranked_rows {
   /// value_error where a score is NaN.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = detail::as_reader(pool);
-    const auto labelled = detail::check_query(q, static_cast<std::size_t>(reader.size()));
+    const auto& reader = as_reader(pool);
+    const auto labelled = check_query(q, static_cast<std::size_t>(reader.size()));
     detail::best_rows best(q.budget);
     scores.each(reader, q, [&](std::size_t r, double score) {
       if (!labelled[r]) best.offer(Sign * score, r);

@@ -54,13 +54,13 @@ class cema_filter {
   /// changed.
   template <class Tensor>
   std::vector<std::size_t> operator()(const Tensor& logits) {
-    const auto& reader = detail::as_reader(logits);
+    const auto& reader = as_reader(logits);
     const auto size = static_cast<std::size_t>(reader.size()), columns = static_cast<std::size_t>(reader.columns());
     if (columns != classes_) detail::throw_shape("logits", size, columns, size, classes_);
     std::vector<std::size_t> kept;
     if (size == 0) return kept;
     std::vector<double> p(size * columns), entropies(size);
-    detail::for_each_row(reader, [&](std::size_t r, const auto* x) {
+    for_each_row(reader, [&](std::size_t r, auto x) {
       const std::span<double> row(p.data() + r * columns, columns);
       detail::softmax_into(x, row, r);
       entropies[r] = detail::entropy_of(row);

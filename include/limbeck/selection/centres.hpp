@@ -8,10 +8,12 @@
 #include <limbeck/engine/pack.hpp>
 #include <limbeck/selection/metric.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
-#include <limits>
+#include <cstdint>
 #include <span>
-#include <string>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -101,6 +103,84 @@ class centres<T, Metric> {
  private:
   const Metric& metric_;
   std::size_t width_, size_ = 0;
+  std::vector<T> data_;
+};
+
+/// Of a pool that is read: the rows with the largest keys among those that have been read, in memory. A pool in memory
+/// has them there already.
+template <class Reader, class Metric>
+class likeliest_rows {
+  using T = typename Reader::scalar;
+
+ public:
+  /// Keeps four blocks, or as many rows as there will be centres.
+  likeliest_rows(embedded_rows<Reader, Metric>& rows, std::size_t size, std::size_t centres) : rows_(rows) {
+    if constexpr (in_memory<Reader>) return;
+    most_ = (std::max)(4 * rows_of_block(size, rows.width()), centres);
+    place_.assign(size, nowhere);
+  }
+  /// Row @p r, good until the next call; null where it has to be read.
+  const T* find(std::size_t r) {
+    if constexpr (in_memory<Reader>) {
+      return rows_(r);
+    } else {
+      return place_[r] == nowhere ? nullptr : data_.data() + place_[r] * rows_.width();
+    }
+  }
+  /// Keeps row @p r, which it has not, if its key is large enough; a key of nothing that is kept has changed.
+  template <class Keys>
+  void offer(std::size_t r, const T* x, const Keys& keys) {
+    if constexpr (in_memory<Reader>) return;
+    const auto before = in_order(keys);
+    std::size_t place = kept_.size();
+    if (place < most_) {
+      kept_.push_back(r);
+      data_.resize(data_.size() + rows_.width());
+    } else {
+      if (!before(r, kept_.front())) return;
+      std::pop_heap(kept_.begin(), kept_.end(), before);
+      place = std::exchange(place_[kept_.back()], nowhere);
+      kept_.back() = r;
+    }
+    std::push_heap(kept_.begin(), kept_.end(), before);
+    place_[r] = static_cast<std::uint32_t>(place);
+    std::copy_n(x, rows_.width(), data_.data() + place * rows_.width());
+  }
+  /// Reads as many of the rows with the largest keys as it may keep, and what lies close between them.
+  /// `refresh(r, row)` brings a key up to date: first of all rows that are kept, then of each that is read.
+  template <class Keys, class Refresh>
+  void read(const Keys& keys, Refresh&& refresh) {
+    const auto before = in_order(keys);
+    for (const std::size_t r : kept_) refresh(r, find(r));
+    std::make_heap(kept_.begin(), kept_.end(), before);
+    std::vector<std::size_t> wanted;
+    wanted.reserve(place_.size());
+    for (std::size_t r = 0; r < place_.size(); ++r)
+      if (keys[r] > 0 && place_[r] == nowhere) wanted.push_back(r);
+    if (wanted.size() > most_) {
+      std::nth_element(wanted.begin(), wanted.begin() + static_cast<std::ptrdiff_t>(most_), wanted.end(), before);
+      wanted.resize(most_);
+      std::sort(wanted.begin(), wanted.end());
+    }
+    rows_.each_near(wanted, [&](std::size_t r, const T* x) {
+      if (!(keys[r] > 0) || place_[r] != nowhere) return;
+      refresh(r, x);
+      offer(r, x, keys);
+    });
+  }
+
+ private:
+  static constexpr std::uint32_t nowhere = ~std::uint32_t{0};
+  /// The tournament's order.
+  template <class Keys>
+  static auto in_order(const Keys& keys) {
+    return [&keys](std::size_t i, std::size_t j) { return keys[i] > keys[j] || (keys[i] == keys[j] && i < j); };
+  }
+
+  embedded_rows<Reader, Metric>& rows_;
+  std::size_t most_ = 0;
+  std::vector<std::size_t> kept_;     // a heap, the least likely on top
+  std::vector<std::uint32_t> place_;  // of every row of the pool, in data_
   std::vector<T> data_;
 };
 

@@ -21,9 +21,7 @@ namespace detail {
 template <class Reader>
 std::vector<std::int64_t> predictions(const Reader& p) {
   std::vector<std::int64_t> result(static_cast<std::size_t>(p.size()));
-  for_each_row(p, [&](std::size_t r, const auto* x) {
-    result[r] = static_cast<std::int64_t>(largest_of(x, static_cast<std::size_t>(p.columns()), r));
-  });
+  for_each_row(p, [&](std::size_t r, auto x) { result[r] = static_cast<std::int64_t>(largest_of(x, r)); });
   return result;
 }
 
@@ -37,8 +35,8 @@ struct class_balanced_selector {
   /// @throws value_error, shape_error as the query is wrong, value_error where labels are needed and not given.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = detail::as_reader(pool);
-    const auto labelled = detail::check_query(q, static_cast<std::size_t>(reader.size()));
+    const auto& reader = as_reader(pool);
+    const auto labelled = check_query(q, static_cast<std::size_t>(reader.size()));
     std::vector<std::vector<std::size_t>> classes;
     if constexpr (Predicted) {
       const auto predicted = detail::predictions(reader);

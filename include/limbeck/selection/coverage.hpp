@@ -35,8 +35,8 @@ struct coverage_centric_selector {
   /// fewer rows than the budget.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = detail::as_reader(pool);
-    const auto labelled = detail::check_query(q, static_cast<std::size_t>(reader.size()));
+    const auto& reader = as_reader(pool);
+    const auto labelled = check_query(q, static_cast<std::size_t>(reader.size()));
     std::vector<detail::ranked_row> left;
     scores.each(reader, q, [&](std::size_t r, double score) {
       if (labelled[r]) return;

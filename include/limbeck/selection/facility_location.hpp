@@ -58,7 +58,7 @@ struct facility_location {
   /// @throws shape_error, value_error: see query; a number of the pool that is not finite; a row outside the space.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    auto&& reader = detail::as_reader(pool);
+    auto&& reader = as_reader(pool);
     return run<std::remove_cvref_t<decltype(reader)>>{similarity, reader, q}();
   }
 
@@ -83,7 +83,7 @@ struct facility_location {
         : similarity(s),
           q(what),
           n(reader.size()),
-          taken(detail::check_query(q, n)),
+          taken(check_query(q, n)),
           row(reader, s),
           gains(std::vector<double>(n, -1)) {}
 
@@ -100,7 +100,7 @@ struct facility_location {
     /// What each of @p rows would add to f.
     void weigh(const std::vector<std::size_t>& rows) {
       block_list candidates(similarity, row.width());
-      for (const std::size_t r : rows) candidates.add(row(r));
+      row.template each_of<false>(rows, [&](std::size_t, const T* x) { candidates.add(x); });
       const std::size_t blocks = (rows.size() + L - 1) / L;
       std::vector<double> sums(blocks * L);
       std::vector<T> parts(blocks * L);
@@ -120,7 +120,7 @@ struct facility_location {
     std::vector<std::size_t> operator()() {
       cover.assign(n, T(0));
       block_list seeds(similarity, row.width());
-      for (const std::size_t r : q.labelled) seeds.add(row.checked(r));
+      row.template each_of<true>(q.labelled, [&](std::size_t, const T* x) { seeds.add(x); });
       cover_by<true>(seeds);
       const std::size_t together = (std::max)(L, std::size_t{65536} / row.width() / L * L);
       std::vector<std::size_t> rows;

@@ -6,7 +6,11 @@
 
 #include <limbeck/selection/metric.hpp>
 
-#include <limits>
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -19,7 +23,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// `herding<cosine_distance>`. DeepCore computes the same distances and takes the *largest*, which moves the mean away;
 /// that is not offered.
 ///
-/// Reads the pool budget + 2 times in order. Holds O(columns) numbers. O(pool x budget x columns), in double.
+/// Reads the pool budget + 1 times in order, in blocks. Holds O(columns) numbers. O(pool x budget x columns), in
+/// double.
 /// @tparam Metric one that embeds rows, see metric.hpp: the mean is taken there
 template <class Metric = euclidean_distance>
 struct herding {
@@ -30,11 +35,11 @@ struct herding {
   /// @throws shape_error, value_error: see query; a number of the pool that is not finite; a row outside the space.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    auto&& reader = detail::as_reader(pool);
+    auto&& reader = as_reader(pool);
     using Reader = std::remove_cvref_t<decltype(reader)>;
     using T = typename Reader::scalar;
     const std::size_t n = reader.size();
-    std::vector<unsigned char> taken = detail::check_query(q, n);
+    std::vector<unsigned char> taken = check_query(q, n);
     detail::embedded_rows<Reader, Metric> row(reader, metric);
     const std::size_t d = row.width();
     std::vector<double> centre(d), wanted(d);  // wanted = (|S| + 1) centre - sum of S: where the next row should be
@@ -42,23 +47,25 @@ struct herding {
       for (std::size_t c = 0; c < d; ++c) centre[c] += static_cast<double>(x[c]);
     });
     for (std::size_t c = 0; c < d; ++c) wanted[c] = centre[c] /= static_cast<double>(n);
-    const auto add = [&](std::size_t r) {
-      const T* const x = row(r);
+    const auto add = [&](std::size_t r, const T* x) {
       for (std::size_t c = 0; c < d; ++c) wanted[c] += centre[c] - static_cast<double>(x[c]);
       taken[r] = 1;
     };
-    for (const std::size_t r : q.labelled) add(r);
+    row.template each_of<false>(q.labelled, add);
 
     std::vector<std::size_t> chosen;
+    std::vector<T> copy(d);  // of the best row: what has been read is not read again
     while (chosen.size() < q.budget) {
       std::size_t best = n;
       double least = 0;
       row.template each<false>([&](std::size_t r, const T* x) {
         if (taken[r]) return;
         const double gap = squared_gap(x, wanted.data(), d);
-        if (best == n || gap < least) best = r, least = gap;
+        if (best < n && !(gap < least)) return;
+        best = r, least = gap;
+        if constexpr (!detail::in_memory<Reader>) std::copy_n(x, d, copy.data());
       });
-      add(best);
+      add(best, detail::in_memory<Reader> ? row(best) : copy.data());
       chosen.push_back(best);
     }
     return chosen;

@@ -6,7 +6,15 @@
 
 #include <limbeck/selection/centres.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -28,8 +36,11 @@ struct covering {
 /// to some of the centres bounds its distance to all, a winner tree keeps the bounds, and only the row on top is held
 /// against centres that it has not seen, until it is no longer on top. No row is held against most of the centres.
 ///
-/// Reads the pool once in order, which also checks it, then row by row. Holds 24 bytes a row of the pool, and
-/// the centres. O(pool x (labelled + budget) x columns) at worst; a fraction of that on data with structure.
+/// Reads the pool once in order, which also checks it; then, from memory, what may be the next choice. Of a pool that
+/// is read (see row_reader) it keeps the likeliest choices, as many rows as there will be centres or four blocks, and
+/// reads others in blocks only when these are spent; a row that has been read is held against every centre. Holds 24
+/// bytes a row of the pool, 36 of one that is read, and the centres. O(pool x (labelled + budget) x columns) at worst;
+/// a fraction of that on data with structure.
 /// @tparam Metric euclidean_distance, cosine_distance, hellinger_distance or your own, see metric.hpp
 template <class Metric = euclidean_distance>
 struct k_center {
@@ -43,12 +54,12 @@ struct k_center {
   /// space of the metric; weights of another length, negative or not finite; `first` outside the pool.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    return choose(detail::as_reader(pool), q, false).rows;
+    return choose(as_reader(pool), q, false).rows;
   }
   /// The same with the distance of each choice and the radius that is left, which costs about one choice more.
   template <class Pool>
   covering cover(const Pool& pool, const query& q) const {
-    return choose(detail::as_reader(pool), q, true);
+    return choose(as_reader(pool), q, true);
   }
 
  private:
@@ -57,15 +68,16 @@ struct k_center {
     using T = typename Reader::scalar;
     using centres = detail::centres<T, Metric>;
     const std::size_t n = pool.size();
-    std::vector<unsigned char> taken = detail::check_query(q, n);
+    std::vector<unsigned char> taken = check_query(q, n);
     check_options(n);
     detail::embedded_rows<Reader, Metric> row(pool, metric);
     centres seeds(metric, row.width());
     covering result;
     result.rows.reserve(q.budget);
-    for (const std::size_t r : q.labelled) seeds.add(row.checked(r));
+    const auto add = [&](std::size_t, const T* x) { seeds.add(x); };
+    row.template each_of<true>(q.labelled, add);
     if (q.labelled.empty()) {
-      seeds.add(row.checked(first));
+      row.template each_of<true>(std::span<const std::size_t>(&first, 1), add);
       taken[first] = 1;
       result.rows.push_back(first);
       result.distances.push_back((std::numeric_limits<double>::infinity)());
@@ -73,26 +85,43 @@ struct k_center {
 
     constexpr double gone = -1;  // the key of a row that cannot be chosen
     std::vector<double> bounds(n);
-    row.template each<true>(
-        [&](std::size_t r, const T* x) { bounds[r] = taken[r] ? gone : key(r, seeds.nearest(x, 0)); });
-    std::vector<std::uint32_t> seen(n, static_cast<std::uint32_t>((std::min)(seeds.size(), centres::block)));
+    // A row that is in memory is held against few centres; one that had to be read, against all.
+    const std::size_t at_first = detail::in_memory<Reader> ? (std::min)(seeds.size(), centres::block) : seeds.size();
+    detail::likeliest_rows<Reader, Metric> likeliest(row, n, q.labelled.size() + q.budget);
+    row.template each<true>([&](std::size_t r, const T* x) {
+      bounds[r] = taken[r] ? gone : key(r, seeds.nearest(x, 0));
+      for (std::size_t b = 1; b * centres::block < at_first && bounds[r] > 0; ++b)
+        bounds[r] = (std::min)(bounds[r], key(r, seeds.nearest(x, b)));
+      if (bounds[r] > 0) likeliest.offer(r, x, bounds);
+    });
+    std::vector<std::uint32_t> seen(n, static_cast<std::uint32_t>(at_first));
     detail::tournament keys(std::move(bounds));
+    // Holds row r against centres that it has not seen, as long as that may matter.
+    const auto tighten = [&](std::size_t r, const T* x, auto matters) {
+      double least = keys[r];
+      std::size_t done = seen[r];
+      do {
+        const std::size_t b = done / centres::block;
+        least = (std::min)(least, key(r, seeds.nearest(x, b)));
+        done = (std::min)(seeds.size(), (b + 1) * centres::block);
+      } while (done < seeds.size() && matters(least));
+      seen[r] = static_cast<std::uint32_t>(done);
+      keys.set(r, least);
+    };
 
     // Makes the row on top one whose key is no longer a bound.
     const auto settle = [&] {
       std::size_t r = keys.top();
       for (; seen[r] < seeds.size() && keys[r] > 0; r = keys.top()) {
+        const T* const x = likeliest.find(r);
+        if (x == nullptr) {
+          likeliest.read(keys, [&](std::size_t s, const T* y) {
+            if (seen[s] < seeds.size() && keys[s] > 0) tighten(s, y, [](double least) { return least > 0; });
+          });
+          continue;
+        }
         const std::size_t rival = keys.second();
-        const T* const x = row(r);
-        double least = keys[r];
-        std::size_t done = seen[r];
-        do {
-          const std::size_t b = done / centres::block;
-          least = (std::min)(least, key(r, seeds.nearest(x, b)));
-          done = (std::min)(seeds.size(), (b + 1) * centres::block);
-        } while (done < seeds.size() && keys.before(r, least, rival));
-        seen[r] = static_cast<std::uint32_t>(done);
-        keys.set(r, least);
+        tighten(r, x, [&](double least) { return keys.before(r, least, rival); });
       }
       return r;
     };
@@ -102,7 +131,7 @@ struct k_center {
       if (distance <= radius) break;
       result.rows.push_back(r);
       result.distances.push_back(distance);
-      seeds.add(row(r));
+      if (keys[r] > 0) seeds.add(likeliest.find(r));  // at 0 every row that is left is on a centre
       keys.set(r, gone);
     }
     if (with_radius) result.radius = seeds.distance((std::max)(0.0, keys[settle()]));

@@ -15,11 +15,13 @@
 /// const` with 0 <= d < inf.
 
 #include <limbeck/core/errors.hpp>
-#include <limbeck/selection/query.hpp>
+#include <limbeck/selection/pool_rows.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -175,42 +177,42 @@ class embedded_rows {
   /// Row @p r, which has been checked; good until the next call.
   const scalar* operator()(std::size_t r) { return embedded(row_of(pool_, r, buffer_.data())); }
 
-  /// Row @p r after a check. @throws value_error
-  const scalar* checked(std::size_t r) {
-    const scalar* const x = row_of(pool_, r, buffer_.data());
-    check(x, r);
-    return embedded(x);
-  }
-
-  /// `f(r, row)` for every row in order, each checked, and all of them for squares that floats can hold, where @p Check says so. A pool that is read is read in blocks.
+  /// `f(r, row)` for every row in order, each checked, and all of them for squares that floats can hold, where @p Check
+  /// says so.
   template <bool Check, class F>
   void each(F&& f) {
-    const std::size_t n = pool_.size();
-    constexpr bool in_memory = std::is_same_v<Reader, memory_pool<scalar>>;
-    const std::size_t block = in_memory ? 1 : (std::max)(std::size_t{1}, std::size_t{65536} / width_);
-    std::vector<scalar> read(in_memory ? 0 : block * width_);
-    for (std::size_t first = 0; first < n; first += block) {
-      const std::size_t count = (std::min)(block, n - first);
-      if constexpr (!in_memory) pool_.read(first, count, read.data());
-      for (std::size_t i = 0; i < count; ++i) {
-        const scalar* x = nullptr;
-        if constexpr (in_memory) {
-          x = row_of(pool_, first, buffer_.data());
-        } else {
-          x = read.data() + i * width_;
-        }
-        if constexpr (Check) check(x, first + i);
-        const scalar* const e = embedded(x);
-        if constexpr (Check && embedding<Metric>) range_.look(e, width_, first + i);
-        f(first + i, e);
-      }
-    }
+    for_each_row(pool_, [&](std::size_t r, std::span<const scalar> x) {
+      if constexpr (Check) check(x, r);
+      const scalar* const e = embedded(x.data());
+      if constexpr (Check && embedding<Metric>) range_.look(e, width_, r);
+      f(r, e);
+    });
     if constexpr (Check && embedding<Metric>) range_.conclude();
   }
 
+  /// `f(r, row)` for the rows @p rows in their order, each checked where @p Check says so.
+  template <bool Check, class F>
+  void each_of(std::span<const std::size_t> rows, F&& f) {
+    for_each_row(pool_, rows, [&](std::size_t r, std::span<const scalar> x) {
+      if constexpr (Check) check(x, r);
+      f(r, embedded(x.data()));
+    });
+  }
+
+  /// `f(r, row)` for the rows @p rows, which ascend, and for what is read with them.
+  template <class F>
+  void each_near(std::span<const std::size_t> rows, F&& f) {
+    const std::size_t block = rows_of_block(pool_.size(), width_);
+    std::vector<scalar> read(block * width_);
+    for_each_run(rows, block, [&](std::size_t i, std::size_t j) {
+      const std::size_t first = rows[i], count = rows[j - 1] - first + 1;
+      pool_.read(first, count, read.data());
+      for (std::size_t k = 0; k < count; ++k) f(first + k, embedded(read.data() + k * width_));
+    });
+  }
+
  private:
-  void check(const scalar* x, std::size_t r) const {
-    const std::span<const scalar> row(x, width_);
+  void check(std::span<const scalar> row, std::size_t r) const {
     check_finite(row, r);
     if constexpr (requires { metric_.check(row, r); }) metric_.check(row, r);
   }

@@ -24,9 +24,9 @@ struct preselected {
   /// @throws value_error, shape_error as the query is wrong.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = detail::as_reader(pool);
+    const auto& reader = as_reader(pool);
     const auto size = static_cast<std::size_t>(reader.size());
-    detail::check_query(q, size);
+    check_query(q, size);
     const auto free_rows = static_cast<double>(size - q.labelled.size());
     const double wanted = std::ceil(factor * static_cast<double>(q.budget));
     query wide = q;
@@ -68,8 +68,8 @@ struct shared_budget {
   /// @throws value_error, shape_error as the query is wrong.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = detail::as_reader(pool);
-    detail::check_query(q, static_cast<std::size_t>(reader.size()));
+    const auto& reader = as_reader(pool);
+    check_query(q, static_cast<std::size_t>(reader.size()));
     std::vector<std::size_t> chosen, taken(q.labelled.begin(), q.labelled.end());
     double total = 0, reached = 0;
     std::apply([&](const auto&... s) { (void)(..., (total += s.part)); }, parts);

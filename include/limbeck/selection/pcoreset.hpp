@@ -26,6 +26,7 @@ template <class Reader>
 class softmax_pool {
  public:
   using scalar = typename std::remove_cvref_t<Reader>::scalar;
+  static constexpr bool in_memory = detail::in_memory<std::remove_cvref_t<Reader>>;  ///< see row_reader
   /// @throws value_error where @p temperature is not positive.
   softmax_pool(const Reader& logits, double temperature) : logits_(logits), temperature_(temperature) {
     if (!(temperature > 0 && std::isfinite(temperature)))
@@ -38,7 +39,7 @@ class softmax_pool {
     std::vector<double> p(columns());
     for (std::size_t r = first; r < first + count; ++r) {
       for (std::size_t c = 0; c < p.size(); ++c) out[c] = static_cast<scalar>(out[c] / temperature_);
-      detail::softmax_into(out, p, r);
+      detail::softmax_into(std::span<const scalar>(out, p.size()), p, r);
       for (const double x : p) *out++ = static_cast<scalar>(x);
     }
   }
@@ -54,7 +55,7 @@ class softmax_pool {
 /// logit of a row is not finite or one is NaN.
 template <class Pool>
 auto softmax_of(const Pool& logits, double temperature = 1) {
-  return softmax_pool<decltype(detail::as_reader(logits))>(detail::as_reader(logits), temperature);
+  return softmax_pool<decltype(as_reader(logits))>(as_reader(logits), temperature);
 }
 
 /// (1 - share) softmax(a) + share softmax(b / T), row by row as they are read.
@@ -62,6 +63,7 @@ template <class First, class Second>
 class mixed_pool {
  public:
   using scalar = typename First::scalar;
+  static constexpr bool in_memory = detail::in_memory<First> && detail::in_memory<Second>;  ///< see row_reader
   /// @throws value_error where @p share is not in [0, 1], shape_error where the two heads differ in shape.
   mixed_pool(First first, Second second, double share)
       : first_(std::move(first)), second_(std::move(second)), share_(share) {

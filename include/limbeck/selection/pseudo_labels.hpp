@@ -32,7 +32,7 @@ std::size_t label_rows(const Tensor& logits, Labels& labels, std::size_t classes
   std::vector<double> p(columns);
   std::size_t kept = 0;
   if (size == 0) return 0;
-  for_each_row(reader, [&](std::size_t r, const auto* x) {
+  for_each_row(reader, [&](std::size_t r, auto x) {
     const std::size_t predicted = softmax_into(x, p, r);
     const bool trusted = trust(r, std::span<const double>(p), predicted);
     labels.data()[r] = trusted ? static_cast<Label>(predicted) : Label(-100);

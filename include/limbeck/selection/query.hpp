@@ -6,15 +6,18 @@
 ///
 /// A selector is a callable `std::vector<std::size_t> operator()(const Pool&, const query&) const`: rows of the pool in
 /// order of choice. Ties go to the lowest row. A pool is a tensor, or anything that reads blocks of rows: selectors
-/// hold O(pool) numbers, never a copy of the pool.
+/// hold O(pool) numbers and a few blocks, never a copy of the pool. What a selector of your own needs is as_reader(),
+/// check_query() and for_each_row() (pool_rows.hpp).
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 
-#include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -27,8 +30,12 @@ struct query {
   std::uint64_t seed = 0;                   ///< of every random choice
 };
 
-/// A pool larger than memory: `size()` rows of `columns()` numbers; `read(first, count, out)` writes rows
-/// [first, first + count), one after the other, and may be called for any rows in any order.
+/// A pool larger than memory: `size()` rows of `columns()` numbers of the type `scalar`; `read(first, count, out)`
+/// writes rows [first, first + count), one after the other, and may be called for any rows in any order.
+///
+/// Selectors read blocks, and rather read a few rows too many than call again. Where a row costs the same alone as in a
+/// block, since it lies in memory, a reader says so by `static constexpr bool in_memory = true`, and rows are read
+/// where they are wanted.
 template <class P>
 concept row_reader = requires(const P& p, std::size_t n, typename P::scalar* out) {
   { p.size() } -> std::convertible_to<std::size_t>;
@@ -52,6 +59,7 @@ namespace detail {
 template <class T>
 struct memory_pool {
   using scalar = T;
+  static constexpr bool in_memory = true;
   rows<const T> view;
   std::size_t size() const { return view.samples; }
   std::size_t columns() const { return view.classes; }
@@ -61,23 +69,13 @@ struct memory_pool {
   }
 };
 
-/// Any pool as a reader.
+/// Whether a row costs the same alone as in a block.
 template <class P>
-decltype(auto) as_reader(const P& p) {
-  static_assert(pool<P>,
-                "limbeck: this pool is neither a tensor of floats (is its backend's header included?) nor a reader "
-                "with size(), columns() and read(first, count, out)");
-  if constexpr (tensor<P>) {
-    using Traits = tensor_traits<P>;
-    static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
-                  "limbeck: a selector reads its pool on the host; copy the pool there, or pass a reader");
-    return memory_pool<typename Traits::scalar>{Traits::view(p)};
-  } else {
-    return (p);
-  }
-}
+concept in_memory = requires {
+  requires static_cast<bool>(P::in_memory);
+};
 
-/// Row @p r of a memory pool in place where its numbers are contiguous, else read into @p buffer.
+/// Row @p r, in place where it lies in memory and its numbers are contiguous, else read into @p buffer.
 template <class T>
 const T* row_of(const memory_pool<T>& p, std::size_t r, T* buffer) {
   if (p.view.class_stride == 1) return p.view.row(r);
@@ -90,11 +88,34 @@ const typename P::scalar* row_of(const P& p, std::size_t r, typename P::scalar* 
   return buffer;
 }
 
-/// Which rows of the pool are labelled. @throws value_error, shape_error as the query is wrong.
+}  // namespace detail
+
+/// Any pool as a reader: what a selector begins with, `const auto& reader = as_reader(pool);`. A tensor becomes a view
+/// of it, a reader is handed on; either outlives the result.
+template <class P>
+decltype(auto) as_reader(const P& p) {
+  static_assert(pool<P>,
+                "limbeck: this pool is neither a tensor of floats (is its backend's header included?) nor a reader "
+                "with size(), columns() and read(first, count, out)");
+  if constexpr (tensor<P>) {
+    using Traits = tensor_traits<P>;
+    static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
+                  "limbeck: a selector reads its pool on the host; copy the pool there, or pass a reader");
+    return detail::memory_pool<typename Traits::scalar>{Traits::view(p)};
+  } else {
+    return (p);
+  }
+}
+
+/// Whether @p q can be asked of a pool of so many rows, and which of these are labelled: not 0 where a row is, and so
+/// must not be chosen. O(rows).
+/// @throws shape_error where the pool is empty or the labels are not one a row, value_error where the budget is 0 or
+/// more than the rows that are not labelled, or a labelled row is not of the pool or comes twice.
 inline std::vector<unsigned char> check_query(const query& q, std::size_t rows_of_pool) {
   if (rows_of_pool == 0) raise<shape_error>("limbeck: the pool is empty");
   if (q.budget == 0) raise<value_error>("limbeck: budget is 0, expected at least 1");
-  if (!q.labels.empty() && q.labels.size() != rows_of_pool) throw_length("labels", q.labels.size(), rows_of_pool);
+  if (!q.labels.empty() && q.labels.size() != rows_of_pool)
+    detail::throw_length("labels", q.labels.size(), rows_of_pool);
   std::vector<unsigned char> taken(rows_of_pool, 0);
   for (std::size_t i = 0; i < q.labelled.size(); ++i) {
     const std::size_t r = q.labelled[i];
@@ -110,6 +131,7 @@ inline std::vector<unsigned char> check_query(const query& q, std::size_t rows_o
   return taken;
 }
 
+namespace detail {
 template <class S, class Pool>
 constexpr void require_selector() {
   static_assert(selector<S, Pool>,

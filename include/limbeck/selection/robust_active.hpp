@@ -69,12 +69,12 @@ struct robust_active {
   /// columns.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = detail::as_reader(pool);
+    const auto& reader = as_reader(pool);
     const auto n = static_cast<std::size_t>(reader.size());
-    const auto taken = detail::check_query(q, n);
+    const auto taken = check_query(q, n);
     if (reader.columns() != 1) detail::throw_shape("the pool", n, reader.columns(), n, 1);
     std::vector<double> gains(n);
-    detail::for_each_row(reader, [&](std::size_t r, const auto* x) { gains[r] = static_cast<double>(*x); });
+    for_each_row(reader, [&](std::size_t r, auto x) { gains[r] = static_cast<double>(x[0]); });
     robust_play(gains, mistakes);  // what is wrong is named by its row in the pool
     for (std::size_t r = 0; r < n; ++r)
       if (taken[r]) gains[r] = 0;

@@ -5,7 +5,7 @@
 /// A part of a pool as a pool: what lets one selector work inside another.
 
 #include <limbeck/core/random.hpp>
-#include <limbeck/selection/query.hpp>
+#include <limbeck/selection/pool_rows.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -41,23 +41,22 @@ std::size_t original_size(const P& p) {
 template <class Reader>
 struct subpool {
   using scalar = typename Reader::scalar;
+  static constexpr bool in_memory = detail::in_memory<Reader>;
   const Reader& whole;
   std::span<const std::size_t> chosen;
   std::size_t size() const { return chosen.size(); }
   std::size_t columns() const { return static_cast<std::size_t>(whole.columns()); }
   std::size_t original_row(std::size_t r) const { return detail::original_row(whole, chosen[r]); }
   std::size_t original_size() const { return detail::original_size(whole); }
-  /// Rows that follow one another are read at once.
+  /// Rows that lie close together are read at once.
   void read(std::size_t first, std::size_t count, scalar* out) const {
-    for (std::size_t i = first, end = first + count; i < end;) {
-      std::size_t run = 1;
-      while (i + run < end && chosen[i + run] == chosen[i] + run) ++run;
-      whole.read(chosen[i], run, out);
-      out += run * columns();
-      i += run;
-    }
+    read_rows(whole, chosen.subspan(first, count), out);
   }
 };
+template <class Reader>
+const typename Reader::scalar* row_of(const subpool<Reader>& p, std::size_t r, typename Reader::scalar* buffer) {
+  return row_of(p.whole, p.chosen[r], buffer);
+}
 
 /// What @p selector chooses among the rows @p part of the pool, which ascend, as rows of the pool. The rows of it that
 /// are labelled are its seeds.
@@ -105,9 +104,9 @@ struct among_selector {
   /// @throws value_error where a row is not in the pool or the budget is more than the rows that are not labelled.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = detail::as_reader(pool);
+    const auto& reader = as_reader(pool);
     const auto size = static_cast<std::size_t>(reader.size());
-    detail::check_query(q, size);
+    check_query(q, size);
     for (const std::size_t r : rows)
       if (r >= size)
         raise<value_error>("limbeck: among names row " + std::to_string(r) + ", but the pool has " +

@@ -36,7 +36,7 @@ struct top_per_class {
   /// shape_error where the pool is empty.
   template <class Pool>
   std::vector<labelled_row> operator()(const Pool& pool) const {
-    const auto& reader = detail::as_reader(pool);
+    const auto& reader = as_reader(pool);
     const auto columns = static_cast<std::size_t>(reader.columns());
     if (reader.size() == 0) raise<shape_error>("limbeck: the pool is empty");
     if (per_class == 0) raise<value_error>("limbeck: per_class is 0, expected at least 1");
@@ -45,7 +45,7 @@ struct top_per_class {
     std::vector<detail::best_rows> best(columns, detail::best_rows(per_class));
     std::vector<double> p(columns);
     std::vector<detail::ranked_row> order(columns);
-    detail::for_each_row(reader, [&](std::size_t r, const auto* x) {
+    for_each_row(reader, [&](std::size_t r, auto x) {
       detail::softmax_into(x, p, r);
       for (std::size_t c = 0; c < columns; ++c) order[c] = {static_cast<double>(x[c]), c};
       const auto middle = order.begin() + static_cast<std::ptrdiff_t>(p_classes);

@@ -42,7 +42,7 @@ struct note {
   indices operator()(const Pool& pool, const lk::query& q) const {
     labelled->emplace_back(q.labelled.begin(), q.labelled.end());
     indices chosen;
-    for (std::size_t r = 0; chosen.size() < q.budget && r < lk::detail::as_reader(pool).size(); ++r)
+    for (std::size_t r = 0; chosen.size() < q.budget && r < lk::as_reader(pool).size(); ++r)
       if (std::find(q.labelled.begin(), q.labelled.end(), r) == q.labelled.end()) chosen.push_back(r);
     return chosen;
   }
