@@ -18,10 +18,109 @@ LIMBECK_BEGIN_NAMESPACE
 /// @cond
 namespace detail {
 
-// Every named argument says, once, how it changes the problem; one that views data also names its memory.
+// A named argument is declared here, once: a tag says its name, where it goes in the problem, which objectives read it, and
+// what is wrong with one that is missing or that nobody reads. A vector or an output more is a tag, its function and, for
+// the sweeps, its member of `problem`.
+
+/// A tag of what any objective may be given.
+struct always_fine {
+  template <class Plan>
+  static constexpr bool is_read = true;
+  template <class Plan, bool Given, bool Measured>
+  static constexpr void require() {}
+};
+
+struct gradient_tag : always_fine {
+  static constexpr const char* name = "gradient";
+};
+struct soft_labels_tag {
+  static constexpr const char* name = "soft_labels";
+  template <class Plan>
+  static constexpr bool is_read = Plan::uses_soft_labels;
+  template <class Plan, bool Given, bool>
+  static constexpr void require() {
+    static_assert(!Given || is_read<Plan>, "limbeck: soft_labels(P) is given, but no term takes them; cross_entropy does");
+  }
+};
+struct row_losses_tag : always_fine {
+  static constexpr const char* name = "row_losses";
+  template <class T>
+  static auto& in(problem<T>& p) {
+    return p.row_losses;
+  }
+};
+struct row_temperature_gradient_tag {
+  static constexpr const char* name = "row_temperature_gradient";
+  template <class T>
+  static auto& in(problem<T>& p) {
+    return p.row_temperature_gradient;
+  }
+  template <class Plan>
+  static constexpr bool is_read = Plan::uses_row_temperatures;
+  template <class Plan, bool Given, bool>
+  static constexpr void require() {}
+};
+struct row_weights_tag : always_fine {
+  static constexpr const char* name = "row_weights";
+  static constexpr bool of_classes = false;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.row_weights;
+  }
+};
+struct row_mask_tag : always_fine {
+  static constexpr const char* name = "row_mask";
+  static constexpr bool of_classes = false;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.row_mask;
+  }
+};
+struct row_temperatures_tag {
+  static constexpr const char* name = "row_temperatures";
+  static constexpr bool of_classes = false;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.row_temperatures;
+  }
+  template <class Plan>
+  static constexpr bool is_read = Plan::uses_row_temperatures;
+  template <class Plan, bool Given, bool Measured>
+  static constexpr void require() {
+    static_assert(!is_read<Plan> || Measured || Given,
+                  "limbeck: a term stands at_temperature(per_row{}, ...); pass row_temperatures(T)");
+    static_assert(!Measured || !Given,
+                  "limbeck: a term has a signal for its temperature; row_temperatures(T) would be a second one");
+    static_assert(is_read<Plan> || !Given,
+                  "limbeck: row_temperatures(T) is given, but no term stands at_temperature(per_row{}, ...)");
+  }
+};
+struct class_mask_tag {
+  static constexpr const char* name = "class_mask";
+  static constexpr bool of_classes = true;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.class_mask;
+  }
+  template <class Plan>
+  static constexpr bool is_read = Plan::template uses_domain<masked>;
+  template <class Plan, bool Given, bool>
+  static constexpr void require() {
+    static_assert(!is_read<Plan> || Given, "limbeck: a term stands on<masked>; pass class_mask(m)");
+    static_assert(is_read<Plan> || !Given, "limbeck: class_mask(m) is given, but no term stands on<masked>");
+  }
+};
+/// All that objectives are asked about.
+template <class... Tag>
+struct tag_list {};
+using named_tags = tag_list<gradient_tag, soft_labels_tag, row_losses_tag, row_temperature_gradient_tag, row_weights_tag,
+                            row_mask_tag, row_temperatures_tag, class_mask_tag>;
+
+// What the functions below return; one that views data also names its memory.
 template <class T, class Sweep>
 struct gradient_argument {
   using limbeck_argument = void;
+  using tag = gradient_tag;
   using memory = Sweep;
   rows<T> view;
   bool add = false;
@@ -33,68 +132,61 @@ struct gradient_argument {
 template <class T, class Sweep>
 struct soft_labels_argument {
   using limbeck_argument = void;
+  using tag = soft_labels_tag;
   using memory = Sweep;
   rows<const T> view;
   void apply(problem<T>& in) const { in.soft_labels = view; }
 };
-template <class T, bool Losses, class Memory>
+template <class T, class Tag, class Memory>
 struct row_output_argument {
   using limbeck_argument = void;
+  using tag = Tag;
   using memory = Memory;
   strided_vector<T> out;
   void apply(problem<T>& in) const {
-    constexpr const char* name = Losses ? "row_losses" : "row_temperature_gradient";
-    if (out.size != in.samples()) throw_length(name, out.size, in.samples());
+    if (out.size != in.samples()) throw_length(Tag::name, out.size, in.samples());
     if (out.stride != 1 && out.size > 1)
-      raise<shape_error>(std::string("limbeck: ") + name + " has elements " + std::to_string(out.stride) +
+      raise<shape_error>(std::string("limbeck: ") + Tag::name + " has elements " + std::to_string(out.stride) +
                          " apart, expected contiguous memory");
-    (Losses ? in.row_losses : in.row_temperature_gradient) = out.data;
+    Tag::in(in) = out.data;
   }
 };
 /// One of the arguments above, of a tensor whose element type is known at run time.
-enum class any_role { gradient, soft_labels, row_losses, row_temperature_gradient };
-template <any_role Role>
+template <class Tag>
 struct any_argument {
   using limbeck_argument = void;
-  static constexpr any_role role = Role;
+  using limbeck_run_time = void;
+  using tag = Tag;
   any_tensor tensor;
   bool add = false;  // of a gradient
   template <class T>
   auto as() const {
-    if constexpr (Role == any_role::gradient) {
-      return gradient_argument<T, host_rows>{tensor.rows<T>("gradient"), add};
-    } else if constexpr (Role == any_role::soft_labels) {
-      return soft_labels_argument<T, host_rows>{tensor.rows<const T>("soft_labels")};
+    if constexpr (std::is_same_v<Tag, gradient_tag>) {
+      return gradient_argument<T, host_rows>{tensor.rows<T>(Tag::name), add};
+    } else if constexpr (std::is_same_v<Tag, soft_labels_tag>) {
+      return soft_labels_argument<T, host_rows>{tensor.rows<const T>(Tag::name)};
     } else {
-      constexpr bool losses = Role == any_role::row_losses;
-      const auto out = tensor.span<T>(losses ? "row_losses" : "row_temperature_gradient");
-      return row_output_argument<T, losses, host_rows>{{out.data(), out.size(), 1}};
+      const auto out = tensor.span<T>(Tag::name);
+      return row_output_argument<T, Tag, host_rows>{{out.data(), out.size(), 1}};
     }
   }
 };
-template <any_role Role, class X>
-any_argument<Role> any_named(const X& x) {
+template <class Tag, class X>
+any_argument<Tag> any_named(const X& x) {
   return {any_tensor_traits<X>::view(x), false};
 }
-
-enum class input { row_weights, row_mask, row_temperatures, class_mask };
-inline constexpr const char* input_name[] = {"row_weights", "row_mask", "row_temperatures", "class_mask"};
-template <input Which, class Memory>
+template <class Tag, class Memory>
 struct vector_argument {
   using limbeck_argument = void;
+  using tag = Tag;
   using memory = Memory;
-  static constexpr input which = Which;
   any_vector values;
   template <class T>
   void apply(problem<T>& in) const {
-    const bool classes = Which == input::class_mask;
-    if (values.size() != (classes ? in.classes() : in.samples()))
-      throw_length(input_name[static_cast<int>(Which)], values.size(), classes ? in.classes() : in.samples(),
-                   classes ? "one a class" : "one a row");
-    if constexpr (Which == input::row_weights) in.row_weights = values;
-    if constexpr (Which == input::row_mask) in.row_mask = values;
-    if constexpr (Which == input::row_temperatures) in.row_temperatures = values;
-    if constexpr (Which == input::class_mask) in.class_mask = values;
+    const std::size_t expected = Tag::of_classes ? in.classes() : in.samples();
+    if (values.size() != expected)
+      throw_length(Tag::name, values.size(), expected, Tag::of_classes ? "one a class" : "one a row");
+    Tag::in(in) = values;
   }
 };
 struct ignore_argument {
@@ -144,10 +236,10 @@ constexpr void require_vector() {
                 "limbeck: this vector has no data() and size() over numbers; std::vector<bool> has none, use "
                 "std::vector<unsigned char>");
 }
-template <input Which, class V>
-vector_argument<Which, vector_memory_t<V>> vector_input(const V& v) {
+template <class Tag, class V>
+vector_argument<Tag, vector_memory_t<V>> vector_input(const V& v) {
   if constexpr (run_time_tensor<V>) {
-    return {any_tensor_traits<V>::view(v).vector(input_name[static_cast<int>(Which)])};
+    return {any_tensor_traits<V>::view(v).vector(Tag::name)};
   } else {
     require_vector<V>();
     if constexpr (!std::is_void_v<vector_element_t<V>>) {
@@ -155,6 +247,14 @@ vector_argument<Which, vector_memory_t<V>> vector_input(const V& v) {
     } else {
       return {};
     }
+  }
+}
+template <class Tag, class V>
+auto row_output(V&& out) {
+  if constexpr (run_time_tensor<V>) {
+    return any_named<Tag, std::remove_cvref_t<V>>(out);
+  } else {
+    return row_output_argument<vector_element_t<V>, Tag, vector_memory_t<V>>{vector_memory(out)};
   }
 }
 
@@ -167,6 +267,7 @@ namespace detail {
 template <class Outputs>
 struct gradients_argument {
   using limbeck_argument = void;
+  using tag = gradient_tag;
   Outputs* all;
   bool add;
 };
@@ -182,7 +283,7 @@ auto into(Gradient&& g) {
   if constexpr (requires { typename Tensor::limbeck_outputs; }) {
     return detail::gradients_argument<std::remove_reference_t<Gradient>>{&g, false};
   } else if constexpr (run_time_tensor<Tensor>) {
-    return detail::any_named<detail::any_role::gradient, Tensor>(g);
+    return detail::any_named<detail::gradient_tag, Tensor>(g);
   } else if constexpr (detail::require_tensor<Tensor>(); tensor<Tensor>) {
     using Traits = tensor_traits<Tensor>;
     auto view = Traits::view(g);
@@ -205,7 +306,7 @@ auto add_to(Gradient&& g) {
 template <class Tensor>
 auto soft_labels(const Tensor& p) {
   if constexpr (run_time_tensor<Tensor>) {
-    return detail::any_named<detail::any_role::soft_labels>(p);
+    return detail::any_named<detail::soft_labels_tag>(p);
   } else {
     detail::require_tensor<Tensor>();
     using Traits = tensor_traits<Tensor>;
@@ -215,42 +316,32 @@ auto soft_labels(const Tensor& p) {
 /// Where the loss of each row goes (its terms' weights and T^k included, its row weight and the reduction not).
 template <class V>
 auto row_losses(V&& out) {
-  if constexpr (run_time_tensor<V>) {
-    return detail::any_named<detail::any_role::row_losses, std::remove_cvref_t<V>>(out);
-  } else {
-    return detail::row_output_argument<detail::vector_element_t<V>, true, detail::vector_memory_t<V>>{
-        detail::vector_memory(out)};
-  }
+  return detail::row_output<detail::row_losses_tag>(out);
 }
 /// Where d loss / d T of each row goes, for terms at `per_row{}`.
 template <class V>
 auto row_temperature_gradient(V&& out) {
-  if constexpr (run_time_tensor<V>) {
-    return detail::any_named<detail::any_role::row_temperature_gradient, std::remove_cvref_t<V>>(out);
-  } else {
-    return detail::row_output_argument<detail::vector_element_t<V>, false, detail::vector_memory_t<V>>{
-        detail::vector_memory(out)};
-  }
+  return detail::row_output<detail::row_temperature_gradient_tag>(out);
 }
 /// One weight a row, not negative; `mean` divides by their sum.
 template <class V>
 auto row_weights(const V& w) {
-  return detail::vector_input<detail::input::row_weights>(w);
+  return detail::vector_input<detail::row_weights_tag>(w);
 }
 /// Rows whose entry is 0 do not count: no loss, a zero gradient, and their values are not looked at.
 template <class V>
 auto row_mask(const V& m) {
-  return detail::vector_input<detail::input::row_mask>(m);
+  return detail::vector_input<detail::row_mask_tag>(m);
 }
 /// The temperatures of terms at `per_row{}`.
 template <class V>
 auto row_temperatures(const V& t) {
-  return detail::vector_input<detail::input::row_temperatures>(t);
+  return detail::vector_input<detail::row_temperatures_tag>(t);
 }
 /// The classes of the domain `masked`: those whose entry is not 0.
 template <class V>
 auto class_mask(const V& m) {
-  return detail::vector_input<detail::input::class_mask>(m);
+  return detail::vector_input<detail::class_mask_tag>(m);
 }
 /// Rows with this label do not count; -100 unless told, as in PyTorch.
 constexpr detail::ignore_argument ignore_index(std::int64_t label) { return {label}; }
@@ -301,35 +392,15 @@ inline constexpr bool is_a = false;
 template <template <class...> class Of, class... X>
 inline constexpr bool is_a<Of<X...>, Of> = true;
 
-template <class A, input Which>
-inline constexpr bool is_vector_argument = false;
-template <input Which, class Memory>
-inline constexpr bool is_vector_argument<vector_argument<Which, Memory>, Which> = true;
-template <class A, class T>
-inline constexpr bool is_temperature_output = false;
-template <class T, class Memory>
-inline constexpr bool is_temperature_output<row_output_argument<T, false, Memory>, T> = true;
-
 /// What an argument is to a call, whatever it holds: a call has one of each.
 template <class A>
 struct role_of {
   using type = A;
 };
-template <class T, class Memory>
-struct role_of<gradient_argument<T, Memory>> {
-  using type = struct gradient_role;
-};
-template <class T, class Memory>
-struct role_of<soft_labels_argument<T, Memory>> {
-  using type = struct soft_labels_role;
-};
-template <class T, bool Losses, class Memory>
-struct role_of<row_output_argument<T, Losses, Memory>> {
-  using type = std::bool_constant<Losses>;
-};
-template <input Which, class Memory>
-struct role_of<vector_argument<Which, Memory>> {
-  using type = std::integral_constant<input, Which>;
+template <class A>
+  requires requires { typename A::tag; }
+struct role_of<A> {
+  using type = typename A::tag;
 };
 template <class A>
   requires is_labels<A>
@@ -352,6 +423,9 @@ struct any_twice<First, Rest...> {
   static constexpr bool value = comes_again<First, Rest...> || any_twice<Rest...>::value;
 };
 
+template <class Tag, class... A>
+inline constexpr bool has_tag = (std::is_same_v<typename role_of<A>::type, Tag> || ...);
+
 /// What a list of argument types says before anything runs.
 template <class... A>
 struct signature {
@@ -366,13 +440,12 @@ struct signature {
   static constexpr bool target_needs_labels = (detail::target_needs_labels<A>() || ...);
   static constexpr bool teacher = tensors > 1;
   static constexpr bool labels = (is_labels<A> || ...);
-  static constexpr bool gradient = (is_a<A, gradient_argument> || ...);
-  static constexpr bool soft_labels = (is_a<A, soft_labels_argument> || ...);
+  static constexpr bool gradient = has_tag<gradient_tag, A...>;
+  static constexpr bool soft_labels = has_tag<soft_labels_tag, A...>;
   static constexpr bool deferred = (requires { typename A::runner::limbeck_deferred; } || ...);
-  template <input Which>
-  static constexpr bool has = (is_vector_argument<A, Which> || ...);
-  template <class T>
-  static constexpr bool temperature_output = (is_temperature_output<A, T> || ...);
+  template <class Tag>
+  static constexpr bool has = has_tag<Tag, A...>;
+  static constexpr bool temperature_output = has_tag<row_temperature_gradient_tag, A...>;
 };
 
 template <class A>

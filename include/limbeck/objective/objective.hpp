@@ -44,8 +44,7 @@ namespace detail {
 /// A call on a student whose type is known at run time, and which is given no place for the gradient.
 template <class First, class... Rest>
 inline constexpr bool wants_gradient_like_student =
-    run_time_tensor<First> && !((is_a<std::remove_cvref_t<Rest>, gradient_argument> ||
-                                 std::is_same_v<std::remove_cvref_t<Rest>, any_argument<any_role::gradient>>) || ...);
+    run_time_tensor<First> && !has_tag<gradient_tag, std::remove_cvref_t<Rest>...>;
 template <class Student, class... Rest>
 auto gradient_like_student(const Student& student, const Rest&...) {
   using Traits = any_tensor_traits<Student>;
@@ -66,7 +65,7 @@ auto evaluate(const E& e, Args&&... args) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
     using T = typename Traits::scalar;
-    using Mode = sweep_mode<true, Signature::soft_labels, Signature::template temperature_output<T>>;
+    using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output>;
     const auto run = [&] {
       check_problem<typename Traits::sweep>(in, terms, true);
       return run_terms<Traits, Mode>(in, terms, ws, executor);
@@ -134,7 +133,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
 /// A call with named outputs: their gradients too, where no place for them is given.
 template <class E, class Student, class... Args>
 auto evaluate_by_name(const E& e, Student& student, Args&... args) {
-  if constexpr ((is_gradient_argument<std::remove_cvref_t<Args>> || ...)) {
+  if constexpr (has_tag<gradient_tag, std::remove_cvref_t<Args>...>) {
     return with_named(e, [](const auto& call) { return call.evaluate(); }, student, args...);
   } else {
     auto made = map_outputs(student, [](const auto& x) { return make_gradient(x); });

@@ -167,14 +167,6 @@ void clear_gradient(G&& g) {
 }
 
 template <class A>
-inline constexpr bool is_gradient_argument = false;
-template <class T, class Sweep>
-inline constexpr bool is_gradient_argument<gradient_argument<T, Sweep>> = true;
-template <>
-inline constexpr bool is_gradient_argument<any_argument<any_role::gradient>> = true;
-template <class Outputs>
-inline constexpr bool is_gradient_argument<gradients_argument<Outputs>> = true;
-template <class A>
 inline constexpr bool is_located = requires { A::output; };
 
 /// What an argument is to a call, in whatever type it comes.
@@ -184,34 +176,16 @@ template <run_time_tensor A>
 struct kind_of_argument<A> {
   using type = labels_role;
 };
-template <>
-struct kind_of_argument<any_argument<any_role::soft_labels>> {
-  using type = soft_labels_role;
-};
-template <>
-struct kind_of_argument<any_argument<any_role::row_losses>> {
-  using type = std::bool_constant<true>;
-};
-template <>
-struct kind_of_argument<any_argument<any_role::row_temperature_gradient>> {
-  using type = std::bool_constant<false>;
-};
 template <class A>
 using kind_of_argument_t = typename kind_of_argument<std::remove_cvref_t<A>>::type;
 
-/// Whether a part reads what all parts are given.
+/// Whether a part reads what all parts are given. Losses of rows go to one place: those of the logits.
 template <class Plan, class Kind>
-constexpr bool part_reads(bool first_at_logits) {
-  if constexpr (std::is_same_v<Kind, soft_labels_role>) {
-    return Plan::uses_soft_labels;
-  } else if constexpr (std::is_same_v<Kind, std::integral_constant<input, input::row_temperatures>>) {
-    return Plan::uses_row_temperatures;
-  } else if constexpr (std::is_same_v<Kind, std::integral_constant<input, input::class_mask>>) {
-    return Plan::template uses_domain<masked>;
-  } else if constexpr (std::is_same_v<Kind, std::bool_constant<true>>) {
+constexpr bool part_reads([[maybe_unused]] bool first_at_logits) {
+  if constexpr (std::is_same_v<Kind, row_losses_tag>) {
     return first_at_logits;
-  } else if constexpr (std::is_same_v<Kind, std::bool_constant<false>>) {
-    return Plan::uses_row_temperatures;
+  } else if constexpr (requires { Kind::template is_read<Plan>; }) {
+    return Kind::template is_read<Plan>;
   } else {
     return true;
   }
@@ -329,7 +303,7 @@ class named_call {
   auto keep(A& a) const {
     using Bare = std::remove_cvref_t<A>;
     constexpr auto self = parts<E>.all[I];
-    if constexpr (is_gradient_argument<Bare>) {
+    if constexpr (std::is_same_v<kind_of_argument_t<Bare>, gradient_tag>) {
       if constexpr (Gradient) {
         auto g = gradient_of_part<I>(a);
         g.add = g.add || !self.first_of_student;

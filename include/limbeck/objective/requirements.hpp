@@ -43,6 +43,10 @@ struct require_call;
 template <class T, class... Term, class Signature, bool Measured, bool Scheduled>
 struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
   using P = plan<Term...>;
+  template <class... Tag>
+  static constexpr void require_named(tag_list<Tag...>) {
+    (Tag::template require<P, Signature::template has<Tag>, Measured>(), ...);
+  }
   static constexpr bool checked() {
     static_assert(!Signature::twice,
                   "limbeck: an argument is given twice (a gradient, labels, weights, progress, a workspace, ...); a call "
@@ -67,23 +71,12 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
                   "limbeck: this target mixes the labels in; pass a vector of integers after it");
     static_assert((Term::signal_type::template lives_in<typename Signature::student_traits::sweep> && ...),
                   "limbeck: given(v) lives in another memory (host or device) than the student");
-    static_assert(!P::uses_row_temperatures || Measured || Signature::template has<input::row_temperatures>,
-                  "limbeck: a term stands at_temperature(per_row{}, ...); pass row_temperatures(T)");
-    static_assert(!Measured || !Signature::template has<input::row_temperatures>,
-                  "limbeck: a term has a signal for its temperature; row_temperatures(T) would be a second one");
+    require_named(named_tags{});
     constexpr bool whole = P::template any<batchwise>;
     static_assert(!whole || std::is_same_v<typename Signature::student_traits::sweep, host_rows>,
                   "limbeck: a batchwise loss relates rows to each other, on the host; these live on a device");
-    static_assert(P::uses_row_temperatures || !Signature::template has<input::row_temperatures>,
-                  "limbeck: row_temperatures(T) is given, but no term stands at_temperature(per_row{}, ...)");
-    static_assert(!P::template uses_domain<masked> || Signature::template has<input::class_mask>,
-                  "limbeck: a term stands on<masked>; pass class_mask(m)");
-    static_assert(P::template uses_domain<masked> || !Signature::template has<input::class_mask>,
-                  "limbeck: class_mask(m) is given, but no term stands on<masked>");
-    static_assert(P::uses_soft_labels || !Signature::soft_labels,
-                  "limbeck: soft_labels(P) is given, but no term takes them; cross_entropy does");
     static_assert(P::learned <= 8, "limbeck: at most 8 learned temperatures in one objective");
-    constexpr bool row_gradient = Signature::template temperature_output<T>;
+    constexpr bool row_gradient = Signature::temperature_output;
     static_assert(!((is<typename Term::loss_type, labelwise> && needs_teacher<typename Term::loss_type>() &&
                      (wants_temperature<Term, row_gradient>)) ||
                     ...),

@@ -26,7 +26,7 @@ namespace detail {
 
 template <class A>
 inline constexpr bool is_any_argument = requires {
-  std::remove_cvref_t<A>::role;
+  typename std::remove_cvref_t<A>::limbeck_run_time;
 };
 template <class... A>
 inline constexpr bool any_run_time = ((run_time_tensor<A> || is_any_argument<A>) || ...);
