@@ -64,7 +64,6 @@ auto evaluate(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    using T = typename Traits::scalar;
     using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output>;
     const auto run = [&] {
       check_problem<typename Traits::sweep>(in, terms, true);

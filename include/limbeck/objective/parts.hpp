@@ -202,9 +202,9 @@ void add_temperatures(const evaluation& part, evaluation& whole, key_list<Own...
   (add(std::type_identity<Own>{}), ...);
 }
 
-/// What can be wrong with the names of a call, and what nobody reads.
+/// What can be wrong with the names of a call, and what nobody reads; whether the names are right.
 template <class E, class Student, class Teacher, class... Args>
-constexpr void require_parts() {
+constexpr bool require_parts() {
   using Whole = typename plan_of<std::remove_cv_t<terms_of<E>>>::type;
   constexpr auto& all = parts<E>;
   constexpr bool students = [] {
@@ -215,8 +215,10 @@ constexpr void require_parts() {
   static_assert(students,
                 "limbeck: a loss stands at an output that the student does not have; at<\"name\"> names one of "
                 "outputs{output<\"name\">(x), ...}, a loss without at stands at \"logits\", and a tensor alone is \"logits\"");
-  static_assert(!Whole::teacher || !std::is_void_v<Teacher>,
+  constexpr bool teacher = !Whole::teacher || !std::is_void_v<Teacher>;
+  static_assert(teacher,
                 "limbeck: a loss or a signal of this objective reads a teacher; pass its outputs after the student's");
+  bool teachers_fine = true;
   if constexpr (!std::is_void_v<Teacher>) {
     constexpr bool teachers = [] {
       for (std::size_t i = 0; i < all.count; ++i)
@@ -226,8 +228,9 @@ constexpr void require_parts() {
     static_assert(teachers,
                   "limbeck: a loss compares with an output that the teacher does not have; at<\"student's\", \"teacher's\"> names "
                   "both, at<\"name\"> the same of both, and a tensor alone is \"logits\"");
+    teachers_fine = teachers;
   }
-  constexpr auto known = []<class A>(std::type_identity<A>) {
+  [[maybe_unused]] constexpr auto known = []<class A>(std::type_identity<A>) {
     if constexpr (is_located<A>) return output_index<Student>(A::output.view()) < outputs_in<Student>();
     else return true;
   };
@@ -236,13 +239,13 @@ constexpr void require_parts() {
   static_assert(!(requires { typename Args::runner::limbeck_deferred; } || ...),
                 "limbeck: a call with named outputs is several sweeps, whose results are read at once; leave "
                 "deferred(result) out");
-  using Signature = signature<std::remove_cvref_t<Args>...>;
-  constexpr bool fine = Signature::unread_is_fine;
+  constexpr bool fine = (std::is_same_v<Args, unread_argument> || ...), moves = (std::is_same_v<Args, progress> || ...);
   static_assert(fine || std::is_void_v<Teacher> || Whole::teacher,
                 "limbeck: a teacher is given, but no term and no signal reads it; leave it out, or pass unread_is_fine");
-  static_assert(fine || is_scheduled<E>() || !Signature::has_progress || !std::is_void_v<Teacher>,
+  static_assert(fine || is_scheduled<E>() || !moves || !std::is_void_v<Teacher>,
                 "limbeck: progress is given, but this objective has no schedule that would read it; leave it out, or "
                 "pass unread_is_fine");
+  return students && teacher && teachers_fine;
 }
 
 /// One call: its student, its teacher (void where there is none) and what comes after them.
@@ -346,9 +349,10 @@ class named_call {
     constexpr auto self = parts<E>.all[I];
     if constexpr (requires { a.all->all; }) {
       using G = std::remove_cvref_t<decltype(*a.all)>;
-      static_assert(output_index<G>(self.student) < outputs_in<G>(),
+      constexpr std::size_t at = output_index<G>(self.student);
+      static_assert(at < outputs_in<G>(),
                     "limbeck: into(outputs{...}) lacks the gradient of an output that a loss looks at");
-      auto g = into(output_at<output_index<G>(self.student)>(*a.all));
+      auto g = into(output_at<at < outputs_in<G>() ? at : 0>(*a.all));
       g.add = a.add;
       return g;
     } else {
@@ -405,16 +409,25 @@ constexpr bool is_named_teacher() {
 template <class E, class F, class Student, class... Args>
 auto with_named(const E& e, F&& f, Student& student, Args&... args) {
   if constexpr (sizeof...(Args) == 0) {
-    require_parts<E, Student, void>();
-    return f(named_call<E, Student, void>(e, student, nullptr));
+    if constexpr (require_parts<E, Student, void>()) {
+      return f(named_call<E, Student, void>(e, student, nullptr));
+    } else {
+      return evaluation{};
+    }
   } else {
     return [&]<class First, class... Rest>(First& first, Rest&... rest) {
       if constexpr (is_named_teacher<E, First, Rest...>()) {
-        require_parts<E, Student, First, std::remove_cvref_t<Rest>...>();
-        return f(named_call<E, Student, First, Rest...>(e, student, &first, rest...));
+        if constexpr (require_parts<E, Student, First, std::remove_cvref_t<Rest>...>()) {
+          return f(named_call<E, Student, First, Rest...>(e, student, &first, rest...));
+        } else {
+          return evaluation{};
+        }
       } else {
-        require_parts<E, Student, void, std::remove_cvref_t<First>, std::remove_cvref_t<Rest>...>();
-        return f(named_call<E, Student, void, First, Rest...>(e, student, nullptr, first, rest...));
+        if constexpr (require_parts<E, Student, void, std::remove_cvref_t<First>, std::remove_cvref_t<Rest>...>()) {
+          return f(named_call<E, Student, void, First, Rest...>(e, student, nullptr, first, rest...));
+        } else {
+          return evaluation{};
+        }
       }
     }(args...);
   }

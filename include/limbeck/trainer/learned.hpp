@@ -177,20 +177,25 @@ concept shows_gradients = learned_part<Student> &&
 
 /// One sentence where nobody could step what an objective learns.
 template <class Student, class Objective, class Optimizer, class PartsOptimizer>
-constexpr void require_learned() {
+constexpr bool require_learned() {
   using T = learned_t<Objective>;
   if constexpr (!std::is_void_v<T>) {
     if constexpr (std::is_same_v<PartsOptimizer, no_optimizer>) {
-      static_assert(shows_gradients<Student, T> && optimizer<Optimizer, parameter_view<T>>,
+      constexpr bool steps = shows_gradients<Student, T> && optimizer<Optimizer, parameter_view<T>>;
+      static_assert(steps,
                     "limbeck: this objective learns something (a projection, variances, a temperature), which the optimiser "
                     "steps with the student where the student has parameters() and gradients() of its scalar type and "
                     "step(model, progress) takes any model with both; else give the trainer a fifth argument, the "
                     "optimiser of what the objective learns");
+      return steps;
     } else {
       static_assert(optimizer<PartsOptimizer, parameter_view<T>>,
                     "limbeck: the optimiser of what the objective learns lacks step(model, progress) for any model with "
                     "parameters() and gradients()");
+      return optimizer<PartsOptimizer, parameter_view<T>>;
     }
+  } else {
+    return true;
   }
 }
 

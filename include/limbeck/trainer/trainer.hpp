@@ -61,9 +61,10 @@ class trainer {
       detail::require_optimizer<optimizer_type, student_type>();
       if constexpr (limbeck::student<student_type, X> && limbeck::teacher<teacher_type, batch_of<Source>> &&
                     limbeck::optimizer<optimizer_type, student_type>) {
-        detail::require_learned<student_type, objective_type, optimizer_type, parts_optimizer_type>();
-        learner<detail::logits_of<student_type, X>> one{*this, {}, {}};
-        return detail::run_training(one, data, settings, callbacks...);
+        if constexpr (detail::require_learned<student_type, objective_type, optimizer_type, parts_optimizer_type>()) {
+          learner<detail::logits_of<student_type, X>> one{*this, {}, {}};
+          return detail::run_training(one, data, settings, callbacks...);
+        }
       }
     }
     return {};
