@@ -77,6 +77,13 @@ inline const auto cached = keep_top(teacher, 4);
 inline workspace ws;
 
 // What drivers call.
+inline struct {
+  struct batch_of_rows {
+    std::vector<float> inputs;
+  };
+  std::size_t size() const { return 3; }
+  batch_of_rows batch(std::span<const std::size_t> rows) const { return {std::vector<float>(rows.size())}; }
+} rows_by_number;
 inline const auto train_rounds = [](std::span<const std::size_t>, std::span<const int>, std::size_t) { return 0.5; };
 inline const auto pool = [] { return mixed_heads(ce_logits, kd_logits, {.share = 0.5}); };
 inline const auto oracle = [](std::span<const std::size_t> rows) { return std::vector<int>(rows.size(), 1); };
