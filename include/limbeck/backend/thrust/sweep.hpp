@@ -94,6 +94,12 @@ struct square_of_element {
   }
 };
 
+template <class T>
+struct zero_element {
+  rows<T> x;
+  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x(i / x.classes, i % x.classes) = T(0); }
+};
+
 /// Whether rows of @p x can be read 16 bytes at a time.
 template <class T>
 bool loads_whole(const rows<T>& x) {
@@ -163,6 +169,12 @@ struct sweep_for<device_memory> {
     if constexpr (!later) return read_outcome(task.out, ws.stream(), in.classes(), in.ignore_index);
   }
 
+  /// Zeros for an output that no loss looks at.
+  template <class T>
+  static void clear(const rows<T>& x) {
+    const thrust::counting_iterator<std::size_t> first(0);
+    thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
+  }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>
   static double squared_norm(const rows<T>& x) {
