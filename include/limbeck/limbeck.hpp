@@ -2,71 +2,14 @@
 #define LIMBECK_LIMBECK_HPP
 
 /// @file
-/// Everything that needs no tensor library; `rows<T>` over plain memory is its backend. Add one of
-/// <limbeck/eigen.hpp>, <limbeck/xtensor.hpp>, <limbeck/thrust.hpp>.
+/// Everything that needs no tensor library, a header a family; `rows<T>` over plain memory is its backend. Add one of
+/// <limbeck/eigen.hpp>, <limbeck/xtensor.hpp>, <limbeck/thrust.hpp>. A program that wants less includes the families it uses.
 
-#include <limbeck/averaging/averaging.hpp>
-#include <limbeck/core/random.hpp>
-#include <limbeck/loss/features/attention_transfer.hpp>
-#include <limbeck/loss/features/crd.hpp>
-#include <limbeck/loss/features/hard_quantile.hpp>
-#include <limbeck/loss/features/hint.hpp>
-#include <limbeck/loss/features/ickd.hpp>
-#include <limbeck/loss/features/projected.hpp>
-#include <limbeck/loss/features/projection.hpp>
-#include <limbeck/loss/features/sinkhorn.hpp>
-#include <limbeck/loss/features/vid.hpp>
-#include <limbeck/loss/logits/cross_entropy.hpp>
-#include <limbeck/loss/logits/decoupled.hpp>
-#include <limbeck/loss/logits/kl.hpp>
-#include <limbeck/loss/logits/margin_mse.hpp>
-#include <limbeck/loss/logits/mixture_divergences.hpp>
-#include <limbeck/loss/logits/mse.hpp>
-#include <limbeck/loss/logits/other_divergences.hpp>
-#include <limbeck/loss/logits/plackett_luce.hpp>
-#include <limbeck/loss/relations/cka.hpp>
-#include <limbeck/loss/relations/contrastive.hpp>
-#include <limbeck/loss/relations/correlation_congruence.hpp>
-#include <limbeck/loss/relations/dist.hpp>
-#include <limbeck/loss/relations/nst.hpp>
-#include <limbeck/loss/relations/pkt.hpp>
-#include <limbeck/loss/relations/rkd.hpp>
-#include <limbeck/loss/relations/similarity_preserving.hpp>
-#include <limbeck/objective/objective.hpp>
-#include <limbeck/schedule/schedules.hpp>
-#include <limbeck/selection/by_score.hpp>
-#include <limbeck/selection/cema.hpp>
-#include <limbeck/selection/class_balanced.hpp>
-#include <limbeck/selection/coverage.hpp>
-#include <limbeck/selection/dual_thresholds.hpp>
-#include <limbeck/selection/facility_location.hpp>
-#include <limbeck/selection/herding.hpp>
-#include <limbeck/selection/k_center.hpp>
-#include <limbeck/selection/mixture.hpp>
-#include <limbeck/selection/pcoreset.hpp>
-#include <limbeck/selection/pseudo_labels.hpp>
-#include <limbeck/selection/quantile.hpp>
-#include <limbeck/selection/query.hpp>
-#include <limbeck/selection/random_rows.hpp>
-#include <limbeck/selection/ranking.hpp>
-#include <limbeck/selection/reference_gap.hpp>
-#include <limbeck/selection/repeated_random_subsets.hpp>
-#include <limbeck/selection/robust_active.hpp>
-#include <limbeck/selection/top_k.hpp>
-#include <limbeck/selection/top_per_class.hpp>
-#include <limbeck/signal/ensemble.hpp>
-#include <limbeck/signal/measure.hpp>
-#include <limbeck/target/ensemble.hpp>
-#include <limbeck/target/fill.hpp>
-#include <limbeck/target/interpolation.hpp>
-#include <limbeck/target/label_mix.hpp>
-#include <limbeck/target/load_balance.hpp>
-#include <limbeck/target/min_max_scores.hpp>
-#include <limbeck/target/past.hpp>
-#include <limbeck/target/power_transform.hpp>
-#include <limbeck/target/sparse.hpp>
-#include <limbeck/target/sparse_kl.hpp>
-#include <limbeck/target/zipf_labels.hpp>
-#include <limbeck/temperature/temperature.hpp>
+#include <limbeck/averaging.hpp>
+#include <limbeck/features.hpp>
+#include <limbeck/logits.hpp>
+#include <limbeck/relations.hpp>
+#include <limbeck/selection.hpp>
+#include <limbeck/targets.hpp>
 
 #endif

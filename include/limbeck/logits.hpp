@@ -1,0 +1,22 @@
+#ifndef LIMBECK_LOGITS_HPP
+#define LIMBECK_LOGITS_HPP
+
+/// @file
+/// Losses on logits, and what composes and weighs them: objectives, schedules, temperatures, signals. Needs no tensor library.
+
+#include <limbeck/core/random.hpp>
+#include <limbeck/loss/logits/cross_entropy.hpp>
+#include <limbeck/loss/logits/decoupled.hpp>
+#include <limbeck/loss/logits/kl.hpp>
+#include <limbeck/loss/logits/margin_mse.hpp>
+#include <limbeck/loss/logits/mixture_divergences.hpp>
+#include <limbeck/loss/logits/mse.hpp>
+#include <limbeck/loss/logits/other_divergences.hpp>
+#include <limbeck/loss/logits/plackett_luce.hpp>
+#include <limbeck/objective/objective.hpp>
+#include <limbeck/schedule/schedules.hpp>
+#include <limbeck/signal/ensemble.hpp>
+#include <limbeck/signal/measure.hpp>
+#include <limbeck/temperature/temperature.hpp>
+
+#endif
