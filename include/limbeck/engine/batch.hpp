@@ -134,16 +134,31 @@ double run_whole(const problem<T>& in, const Terms& terms, std::size_t count, bo
   return value;
 }
 
+/// A type's name as a reader would write it: without the scopes.
+inline std::string without_scopes(std::string_view name) {
+  std::string text;
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    if (name.substr(i, 2) == "::") {
+      const auto part_of_name = [](char c) { return c == '_' || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); };
+      while (!text.empty() && part_of_name(text.back())) text.pop_back();
+      ++i;
+    } else {
+      text += name[i];
+    }
+  }
+  return text;
+}
+
 /// What an objective with a batchwise term, called @p name, asks of a call: all rows that count at once, each as much as
 /// the others.
 template <class T>
 evaluation require_whole(const problem<T>& in, std::string_view name) {
   if (in.reduce != reduction::mean)
     raise<value_error>(
-        "limbeck: " + std::string(name) + " relates all rows of a call and has the mean of its paper; sum and none are for losses "
+        "limbeck: " + without_scopes(name) + " relates all rows of a call and has the mean of its paper; sum and none are for losses "
         "of rows");
   if (in.target.fill)
-    raise<value_error>("limbeck: " + std::string(name) + " reads the teacher's tensor as a whole; fill(target, tensor) first");
+    raise<value_error>("limbeck: " + without_scopes(name) + " reads the teacher's tensor as a whole; fill(target, tensor) first");
   evaluation e;
   double each = 1;
   for (std::size_t r = 0; r < in.samples(); ++r) {
@@ -152,13 +167,13 @@ evaluation require_whole(const problem<T>& in, std::string_view name) {
     if (e.rows == 0) each = w;
     if (w != each)
       raise<value_error>("limbeck: row_weights is " + show(w) + " at row " + std::to_string(r) + " and " + show(each) +
-                         " at another; " + std::string(name) + " relates rows to each other, whose weights are all the same or 0");
+                         " at another; " + without_scopes(name) + " relates rows to each other, whose weights are all the same or 0");
     e.rows += 1;
     e.weight += w;
   }
   if (in.mean_over != 0 && !(std::abs(in.mean_over - e.weight) <= 1e-9 * e.weight))
     raise<value_error>("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(e.weight) +
-                       "; " + std::string(name) + " relates all rows of a batch and cannot be summed over parts of it, such as micro-batches");
+                       "; " + without_scopes(name) + " relates all rows of a batch and cannot be summed over parts of it, such as micro-batches");
   return e;
 }
 

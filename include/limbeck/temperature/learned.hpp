@@ -17,9 +17,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// a `projection` is: a trainer that finds it in its objective zeroes, steps and archives it; in a loop of your own,
 /// `pull_back(e.temperature_gradient[i])` after each call. Belongs to the caller and outlives the objective.
 ///
-/// That the temperature is trained like a weight is in Hinton, Vinyals and Dean's sense an option only; Li et al.,
-/// *Curriculum Temperature for Knowledge Distillation*, 2023, arXiv:2211.16231, train it against the student, whose
-/// sign is the caller's (`pull_back(-lambda * slope)`).
+/// Li et al., *Curriculum Temperature for Knowledge Distillation*, 2023, arXiv:2211.16231, train a temperature against the
+/// student: in a loop of your own, `pull_back(-lambda * slope)`.
 template <class T = float>
 class temperature_parameter {
  public:
@@ -50,7 +49,7 @@ class temperature_parameter {
   T gradient_ = T(0);
 };
 
-/// What `learned(temperature_parameter)` returns.
+/// A temperature that a `temperature_parameter` holds. See learned().
 template <class T>
 struct learned_parameter {
   using limbeck_temperature = void;

@@ -28,7 +28,7 @@ struct per_row {
 
 /// A temperature that is trained: read from the caller's variable at each call, which then also returns
 /// d loss / d T in `evaluation::temperature_gradient` (learned temperatures in order of appearance). The derivative is
-/// that of the value as returned, its T^k factor included; `unscaled` takes the factor away.
+/// that of the value as returned, its T^k factor included; `unscaled` takes the factor away. See learned().
 struct learned_temperature {
   using limbeck_temperature = void;
   const double* value;  ///< the caller's variable
