@@ -21,8 +21,8 @@ struct training_stage {
   std::string name;  ///< of its checkpoint
   Train train;       ///< a callable of the checkpoint's path
 };
-/// A stage: `train(checkpoint)` is a `fit` with that checkpoint and returns its `training_result`. It says with what: its
-/// own objective, data and optimiser (`only(optimizer, tensors)` freezes the others) on the student that all share.
+/// A stage: `train(checkpoint)` is a `fit` with that checkpoint and returns its `training_result`. It says with what:
+/// its own objective, data and optimiser (`only(optimizer, tensors)` freezes the others) on the student that all share.
 template <class Train>
 training_stage<Train> stage(std::string name, Train train) {
   return {std::move(name), std::move(train)};
@@ -34,10 +34,11 @@ struct stage_result {
   training_result result{};  ///< what its `fit` returned
 };
 
-/// Runs the stages in their order. With a @p folder, stage i is saved there as `i-name.ckpt`, and a program that is started
-/// again goes on where it was: a finished stage only restores what it left behind. With an empty path nothing is saved.
-/// A signal ends the run within a stage, whose result says so and is the last.
-/// @throws value_error where two stages have one name; file_error where the folder cannot be made; and what the stages throw.
+/// Runs the stages in their order. With a @p folder, stage i is saved there as `i-name.ckpt`, and a program that is
+/// started again goes on where it was: a finished stage only restores what it left behind. With an empty path nothing
+/// is saved. A signal ends the run within a stage, whose result says so and is the last.
+/// @throws value_error where two stages have one name; file_error where the folder cannot be made; and what the stages
+/// throw.
 template <class... Train>
 std::vector<stage_result> run_stages(const std::filesystem::path& folder, const training_stage<Train>&... all) {
   const std::vector<std::string> names{all.name...};

@@ -8,6 +8,7 @@
 /// A loss that holds some by address has a member `template <class F> void visit_learned(const F& f) const` that calls
 /// f with each.
 
+#include <limbeck/engine/problem.hpp>
 #include <limbeck/objective/flatten.hpp>
 
 #include <span>
@@ -34,10 +35,17 @@ void visit_learned(const E& e, const F& on_part, const G& on_temperature) {
     visit_learned<Before>(e.terms(), on_part, on_temperature);
   } else if constexpr (!is<E, expression>) {
     if constexpr (requires { e.visit_learned(on_part); }) e.visit_learned(on_part);
-  } else if constexpr (requires { e.first; e.second; }) {
+  } else if constexpr (requires {
+                         e.first;
+                         e.second;
+                       }) {
     visit_learned<Before>(e.first, on_part, on_temperature);
     visit_learned<Before + temperatures_in<decltype(e.first)>()>(e.second, on_part, on_temperature);
-  } else if constexpr (requires { e.student; e.teacher; e.inner; }) {
+  } else if constexpr (requires {
+                         e.student;
+                         e.teacher;
+                         e.inner;
+                       }) {
     on_temperature(e.student, std::integral_constant<std::size_t, 2 * Before>{});
     if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(e.teacher)>, same_temperature>)
       on_temperature(e.teacher, std::integral_constant<std::size_t, 2 * Before + 1>{});
@@ -48,7 +56,9 @@ void visit_learned(const E& e, const F& on_part, const G& on_temperature) {
 }
 
 template <class T>
-inline constexpr bool is_learned_parameter = requires(const T& t) { t.parameter->pull_back(1.0); };
+inline constexpr bool is_learned_parameter = requires(const T& t) {
+  t.parameter->pull_back(1.0);
+};
 
 /// Where a learned temperature stands in `evaluation::temperature_gradient`.
 template <class Slot, class... All>
@@ -63,18 +73,22 @@ constexpr std::size_t learned_before(key_list<All...>) {
 template <class E>
 void pull_back_temperatures(const E& e, const evaluation& of_call, double share) {
   using Plan = typename plan_of<std::remove_cvref_t<decltype(flatten(e, context<>{}))>>::type;
-  visit_learned(e, [](auto&) {}, [&](const auto& t, auto number) {
-    using Slot = learned_slot<decltype(number)::value>;
-    if constexpr (is_learned_parameter<std::remove_cvref_t<decltype(t)>> && Plan::slot_keys::template contains<Slot>)
-      t.parameter->pull_back(share * of_call.temperature_gradient[learned_before<Slot>(typename Plan::slot_keys{})]);
-  });
+  visit_learned(
+      e, [](auto&) {},
+      [&](const auto& t, auto number) {
+        using Slot = learned_slot<decltype(number)::value>;
+        if constexpr (is_learned_parameter<std::remove_cvref_t<decltype(t)>> &&
+                      Plan::slot_keys::template contains<Slot>)
+          t.parameter->pull_back(share *
+                                 of_call.temperature_gradient[learned_before<Slot>(typename Plan::slot_keys{})]);
+      });
 }
 
 }  // namespace detail
 /// @endcond
 
-/// f(part) for each thing that the losses of @p e hold by address and learn or remember, in order of appearance; one that
-/// several losses hold comes several times. @p e is a loss, or a callable that is none (then there are none).
+/// f(part) for each thing that the losses of @p e hold by address and learn or remember, in order of appearance; one
+/// that several losses hold comes several times. @p e is a loss, or a callable that is none (then there are none).
 template <class E, class F>
 void for_each_learned(const E& e, const F& f) {
   if constexpr (loss<E>) {

@@ -10,7 +10,7 @@
 
 #include <limbeck/engine/sweep.hpp>
 #include <limbeck/objective/flatten.hpp>
-#include <limbeck/objective/parts.hpp>
+#include <limbeck/objective/named_call.hpp>
 #include <limbeck/objective/report.hpp>
 #include <limbeck/objective/requirements.hpp>
 #include <limbeck/objective/run.hpp>

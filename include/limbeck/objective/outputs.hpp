@@ -36,8 +36,8 @@ using held_output = std::conditional_t<!owns_memory<Value>() || run_time_tensor<
 }  // namespace detail
 /// @endcond
 
-/// @p value under a name: holds a view or a handle (`rows`, `torch::Tensor`) and whatever is an rvalue, refers to any other
-/// lvalue, which is a member of the model then and no variable of its `forward`.
+/// @p value under a name: holds a view or a handle (`rows`, `torch::Tensor`) and whatever is an rvalue, refers to any
+/// other lvalue, which is a member of the model then and no variable of its `forward`.
 template <fixed_string Name, class Value>
 constexpr named_output<Name, detail::held_output<Value>> output(Value&& value) {
   return {std::forward<Value>(value)};
@@ -52,7 +52,9 @@ struct outputs {
   std::tuple<Output...> all;                              ///< in order
 
   /// From `output<"name">(value)`, one or more; each name once.
-  constexpr explicit outputs(Output... o) : all(std::forward<Output>(o)...) { static_assert(once(), "limbeck: two outputs have one name"); }
+  constexpr explicit outputs(Output... o) : all(std::forward<Output>(o)...) {
+    static_assert(once(), "limbeck: two outputs have one name");
+  }
 
   /// Whether there is one of this name.
   template <fixed_string Name>
@@ -78,7 +80,8 @@ struct outputs {
   template <fixed_string Name, class Self>
   static constexpr auto& find(Self& self) {
     static_assert(has<Name>,
-                  "limbeck: there is no output of this name; at<\"name\"> and of<\"name\"> name one of outputs{output<\"name\">(x), "
+                  "limbeck: there is no output of this name; at<\"name\"> and of<\"name\"> name one of "
+                  "outputs{output<\"name\">(x), "
                   "...}, a loss without at stands at \"logits\", and a tensor alone is \"logits\"");
     constexpr std::size_t at = [] {
       const std::string_view names[] = {Output::name.view()...};
@@ -104,7 +107,9 @@ struct located_loss : callable<located_loss<Student, Teacher, E>> {
 namespace detail {
 
 template <class X>
-inline constexpr bool is_outputs = requires { typename std::remove_cvref_t<X>::limbeck_outputs; };
+inline constexpr bool is_outputs = requires {
+  typename std::remove_cvref_t<X>::limbeck_outputs;
+};
 
 /// An argument of the sweeps at one output of the student.
 template <fixed_string Name, class A>
@@ -118,8 +123,8 @@ struct located_argument {
 /// @endcond
 
 /// @p loss (or a sum of losses) between the student's output @p Student and the teacher's output @p Teacher, the same
-/// unless told: `at<"layer3">(projected(p, hint{}))`, `at<"kd_head", "logits">(forward_kl{})`. Each pair of tensors that
-/// losses compare is one sweep; what reads no teacher joins the first of its student's tensor.
+/// unless told: `at<"layer3">(projected(p, hint{}))`, `at<"kd_head", "logits">(forward_kl{})`. Each pair of tensors
+/// that losses compare is one sweep; what reads no teacher joins the first of its student's tensor.
 template <fixed_string Student, fixed_string Teacher = Student, loss E>
 constexpr auto at(const E& e) {
   static_assert(!detail::has_places<E>(), "limbeck: at<\"name\"> stands inside another one; a loss is at one output");

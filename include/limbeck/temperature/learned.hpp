@@ -13,12 +13,12 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// T = exp(theta) > 0 with theta learned, of type @p T: `at_temperature(learned(t), forward_kl{})`. A `learned_part`, as
-/// a `projection` is: a trainer that finds it in its objective zeroes, steps and archives it; in a loop of your own,
+/// T = exp(theta) > 0 with theta learned, of type @p T: `at_temperature(learned(t), forward_kl{})`. A `learned_part`,
+/// as a `projection` is: a trainer that finds it in its objective zeroes, steps and archives it; in a loop of your own,
 /// `pull_back(e.temperature_gradient[i])` after each call. Belongs to the caller and outlives the objective.
 ///
-/// Li et al., *Curriculum Temperature for Knowledge Distillation*, 2023, arXiv:2211.16231, train a temperature against the
-/// student: in a loop of your own, `pull_back(-lambda * slope)`.
+/// Li et al., *Curriculum Temperature for Knowledge Distillation*, 2023, arXiv:2211.16231, train a temperature against
+/// the student: in a loop of your own, `pull_back(-lambda * slope)`.
 template <class T = float>
 class temperature_parameter {
  public:
@@ -26,7 +26,8 @@ class temperature_parameter {
   /// Starts at @p initial. @throws value_error unless that is positive and finite.
   explicit temperature_parameter(double initial = 1) : theta_(static_cast<T>(std::log(initial))) {
     if (!(initial > 0 && initial < 1e300))
-      raise<value_error>("limbeck: temperature_parameter starts at " + detail::show(initial) + ", expected a positive number");
+      raise<value_error>("limbeck: temperature_parameter starts at " + detail::show(initial) +
+                         ", expected a positive number");
   }
   /// The temperature.
   double value() const { return std::exp(static_cast<double>(theta_)); }

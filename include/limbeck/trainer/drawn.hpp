@@ -49,15 +49,17 @@ class drawn {
       : sampler_(std::forward<Sampler>(s)), data_(std::forward<Data>(data)), steps_(steps) {}
   std::size_t size() const { return static_cast<std::size_t>(data_.size()); }
   decltype(auto) batch(std::span<const std::size_t> rows) { return data_.batch(rows); }
-  std::vector<std::size_t> source_rows(std::span<const std::size_t> rows) const { return detail::source_rows(data_, rows); }
+  std::vector<std::size_t> source_rows(std::span<const std::size_t> rows) const {
+    return detail::source_rows(data_, rows);
+  }
   std::size_t steps_an_epoch(std::size_t batch) const { return steps_ > 0 ? steps_ : (size() - 1) / batch + 1; }
   std::vector<std::size_t> draw(const draw_request& r) {
     std::vector<std::size_t> rows = sampler_(r);
     if (rows.empty()) raise<value_error>("limbeck: the sampler drew no row for step " + std::to_string(r.step));
     for (std::size_t i = 0; i < rows.size(); ++i)
       if (rows[i] >= r.rows)
-        raise<value_error>("limbeck: the sampler drew row " + std::to_string(rows[i]) + " at position " + std::to_string(i) +
-                           ", the data has " + std::to_string(r.rows) + " rows");
+        raise<value_error>("limbeck: the sampler drew row " + std::to_string(rows[i]) + " at position " +
+                           std::to_string(i) + ", the data has " + std::to_string(r.rows) + " rows");
     return rows;
   }
   template <class Archive>
@@ -77,17 +79,19 @@ class drawn {
   std::size_t steps_;
 };
 
-/// @p data in the order of a sampler: a data source for `fit`, which asks @p s for the rows of each step in the place of
-/// a permutation an epoch. What both remember is saved with the run. What is passed as an lvalue is referred to.
+/// @p data in the order of a sampler: a data source for `fit`, which asks @p s for the rows of each step in the place
+/// of a permutation an epoch. What both remember is saved with the run. What is passed as an lvalue is referred to.
 /// @param steps_an_epoch after which `after_epoch` is called; 0: as many as a pass over the data would take
 /// @throws (in `fit`) value_error where the sampler draws no row, or one that the data does not have.
 template <class Sampler, class Data>
 drawn<Sampler, Data> drawn_by(Sampler&& s, Data&& data, std::size_t steps_an_epoch = 0) {
-  static_assert(sampler<Sampler>,
-                "limbeck: this sampler has no call with a const draw_request& that returns a std::vector<std::size_t> of rows");
-  static_assert(data_source<Data>,
-                "limbeck: this data source lacks size(), or batch(rows) for a std::span<const std::size_t> whose result "
-                "has a member inputs");
+  static_assert(
+      sampler<Sampler>,
+      "limbeck: this sampler has no call with a const draw_request& that returns a std::vector<std::size_t> of rows");
+  static_assert(
+      data_source<Data>,
+      "limbeck: this data source lacks size(), or batch(rows) for a std::span<const std::size_t> whose result "
+      "has a member inputs");
   return {std::forward<Sampler>(s), std::forward<Data>(data), steps_an_epoch};
 }
 
@@ -102,8 +106,8 @@ class weighted_draw {
     double total = 0;
     for (std::size_t i = 0; i < weights.size(); ++i) {
       if (!(weights[i] >= 0 && weights[i] < 1e300))
-        raise<value_error>("limbeck: weighted_draw is given weight " + detail::show(weights[i]) + " at row " + std::to_string(i) +
-                           ", expected a finite number that is not negative");
+        raise<value_error>("limbeck: weighted_draw is given weight " + detail::show(weights[i]) + " at row " +
+                           std::to_string(i) + ", expected a finite number that is not negative");
       weights[i] = total += weights[i];
     }
     if (!(total > 0)) raise<value_error>("limbeck: the weights of weighted_draw sum to 0");
@@ -115,7 +119,8 @@ class weighted_draw {
     random_stream random = r.random;
     std::vector<std::size_t> rows(r.batch);
     for (std::size_t& row : rows)
-      row = static_cast<std::size_t>(std::upper_bound(sums_.begin(), sums_.end() - 1, random.uniform() * sums_.back()) - sums_.begin());
+      row = static_cast<std::size_t>(std::upper_bound(sums_.begin(), sums_.end() - 1, random.uniform() * sums_.back()) -
+                                     sums_.begin());
     return rows;
   }
   /// Saves or restores the weights.
@@ -129,8 +134,8 @@ class weighted_draw {
   std::vector<double> sums_;
 };
 
-/// Batches of fixed shares: of each list of rows as many as it says, each list a permutation that begins anew when it is
-/// through. Few labelled rows beside a large pool: `mixed_draw{{labelled, 64}, {pool, 128}}`. It has no state.
+/// Batches of fixed shares: of each list of rows as many as it says, each list a permutation that begins anew when it
+/// is through. Few labelled rows beside a large pool: `mixed_draw{{labelled, 64}, {pool, 128}}`. It has no state.
 class mixed_draw {
  public:
   /// Rows of the data, and how many of them a step.
@@ -144,8 +149,9 @@ class mixed_draw {
   explicit mixed_draw(std::vector<share> shares) : shares_(std::move(shares)) {
     for (std::size_t i = 0; i < shares_.size(); ++i)
       if (shares_[i].rows.empty() || shares_[i].count == 0)
-        raise<value_error>("limbeck: share " + std::to_string(i) + " of mixed_draw has " + std::to_string(shares_[i].rows.size()) +
-                           " rows and the count " + std::to_string(shares_[i].count) + ", expected at least 1 of both");
+        raise<value_error>("limbeck: share " + std::to_string(i) + " of mixed_draw has " +
+                           std::to_string(shares_[i].rows.size()) + " rows and the count " +
+                           std::to_string(shares_[i].count) + ", expected at least 1 of both");
   }
   /// In the order of the shares.
   std::vector<std::size_t> operator()(const draw_request& r) {
@@ -190,20 +196,25 @@ class easiest_first {
  public:
   /// @p difficulty: a number a row, the smaller the easier (ties: the lower row first); @p share: a schedule.
   /// @throws value_error where a difficulty is NaN.
-  easiest_first(const std::vector<double>& difficulty, Share share) : share_(std::move(share)), order_(difficulty.size()) {
+  easiest_first(const std::vector<double>& difficulty, Share share)
+      : share_(std::move(share)), order_(difficulty.size()) {
     for (std::size_t i = 0; i < difficulty.size(); ++i)
-      if (difficulty[i] != difficulty[i]) raise<value_error>("limbeck: the difficulty of row " + std::to_string(i) + " is nan");
+      if (difficulty[i] != difficulty[i])
+        raise<value_error>("limbeck: the difficulty of row " + std::to_string(i) + " is nan");
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) { return difficulty[a] < difficulty[b]; });
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](std::size_t a, std::size_t b) { return difficulty[a] < difficulty[b]; });
   }
-  /// @throws shape_error where the data has not as many rows as there are difficulties; value_error where the share is not
-  /// in (0, 1].
+  /// @throws shape_error where the data has not as many rows as there are difficulties; value_error where the share is
+  /// not in (0, 1].
   std::vector<std::size_t> operator()(const draw_request& r) const {
     if (order_.size() != r.rows) detail::throw_length("easiest_first", order_.size(), r.rows, "one difficulty a row");
     const double share = share_(r.now.fraction());
     if (!(share > 0 && share <= 1))
-      raise<value_error>("limbeck: the share of easiest_first is " + detail::show(share) + ", expected a number in (0, 1]");
-    const std::size_t open = (std::max<std::size_t>)(1, static_cast<std::size_t>(std::ceil(share * static_cast<double>(r.rows))));
+      raise<value_error>("limbeck: the share of easiest_first is " + detail::show(share) +
+                         ", expected a number in (0, 1]");
+    const std::size_t open =
+        (std::max<std::size_t>)(1, static_cast<std::size_t>(std::ceil(share * static_cast<double>(r.rows))));
     random_stream random = r.random;
     std::vector<std::size_t> rows(r.batch);
     for (std::size_t& row : rows) row = order_[random.below((std::min)(open, r.rows))];

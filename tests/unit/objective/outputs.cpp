@@ -73,11 +73,13 @@ TEST_CASE("named outputs are calls of their own, added up", "[objective][outputs
   lk::workspace ws;
   const auto s = student();
   const auto u = teacher();
-  const auto e = o(s, u, labels, lk::row_weights(weights), lk::at<"tokens">(token_labels), lk::at<"tokens">(lk::row_weights(twos)),
-                   lk::at<"h">(lk::row_weights(zeros_and_ones)), lk::into(to), ws);
+  const auto e =
+      o(s, u, labels, lk::row_weights(weights), lk::at<"tokens">(token_labels), lk::at<"tokens">(lk::row_weights(twos)),
+        lk::at<"h">(lk::row_weights(zeros_and_ones)), lk::into(to), ws);
 
   const auto a = (ce + soft)(z.read(), t.read(), labels, lk::row_weights(weights));
-  const auto b = lk::objective(from_second)(z.read(), second.read(), labels, lk::row_weights(weights), lk::unread_is_fine);
+  const auto b =
+      lk::objective(from_second)(z.read(), second.read(), labels, lk::row_weights(weights), lk::unread_is_fine);
   const auto c = on_kd(head.read(), t.read(), labels, lk::row_weights(weights), lk::unread_is_fine);
   const auto d = (2.0 * lk::projected(alone, lk::hint{}))(hidden.read(), wide.read(), labels, lk::unread_is_fine,
                                                           lk::row_weights(zeros_and_ones));
@@ -91,7 +93,8 @@ TEST_CASE("named outputs are calls of their own, added up", "[objective][outputs
   check_same(g.hidden.x, d.gradient);
   check_same(g.tokens.x, f.gradient);
   for (std::size_t i = 0; i < 2; ++i)
-    check_same({p.gradients()[i].begin(), p.gradients()[i].end()}, {alone.gradients()[i].begin(), alone.gradients()[i].end()});
+    check_same({p.gradients()[i].begin(), p.gradients()[i].end()},
+               {alone.gradients()[i].begin(), alone.gradients()[i].end()});
   for (const double x : g.idle.x) CHECK(x == 0);
 }
 

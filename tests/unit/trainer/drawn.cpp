@@ -58,8 +58,8 @@ TEST_CASE("a run of so many steps", "[trainer][drawn]") {
   toy::clouds data(40);
   toy::linear student;
   std::vector<std::uint64_t> epochs;
-  const auto r = lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}}.fit(data, {.steps = 10, .batch = 10},
-                                                                                             counts_epochs{&epochs});
+  const auto r = lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}}.fit(
+      data, {.steps = 10, .batch = 10}, counts_epochs{&epochs});
   CHECK(r.steps == 10);
   CHECK(r.epochs == 3);
   CHECK(epochs == std::vector<std::uint64_t>{4, 8, 10});
@@ -79,21 +79,22 @@ TEST_CASE("a run of steps is extended, and its checkpoint says so", "[trainer][d
   fit(data, how, &student);
   how.steps = 9;
   CHECK_THROWS_WITH(fit(data, how, &student), Catch::Matchers::Contains("is of a run of 6 steps, not of 9; with "
-                                                                       "fit_settings::extend it goes on to these"));
+                                                                        "fit_settings::extend it goes on to these"));
   how.extend = true;
   const auto r = fit(data, how, &student);
   CHECK(r.steps == 9);
   CHECK(r.epochs == 3);
   how.steps = 7;
-  CHECK_THROWS_WITH(fit(data, how, &student), Catch::Matchers::Contains("limbeck: steps is 7, but the run of checkpoint"));
+  CHECK_THROWS_WITH(fit(data, how, &student),
+                    Catch::Matchers::Contains("limbeck: steps is 7, but the run of checkpoint"));
 }
 
 TEST_CASE("a sampler's rows, its state and its steps an epoch", "[trainer][drawn][resume]") {
   watched data;
   std::vector<std::uint64_t> epochs;
   toy::linear student;
-  lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}}.fit(lk::drawn_by(walker{}, data, 3),
-                                                                              {.epochs = 2, .batch = 2}, counts_epochs{&epochs});
+  lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}}.fit(
+      lk::drawn_by(walker{}, data, 3), {.epochs = 2, .batch = 2}, counts_epochs{&epochs});
   CHECK(epochs == std::vector<std::uint64_t>{3, 6});
   CHECK(data.seen[1] == std::vector<std::size_t>{6, 9});
 
@@ -131,8 +132,9 @@ TEST_CASE("weights say how often a row is drawn", "[trainer][drawn]") {
   fit(lk::drawn_by(sampler, again), {.steps = 100, .batch = 40});
   CHECK(again.seen == data.seen);
 
-  CHECK_THROWS_WITH(lk::weighted_draw({1, -1}), "limbeck: weighted_draw is given weight -1 at row 1, expected a finite number "
-                                                "that is not negative");
+  CHECK_THROWS_WITH(lk::weighted_draw({1, -1}),
+                    "limbeck: weighted_draw is given weight -1 at row 1, expected a finite number "
+                    "that is not negative");
   CHECK_THROWS_WITH(lk::weighted_draw({0, 0}), "limbeck: the weights of weighted_draw sum to 0");
   CHECK_THROWS_AS(fit(lk::drawn_by(lk::weighted_draw({1, 1}), data), {.steps = 1}), lk::shape_error);
 }
@@ -149,7 +151,8 @@ TEST_CASE("shares of a batch, each through its own rows", "[trainer][drawn]") {
   }
   for (const std::size_t r : few) CHECK(count[r] == 8);
   for (const std::size_t r : many) CHECK(count[r] == 3);
-  CHECK_THROWS_WITH((lk::mixed_draw{{few, 0}}), "limbeck: share 0 of mixed_draw has 3 rows and the count 0, expected at least 1 of both");
+  CHECK_THROWS_WITH((lk::mixed_draw{{few, 0}}),
+                    "limbeck: share 0 of mixed_draw has 3 rows and the count 0, expected at least 1 of both");
   CHECK_THROWS_WITH(fit(lk::drawn_by(lk::mixed_draw{{{77}, 1}}, data), {.steps = 1}),
                     "limbeck: the sampler drew row 77 at position 0, the data has 40 rows");
 }
@@ -173,18 +176,21 @@ TEST_CASE("stages go on where they were", "[trainer][drawn][resume]") {
   const auto run = [&](std::uint64_t stop, const std::filesystem::path& where) {
     toy::linear s;
     toy::clouds data(40), hard(20, 9, 3.0);
-    return std::pair(lk::run_stages(where,
-                                    lk::stage("warm up",
-                                              [&](const auto& file) {
-                                                return lk::trainer{s, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}}.fit(
-                                                    data, {.epochs = 2, .batch = 8, .checkpoint = file});
-                                              }),
-                                    lk::stage("hard", [&](const auto& file) {
-                                      lk::trainer t{s, lk::no_teacher{}, lk::cross_entropy{.smoothing = 0.1}, toy::adam{}};
-                                      const lk::fit_settings how{.epochs = 2, .batch = 5, .checkpoint = file, .checkpoint_every = 1};
-                                      return stop > 0 ? t.fit(hard, how, stops_at{stop}) : t.fit(hard, how);
-                                    })),
-                     s.weights());
+    return std::pair(
+        lk::run_stages(where,
+                       lk::stage("warm up",
+                                 [&](const auto& file) {
+                                   return lk::trainer{s, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}}.fit(
+                                       data, {.epochs = 2, .batch = 8, .checkpoint = file});
+                                 }),
+                       lk::stage("hard",
+                                 [&](const auto& file) {
+                                   lk::trainer t{s, lk::no_teacher{}, lk::cross_entropy{.smoothing = 0.1}, toy::adam{}};
+                                   const lk::fit_settings how{
+                                       .epochs = 2, .batch = 5, .checkpoint = file, .checkpoint_every = 1};
+                                   return stop > 0 ? t.fit(hard, how, stops_at{stop}) : t.fit(hard, how);
+                                 })),
+        s.weights());
   };
   const auto straight = run(0, {});
   CHECK(straight.first.size() == 2);

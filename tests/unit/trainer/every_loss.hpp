@@ -55,7 +55,7 @@ struct call {
 
 struct loss {
   std::string name;
-  std::function<double(call&)> run;    // beside cross-entropy; fills the gradient
+  std::function<double(call&)> run;  // beside cross-entropy; fills the gradient
   std::function<double(call&)> alone;
   bool batchwise;  // relates rows
 };

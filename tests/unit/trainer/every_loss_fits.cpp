@@ -1,5 +1,5 @@
-// The trainer trains every loss: alone and beside cross-entropy, with rows that do not count, in micro-batches, stopped and
-// resumed.
+// The trainer trains every loss: alone and beside cross-entropy, with rows that do not count, in micro-batches, stopped
+// and resumed.
 
 #include "catch.hpp"
 #include "every_loss.hpp"
@@ -24,8 +24,8 @@ struct drawn {
   std::vector<int> labels;
   std::vector<unsigned char> row_mask;
 };
-/// Rows of which some have no label, no weight or are masked; `last` is what was drawn last, for losses that hold data of
-/// each row.
+/// Rows of which some have no label, no weight or are masked; `last` is what was drawn last, for losses that hold data
+/// of each row.
 struct table {
   std::vector<double> x;
   std::vector<std::size_t> last;
@@ -129,7 +129,8 @@ std::vector<double> trained(const erased& o, const lk::fit_settings& how, std::u
 
 }  // namespace
 
-TEST_CASE("every loss fits for a step, alone and beside cross-entropy, and goes on where it was stopped", "[trainer][every]") {
+TEST_CASE("every loss fits for a step, alone and beside cross-entropy, and goes on where it was stopped",
+          "[trainer][every]") {
   const auto file = std::filesystem::temp_directory_path() / "limbeck_every_loss.ckpt";
   const table data(30);
   for (const loss& l : every_loss()) {

@@ -18,7 +18,8 @@ class two_heads {
   auto forward(const std::vector<double>& x) {
     inputs_ = x;
     const view hidden(inputs_.data(), x.size() / toy::features, toy::features);
-    return lk::outputs{lk::output<"logits">(ce_.forward(x)), lk::output<"kd">(kd_.forward(x)), lk::output<"in">(hidden)};
+    return lk::outputs{lk::output<"logits">(ce_.forward(x)), lk::output<"kd">(kd_.forward(x)),
+                       lk::output<"in">(hidden)};
   }
   template <class Gradients>
   void backward(const Gradients& g) {
@@ -30,9 +31,7 @@ class two_heads {
     kd_.zero_gradients();
   }
   std::vector<std::span<double>> parameters() { return joined(ce_.parameters(), kd_.parameters()); }
-  std::vector<std::span<double>> gradients() {
-    return joined(spans(ce_), spans(kd_));
-  }
+  std::vector<std::span<double>> gradients() { return joined(spans(ce_), spans(kd_)); }
   std::vector<double> weights() const {
     std::vector<double> all = ce_.weights();
     all.insert(all.end(), kd_.weights().begin(), kd_.weights().end());
@@ -44,7 +43,8 @@ class two_heads {
     auto& g = const_cast<std::vector<double>&>(m.gradients());
     return {std::span(g).first(toy::features * toy::classes), std::span(g).subspan(toy::features * toy::classes)};
   }
-  static std::vector<std::span<double>> joined(std::vector<std::span<double>> a, const std::vector<std::span<double>>& b) {
+  static std::vector<std::span<double>> joined(std::vector<std::span<double>> a,
+                                               const std::vector<std::span<double>>& b) {
     a.insert(a.end(), b.begin(), b.end());
     return a;
   }
@@ -102,7 +102,8 @@ left run(const lk::fit_settings& how, std::uint64_t stop = 0) {
   two_heads student;
   lk::projection<double> p(toy::features, 6);
   lk::temperature_parameter<double> tau(2);
-  const auto objective = lk::cross_entropy{} + lk::at<"kd", "logits">(lk::at_temperature(lk::learned(tau), lk::forward_kl{})) +
+  const auto objective = lk::cross_entropy{} +
+                         lk::at<"kd", "logits">(lk::at_temperature(lk::learned(tau), lk::forward_kl{})) +
                          lk::at<"in">(0.3 * lk::projected(p, lk::hint{}));
   lk::trainer trainer{student, wise{}, objective, momentum{}};
   if (stop > 0) {
@@ -209,9 +210,11 @@ struct labelled {
     if constexpr (Own) {
       struct batch {
         std::vector<double> inputs;
-        decltype(lk::outputs{lk::output<"logits">(std::vector<int>()), lk::output<"tokens">(std::vector<int>())}) labels;
+        decltype(lk::outputs{lk::output<"logits">(std::vector<int>()),
+                             lk::output<"tokens">(std::vector<int>())}) labels;
       };
-      return batch{b.inputs, lk::outputs{lk::output<"logits">(std::vector<int>(b.labels)), lk::output<"tokens">(std::vector<int>(two))}};
+      return batch{b.inputs, lk::outputs{lk::output<"logits">(std::vector<int>(b.labels)),
+                                         lk::output<"tokens">(std::vector<int>(two))}};
     } else {
       return b;
     }
@@ -224,7 +227,8 @@ TEST_CASE("outputs of other rows count their own, whole and in parts", "[trainer
   const auto trained = [&](std::size_t part) {
     tokens s;
     labelled<true> data;
-    const double loss = lk::trainer{s, lk::no_teacher{}, o, sgd{}}.fit(data, {.steps = 3, .batch = 24, .micro_batch = part}).loss;
+    const double loss =
+        lk::trainer{s, lk::no_teacher{}, o, sgd{}}.fit(data, {.steps = 3, .batch = 24, .micro_batch = part}).loss;
     std::vector<double> all = s.one.weights();
     all.insert(all.end(), s.head.weights().begin(), s.head.weights().end());
     all.push_back(loss);
@@ -238,9 +242,10 @@ TEST_CASE("outputs of other rows count their own, whole and in parts", "[trainer
 
   tokens s;
   labelled<false> data;
-  CHECK_THROWS_WITH((lk::trainer{s, lk::no_teacher{}, o, sgd{}}.fit(data, {.steps = 1, .batch = 24, .micro_batch = 8})),
-                    "limbeck: the student gave 16 rows of tokens, the batch has 8; where a row that is drawn gives several, "
-                    "the batch has labels or row_weights, one a row of tokens");
+  CHECK_THROWS_WITH(
+      (lk::trainer{s, lk::no_teacher{}, o, sgd{}}.fit(data, {.steps = 1, .batch = 24, .micro_batch = 8})),
+      "limbeck: the student gave 16 rows of tokens, the batch has 8; where a row that is drawn gives several, "
+      "the batch has labels or row_weights, one a row of tokens");
 }
 
 TEST_CASE("teachers by name are asked each", "[trainer][outputs]") {
@@ -253,14 +258,17 @@ TEST_CASE("teachers by name are asked each", "[trainer][outputs]") {
     lk::trainer{s, teacher, o, toy::sgd{}}.fit(data, {.epochs = 2, .batch = 5});
     return s.weights();
   };
-  const auto both = trained(lk::outputs{lk::output<"logits">(lk::cached_teacher(first)), lk::output<"second">(lk::cached_teacher(second))},
-                            lk::forward_kl{} + lk::at<"logits", "second">(lk::forward_kl{}));
+  const auto both = trained(
+      lk::outputs{lk::output<"logits">(lk::cached_teacher(first)), lk::output<"second">(lk::cached_teacher(second))},
+      lk::forward_kl{} + lk::at<"logits", "second">(lk::forward_kl{}));
   std::vector<double> mixed(a.size());  // KL to both is KL to the mean of their probabilities, but for a constant
   for (std::size_t r = 0; r < 20; ++r) {
     double za = 0, zb = 0;
-    for (std::size_t c = 0; c < toy::classes; ++c) za += std::exp(a[r * toy::classes + c]), zb += std::exp(b[r * toy::classes + c]);
     for (std::size_t c = 0; c < toy::classes; ++c)
-      mixed[r * toy::classes + c] = std::log(std::exp(a[r * toy::classes + c]) / za / 2 + std::exp(b[r * toy::classes + c]) / zb / 2);
+      za += std::exp(a[r * toy::classes + c]), zb += std::exp(b[r * toy::classes + c]);
+    for (std::size_t c = 0; c < toy::classes; ++c)
+      mixed[r * toy::classes + c] =
+          std::log(std::exp(a[r * toy::classes + c]) / za / 2 + std::exp(b[r * toy::classes + c]) / zb / 2);
   }
   const auto mean = trained(lk::cached_teacher(view(mixed.data(), 20, toy::classes)), 2.0 * lk::forward_kl{});
   for (std::size_t i = 0; i < both.size(); ++i) CHECK(both[i] == Approx(mean[i]).epsilon(1e-10));
@@ -271,7 +279,8 @@ TEST_CASE("an optimiser of its own for what is learned; frozen tensors", "[train
   two_heads s;
   const std::vector<double> before = s.weights();
   lk::projection<double> p(toy::features, 6), same(toy::features, 6);
-  const auto o = lk::cross_entropy{} + lk::at<"kd", "logits">(lk::forward_kl{}) + lk::at<"in">(lk::projected(p, lk::hint{}));
+  const auto o =
+      lk::cross_entropy{} + lk::at<"kd", "logits">(lk::forward_kl{}) + lk::at<"in">(lk::projected(p, lk::hint{}));
   lk::trainer{s, wise{}, o, lk::only(momentum{}, {0, 1}), momentum{.rate = 0}}.fit(data, {.epochs = 2, .batch = 6});
   const std::vector<double> after = s.weights();
   const std::size_t half = before.size() / 2;
