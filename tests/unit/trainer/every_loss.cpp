@@ -113,7 +113,7 @@ TEST_CASE("weights of rows that are related to each other are all the same", "[o
   const auto o = lk::cross_entropy{} + lk::rkd_distance{};
   CHECK(run(o, x) == Approx(run(o, ones)).epsilon(1e-14));
   x.weights[3] = 1;
-  CHECK_THROWS_WITH(run(o, x), "limbeck: row_weights is 1 at row 3 and 2 at another; a batchwise loss relates rows to each "
+  CHECK_THROWS_WITH(run(o, x), "limbeck: row_weights is 1 at row 3 and 2 at another; rkd_distance relates rows to each "
                                "other, whose weights are all the same or 0");
 }
 
