@@ -59,6 +59,27 @@ class checkpoint_file {
   std::map<std::string, detail::safetensors_entry, std::less<>> entries_;
 };
 
+namespace detail {
+/// `Json::sax_parse` without the binary formats that it compiles along: two thirds of its code, in each program. Where the
+/// library's parser is not what it was, the function itself.
+template <class Json, class Reader>
+bool read_json(std::string_view text, Reader& reader) {
+  const auto direct = [&]<class Text>(const Text& t) {
+    if constexpr (requires {
+                    nlohmann::detail::parser<Json, decltype(nlohmann::detail::input_adapter(t.begin(), t.end()))>(
+                        nlohmann::detail::input_adapter(t.begin(), t.end()))
+                        .sax_parse(&reader, true);
+                  }) {
+      auto adapter = nlohmann::detail::input_adapter(t.begin(), t.end());
+      return nlohmann::detail::parser<Json, decltype(adapter)>(std::move(adapter)).sax_parse(&reader, true);
+    } else {
+      return Json::sax_parse(t.begin(), t.end(), &reader);
+    }
+  };
+  return direct(text);
+}
+}  // namespace detail
+
 inline void checkpoint_file::parse() {
   std::uint64_t length = 0;
   for (std::size_t i = 0; i < 8 && i < bytes_.size(); ++i)
@@ -68,7 +89,7 @@ inline void checkpoint_file::parse() {
   const std::string_view text = std::string_view(bytes_).substr(8, static_cast<std::size_t>(length));
   payload_ = 8 + text.size();
   detail::safetensors_header_reader reader;
-  if (text.size() > detail::safetensors_header_limit || !nlohmann::json::sax_parse(text.begin(), text.end(), &reader))
+  if (text.size() > detail::safetensors_header_limit || !detail::read_json<nlohmann::json>(text, reader))
     fail("is corrupted, or no checkpoint: it " +
          (reader.fault().empty() ? "has a header beyond 100 MB" : reader.fault()));
   entries_ = std::move(reader.header.tensors);
