@@ -12,7 +12,7 @@ DOORS = [  # what a program holds, and the header that lets it in
 FLOORS = [  # (y, height, rooms); a room: (share of the width, name, what it holds, colour)
     (112, 62, [(0.52, "selection/", "a pool and a query → rows, in order of choice", "teal"),
                (0.48, "averaging/", "parameters that follow parameters", "teal")]),
-    (182, 62, [(1, "objective/", "operators, arguments of a call, the call itself, plan and report", "blue")]),
+    (182, 62, [(1, "objective/", "operators, names, arguments of a call, the call itself, plan and report", "blue")]),
     (252, 62, [(0.34, "loss/", "logits · features · relations", "blue"), (0.24, "target/", "what yields a row", "blue"),
                (0.235, "temperature/", "of a term", "blue"), (0.185, "schedule/", "of progress", "blue")]),
     (322, 84, [(1, "engine/", "planner on types · points and packs · the steps of a row · sweep · batch", "amber")]),
@@ -60,9 +60,9 @@ def draw():
     middle = (left + right) / 2
     yield (f'<path d="M{left} 104 L{left + 62} 34 L{right - 62} 34 L{right} 104 Z" fill="{fill}" stroke="{edge}" '
            f'stroke-width="1.4" stroke-linejoin="round"/>')
-    yield f'<text x="{middle:g}" y="66" text-anchor="middle" font-size="15" font-weight="600" fill="{INK}">trainer/</text>'
-    yield (f'<text x="{middle:g}" y="86" text-anchor="middle" font-size="12" fill="{SOFT}">loop, callbacks, checkpoints, '
-           f'rounds: over your own classes</text>')
+    yield f'<text x="{middle:g}" y="66" text-anchor="middle" font-size="15" font-weight="600" fill="{INK}">driver/ · trainer/</text>'
+    yield (f'<text x="{middle:g}" y="86" text-anchor="middle" font-size="12" fill="{SOFT}">rounds, stages · loop, callbacks, '
+           f'samplers, checkpoints: over your own classes</text>')
     gap = 8
     for y, height, rooms in FLOORS:
         x, free = left, right - left - gap * (len(rooms) - 1)

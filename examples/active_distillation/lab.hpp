@@ -1,7 +1,8 @@
 #ifndef LIMBECK_EXAMPLES_ACTIVE_DISTILLATION_LAB_HPP
 #define LIMBECK_EXAMPLES_ACTIVE_DISTILLATION_LAB_HPP
 
-// The task, and its teacher: a network that has never seen the classes in question, but has learnt to look at others.
+// The task, its student, and its teacher: a network that has never seen the classes in question, but has learnt to look
+// at others.
 
 #include "../common/data.hpp"
 #include "../common/draw.hpp"
@@ -13,8 +14,10 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace active_distillation {
@@ -43,10 +46,8 @@ struct lab {
     test = letters(all.test, 0, 13);
     dataset others = letters(all.train, 13, 13);
     mlp foreign({16, 256, 256, 13}, 7);
-    row_numbers rows;
-    append_repeated(rows, shuffled(others.size(), 1), 128 * updates);
     lk::trainer{foreign, lk::no_teacher{}, lk::cross_entropy{}, adam(lk::cosine(0.002, 0.0))}.fit(
-        lk::subset(others, rows), {.epochs = 1, .batch = 128, .seed = 1});
+        others, {.steps = updates, .batch = 128, .seed = 1});
     pool_features = directions(foreign, pool.features);
     test_features = directions(foreign, test.features);
   }
@@ -92,6 +93,64 @@ inline matrix few_shot_logits(const matrix& x, const matrix& features, std::span
   }
   return kernels.array().log();
 }
+
+/// A body (16-64-64) with a head for labels and a head for the teacher, two linear maps that lie side by side in the
+/// last layer. With one head, both names are of the same numbers.
+class student {
+ public:
+  student(int classes, int heads, std::uint64_t seed)
+      : classes_(classes), all_(heads * classes), net_({16, 64, 64, all_}, seed) {}
+
+  auto forward(const matrix& x) {
+    const matrix& z = net_.forward(x);
+    const auto rows = static_cast<std::size_t>(z.rows()), columns = static_cast<std::size_t>(classes_);
+    const auto head = [&](int first) { return lk::rows<const float>(z.data() + first, rows, columns, all_); };
+    return lk::outputs{lk::output<"logits">(head(0)), lk::output<"kd">(head(all_ - classes_))};
+  }
+  template <class Gradients>
+  void backward(const Gradients& g) {
+    matrix slope = matrix::Zero(features().rows(), all_);
+    const auto of = [&](const auto& x) { return Eigen::Map<const matrix>(x.data, slope.rows(), classes_); };
+    slope.leftCols(classes_) += of(g.template of<"logits">());
+    slope.rightCols(classes_) += of(g.template of<"kd">());
+    net_.backward(slope);
+  }
+  void zero_gradients() { net_.zero_gradients(); }
+  std::vector<std::span<float>> parameters() { return net_.parameters(); }
+  std::vector<std::span<float>> gradients() { return net_.gradients(); }
+
+  /// Its prediction: the mean of what the heads say, as log probabilities.
+  matrix predict(const matrix& x) {
+    const auto said = forward(x);
+    const auto mean = lk::mixed_heads(said.of<"logits">(), said.of<"kd">());
+    matrix p(x.rows(), classes_);
+    mean.read(0, mean.size(), p.data());
+    return p.array().log();
+  }
+  const matrix& features() const { return net_.hidden(1); }
+
+ private:
+  int classes_, all_;
+  mlp net_;
+};
+
+/// Rows of a pool, some of which have a label, which the head for labels alone sees.
+struct partly_labelled {
+  const dataset& pool;
+  std::vector<int> known;  // a row; -100: none
+
+  std::size_t size() const { return pool.size(); }
+  auto batch(std::span<const std::size_t> rows) const {
+    std::vector<int> labels;
+    for (const std::size_t r : rows) labels.push_back(known[r]);
+    auto at_head = lk::outputs{lk::output<"logits">(std::move(labels))};
+    struct batch {
+      matrix inputs;
+      decltype(at_head) labels;
+    };
+    return batch{pool.batch(rows).inputs, std::move(at_head)};
+  }
+};
 
 }  // namespace active_distillation
 

@@ -11,7 +11,6 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
-#include <limits>
 #include <string>
 
 namespace active_distillation {
@@ -24,12 +23,13 @@ struct options {
 /// What there is to choose by.
 struct models {
   const lab& data;
-  mlp student;
+  student net;
   matrix teacher;  // logits over the pool
-  const matrix& student_logits() { return student.forward(data.pool.features); }
-  const matrix& student_features() {
-    student_logits();
-    return student.hidden(1);
+  auto heads() { return net.forward(data.pool.features); }
+  matrix prediction() { return net.predict(data.pool.features); }
+  const matrix& features() {
+    heads();
+    return net.features();
   }
 };
 
@@ -37,26 +37,33 @@ struct models {
 struct arm {
   std::string name;
   std::function<std::vector<std::size_t>(models&, const lk::query&)> choose;
+  int heads = 2;
   bool with_teacher = true;  // otherwise the student sees the labelled rows alone
 };
+const auto at_random = [](models& m, const lk::query& q) { return lk::random_rows{}(m.teacher, q); };
 const std::vector<arm> arms{
-    {"random", [](models& m, const lk::query& q) { return lk::random_rows{}(m.teacher, q); }},  // the others' measure
-    {"random, no teacher", [](models& m, const lk::query& q) { return lk::random_rows{}(m.teacher, q); }, false},
-    {"entropy", [](models& m, const lk::query& q) { return lk::entropy_sampling()(m.student_logits(), q); }},
-    {"margin", [](models& m, const lk::query& q) { return lk::margin_sampling()(m.student_logits(), q); }},
-    {"k-center, student's features",
-     [](models& m, const lk::query& q) { return lk::k_center<>{}(m.student_features(), q); }},
-    {"PCoreSet, student",
-     [](models& m, const lk::query& q) { return lk::pcoreset{}(lk::softmax_of(m.student_logits()), q); }},
+    {"random", at_random},  // the others' measure
+    {"random, one head", at_random, 1},
+    {"random, no teacher", at_random, 1, false},
+    {"entropy", [](models& m, const lk::query& q) { return lk::entropy_sampling()(m.prediction(), q); }},
+    {"margin", [](models& m, const lk::query& q) { return lk::margin_sampling()(m.prediction(), q); }},
+    {"k-center, student's features", [](models& m, const lk::query& q) { return lk::k_center<>{}(m.features(), q); }},
+    {"PCoreSet, both heads",  // as in the paper
+     [](models& m, const lk::query& q) {
+       const auto h = m.heads();
+       return lk::pcoreset{}(lk::mixed_heads(h.of<"logits">(), h.of<"kd">()), q);
+     }},
+    {"PCoreSet, head for labels",
+     [](models& m, const lk::query& q) { return lk::pcoreset{}(lk::softmax_of(m.heads().of<"logits">()), q); }},
     {"PCoreSet, teacher", [](models& m, const lk::query& q) { return lk::pcoreset{}(lk::softmax_of(m.teacher), q); }},
-    {"PCoreSet, mean of both",  // in the paper: the mean of the student's two heads
-     [](models& m, const lk::query& q) { return lk::pcoreset{}(lk::mixed_heads(m.student_logits(), m.teacher), q); }},
 };
+
+/// 0.5 CE + 0.5 (KD of labelled rows + KD of the others), of means over as many rows: CE and the mean KD of all.
+const auto both_heads = 0.5 * lk::cross_entropy{} + lk::at<"kd", "logits">(lk::at_temperature(2.0, lk::forward_kl{}));
 
 /// Begins with a label a class, drawn by the seed, and adds as many in each round.
 history run(const arm& how, const lab& data, const options& o, std::uint64_t seed) {
   const std::size_t classes = data.pool.classes.size();
-  const std::vector<int> widths{16, 64, 64, static_cast<int>(classes)};
   row_numbers first;
   std::vector<bool> seen(classes);
   for (const std::size_t r : shuffled(data.pool.size(), 100 + seed)) {
@@ -65,7 +72,7 @@ history run(const arm& how, const lab& data, const options& o, std::uint64_t see
     seen[label] = true;
   }
 
-  models now{data, mlp(widths, 0), {}};
+  models now{data, student(static_cast<int>(classes), how.heads, 0), {}};
   history scores;
   const auto train = [&](std::span<const std::size_t> rows, std::span<const int> labels, std::size_t round) {
     const auto columns = static_cast<Eigen::Index>(classes);
@@ -73,23 +80,21 @@ history run(const arm& how, const lab& data, const options& o, std::uint64_t see
     scores.teacher.push_back(
         accuracy(few_shot_logits(data.test_features, data.pool_features, rows, labels, columns), data.test.labels));
 
-    // Where there is a label the teacher says it: KL to one class is the cross-entropy of that class.
-    matrix taught = now.teacher;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      taught.row(static_cast<Eigen::Index>(rows[i])).setConstant(-std::numeric_limits<float>::infinity());
-      taught(static_cast<Eigen::Index>(rows[i]), labels[i]) = 0;
-    }
-    // Half of what the student sees are labelled rows, half rows of the pool.
-    const std::size_t drawn = static_cast<std::size_t>(o.updates) * 128;
-    row_numbers shown;
-    append_repeated(shown, {rows.begin(), rows.end()}, how.with_teacher ? drawn / 2 : drawn);
-    if (how.with_teacher) append_repeated(shown, shuffled(data.pool.size(), seed + round), drawn - drawn / 2);
+    partly_labelled pool{data.pool, std::vector<int>(data.pool.size(), -100)};
+    for (std::size_t i = 0; i < rows.size(); ++i) pool.known[rows[i]] = labels[i];
+    row_numbers labelled(rows.begin(), rows.end()), others;
+    for (std::size_t r = 0; r < pool.size(); ++r)
+      if (pool.known[r] == -100) others.push_back(r);
 
     const std::uint64_t start = 100 * seed + round;
-    now.student = mlp(widths, start);
-    lk::trainer{now.student, lk::cached_teacher(taught), lk::forward_kl{}, adam(lk::cosine(0.01, 0.0))}.fit(
-        lk::subset(data.pool, shown), {.epochs = 1, .batch = 128, .seed = start});
-    scores.student.push_back(accuracy(now.student.forward(data.test.features), data.test.labels));
+    now.net = student(static_cast<int>(classes), how.heads, start);
+    const auto learn = [&](auto&& teacher, const auto& objective, lk::mixed_draw batches) {
+      lk::trainer{now.net, teacher, objective, adam(lk::cosine(0.01, 0.0))}.fit(
+          lk::drawn_by(batches, pool), {.steps = static_cast<std::size_t>(o.updates), .seed = start});
+    };
+    if (how.with_teacher) learn(lk::cached_teacher(now.teacher), both_heads, {{labelled, 64}, {others, 64}});
+    else learn(lk::no_teacher{}, lk::cross_entropy{}, {{labelled, 128}});
+    scores.student.push_back(accuracy(now.net.predict(data.test.features), data.test.labels));
   };
   lk::active_rounds(
       {.rounds = static_cast<std::size_t>(o.rounds), .budget = classes, .seed = seed}, first, train,
@@ -99,7 +104,7 @@ history run(const arm& how, const lab& data, const options& o, std::uint64_t see
   return scores;
 }
 
-constexpr const char* usage = R"(Active distillation: eight ways to choose which rows of a pool get labels.
+constexpr const char* usage = R"(Active distillation: nine ways to choose which rows of a pool get labels.
   --seeds N    draws of the first labels (10)
   --updates N  updates of every student (800)
   --rounds N   trainings, 13 labels between two of them (7)
