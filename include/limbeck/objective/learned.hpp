@@ -6,7 +6,7 @@
 /// belong to the caller; `for_each_learned` finds them in an expression.
 ///
 /// A loss that holds some by address has a member `template <class F> void visit_learned(const F& f) const` that calls
-/// f with each.
+/// f with each, and a nested type `scalar`, that of their parameters.
 
 #include <limbeck/engine/problem.hpp>
 #include <limbeck/objective/flatten.hpp>

@@ -47,7 +47,9 @@ constexpr named_output<Name, detail::held_output<Value>> output(Value&& value) {
 /// what `into` takes. Also teachers by name: a teacher that asks each of them.
 template <class... Output>
 struct outputs {
+  /// @cond
   using limbeck_outputs = void;
+  /// @endcond
   static constexpr std::size_t size = sizeof...(Output);  ///< how many
   std::tuple<Output...> all;                              ///< in order
 
@@ -64,6 +66,7 @@ struct outputs {
   constexpr auto& of() {
     return find<Name>(*this);
   }
+  /// The same.
   template <fixed_string Name>
   constexpr const auto& of() const {
     return find<Name>(*this);

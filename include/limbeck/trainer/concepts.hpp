@@ -126,8 +126,7 @@ concept taught = is_taught<std::remove_cvref_t<A>>;
 ///
 /// - `s.forward(x)`: the logits of these inputs, a tensor (or a reference to one that lives until the next `forward`), or
 ///   several: `outputs{output<"logits">(z), output<"layer3">(h)}`;
-/// - `s.backward(g)`: *adds* to the gradients of the parameters, from the gradient of the loss with respect to the
-/// logits
+/// - `s.backward(g)`: *adds* to the gradients of the parameters, from the gradient of the loss with respect to the logits
 ///   of the last `forward`, a tensor of their kind, or `outputs` of such tensors (`g.of<"layer3">()`);
 /// - `s.zero_gradients()`: sets the gradients of the parameters to zero. The trainer calls it before each step.
 template <class S, class X>

@@ -10,6 +10,7 @@
 #include <limbeck/core/progress.hpp>
 #include <limbeck/core/random.hpp>
 #include <limbeck/trainer/archive.hpp>
+#include <limbeck/trainer/checkpoint_format.hpp>
 #include <limbeck/trainer/data.hpp>
 
 #include <algorithm>
@@ -22,6 +23,15 @@
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
+
+namespace detail {
+/// How many numbers there are, and a checksum of them: a run is resumed with the same.
+template <class T>
+std::string digest_of(const std::vector<T>& x) {
+  return std::to_string(x.size()) + " (" +
+         hexadecimal(fnv1a({reinterpret_cast<const char*>(x.data()), x.size() * sizeof(T)})) + ')';
+}
+}  // namespace detail
 
 /// What a sampler is asked before a step.
 struct draw_request {
@@ -68,7 +78,7 @@ class drawn {
     if constexpr (serializable<std::remove_reference_t<Data>>) archive("data", data_);
   }
   std::string describe() const {
-    return detail::described(sampler_) + ", " + std::to_string(steps_) + " steps an epoch, of " +
+    return detail::described(sampler_) + (steps_ > 0 ? ", " + std::to_string(steps_) + " steps an epoch" : "") + ", of " +
            std::string(detail::type_name<std::remove_cvref_t<Data>>());
   }
   /// @endcond
@@ -81,7 +91,10 @@ class drawn {
 
 /// @p data in the order of a sampler: a data source for `fit`, which asks @p s for the rows of each step in the place
 /// of a permutation an epoch. What both remember is saved with the run. What is passed as an lvalue is referred to.
-/// @param steps_an_epoch after which `after_epoch` is called; 0: as many as a pass over the data would take
+/// @param s a sampler
+/// @param data a data source
+/// @param steps_an_epoch after which `after_epoch` is called; 0: as many as a pass over the data would take with
+///   `fit_settings::batch` rows a step, whatever the sampler gives
 /// @throws (in `fit`) value_error where the sampler draws no row, or one that the data does not have.
 template <class Sampler, class Data>
 drawn<Sampler, Data> drawn_by(Sampler&& s, Data&& data, std::size_t steps_an_epoch = 0) {
@@ -128,7 +141,7 @@ class weighted_draw {
   void serialize(Archive& archive) {
     archive("sums", sums_);
   }
-  std::string describe() const { return "weighted_draw"; }
+  std::string describe() const { return "weighted_draw of " + detail::digest_of(sums_); }
 
  private:
   std::vector<double> sums_;
@@ -174,7 +187,7 @@ class mixed_draw {
   }
   std::string describe() const {
     std::string text = "mixed_draw";
-    for (const share& s : shares_) text += ' ' + std::to_string(s.count) + " of " + std::to_string(s.rows.size());
+    for (const share& s : shares_) text += ' ' + std::to_string(s.count) + " of " + detail::digest_of(s.rows);
     return text;
   }
 
@@ -220,7 +233,7 @@ class easiest_first {
     for (std::size_t& row : rows) row = order_[random.below((std::min)(open, r.rows))];
     return rows;
   }
-  std::string describe() const { return "easiest_first " + detail::described(share_); }
+  std::string describe() const { return "easiest_first " + detail::described(share_) + " of " + detail::digest_of(order_); }
 
  private:
   Share share_;

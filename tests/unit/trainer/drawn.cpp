@@ -157,6 +157,15 @@ TEST_CASE("shares of a batch, each through its own rows", "[trainer][drawn]") {
                     "limbeck: the sampler drew row 77 at position 0, the data has 40 rows");
 }
 
+TEST_CASE("a run goes on with the rows that it had", "[trainer][drawn][resume]") {
+  const toy::temporary file("other_rows.ckpt");
+  toy::clouds data(40);
+  const lk::fit_settings how{.steps = 4, .batch = 8, .checkpoint = file.path};
+  fit(lk::drawn_by(lk::mixed_draw{{{1, 2, 3}, 2}}, data), how);
+  CHECK_THROWS_WITH(fit(lk::drawn_by(lk::mixed_draw{{{1, 2, 4}, 2}}, data), how),
+                    Catch::Matchers::Contains("is of another composition") && Catch::Matchers::Contains("data = mixed_draw 2 of 3 ("));
+}
+
 TEST_CASE("the easiest rows first", "[trainer][drawn]") {
   watched data;
   std::vector<double> difficulty(40);
