@@ -10,6 +10,7 @@
 
 #include <boost/hana/for_each.hpp>
 #include <boost/hana/length.hpp>
+#include <boost/hana/unpack.hpp>
 
 #include <cmath>
 #include <ostream>
@@ -79,6 +80,11 @@ class plan_text {
       if (!word->part_of.empty()) text_ += ", part of " + word->part_of;
       if (!word->signal.empty()) text_ += ", weighed by " + word->signal;
       if constexpr (detail::is<L, batchwise>) text_ += ", of the whole batch";
+      if constexpr (detail::is<L, batchwise> && !requires { L::temperature_power; }) {  // reads no temperature
+        ++word;
+        text_ += '\n';
+        return;
+      }
       text_ += ", student at T = " + temperature<typename Term::student_slot>(t.student_t) +
                whole(word->student_moves, word->student);
       if constexpr (detail::needs_teacher<L>())
@@ -87,6 +93,7 @@ class plan_text {
       ++word;
       text_ += std::string(domain<typename Term::domain>()) + "\n";
     });
+    if constexpr (Plan::size > 0 && !swept<Terms>()) return;
     text_ += "statistics of a row\n";
     detail::for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
       text_ += "  maximum of " + side<typename M::who>() + std::string(domain<typename M::domain>()) + "\n";
@@ -116,6 +123,13 @@ class plan_text {
   friend std::ostream& operator<<(std::ostream& out, const plan_text& p) { return out << p.text_; }
 
  private:
+  /// Whether any term is of rows.
+  template <class Terms>
+  static constexpr bool swept() {
+    return decltype(boost::hana::unpack(std::declval<Terms>(), []<class... Term>(const Term&...) {
+      return std::bool_constant<(!detail::is<typename Term::loss_type, batchwise> || ...)>{};
+    }))::value;
+  }
   /// The whole of a schedule or signal, beside what it is now.
   static std::string whole(bool moves, const std::string& words) { return moves ? " [" + words + "]" : ""; }
   template <class Who>
