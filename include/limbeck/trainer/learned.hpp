@@ -175,13 +175,25 @@ template <class Student, class T>
 concept shows_gradients = learned_part<Student> &&
     std::is_same_v<typename std::remove_cvref_t<decltype(std::span(*std::begin(std::declval<Student&>().parameters())))>::element_type, T>;
 
+template <class M>
+inline constexpr bool is_parameter_view = false;
+template <class T>
+inline constexpr bool is_parameter_view<parameter_view<T>> = true;
+
+/// An optimiser that is handed what an objective learns apart from the student: its tensors are no spans.
+template <class Optimizer, class Student, class T>
+concept steps_parts = requires(Optimizer& o, Student& s, const parameter_view<T>& parts, progress p) {
+  o.step(s, parts, p);
+};
+
 /// One sentence where nobody could step what an objective learns.
 template <class Student, class Objective, class Optimizer, class PartsOptimizer>
 constexpr void require_learned() {
   using T = learned_t<Objective>;
   if constexpr (!std::is_void_v<T>) {
     if constexpr (std::is_same_v<PartsOptimizer, no_optimizer>) {
-      static_assert(shows_gradients<Student, T> && optimizer<Optimizer, parameter_view<T>>,
+      static_assert(steps_parts<Optimizer, Student, T> ||
+                        (shows_gradients<Student, T> && optimizer<Optimizer, parameter_view<T>>),
                     "limbeck: this objective learns something (a projection, variances, a temperature), which the optimiser "
                     "steps with the student where the student has parameters() and gradients() of its scalar type and "
                     "step(model, progress) takes any model with both; else give the trainer a fifth argument, the "
@@ -199,6 +211,10 @@ void step_all(Student& student, const Objective& objective, Optimizer& optimizer
   using T = learned_t<Objective>;
   if constexpr (std::is_void_v<T>) {
     optimizer.step(student, p);
+  } else if constexpr (std::is_same_v<PartsOptimizer, no_optimizer> && steps_parts<Optimizer, Student, T>) {
+    parameter_view<T> parts;
+    each_learned(objective, [&](auto& part) { parts.add(part); });
+    optimizer.step(student, parts, p);
   } else if constexpr (std::is_same_v<PartsOptimizer, no_optimizer>) {
     parameter_view<T> all;
     all.add(student);
