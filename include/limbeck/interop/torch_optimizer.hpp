@@ -121,6 +121,7 @@ class torch_optimizer {
   }
 
   /// Moves the tensors of the optimiser along their gradients; of a `parameter_view` also those of the view.
+  /// @throws value_error where a group was added to the optimiser later.
   template <class Model>
   void step(Model& model, progress p) {
     if constexpr (detail::is_parameter_view<Model>) {
@@ -267,6 +268,9 @@ class torch_optimizer {
   void move(progress p) {
     const double factor = rate_(p.fraction());
     auto& groups = optimizer_.param_groups();
+    if (groups.size() != rates_.size())
+      raise<value_error>("limbeck: the optimiser has " + std::to_string(groups.size()) + " groups, and had " +
+                         std::to_string(rates_.size()) + "; groups are added before it becomes a torch_optimizer");
     for (std::size_t g = 0; g < groups.size(); ++g) groups[g].options().set_lr(rates_[g] * factor);
     optimizer_.step();
   }

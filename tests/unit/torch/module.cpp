@@ -11,6 +11,9 @@ using Catch::Matchers::Contains;
 
 static_assert(lk::has_modes<lk::torch_module<torch::nn::Sequential&>> && lk::serializable<lk::torch_module<network&>>);
 static_assert(!lk::serializable<lk::torch_teacher<network&>>);
+static_assert(lk::student<lk::torch_module<torch::nn::Sequential&>, torch::Tensor> && lk::student<lk::torch_module<network>, torch::Tensor>);
+static_assert(lk::teacher<lk::torch_teacher<torch::jit::Module&>, lk::torch_batch>);
+static_assert(lk::optimizer<lk::torch_optimizer<torch::optim::Adam>, lk::torch_module<network>>);
 
 TEST_CASE("torch: a module's forward and backward are autograd's", "[torch]") {
   const network net = make_network(8, 1), same = make_network(8, 1);
@@ -105,6 +108,32 @@ TEST_CASE("torch: averages of a module's own tensors", "[torch]") {
   CHECK(own.parameters()[0][5] == teacher->weight.data_ptr<float>()[5]);
   const std::vector<at::Tensor> wide{torch::zeros({2}, torch::kDouble)};
   CHECK_THROWS_WITH(lk::averager(lk::ema{}, lk::in_place(wide)), "limbeck: teacher tensor 0 is float64 [2], expected float32");
+}
+
+TEST_CASE("torch: an optimiser steps spans as it steps tensors, the rate by a schedule", "[torch]") {
+  torch::nn::Linear spans(4, 3), same(4, 3);
+  lk::torch_module view(spans);
+  view.zero_gradients();
+  const torch::NoGradGuard off;
+  for (std::size_t i = 0; i < 2; ++i) same->parameters()[i].copy_(spans->parameters()[i]);
+  torch::optim::AdamW plain(same->parameters(), torch::optim::AdamWOptions(0.1));
+  lk::torch_optimizer optimizer(torch::optim::AdamW(std::vector<torch::Tensor>{}, torch::optim::AdamWOptions(0.1)), lk::linear(1, 0.5));
+  lk::parameter_view<float> parts;
+  parts.add(view);
+  for (std::size_t step = 0; step < 3; ++step) {
+    for (std::size_t i = 0; i < 2; ++i) {
+      spans->parameters()[i].mutable_grad().copy_(torch::randn_like(spans->parameters()[i]));
+      same->parameters()[i].mutable_grad() = spans->parameters()[i].grad().clone();
+    }
+    plain.param_groups()[0].options().set_lr(0.1 * lk::linear(1, 0.5)(lk::progress(step, 3).fraction()));
+    plain.step();
+    optimizer.step(parts, lk::progress(step, 3));
+    CHECK(torch::equal(spans->weight, same->weight));
+    CHECK(torch::equal(spans->bias, same->bias));
+  }
+  CHECK_THAT(optimizer.describe(), Contains("AdamW of 0 tensors, rate 0.1, betas 0.9 0.999, eps 1e-8, weight_decay 0.01, times linear"));
+  optimizer.optimizer().add_param_group(torch::optim::OptimizerParamGroup(same->parameters()));
+  CHECK_THROWS_WITH(optimizer.step(parts, lk::progress(0.5)), Contains("groups are added before it becomes a torch_optimizer"));
 }
 
 TEST_CASE("torch: given tensors are weights and temperatures", "[torch]") {
