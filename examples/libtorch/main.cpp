@@ -1,5 +1,5 @@
-// A TorchScript teacher, a LibTorch student, and Limbeck's loss between them: one kernel for value and gradient, in the
-// place of a dozen operations and their backward passes. README.md has the results.
+// A TorchScript teacher, a LibTorch student, and Limbeck's loss and trainer between them: one kernel for value and gradient,
+// in the place of a dozen operations and their backward passes. README.md has the results.
 
 #include "../common/command_line.hpp"
 #include "../common/data.hpp"
@@ -7,10 +7,11 @@
 #include "../common/parallel.hpp"
 #include "../common/plot.hpp"
 #include "../common/table.hpp"
+#include "by_hand.hpp"
+#include "rows.hpp"
 #include "teacher.hpp"
-#include "train.hpp"
 
-#include <limbeck/torch.hpp>
+#include <limbeck/torch_trainer.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -24,14 +25,12 @@
 namespace distil {
 
 using namespace examples;
-namespace lk = limbeck;
 namespace F = torch::nn::functional;
 
 struct options {
   int seeds = 5, epochs = 30, teacher_epochs = 30, labels = 1600, threads = 1;
   std::string out = "libtorch-results", data = LIMBECK_EXAMPLE_FOLDER "/../data", teacher;
 };
-constexpr std::int64_t batch = 128;
 constexpr std::int64_t none = -1;  // the label of a row that has none
 
 /// Labels where there are some, the teacher everywhere.
@@ -55,11 +54,6 @@ labelled tensors_of(const dataset& d) {
   return out;
 }
 
-double accuracy_of(torch::nn::Sequential& network, const labelled& test) {
-  const torch::NoGradGuard off;
-  return 100 * (network->forward(test.inputs).argmax(1) == test.labels).to(torch::kDouble).mean().item<double>();
-}
-
 torch::nn::Sequential new_student(int seed) {
   torch::manual_seed(seed);
   return torch::nn::Sequential(torch::nn::Linear(16, 32), torch::nn::ReLU(), torch::nn::Linear(32, 26));
@@ -68,6 +62,13 @@ torch::nn::Sequential new_student(int seed) {
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
 }
+
+/// A callback of the trainer's.
+template <class F>
+struct each_epoch {
+  const F& act;
+  void after_epoch(lk::training_run&) { act(); }
+};
 
 /// One training: accuracy after each epoch, and the time of its steps.
 struct outcome {
@@ -79,43 +80,43 @@ enum class way { labels_alone, autograd, limbeck };
 constexpr const char* name_of[] = {"labels alone", "distilled, torch's operations", "distilled, Limbeck"};
 
 outcome run(const options& o, way which, int seed, const labelled& data, const torch::Tensor& few,
-            const torch::Tensor& logits, const labelled& test, progress_line& line) {
-  auto student = new_student(seed);
-  outcome out;
-  const auto rows_with_label = (few != none).nonzero().squeeze(1);
-  const std::int64_t rows = which == way::labels_alone ? rows_with_label.size(0) : few.size(0);
+            const torch::Tensor& logits, const lk::torch_data<true>& test, progress_line& line) {
+  auto network = new_student(seed);
+  lk::torch_module student(network);
+  std::vector<std::size_t> rows;
+  for (std::int64_t r = 0; r < few.size(0); ++r)
+    if (which != way::labels_alone || few[r].item<std::int64_t>() != none) rows.push_back(static_cast<std::size_t>(r));
+  shuffled order(std::move(rows), static_cast<std::uint64_t>(seed));
   // as many steps whatever the number of rows
-  const int epochs = which == way::labels_alone ? o.epochs * static_cast<int>(few.size(0) / rows) : o.epochs;
-  torch::Tensor gradient = torch::empty({batch, 26});
-  lk::workspace ws;
-  long steps = 0;
-  const auto start = std::chrono::steady_clock::now();
+  const std::size_t epochs = static_cast<std::size_t>(o.epochs), steps = static_cast<std::size_t>(few.size(0)) / batch;
+
+  outcome out;
   double looking = 0;  // time spent on test rows
-  train(
-      student, rows, epochs, batch, static_cast<std::uint64_t>(seed),
-      [&](const torch::Tensor& chosen) {
-        ++steps;
-        const auto picked = which == way::labels_alone ? rows_with_label.index_select(0, chosen) : chosen;
-        const auto y = few.index_select(0, picked);
-        const auto s = student->forward(data.inputs.index_select(0, picked));
-        if (which == way::labels_alone) {
-          F::cross_entropy(s, y).backward();
-        } else if (which == way::autograd) {
-          canonical(s, logits.index_select(0, picked), y).backward();
-        } else {
-          objective(s, logits.index_select(0, picked), y, lk::unlabelled(none), lk::into(gradient), ws);
-          s.backward(gradient);
-        }
-      },
-      [&](int epoch) {
-        const auto here = std::chrono::steady_clock::now();
-        if ((epoch + 1) % (epochs / o.epochs) == 0) {
-          out.accuracy.push_back(accuracy_of(student, test));
-          line.advance();
-        }
-        looking += milliseconds_since(here);
-      });
-  out.step = (milliseconds_since(start) - looking) / static_cast<double>(steps);
+  const auto look = [&] {
+    const auto here = std::chrono::steady_clock::now();
+    out.accuracy.push_back(100 * lk::evaluate(student, test, 4000).accuracy());
+    line.advance();
+    looking += milliseconds_since(here);
+  };
+  const auto start = std::chrono::steady_clock::now();
+  if (which == way::autograd) {
+    train_by_hand(network, order, epochs, steps, look, [&](const torch::Tensor& picked) {
+      const auto s = network->forward(data.inputs.index_select(0, picked));
+      canonical(s, logits.index_select(0, picked), few.index_select(0, picked)).backward();
+    });
+  } else {
+    auto rows_of_step = lk::drawn_by(order, lk::torch_data(data.inputs, few), steps);
+    const lk::fit_settings settings{.epochs = epochs, .batch = batch};
+    lk::torch_optimizer adam(torch::optim::Adam(network->parameters(), rate), lk::cosine(1, 0));
+    if (which == way::labels_alone) {
+      lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, adam}.fit(rows_of_step, settings, each_epoch{look});
+    } else {
+      const auto distilled = [&](auto&&... a) { return objective(a..., lk::unlabelled(none)); };
+      lk::trainer{student, lk::cached_teacher(lk::as_rows<const float>(logits)), distilled, adam}.fit(rows_of_step, settings,
+                                                                                                      each_epoch{look});
+    }
+  }
+  out.step = (milliseconds_since(start) - looking) / static_cast<double>(epochs * steps);
   return out;
 }
 
@@ -177,19 +178,16 @@ int main(int argc, char** argv) {
   at::set_num_threads(o.threads);
 
   const split letter = read_letter(o.data);
-  const labelled train_rows = tensors_of(letter.train), test = tensors_of(letter.test);
+  const labelled train_rows = tensors_of(letter.train), test_rows = tensors_of(letter.test);
   if (o.teacher.empty()) {
     o.teacher = o.out + "/teacher.pt";
     train_teacher(train_rows, o.teacher_epochs, o.teacher);
   }
-  torch::jit::Module teacher = load_teacher(o.teacher);
-  const auto logits_of = [&](const torch::Tensor& x) {
-    const torch::NoGradGuard off;
-    return teacher.forward({x}).toTensor();
-  };
-  const torch::Tensor logits = logits_of(train_rows.inputs);
-  std::printf("teacher %s: %.2f %% of the test rows\n", o.teacher.c_str(),
-              100 * (logits_of(test.inputs).argmax(1) == test.labels).to(torch::kDouble).mean().item<double>());
+  torch::jit::Module script = torch::jit::load(o.teacher);
+  lk::torch_teacher teacher(script);
+  const torch::Tensor logits = teacher.forward(train_rows.inputs);
+  const lk::torch_data test(test_rows.inputs, test_rows.labels);
+  std::printf("teacher %s: %.2f %% of the test rows\n", o.teacher.c_str(), 100 * lk::evaluate(teacher, test).accuracy());
 
   std::vector<std::vector<outcome>> all(3);
   {

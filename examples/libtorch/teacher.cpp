@@ -1,23 +1,22 @@
 #include "teacher.hpp"
 
-#include "../common/parallel.hpp"
-#include "train.hpp"
+#include <limbeck/torch_trainer.hpp>
+#include <limbeck/trainer.hpp>
+#include <torch/torch.h>
 
 namespace distil {
+
+namespace lk = limbeck;
 
 void train_teacher(const labelled& data, int epochs, const std::filesystem::path& file) {
   torch::manual_seed(1);
   torch::nn::Sequential network(torch::nn::Linear(16, 256), torch::nn::ReLU(), torch::nn::Linear(256, 256),
                                 torch::nn::ReLU(), torch::nn::Linear(256, 26));
-  examples::progress_line line("teacher", epochs);
-  train(
-      network, data.inputs.size(0), epochs, 128, 1,
-      [&](const torch::Tensor& rows) {
-        torch::nn::functional::cross_entropy(network->forward(data.inputs.index_select(0, rows)),
-                                             data.labels.index_select(0, rows))
-            .backward();
-      },
-      [&](int) { line.advance(); });
+  lk::torch_module learner(network);
+  lk::trainer trainer{learner, lk::no_teacher{}, lk::cross_entropy{},
+                      lk::torch_optimizer(torch::optim::Adam(network->parameters(), 0.01), lk::cosine(1, 0))};
+  trainer.fit(lk::torch_data(data.inputs, data.labels), {.epochs = static_cast<std::size_t>(epochs), .batch = 128, .seed = 1},
+              lk::progress_bar{});
 
   torch::jit::Module module("teacher");
   for (const auto& [name, parameter] :
@@ -35,12 +34,6 @@ void train_teacher(const labelled& data, int epochs, const std::filesystem::path
         return torch.linear(x, self.w3, self.b3)
   )");
   module.save(file.string());
-}
-
-torch::jit::Module load_teacher(const std::filesystem::path& file) {
-  torch::jit::Module module = torch::jit::load(file.string());
-  module.eval();
-  return module;
 }
 
 }  // namespace distil

@@ -14,11 +14,8 @@ struct labelled {
   torch::Tensor inputs, labels;  // float [rows, features], int64 [rows]
 };
 
-/// Trains 16-256-256-26 on all labels and saves it as TorchScript.
+/// Trains 16-256-256-26 on all labels and saves it as TorchScript, which maps inputs to logits.
 void train_teacher(const labelled& data, int epochs, const std::filesystem::path& file);
-
-/// Loads a TorchScript module that maps inputs to logits: this program's, or one that torch.jit.save wrote in Python.
-torch::jit::Module load_teacher(const std::filesystem::path& file);
 
 }  // namespace distil
 

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -64,11 +65,13 @@ using decay_t = decltype(as_decay(std::declval<Decay>()));
 /// @endcond
 
 /// The teacher's own memory, for an averager that is to move it where it stands: `averager(ema{},
-/// in_place(parameters))`. It starts from what is there, and the averager keeps views: the memory outlives it.
+/// in_place(parameters))`. It starts from what is there, and the averager keeps views: the memory outlives it (of tensors
+/// that are handles, as `in_place(module->parameters())` of LibTorch, the averager holds a copy).
 template <parameter_range Range>
 auto in_place(Range&& teacher) {
   static_assert(
-      std::is_lvalue_reference_v<Range> || detail::is_view<std::remove_cv_t<detail::tensor_of_range_t<Range>>>,
+      std::is_lvalue_reference_v<Range> || detail::is_view<std::remove_cv_t<detail::tensor_of_range_t<Range>>> ||
+          detail::shares_memory<detail::tensor_of_range_t<Range>>(),
       "limbeck: in_place keeps views of tensors that end with this expression; name them first, or pass spans");
   return detail::teacher_in_place<std::remove_reference_t<Range>>{teacher};
 }
@@ -113,9 +116,10 @@ class averager {
   template <class Range>
   averager(Decay decay, detail::teacher_in_place<Range> teacher, averaging_period period = {})
       : decay_(decay), period_(period) {
-    static_assert(!std::is_const_v<std::remove_pointer_t<
-                      decltype(detail::vector_memory(std::declval<detail::tensor_of_range_t<Range>&>()).data)>>,
+    using Tensor = detail::tensor_of_range_t<Range>;
+    static_assert(!detail::is_constant_tensor<Tensor>(),
                   "limbeck: the teacher's parameters are const; an averager writes to them");
+    if constexpr (detail::shares_memory<Tensor>()) handles_ = std::make_shared<std::remove_cv_t<Range>>(teacher.range);
     teacher_ = detail::views_of<T>(teacher.range, "teacher tensor");
     require_settings(detail::total_size(teacher_));
     require_apart({});
@@ -284,6 +288,7 @@ class averager {
   Decay decay_;
   averaging_period period_;
   typename ops::template storage<T> owned_;
+  std::shared_ptr<const void> handles_;  // of a teacher in place
   std::vector<std::span<T>> teacher_;
   std::vector<view> parameters_;              // the same, for the outside
   std::vector<incoming> student_, incoming_;  // where the student stood last, and stands now

@@ -4,6 +4,7 @@
 /// @file
 /// Parameters of a network: one tensor, or any range of tensors, in memory that somebody else owns.
 
+#include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/quantile.hpp>
 #include <limbeck/core/random.hpp>
@@ -25,9 +26,10 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// Contiguous elements of one arithmetic type: `std::vector`, `std::span`, an Eigen matrix, an xtensor container, with
-/// `<limbeck/thrust.hpp>` a `thrust::device_vector` or a `device_span`.
+/// `<limbeck/thrust.hpp>` a `thrust::device_vector` or a `device_span`. A tensor whose type is known at run time, such as a
+/// `torch::Tensor`, is taken for one of float (of double pass its `as_span<double>`), and another one is refused by name.
 template <class P>
-concept parameter_tensor = !std::is_void_v<detail::vector_element_t<P>>;
+concept parameter_tensor = !std::is_void_v<detail::vector_element_t<P>> || run_time_tensor<P>;
 
 namespace detail {
 
@@ -71,8 +73,16 @@ struct parameters_of<R, false> {
                 "arithmetic type (is the backend's header included?)");
   using tensor = std::span<float>;
 };
+template <class P>
+struct parameter_element {
+  using type = vector_element_t<P>;
+};
+template <run_time_tensor P>
+struct parameter_element<P> {
+  using type = float;
+};
 template <class R>
-using parameter_t = vector_element_t<typename parameters_of<R>::tensor>;
+using parameter_t = typename parameter_element<typename parameters_of<R>::tensor>::type;
 template <class R>
 using parameter_memory_t = vector_memory_t<typename parameters_of<R>::tensor>;
 
@@ -104,22 +114,40 @@ bool is_contiguous(const V& v, std::size_t n) {
 }
 
 /// The elements of @p tensor, number @p index of its range; on a device the pointer is the device's.
-template <class V>
+template <class T, class V>
 auto flat_view(V& tensor, const char* what, std::size_t index) {
-  const auto memory = vector_memory(tensor);
-  if (!is_contiguous(tensor, memory.size))
-    raise<shape_error>(std::string("limbeck: ") + what + " " + std::to_string(index) + " is not contiguous");
-  return std::span(memory.data, memory.size);
+  if constexpr (run_time_tensor<V>) {
+    const std::string name = std::string(what) + ' ' + std::to_string(index);
+    return any_tensor_traits<std::remove_cv_t<V>>::view(tensor).template span<T>(name.c_str());
+  } else {
+    const auto memory = vector_memory(tensor);
+    if (!is_contiguous(tensor, memory.size))
+      raise<shape_error>(std::string("limbeck: ") + what + " " + std::to_string(index) + " is not contiguous");
+    return std::span(memory.data, memory.size);
+  }
+}
+/// Whether the tensors of a range are for reading only, as their type says.
+template <class V>
+constexpr bool is_constant_tensor() {
+  if constexpr (run_time_tensor<V>) return false;
+  else return std::is_const_v<std::remove_pointer_t<decltype(vector_memory(std::declval<V&>()).data)>>;
+}
+/// Whether a copy of a tensor keeps its memory alive.
+template <class V>
+constexpr bool shares_memory() {
+  if constexpr (requires { any_tensor_traits<std::remove_cv_t<V>>::shares_memory; })
+    return any_tensor_traits<std::remove_cv_t<V>>::shares_memory;
+  else return false;
 }
 
 /// Hands a view of each tensor of @p range, whose elements are T, const or not, to @p f.
 template <class T, class R, class F>
 void for_each_view(R&& range, const char* what, F f) {
   if constexpr (parameter_tensor<R>) {
-    f(std::span<T>(flat_view(range, what, 0)));
+    f(std::span<T>(flat_view<T>(range, what, 0)));
   } else {
     std::size_t index = 0;
-    for (auto&& tensor : range) f(std::span<T>(flat_view(tensor, what, index++)));
+    for (auto&& tensor : range) f(std::span<T>(flat_view<T>(tensor, what, index++)));
   }
 }
 

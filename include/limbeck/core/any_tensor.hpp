@@ -227,7 +227,8 @@ struct any_tensor {
 };
 
 /// How a foreign tensor whose type is known at run time becomes an `any_tensor`. Specialise it, in this namespace, with
-/// `static any_tensor view(const X&)`, and, for calls without `into`, `static X gradient_like(const X&)`.
+/// `static any_tensor view(const X&)`, and, for calls without `into`, `static X gradient_like(const X&)`. Where a copy of an
+/// X is a handle that keeps the memory alive, it says so by `static constexpr bool shares_memory = true`.
 template <class X>
 struct any_tensor_traits;
 template <>

@@ -49,7 +49,9 @@ inline void write_atomically(const std::filesystem::path& path, std::initializer
   int reason = EEXIST;
   for (std::size_t n = 0; reason == EEXIST; ++n) {
     beside = path;
-    beside += "." + std::to_string(n) + ".part";
+    beside += '.';  // one by one: g++ 12 warns of an overlap in a sum of strings (GCC bug 105651)
+    beside += std::to_string(n);
+    beside += ".part";
     reason = file.create(beside);
   }
   if (reason != 0) throw_file("write", path, reason);

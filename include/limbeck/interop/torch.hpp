@@ -42,6 +42,7 @@ inline element_type element_type_from(c10::ScalarType t) {
 /// quantised).
 template <>
 struct any_tensor_traits<at::Tensor> {
+  static constexpr bool shares_memory = true;  ///< a torch::Tensor is a handle
   /// Its memory, shape, strides and type.
   static any_tensor view(const at::Tensor& x) {
     if (!x.defined()) raise<value_error>("limbeck: this torch::Tensor is undefined");

@@ -7,8 +7,8 @@
 /// Operands are signals and numbers, constants or schedules. Comparisons and `&&`, `||`, `!` give 1 and 0. All of it is
 /// evaluated once a row, in double.
 
+#include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/number.hpp>
-#include <limbeck/core/rows.hpp>
 #include <limbeck/signal/signal.hpp>
 
 #include <cmath>
@@ -103,14 +103,21 @@ constexpr auto of_teacher(const S& s) {
   return sided_signal<detail::teacher_side, S>{s};
 }
 
-/// A signal that is there already, one number a row: an ensemble's variance, yesterday's losses. @p values outlive it.
+/// A signal that is there already, one number a row: an ensemble's variance, yesterday's losses. A vector, or a tensor
+/// of numbers whose type is known at run time. @p values outlive it.
 template <class V>
 auto given(V&& values) {
   detail::require_kept<V>();
-  static_assert(!std::is_void_v<detail::vector_element_t<std::remove_cvref_t<V>>>,
-                "limbeck: given(v) takes a vector of numbers with data() and size()");
-  const any_vector view = detail::view_vector(values);
-  return given_signal<detail::vector_memory_t<std::remove_cvref_t<V>>, detail::element_of>{{view}, view.size()};
+  using Bare = std::remove_cvref_t<V>;
+  if constexpr (run_time_tensor<Bare>) {
+    const any_vector view = any_tensor_traits<Bare>::view(values).vector("given");
+    return given_signal<host_rows, detail::element_of>{{view}, view.size()};
+  } else {
+    static_assert(!std::is_void_v<detail::vector_element_t<Bare>>,
+                  "limbeck: given(v) takes a vector of numbers with data() and size()");
+    const any_vector view = detail::view_vector(values);
+    return given_signal<detail::vector_memory_t<Bare>, detail::element_of>{{view}, view.size()};
+  }
 }
 /// A signal that a function tells: f(r), a double, of row r of @p rows; it runs on any worker of a sweep on the host.
 template <class F>

@@ -20,7 +20,7 @@ class parameter_view {
  public:
   /// Adds those of @p model: `parameters()` and `gradients()`, ranges of spans of T.
   template <class Model>
-  void add(Model& model) {
+  void add(Model&& model) {
     for (auto&& p : model.parameters()) parameters_.push_back(std::span<T>(p));
     for (auto&& g : model.gradients()) gradients_.push_back(std::span<T>(g));
     if (parameters_.size() != gradients_.size())
@@ -40,7 +40,7 @@ class parameter_view {
 };
 
 /// An optimiser of some tensors of a model only: the others are frozen. `only(adam(0.01), {0, 1})` steps the first two
-/// tensors of `parameters()`; an lvalue is referred to.
+/// tensors of `parameters()`, and all that the objective learns beside the model; an lvalue is referred to.
 template <class Optimizer>
 class only {
  public:
@@ -50,7 +50,11 @@ class only {
   /// @throws value_error where the model has no tensor of a number.
   template <class Model>
   void step(Model& model, progress p) {
-    using T = typename std::remove_cvref_t<decltype(std::span(*std::begin(model.parameters())))>::element_type;
+    step(model, parameter_view<scalar_of<Model>>(), p);
+  }
+  /// The same, and all of @p parts.
+  template <class Model, class T>
+  void step(Model& model, const parameter_view<T>& parts, progress p) {
     parameter_view<T> all, some;
     all.add(model);
     for (const std::size_t i : tensors_) {
@@ -59,6 +63,7 @@ class only {
                            std::to_string(all.parameters().size()));
       some.add(all.parameters()[i], all.gradients()[i]);
     }
+    some.add(parts);
     optimizer_.step(some, p);
   }
   /// Saves or restores the optimiser, where that has something to save.
@@ -74,6 +79,9 @@ class only {
   }
 
  private:
+  template <class Model>
+  using scalar_of =
+      typename std::remove_cvref_t<decltype(std::span(*std::begin(std::declval<Model&>().parameters())))>::element_type;
   Optimizer optimizer_;
   std::vector<std::size_t> tensors_;
 };
@@ -175,13 +183,20 @@ template <class Student, class T>
 concept shows_gradients = learned_part<Student> &&
     std::is_same_v<typename std::remove_cvref_t<decltype(std::span(*std::begin(std::declval<Student&>().parameters())))>::element_type, T>;
 
+/// An optimiser that is handed what an objective learns apart from the student: its tensors are no spans.
+template <class Optimizer, class Student, class T>
+concept steps_parts = requires(Optimizer& o, Student& s, const parameter_view<T>& parts, progress p) {
+  o.step(s, parts, p);
+};
+
 /// One sentence where nobody could step what an objective learns.
 template <class Student, class Objective, class Optimizer, class PartsOptimizer>
 constexpr bool require_learned() {
   using T = learned_t<Objective>;
   if constexpr (!std::is_void_v<T>) {
     if constexpr (std::is_same_v<PartsOptimizer, no_optimizer>) {
-      constexpr bool steps = shows_gradients<Student, T> && optimizer<Optimizer, parameter_view<T>>;
+      constexpr bool steps = steps_parts<Optimizer, Student, T> ||
+                             (shows_gradients<Student, T> && optimizer<Optimizer, parameter_view<T>>);
       static_assert(steps,
                     "limbeck: this objective learns something (a projection, variances, a temperature), which the optimiser "
                     "steps with the student where the student has parameters() and gradients() of its scalar type and "
@@ -204,6 +219,10 @@ void step_all(Student& student, const Objective& objective, Optimizer& optimizer
   using T = learned_t<Objective>;
   if constexpr (std::is_void_v<T>) {
     optimizer.step(student, p);
+  } else if constexpr (std::is_same_v<PartsOptimizer, no_optimizer> && steps_parts<Optimizer, Student, T>) {
+    parameter_view<T> parts;
+    each_learned(objective, [&](auto& part) { parts.add(part); });
+    optimizer.step(student, parts, p);
   } else if constexpr (std::is_same_v<PartsOptimizer, no_optimizer>) {
     parameter_view<T> all;
     all.add(student);

@@ -4,6 +4,7 @@
 /// @file
 /// How good a classifier is: accuracy, negative log-likelihood and calibration error, gathered batch by batch.
 
+#include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/softmax.hpp>
@@ -110,20 +111,23 @@ std::size_t softmax_of(const rows<const T>& x, std::size_t r, std::vector<double
 ///   |accuracy - mean confidence| (Guo et al., *On Calibration of Modern Neural Networks*, 2017, arXiv:1706.04599).
 class classification_metrics {
  public:
-  /// Adds a batch. Rows with label -100 do not count. Nothing is added where anything is wrong.
+  /// Adds a batch. Rows with label -100 do not count. Nothing is added where anything is wrong. Logits and labels may be
+  /// tensors whose type is known at run time.
   /// @throws shape_error where the numbers of rows differ; value_error where a label is out of range or a row of logits
-  /// has a NaN, a +inf, or nothing but -inf.
-  template <tensor Logits, class Labels>
+  /// has a NaN, a +inf, or nothing but -inf, or where logits are neither float nor double, labels no whole numbers.
+  template <class Logits, class Labels>
+    requires(tensor<Logits> || run_time_tensor<Logits>)
   void add(const Logits& logits, const Labels& labels) {
-    static_assert(std::is_same_v<typename tensor_traits<Logits>::sweep, host_rows>,
-                  "limbeck: these metrics read logits on the host; copy the logits there");
-    const auto x = tensor_traits<Logits>::view(logits);
-    const any_vector y = detail::view_vector(labels);
-    if (y.size() != x.samples) detail::throw_length("labels", y.size(), x.samples);
-    classification_metrics next = *this;
-    for (std::size_t r = 0; r < x.samples; ++r)
-      if (y.integer(r) != -100) next.add_row(x, r, y.integer(r));
-    *this = next;
+    if constexpr (run_time_tensor<Logits>) {
+      const any_tensor x = any_tensor_traits<Logits>::view(logits);
+      if (x.type == element_type::float64) add_rows(x.template rows<const double>("logits"), labels_of(labels));
+      else add_rows(x.template rows<const float>("logits"), labels_of(labels));
+    } else {
+      static_assert(std::is_same_v<typename tensor_traits<Logits>::sweep, host_rows>,
+                    "limbeck: these metrics read logits on the host; copy the logits there");
+      using T = typename tensor_traits<Logits>::scalar;
+      add_rows(rows<const T>(tensor_traits<Logits>::view(logits)), labels_of(labels));
+    }
   }
   /// Rows counted.
   std::size_t rows_counted() const { return static_cast<std::size_t>(rows_); }
@@ -142,6 +146,24 @@ class classification_metrics {
   struct bin {
     double confidence = 0, correct = 0;
   };
+  template <class Labels>
+  static any_vector labels_of(const Labels& labels) {
+    if constexpr (run_time_tensor<Labels>) {
+      const any_tensor y = any_tensor_traits<Labels>::view(labels);
+      if (!is_integer(y.type)) raise<value_error>("limbeck: labels is " + y.str() + ", expected whole numbers");
+      return y.vector("labels");
+    } else {
+      return detail::view_vector(labels);
+    }
+  }
+  template <class T>
+  void add_rows(const rows<const T>& x, const any_vector& y) {
+    if (y.size() != x.samples) detail::throw_length("labels", y.size(), x.samples);
+    classification_metrics next = *this;
+    for (std::size_t r = 0; r < x.samples; ++r)
+      if (y.integer(r) != -100) next.add_row(x, r, y.integer(r));
+    *this = next;
+  }
   template <class T>
   void add_row(const rows<const T>& x, std::size_t r, std::int64_t label) {
     const std::string where = " at row " + std::to_string(r);

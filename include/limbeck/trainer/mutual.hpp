@@ -6,6 +6,7 @@
 
 #include <limbeck/trainer/learned.hpp>
 #include <limbeck/trainer/loop.hpp>
+#include <limbeck/trainer/modes.hpp>
 
 #include <array>
 
@@ -136,6 +137,7 @@ class mutual_trainer {
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
       of.losses_.fill(0);
+      each([&]<std::size_t K>() { detail::set_training(std::get<K>(of.pupils_).student); });
       const auto clear = [&]<std::size_t K>() { of.template clear<K>(); };
       const auto move = [&]<std::size_t K>() {
         auto& mine = std::get<K>(of.pupils_);

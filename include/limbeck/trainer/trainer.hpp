@@ -10,6 +10,7 @@
 
 #include <limbeck/trainer/learned.hpp>
 #include <limbeck/trainer/loop.hpp>
+#include <limbeck/trainer/modes.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -19,12 +20,14 @@ LIMBECK_BEGIN_NAMESPACE
 ///
 /// A step draws a batch, sets the gradients to zero, and for each micro-batch asks teacher and student for logits,
 /// calls the objective with `mean_over` the weight of the whole batch, and hands the gradient back; then the optimiser
-/// steps. What is passed as an lvalue is referred to, what as an rvalue is owned.
+/// steps. What is passed as an lvalue is referred to, what as an rvalue is owned. A student with `train()` and `eval()` is
+/// set to train before each step.
 ///
 /// What the losses of an objective learn beside the student (the `learned_part`s of a `projected`, a `vid`, a `crd`, a
 /// `learned(temperature_parameter)`) is found in it, zeroed and stepped with the student, and saved with the run, as is a
 /// memory bank. The optimiser then steps a model whose `parameters()` and `gradients()` are the student's followed by
-/// those of the parts; with a fifth argument, an optimiser of its own steps the parts. An objective that is a lambda
+/// those of the parts, or, where it has `step(student, parts, progress)`, gets the parts apart, a `parameter_view`; with a
+/// fifth argument, an optimiser of its own steps the parts. An objective that is a lambda
 /// shows nothing of what it holds.
 template <class Student, class Teacher, class Objective, class Optimizer, class PartsOptimizer = detail::no_optimizer>
 class trainer {
@@ -85,6 +88,7 @@ class trainer {
 
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
+      detail::set_training(of.student_);
       zero_gradients();
       double loss = 0;
       const auto seen = [&](const auto& result) { detail::learn_temperatures(of.objective_, result); };

@@ -5,6 +5,7 @@
 /// How good a model is on data with labels: once, or after each epoch of a run.
 
 #include <limbeck/trainer/concepts.hpp>
+#include <limbeck/trainer/modes.hpp>
 
 #include <algorithm>
 #include <string>
@@ -12,8 +13,20 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+/// @cond
+namespace detail {
+/// What stands at "logits": a tensor alone does, and of outputs the one of that name.
+template <class X>
+const auto& logits_in(const X& x) {
+  if constexpr (is_outputs<X>) return x.template of<"logits">();
+  else return x;
+}
+}  // namespace detail
+/// @endcond
+
 /// Accuracy, nll and ece of @p model (anything with `forward(inputs)`) over all rows of @p data, @p batch rows at a
-/// time.
+/// time. Of a model with several outputs the "logits" count. A model with `eval()` and `train()` is evaluated between the
+/// two, see `evaluating`.
 /// @throws value_error where @p batch is 0; and what `classification_metrics::add` throws.
 template <class Model, class Data>
 classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 256) {
@@ -26,13 +39,15 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
     static_assert(detail::has_forward<Model, inputs_of<Data>>,
                   "limbeck: this model lacks forward(inputs) that takes the inputs of the data and returns logits");
     if (batch == 0) raise<value_error>("limbeck: batch is 0, expected at least 1");
+    const evaluating mode(model);
     std::vector<std::size_t> which;
     const auto rows_of_data = static_cast<std::size_t>(data.size());
     for (std::size_t first = 0; first < rows_of_data; first += batch) {
       which.clear();
       for (std::size_t r = first; r < (std::min)(first + batch, rows_of_data); ++r) which.push_back(r);
       auto&& part = data.batch(which);
-      all.add(model.forward(part.inputs), part.labels);
+      auto&& out = model.forward(part.inputs);
+      all.add(detail::logits_in(out), detail::logits_in(part.labels));
     }
   }
   return all;

@@ -288,6 +288,10 @@ TEST_CASE("an optimiser of its own for what is learned; frozen tensors", "[train
         std::vector<double>(after.begin(), after.begin() + static_cast<std::ptrdiff_t>(half)));
   for (std::size_t i = half; i < before.size(); ++i) CHECK(after[i] == before[i]);
   for (std::size_t i = 0; i < p.parameters()[0].size(); ++i) CHECK(p.parameters()[0][i] == same.parameters()[0][i]);
+
+  two_heads hinted;  // what the objective learns is not frozen with the others
+  lk::trainer{hinted, wise{}, o, lk::only(momentum{}, {0})}.fit(data, {.steps = 1, .batch = 12});
+  CHECK(p.parameters()[0][0] != same.parameters()[0][0]);
   CHECK_THROWS_WITH((lk::trainer{s, wise{}, lk::cross_entropy{}, lk::only(momentum{}, {7})}.fit(data, {.steps = 1})),
                     "limbeck: only(optimizer, ...) names tensor 7 of a model of 4");
 }
