@@ -1,0 +1,266 @@
+#ifndef LIMBECK_OBJECTIVE_ARGUMENT_TAGS_HPP
+#define LIMBECK_OBJECTIVE_ARGUMENT_TAGS_HPP
+
+/// @file
+/// What the named arguments of a call are: a tag each, and the types that hold them.
+
+#include <limbeck/core/any_tensor.hpp>
+#include <limbeck/core/executor.hpp>
+#include <limbeck/core/progress.hpp>
+#include <limbeck/core/workspace.hpp>
+#include <limbeck/engine/plan.hpp>
+#include <limbeck/engine/problem.hpp>
+
+#include <tuple>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+
+// A named argument is declared here, once: a tag says its name, where it goes in the problem, which objectives read it, and
+// what is wrong with one that is missing or that nobody reads. A vector or an output more is a tag, its function and, for
+// the sweeps, its member of `problem`.
+
+/// A tag of what any objective may be given.
+struct always_fine {
+  template <class Plan>
+  static constexpr bool is_read = true;
+  template <class Plan, bool Given, bool Measured>
+  static constexpr void require() {}
+};
+
+struct gradient_tag : always_fine {
+  static constexpr const char* name = "gradient";
+};
+struct soft_labels_tag {
+  static constexpr const char* name = "soft_labels";
+  template <class Plan>
+  static constexpr bool is_read = Plan::uses_soft_labels;
+  template <class Plan, bool Given, bool>
+  static constexpr void require() {
+    static_assert(!Given || is_read<Plan>, "limbeck: soft_labels(P) is given, but no term takes them; cross_entropy does");
+  }
+};
+struct row_losses_tag : always_fine {
+  static constexpr const char* name = "row_losses";
+  template <class T>
+  static auto& in(problem<T>& p) {
+    return p.row_losses;
+  }
+};
+struct row_temperature_gradient_tag {
+  static constexpr const char* name = "row_temperature_gradient";
+  template <class T>
+  static auto& in(problem<T>& p) {
+    return p.row_temperature_gradient;
+  }
+  template <class Plan>
+  static constexpr bool is_read = Plan::uses_row_temperatures;
+  template <class Plan, bool Given, bool>
+  static constexpr void require() {}
+};
+struct row_weights_tag : always_fine {
+  static constexpr const char* name = "row_weights";
+  static constexpr bool of_classes = false;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.row_weights;
+  }
+};
+struct row_mask_tag : always_fine {
+  static constexpr const char* name = "row_mask";
+  static constexpr bool of_classes = false;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.row_mask;
+  }
+};
+struct row_temperatures_tag {
+  static constexpr const char* name = "row_temperatures";
+  static constexpr bool of_classes = false;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.row_temperatures;
+  }
+  template <class Plan>
+  static constexpr bool is_read = Plan::uses_row_temperatures;
+  template <class Plan, bool Given, bool Measured>
+  static constexpr void require() {
+    static_assert(!is_read<Plan> || Measured || Given,
+                  "limbeck: a term stands at_temperature(per_row{}, ...); pass row_temperatures(T)");
+    static_assert(!Measured || !Given,
+                  "limbeck: a term has a signal for its temperature; row_temperatures(T) would be a second one");
+    static_assert(is_read<Plan> || !Given,
+                  "limbeck: row_temperatures(T) is given, but no term stands at_temperature(per_row{}, ...)");
+  }
+};
+struct class_mask_tag {
+  static constexpr const char* name = "class_mask";
+  static constexpr bool of_classes = true;
+  template <class T>
+  static any_vector& in(problem<T>& p) {
+    return p.class_mask;
+  }
+  template <class Plan>
+  static constexpr bool is_read = Plan::template uses_domain<masked>;
+  template <class Plan, bool Given, bool>
+  static constexpr void require() {
+    static_assert(!is_read<Plan> || Given, "limbeck: a term stands on<masked>; pass class_mask(m)");
+    static_assert(is_read<Plan> || !Given, "limbeck: class_mask(m) is given, but no term stands on<masked>");
+  }
+};
+/// All that objectives are asked about.
+template <class... Tag>
+struct tag_list {};
+using named_tags = tag_list<gradient_tag, soft_labels_tag, row_losses_tag, row_temperature_gradient_tag, row_weights_tag,
+                            row_mask_tag, row_temperatures_tag, class_mask_tag>;
+
+// What the functions below return; one that views data also names its memory.
+template <class T, class Sweep>
+struct gradient_argument {
+  using limbeck_argument = void;
+  using tag = gradient_tag;
+  using memory = Sweep;
+  rows<T> view;
+  bool add = false;
+  void apply(problem<T>& in) const {
+    in.gradient = view;
+    in.add = add;
+  }
+};
+template <class T, class Sweep>
+struct soft_labels_argument {
+  using limbeck_argument = void;
+  using tag = soft_labels_tag;
+  using memory = Sweep;
+  rows<const T> view;
+  void apply(problem<T>& in) const { in.soft_labels = view; }
+};
+template <class T, class Tag, class Memory>
+struct row_output_argument {
+  using limbeck_argument = void;
+  using tag = Tag;
+  using memory = Memory;
+  strided_vector<T> out;
+  void apply(problem<T>& in) const {
+    if (out.size != in.samples()) throw_length(Tag::name, out.size, in.samples());
+    if (out.stride != 1 && out.size > 1)
+      raise<shape_error>(std::string("limbeck: ") + Tag::name + " has elements " + std::to_string(out.stride) +
+                         " apart, expected contiguous memory");
+    Tag::in(in) = out.data;
+  }
+};
+/// One of the arguments above, of a tensor whose element type is known at run time.
+template <class Tag>
+struct any_argument {
+  using limbeck_argument = void;
+  using limbeck_run_time = void;
+  using tag = Tag;
+  any_tensor tensor;
+  bool add = false;  // of a gradient
+  template <class T>
+  auto as() const {
+    if constexpr (std::is_same_v<Tag, gradient_tag>) {
+      return gradient_argument<T, host_rows>{tensor.rows<T>(Tag::name), add};
+    } else if constexpr (std::is_same_v<Tag, soft_labels_tag>) {
+      return soft_labels_argument<T, host_rows>{tensor.rows<const T>(Tag::name)};
+    } else {
+      const auto out = tensor.span<T>(Tag::name);
+      return row_output_argument<T, Tag, host_rows>{{out.data(), out.size(), 1}};
+    }
+  }
+};
+template <class Tag, class X>
+any_argument<Tag> any_named(const X& x) {
+  return {any_tensor_traits<X>::view(x), false};
+}
+template <class Tag, class Memory>
+struct vector_argument {
+  using limbeck_argument = void;
+  using tag = Tag;
+  using memory = Memory;
+  any_vector values;
+  template <class T>
+  void apply(problem<T>& in) const {
+    const std::size_t expected = Tag::of_classes ? in.classes() : in.samples();
+    if (values.size() != expected)
+      throw_length(Tag::name, values.size(), expected, Tag::of_classes ? "one a class" : "one a row");
+    Tag::in(in) = values;
+  }
+};
+struct ignore_argument {
+  using limbeck_argument = void;
+  std::int64_t label;
+  template <class T>
+  void apply(problem<T>& in) const {
+    in.ignore_index = label;
+    in.ignore_given = true;
+  }
+};
+struct unlabelled_argument {
+  using limbeck_argument = void;
+  std::int64_t label;
+  template <class T>
+  void apply(problem<T>& in) const {
+    in.unlabelled_index = label;
+    in.unlabelled_given = true;
+  }
+};
+struct unread_argument {
+  using limbeck_argument = void;
+  template <class T>
+  void apply(problem<T>&) const {}
+};
+struct reduction_argument {
+  using limbeck_argument = void;
+  reduction kind;
+  double over = 0;
+  template <class T>
+  void apply(problem<T>& in) const {
+    in.reduce = kind;
+    in.mean_over = over;
+  }
+};
+
+template <class Tensor>
+constexpr void require_tensor(const char* = nullptr) {
+  static_assert(tensor<Tensor>,
+                "limbeck: this type is no tensor of float or double (halves and integers are converted first); include the header of its backend (<limbeck/eigen.hpp>, "
+                "<limbeck/xtensor.hpp>, <limbeck/thrust.hpp>), evaluate an unevaluated expression first, or pass "
+                "limbeck::rows<const float>(pointer, samples, classes)");
+}
+template <class V>
+constexpr void require_vector() {
+  static_assert(!std::is_void_v<vector_element_t<V>>,
+                "limbeck: this vector has no data() and size() over numbers; std::vector<bool> has none, use "
+                "std::vector<unsigned char>");
+}
+template <class Tag, class V>
+vector_argument<Tag, vector_memory_t<V>> vector_input(const V& v) {
+  if constexpr (run_time_tensor<V>) {
+    return {any_tensor_traits<V>::view(v).vector(Tag::name)};
+  } else {
+    require_vector<V>();
+    if constexpr (!std::is_void_v<vector_element_t<V>>) {
+      return {view_vector(v)};
+    } else {
+      return {};
+    }
+  }
+}
+template <class Tag, class V>
+auto row_output(V&& out) {
+  if constexpr (run_time_tensor<V>) {
+    return any_named<Tag, std::remove_cvref_t<V>>(out);
+  } else {
+    return row_output_argument<vector_element_t<V>, Tag, vector_memory_t<V>>{vector_memory(out)};
+  }
+}
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif
