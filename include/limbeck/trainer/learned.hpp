@@ -183,6 +183,11 @@ template <class Student, class T>
 concept shows_gradients = learned_part<Student> &&
     std::is_same_v<typename std::remove_cvref_t<decltype(std::span(*std::begin(std::declval<Student&>().parameters())))>::element_type, T>;
 
+template <class M>
+inline constexpr bool is_parameter_view = false;
+template <class T>
+inline constexpr bool is_parameter_view<parameter_view<T>> = true;
+
 /// An optimiser that is handed what an objective learns apart from the student: its tensors are no spans.
 template <class Optimizer, class Student, class T>
 concept steps_parts = requires(Optimizer& o, Student& s, const parameter_view<T>& parts, progress p) {
