@@ -165,6 +165,49 @@ TEST_CASE("a run goes on bit for bit with what its objective has learnt", "[trai
   CHECK(stored.entries().contains("learned/1/weights"));
 }
 
+namespace {
+/// Tells which rows were drawn: CRD remembers each row of the data.
+struct indexed {
+  toy::clouds data{40};
+  std::vector<std::size_t> last{};
+  std::size_t size() const { return data.size(); }
+  toy::drawn batch(std::span<const std::size_t> rows) {
+    last.assign(rows.begin(), rows.end());
+    return data.batch(rows);
+  }
+};
+std::vector<double> with_bank(const lk::fit_settings& how, std::uint64_t stop = 0) {
+  indexed data;
+  two_heads student;
+  lk::projection<double> p(toy::features, 6), s(toy::features, 3, lk::he{.seed = 2}), t(6, 3, lk::he{.seed = 3});
+  lk::channel_variances<double> v(6);
+  lk::crd_bank<double> bank(40, 3, {.negatives = 4, .temperature = 0.5, .seed = 3});
+  const auto objective =
+      lk::cross_entropy{} + lk::at<"in">(0.3 * lk::projected(p, lk::vid(v)) + 0.2 * lk::crd(bank, data.last, s, t));
+  lk::trainer trainer{student, wise{}, objective, momentum{}};
+  if (stop > 0) {
+    CHECK_THROWS_WITH(trainer.fit(data, how, stops_at{stop}), "the machine is gone");
+  } else {
+    trainer.fit(data, how);
+  }
+  std::vector<double> all = student.weights();
+  for (auto* part : {&p, &s, &t})
+    for (const auto w : part->parameters()) all.insert(all.end(), w.begin(), w.end());
+  for (const auto w : v.parameters()) all.insert(all.end(), w.begin(), w.end());
+  return all;
+}
+}  // namespace
+
+TEST_CASE("a run goes on bit for bit with variances, embeddings and a memory bank", "[trainer][outputs][resume]") {
+  const toy::temporary file("bank.ckpt");
+  lk::fit_settings how{.epochs = 2, .batch = 10};
+  const std::vector<double> straight = with_bank(how);
+  how.checkpoint = file.path;
+  how.checkpoint_every = 1;
+  (void)with_bank(how, 3);
+  CHECK(with_bank(how) == straight);
+}
+
 TEST_CASE("a batchwise loss at an output is named where the batch comes in parts", "[trainer][outputs]") {
   CHECK_THROWS_WITH(run({.steps = 1, .batch = 40, .micro_batch = 10}),
                     Catch::Matchers::Contains("projected_loss") && Catch::Matchers::Contains("micro-batches"));
