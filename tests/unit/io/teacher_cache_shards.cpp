@@ -11,7 +11,10 @@
 #include <limbeck/limbeck.hpp>
 #include <limbeck/trainer/trainer.hpp>
 
+#include <unistd.h>
+
 #include <numeric>
+#include <string>
 #include <thread>
 
 namespace lk = limbeck;
@@ -24,9 +27,9 @@ namespace {
 
 constexpr std::size_t classes = 5;
 
-/// A folder of the test's own.
+/// A folder of the test's own, beside which other cases run.
 struct folder {
-  std::filesystem::path path = std::filesystem::temp_directory_path() / "limbeck_io_shards";
+  std::filesystem::path path = std::filesystem::temp_directory_path() / ("limbeck_io_shards_" + std::to_string(::getpid()));
   folder() {
     std::filesystem::remove_all(path);
     std::filesystem::create_directory(path);
