@@ -150,9 +150,9 @@ class named_call {
   }
 
  private:
-  template <std::size_t I>
+  template <std::size_t Index>
   auto tensors() const {
-    constexpr auto self = parts<E>.all[I];
+    constexpr auto self = parts<E>.all[Index];
     auto& s = output_at<output_index<Student>(self.student)>(student_);
     if constexpr (self.reads_teacher) {
       auto& t = output_at<output_index<Teacher>(self.teacher)>(*teacher_);
@@ -161,14 +161,14 @@ class named_call {
       return std::tie(s);
     }
   }
-  /// Argument @p a as part @p I takes it: a tuple of one, or of none.
-  template <std::size_t I, bool Gradient, class A>
+  /// Argument @p a as part @p Index takes it: a tuple of one, or of none.
+  template <std::size_t Index, bool Gradient, class A>
   auto keep(A& a) const {
     using Bare = std::remove_cvref_t<A>;
-    constexpr auto self = parts<E>.all[I];
+    constexpr auto self = parts<E>.all[Index];
     if constexpr (std::is_same_v<kind_of_argument_t<Bare>, gradient_tag>) {
       if constexpr (Gradient) {
-        auto g = gradient_of_part<I>(a);
+        auto g = gradient_of_part<Index>(a);
         g.add = g.add || !self.first_of_student;
         return std::tuple<decltype(g)>(g);
       } else {
@@ -184,7 +184,7 @@ class named_call {
       }
     } else {
       using Kind = kind_of_argument_t<Bare>;
-      using Plan = typename plan_of<std::remove_cv_t<terms_of<objective_part<E, I>>>>::type;
+      using Plan = typename plan_of<std::remove_cv_t<terms_of<objective_part<E, Index>>>>::type;
       constexpr bool own = (overrides<Args, Kind>(self.student) || ...);
       constexpr bool read = part_reads<Plan, Kind>(self.student == logits_name && self.first_of_student);
       if constexpr (!own && read) {
@@ -204,9 +204,9 @@ class named_call {
       return false;
     }
   }
-  template <std::size_t I, class A>
+  template <std::size_t Index, class A>
   auto gradient_of_part(A& a) const {
-    constexpr auto self = parts<E>.all[I];
+    constexpr auto self = parts<E>.all[Index];
     if constexpr (requires { a.all->all; }) {
       using G = std::remove_cvref_t<decltype(*a.all)>;
       constexpr std::size_t at = output_index<G>(self.student);

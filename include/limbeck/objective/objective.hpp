@@ -139,9 +139,9 @@ auto evaluate_by_name(const E& e, Student& student, Args&... args) {
     evaluation_with_gradient<decltype(made)> result{{}, std::move(made)};
     auto views = [&] {
       if constexpr (is_outputs<Student>) {
-        return [&]<class... Output, std::size_t... I>(const outputs<Output...>*, std::index_sequence<I...>) {
+        return [&]<class... Output, std::size_t... Index>(const outputs<Output...>*, std::index_sequence<Index...>) {
           return outputs{output<Output::name>(
-              view_made_gradient(std::get<I>(result.gradient.all).value, std::get<I>(student.all).value))...};
+              view_made_gradient(std::get<Index>(result.gradient.all).value, std::get<Index>(student.all).value))...};
         }(static_cast<std::remove_cvref_t<Student>*>(nullptr), std::make_index_sequence<outputs_in<Student>()>{});
       } else {
         return outputs{output<"logits">(view_made_gradient(result.gradient, student))};

@@ -131,8 +131,8 @@ constexpr auto& output_at(X& x) {
 template <class X, class F>
 constexpr auto map_outputs(X& x, F&& f) {
   if constexpr (is_outputs<X>) {
-    return [&]<class... Output, std::size_t... I>(const outputs<Output...>*, std::index_sequence<I...>) {
-      return outputs{output<Output::name>(f(std::get<I>(x.all).value))...};
+    return [&]<class... Output, std::size_t... Index>(const outputs<Output...>*, std::index_sequence<Index...>) {
+      return outputs{output<Output::name>(f(std::get<Index>(x.all).value))...};
     }(static_cast<std::remove_cvref_t<X>*>(nullptr), std::make_index_sequence<outputs_in<X>()>{});
   } else {
     return f(x);

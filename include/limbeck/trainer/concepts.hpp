@@ -101,8 +101,8 @@ class gradient_buffer<outputs<Output...>> {
  private:
   template <class F>
   auto each(const F& f, const outputs<Output...>& all) {
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return outputs{output<Output::name>(f(std::get<I>(buffers_), std::get<I>(all.all).value))...};
+    return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+      return outputs{output<Output::name>(f(std::get<Index>(buffers_), std::get<Index>(all.all).value))...};
     }
     (std::index_sequence_for<Output...>{});
   }
