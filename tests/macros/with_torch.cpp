@@ -5,3 +5,4 @@
 #include "traps.hpp"
 
 #include <limbeck/torch.hpp>
+#include <limbeck/torch_trainer.hpp>
