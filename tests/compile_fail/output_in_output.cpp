@@ -1,5 +1,5 @@
 // at<...> inside at<...>.
-// expect: limbeck: at<"name"> stands inside another one; a loss is at one output
+// expect: stands inside another one; a loss is at one output
 #include <limbeck/limbeck.hpp>
 
 namespace lk = limbeck;

@@ -1,5 +1,5 @@
 // A loss at an output that the student does not return.
-// expect: limbeck: a loss stands at an output that the student does not have; at<"name"> names one of outputs{output<"name">(x), ...}
+// expect: limbeck: a loss stands at an output that the student does not have
 #include <limbeck/limbeck.hpp>
 
 namespace lk = limbeck;
