@@ -212,7 +212,8 @@ class named_call {
       constexpr std::size_t at = output_index<G>(self.student);
       static_assert(at < outputs_in<G>(),
                     "limbeck: into(outputs{...}) lacks the gradient of an output that a loss looks at");
-      auto g = into(output_at < at < outputs_in<G>() ? at : 0 > (*a.all));
+      constexpr std::size_t known = at < outputs_in<G>() ? at : 0;  // no second error
+      auto g = into(output_at<known>(*a.all));
       g.add = a.add;
       return g;
     } else {

@@ -39,6 +39,16 @@ class parameter_view {
   std::vector<std::span<T>> parameters_, gradients_;
 };
 
+/// @cond
+namespace detail {
+/// An optimiser that is handed what an objective learns apart from the student: its tensors are no spans.
+template <class Optimizer, class Student, class T>
+concept steps_parts = requires(Optimizer& o, Student& s, const parameter_view<T>& parts, progress p) {
+  o.step(s, parts, p);
+};
+}  // namespace detail
+/// @endcond
+
 /// An optimiser of some tensors of a model only: the others are frozen. `only(adam(0.01), {0, 1})` steps the first two
 /// tensors of `parameters()`, and all that the objective learns beside the model; an lvalue is referred to.
 template <class Optimizer>
@@ -55,6 +65,9 @@ class only {
   /// The same, and all of @p parts.
   template <class Model, class T>
   void step(Model& model, const parameter_view<T>& parts, progress p) {
+    static_assert(!detail::steps_parts<std::remove_reference_t<Optimizer>, Model, T>,
+                  "limbeck: only(optimizer, tensors) picks from a model's parameters(); this optimiser steps tensors of its own "
+                  "(LibTorch's), so leave those that are frozen out of its groups");
     parameter_view<T> all, some;
     all.add(model);
     for (const std::size_t i : tensors_) {
@@ -103,6 +116,16 @@ template <class L>
 concept holds_parts = requires(const L& l) {
   l.visit_learned(no_part{});
 };
+template <class First, class Second>
+struct same_scalar {
+  using A = typename First::type;
+  using B = typename Second::type;
+  static_assert(std::is_void_v<A> || std::is_void_v<B> || std::is_same_v<A, B>,
+                "limbeck: the parts of this objective that learn hold different scalar types");
+  using type = std::type_identity<std::conditional_t<std::is_void_v<A>, B, A>>;
+};
+template <class First, class Second>
+using one_scalar = typename same_scalar<First, Second>::type;
 /// The element type of the parts of an objective; void where it learns nothing.
 template <class E>
 constexpr auto learned_type() {
@@ -117,24 +140,23 @@ constexpr auto learned_type() {
       return std::type_identity<void>{};
     }
   } else if constexpr (requires(const E& e) { e.first; e.second; }) {
-    using First = typename decltype(learned_type<decltype(E::first)>())::type;
-    using Second = typename decltype(learned_type<decltype(E::second)>())::type;
-    static_assert(std::is_void_v<First> || std::is_void_v<Second> || std::is_same_v<First, Second>,
-                  "limbeck: the parts of this objective that learn hold different scalar types");
-    return std::type_identity<std::conditional_t<std::is_void_v<First>, Second, First>>{};
+    return one_scalar<decltype(learned_type<decltype(E::first)>()), decltype(learned_type<decltype(E::second)>())>{};
   } else if constexpr (requires(const E& e) { e.student; e.teacher; e.inner; }) {
     using Inner = typename decltype(learned_type<decltype(E::inner)>())::type;
     static_assert(!std::is_same_v<decltype(E::student), learned_temperature> &&
                       !std::is_same_v<decltype(E::teacher), learned_temperature>,
                   "limbeck: learned(T) of a double is a variable that no optimiser of a trainer would step; give it a "
                   "temperature_parameter<float> T");
-    if constexpr (is_learned_parameter<decltype(E::student)>) {
-      return std::type_identity<typename std::remove_pointer_t<decltype(E::student.parameter)>::scalar>{};
-    } else if constexpr (is_learned_parameter<decltype(E::teacher)>) {
-      return std::type_identity<typename std::remove_pointer_t<decltype(E::teacher.parameter)>::scalar>{};
-    } else {
-      return std::type_identity<Inner>{};
-    }
+    constexpr auto own = []<class Temperature>(std::type_identity<Temperature>) {
+      if constexpr (is_learned_parameter<Temperature>) {
+        return std::type_identity<typename std::remove_pointer_t<decltype(Temperature::parameter)>::scalar>{};
+      } else {
+        return std::type_identity<void>{};
+      }
+    };
+    return one_scalar<one_scalar<decltype(own(std::type_identity<decltype(E::student)>{})),
+                                 decltype(own(std::type_identity<decltype(E::teacher)>{}))>,
+                      std::type_identity<Inner>>{};
   } else {
     return learned_type<decltype(E::inner)>();
   }
@@ -187,12 +209,6 @@ template <class M>
 inline constexpr bool is_parameter_view = false;
 template <class T>
 inline constexpr bool is_parameter_view<parameter_view<T>> = true;
-
-/// An optimiser that is handed what an objective learns apart from the student: its tensors are no spans.
-template <class Optimizer, class Student, class T>
-concept steps_parts = requires(Optimizer& o, Student& s, const parameter_view<T>& parts, progress p) {
-  o.step(s, parts, p);
-};
 
 /// One sentence where nobody could step what an objective learns.
 template <class Student, class Objective, class Optimizer, class PartsOptimizer>

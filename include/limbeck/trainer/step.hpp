@@ -90,6 +90,7 @@ counted count_rows(const Batch& b, std::size_t drawn) {
   }
   return all;
 }
+
 /// Over which weight each output of the student is reduced: that of the whole batch. A batch in one part is its own
 /// whole, whatever rows an output has.
 /// @throws shape_error where the rows of an output are not those that the batch speaks of, so that the weight of the
@@ -103,7 +104,11 @@ reduction_argument reduction_over(const whole_batch<Batch>& whole, const micro_b
                        "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of " +
                        std::string(Name.view()));
   double weight = 0;
-  for (const auto& p : whole.parts) weight += count_rows<Name>(p.batch, p.source.size()).weight;
+  if constexpr (Name.view() == logits_name) {
+    weight = whole.weight;  // counted with the batch
+  } else {
+    for (const auto& p : whole.parts) weight += count_rows<Name>(p.batch, p.source.size()).weight;
+  }
   return weight > 0 ? mean_over(weight) : mean;
 }
 template <class Batch, class Logits>
