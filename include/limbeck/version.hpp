@@ -62,17 +62,31 @@
 #define LIMBECK_DETAIL_ABI LIMBECK_DETAIL_JOIN(v0_1, LIMBECK_DETAIL_WIDTH, LIMBECK_DETAIL_FAULTS)
 /// @endcond
 
+/// @cond
+// Packs wider than the flags of a file never cross a call, which is what this warning is about.
+#if defined(__GNUC__) && !defined(__CUDACC__)
+#define LIMBECK_DETAIL_PACKS _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wpsabi\"")
+#define LIMBECK_DETAIL_END_PACKS _Pragma("GCC diagnostic pop")
+#else
+#define LIMBECK_DETAIL_PACKS
+#define LIMBECK_DETAIL_END_PACKS
+#endif
+/// @endcond
+
 /// Everything stands in an inline namespace of the version and the vector width, so that two releases, and files compiled
 /// for two processors, can meet in one program.
 #define LIMBECK_BEGIN_NAMESPACE \
+  LIMBECK_DETAIL_PACKS          \
   namespace limbeck {           \
   inline namespace LIMBECK_DETAIL_ABI {
 /// Ends what LIMBECK_BEGIN_NAMESPACE began.
 #define LIMBECK_END_NAMESPACE \
   }                           \
-  }
+  }                           \
+  LIMBECK_DETAIL_END_PACKS
 /// The same for exceptions, which are caught by name in files compiled for another processor.
 #define LIMBECK_BEGIN_COMMON_NAMESPACE \
+  LIMBECK_DETAIL_PACKS                 \
   namespace limbeck {                  \
   inline namespace v0_1_common {
 

@@ -30,13 +30,13 @@ struct dense_primitives {
 namespace detail {
 
 /// Limbeck's own products, over packs.
-template <class T>
+template <class T, class Isa>
 struct packed {
-  using K = host_lanes<T>;
+  using K = host_lanes<T, Isa>;
   using storage = typename K::storage;
   static constexpr std::size_t lanes = static_cast<std::size_t>(K::count);
   /// A tile: as many sums as leave registers for the operands (32 of them with AVX-512, else 16).
-  static constexpr std::size_t tile_rows = register_bytes == 64 ? 12 : register_bytes == 32 ? 6 : 4;
+  static constexpr std::size_t tile_rows = Isa::register_bytes == 64 ? 12 : Isa::register_bytes == 32 ? 6 : 4;
   static constexpr std::size_t tile_columns = 2 * lanes;
   static constexpr std::size_t depth = 256;               ///< a panel of a (12 KiB) stays in the first cache
   static constexpr std::size_t width = 2048 / sizeof(T);  ///< `depth` rows of b as wide as this, in the second
@@ -60,16 +60,20 @@ struct packed {
       do {  // at least once: with nothing to sum, c is beta c
         const std::size_t deep = (std::min)(depth, inner - k);
         on(strips, [&](std::size_t s, std::size_t) {
-          gather<tile_columns>(b.transposed(), left + s * tile_columns, k, deep, packed_b + s * deep * tile_columns);
+          Isa::call([&]() LIMBECK_LAMBDA_INLINE {
+            gather<tile_columns>(b.transposed(), left + s * tile_columns, k, deep, packed_b + s * deep * tile_columns);
+          });
         });
         on(tasks, [&](std::size_t task, std::size_t worker) {
           T* const panel = packed_a + worker * deepest * tile_rows;
-          for (std::size_t p = task * panels_a_task; p < (std::min)(panels, (task + 1) * panels_a_task); ++p) {
-            gather<tile_rows>(a, p * tile_rows, k, deep, panel);
-            for (std::size_t s = 0; s < strips; ++s)
-              tile(deep, panel, packed_b + s * deep * tile_columns, alpha, k == 0 ? beta : T(1), c, p * tile_rows,
-                   left + s * tile_columns);
-          }
+          Isa::call([&]() LIMBECK_LAMBDA_INLINE {
+            for (std::size_t p = task * panels_a_task; p < (std::min)(panels, (task + 1) * panels_a_task); ++p) {
+              gather<tile_rows>(a, p * tile_rows, k, deep, panel);
+              for (std::size_t s = 0; s < strips; ++s)
+                tile(deep, panel, packed_b + s * deep * tile_columns, alpha, k == 0 ? beta : T(1), c, p * tile_rows,
+                     left + s * tile_columns);
+            }
+          });
         });
         k += deep;
       } while (k < inner);
@@ -79,7 +83,7 @@ struct packed {
  private:
   /// Rows first, first + 1, ... of @p x side by side, zeros where there are none left.
   template <std::size_t Rows>
-  static void gather(const rows<const T>& x, std::size_t first, std::size_t from, std::size_t deep, T* panel) {
+  LIMBECK_INLINE static void gather(const rows<const T>& x, std::size_t first, std::size_t from, std::size_t deep, T* panel) {
     const std::size_t there = (std::min)(Rows, x.samples - first);
     if (there == Rows && x.sample_stride == 1) {
       for (std::size_t k = 0; k < deep; ++k) {
@@ -101,7 +105,7 @@ struct packed {
   }
 
   /// c = alpha a b + beta c for one tile.
-  static void tile(std::size_t deep, const T* a, const T* b, T alpha, T beta, const rows<T>& c, std::size_t row,
+  LIMBECK_INLINE static void tile(std::size_t deep, const T* a, const T* b, T alpha, T beta, const rows<T>& c, std::size_t row,
                    std::size_t column) {
     storage low[tile_rows], high[tile_rows];
     sums(deep, a, b, low, high, std::make_index_sequence<tile_rows>{});
@@ -129,8 +133,8 @@ struct packed {
   template <std::size_t... At>
   LIMBECK_INLINE static void sums(std::size_t deep, const T* a, const T* b, storage* low, storage* high,
                                   std::index_sequence<At...>) {
-    storage l[] = {(static_cast<void>(At), K::broadcast(T(0)))...},
-            h[] = {(static_cast<void>(At), K::broadcast(T(0)))...};
+    storage l[tile_rows], h[tile_rows];
+    ((l[At] = K::broadcast(T(0)), h[At] = K::broadcast(T(0))), ...);
     for (std::size_t k = 0; k < deep; ++k, a += tile_rows, b += tile_columns) {
       const storage first = K::load(b), second = K::load(b + lanes);
       ((l[At] += a[At] * first, h[At] += a[At] * second), ...);
@@ -141,8 +145,10 @@ struct packed {
 
 template <class T>
 const dense_primitives<T>& dense_of() {
-  static constexpr dense_primitives<T> table{&packed<T>::multiply};
-  return table;
+  return dispatch([]<class Isa>(Isa) -> const dense_primitives<T>& {
+    static constexpr dense_primitives<T> table{&packed<T, Isa>::multiply};
+    return table;
+  });
 }
 
 }  // namespace detail

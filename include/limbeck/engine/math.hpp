@@ -25,10 +25,10 @@ LIMBECK_INLINE X polynomial(const X& x, double first, C... rest) {
 
 /// 2^y for y <= 1; exactly 0 from -127 (float) or -1023 (double) down, NaN stays NaN.
 template <class K>
-LIMBECK_INLINE pack<K> exp2_negative(pack<K> y) {
+LIMBECK_INLINE pack<K> exp2_negative(const pack<K>& x) {
   using T = typename K::scalar;
   using X = pack<K>;
-  y = larger(X(float_bits<T>::lowest_exponent), y);
+  const X y = larger(X(float_bits<T>::lowest_exponent), x);
   const X shifted = y + X(float_bits<T>::magic);
   const X f = y - (shifted - X(float_bits<T>::magic));
   X series;

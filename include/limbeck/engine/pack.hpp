@@ -10,6 +10,7 @@
 /// and the few operations that have no operator.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/engine/instruction_set.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -21,15 +22,6 @@
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
-
-/// Bytes of the widest vector register that the target has; a wider or narrower pack is slower.
-#if defined(__AVX512F__)
-inline constexpr std::size_t register_bytes = 64;
-#elif defined(__AVX__)
-inline constexpr std::size_t register_bytes = 32;
-#else
-inline constexpr std::size_t register_bytes = 16;
-#endif
 
 template <class T>
 struct float_bits;
@@ -61,30 +53,27 @@ struct float_bits<double> {
 
 /// 2^n for an integral y + magic; n = lowest_exponent gives exactly 0.
 template <class T, class Int, class F>
-LIMBECK_INLINE F power_of_two(const F& y_plus_magic) {
+LIMBECK_INLINE void power_of_two(const F& y_plus_magic, F& result) {
   Int bits;
   std::memcpy(&bits, &y_plus_magic, sizeof(F));
   bits = (bits << float_bits<T>::mantissa) + float_bits<T>::one;
-  F result;
   std::memcpy(&result, &bits, sizeof(F));
-  return result;
 }
 
-/// x = m 2^k with m in [sqrt(1/2), sqrt(2)): returns k's bits shifted into place and stores m.
+/// x = m 2^k with m in [sqrt(1/2), sqrt(2)).
 template <class T, class Int, class F>
-LIMBECK_INLINE Int split_exponent(const F& x, F& m) {
+LIMBECK_INLINE void split_exponent(const F& x, F& m, Int& k) {
   Int bits;
   std::memcpy(&bits, &x, sizeof(F));
-  const Int k = (bits - float_bits<T>::sqrt_half) >> float_bits<T>::mantissa;
+  k = (bits - float_bits<T>::sqrt_half) >> float_bits<T>::mantissa;
   bits -= k << float_bits<T>::mantissa;
   std::memcpy(&m, &bits, sizeof(F));
-  return k;
 }
 
 /// sqrt(x) for 0 <= x, x not huge: a first guess of 1/sqrt(x) from the bits, then Newton. The library's sqrt()
 /// sets errno, which keeps a compiler from taking it in packs.
 template <class T, class Int, class F>
-LIMBECK_INLINE F newton_sqrt(const F& x) {
+LIMBECK_INLINE void newton_sqrt(const F& x, F& result) {
   Int bits;
   std::memcpy(&bits, &x, sizeof(F));
   bits = float_bits<T>::inverse_sqrt_guess - (bits >> 1);
@@ -93,7 +82,7 @@ LIMBECK_INLINE F newton_sqrt(const F& x) {
   const F half_x = T(0.5) * x;
   for (int i = 0; i < float_bits<T>::newton_steps; ++i) y = y * (T(1.5) - half_x * y * y);
   const F root = x * y;
-  return root + T(0.5) * y * (x - root * root);
+  result = root + T(0.5) * y * (x - root * root);
 }
 
 /// What may stand beside a pack.
@@ -194,10 +183,14 @@ struct scalar_lanes {
   LIMBECK_INLINE static T highest(T a) { return a; }
   LIMBECK_INLINE static T lowest(T a) { return a; }
   LIMBECK_INLINE static T power_of_two(T y_plus_magic) {
-    return detail::power_of_two<T, typename detail::float_bits<T>::integer>(y_plus_magic);
+    T power;
+    detail::power_of_two<T, typename detail::float_bits<T>::integer>(y_plus_magic, power);
+    return power;
   }
   LIMBECK_INLINE static T split_exponent(T x, T& m) {
-    return static_cast<T>(detail::split_exponent<T, typename detail::float_bits<T>::integer>(x, m));
+    typename detail::float_bits<T>::integer k;
+    detail::split_exponent<T>(x, m, k);
+    return static_cast<T>(k);
   }
   /// @endcond
 };
@@ -213,37 +206,57 @@ struct gnu_vector {
 };
 }  // namespace detail
 
-/// A GNU vector of N elements: the pack of plain memory, and the bit-level work of the other host packs.
-template <class T, int N = static_cast<int>(detail::register_bytes / sizeof(T))>
+/// A GNU vector of N elements: the pack of plain memory, and the bit-level work of the other host packs. @p Isa tells code for
+/// one instruction set from that for another, by its name.
+template <class T, int N = static_cast<int>(detail::register_bytes / sizeof(T)), class Isa = detail::as_compiled>
 struct vector_lanes {
   /// @cond
   using scalar = T;
-  using storage = typename detail::gnu_vector<T, N>::type;
+  using vector = typename detail::gnu_vector<T, N>::type;
   using integers = typename detail::gnu_vector<T, N>::integer;
   static constexpr int count = N;
 
-  LIMBECK_INLINE static storage broadcast(T x) { return x - storage{}; }
+  // Structures around vectors: a bare vector that a function returns makes a compiler speak of its ABI, inlined or not.
+  struct storage {
+    vector v;
+    LIMBECK_INLINE friend storage operator+(const storage& a, const storage& b) { return {a.v + b.v}; }
+    LIMBECK_INLINE friend storage operator-(const storage& a, const storage& b) { return {a.v - b.v}; }
+    LIMBECK_INLINE friend storage operator*(const storage& a, const storage& b) { return {a.v * b.v}; }
+    LIMBECK_INLINE friend storage operator*(T a, const storage& b) { return {a * b.v}; }
+    LIMBECK_INLINE friend storage operator/(const storage& a, const storage& b) { return {a.v / b.v}; }
+    LIMBECK_INLINE friend storage operator-(const storage& a) { return {-a.v}; }
+    LIMBECK_INLINE storage& operator+=(const storage& b) {
+      v += b.v;
+      return *this;
+    }
+  };
+  struct mask {
+    decltype(vector() < vector()) v;
+  };
+
+  LIMBECK_INLINE static storage broadcast(T x) { return {x - vector{}}; }
   LIMBECK_INLINE static storage load(const T* x) {
-    storage v;
-    std::memcpy(&v, x, sizeof(v));
-    return v;
+    storage s;
+    std::memcpy(&s.v, x, sizeof(s.v));
+    return s;
   }
-  LIMBECK_INLINE static void store(T* x, const storage& v) { std::memcpy(x, &v, sizeof(v)); }
-  LIMBECK_INLINE static auto less(const storage& a, const storage& b) { return a < b; }
-  template <class Mask>
-  LIMBECK_INLINE static storage select(const Mask& m, const storage& a, const storage& b) {
-    return m ? a : b;
+  LIMBECK_INLINE static void store(T* x, const storage& s) { std::memcpy(x, &s.v, sizeof(s.v)); }
+  LIMBECK_INLINE static mask less(const storage& a, const storage& b) { return {a.v < b.v}; }
+  LIMBECK_INLINE static storage select(const mask& m, const storage& a, const storage& b) { return {m.v ? a.v : b.v}; }
+  LIMBECK_INLINE static storage smaller(const storage& a, const storage& b) { return {a.v < b.v ? a.v : b.v}; }
+  LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return {a.v > b.v ? a.v : b.v}; }
+  LIMBECK_INLINE static storage sqrt(const storage& a) {
+    storage root;
+    detail::newton_sqrt<T, integers>(a.v, root.v);
+    return root;
   }
-  LIMBECK_INLINE static storage smaller(const storage& a, const storage& b) { return a < b ? a : b; }
-  LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return a > b ? a : b; }
-  LIMBECK_INLINE static storage sqrt(const storage& a) { return detail::newton_sqrt<T, integers>(a); }
   /// All lanes into one, by halves: `f(lanes, a, b)`.
   template <class F>
   LIMBECK_INLINE static T fold(const storage& a, const F& f) {
     if constexpr (N == 1) {
-      return a[0];
+      return a.v[0];
     } else {
-      using half = vector_lanes<T, N / 2>;
+      using half = vector_lanes<T, N / 2, Isa>;
 #if defined(__CUDACC__)  // nvcc cannot hand __builtin_shufflevector of a pack to the host's compiler
       typename half::storage low, high;
       std::memcpy(&low, &a, sizeof(low));
@@ -251,8 +264,8 @@ struct vector_lanes {
       return half::fold(f(half{}, low, high), f);
 #else
       return [&]<int... At>(std::integer_sequence<int, At...>) LIMBECK_LAMBDA_INLINE {
-        const typename half::storage low = __builtin_shufflevector(a, a, At...);
-        const typename half::storage high = __builtin_shufflevector(a, a, (At + N / 2)...);
+        const typename half::storage low{__builtin_shufflevector(a.v, a.v, At...)};
+        const typename half::storage high{__builtin_shufflevector(a.v, a.v, (At + N / 2)...)};
         return half::fold(f(half{}, low, high), f);
       }(std::make_integer_sequence<int, N / 2>{});
 #endif
@@ -268,10 +281,14 @@ struct vector_lanes {
     return fold(a, []<class H>(H, const auto& x, const auto& y) LIMBECK_LAMBDA_INLINE { return H::smaller(x, y); });
   }
   LIMBECK_INLINE static storage power_of_two(const storage& y_plus_magic) {
-    return detail::power_of_two<T, integers>(y_plus_magic);
+    storage power;
+    detail::power_of_two<T, integers>(y_plus_magic.v, power.v);
+    return power;
   }
   LIMBECK_INLINE static storage split_exponent(const storage& x, storage& m) {
-    return __builtin_convertvector((detail::split_exponent<T, integers>(x, m)), storage);
+    integers k;
+    detail::split_exponent<T>(x.v, m.v, k);
+    return {__builtin_convertvector(k, vector)};
   }
   /// @endcond
 };
@@ -281,12 +298,19 @@ struct vector_lanes {
 /// The pack of memory that the host reads. In a file that nvcc compiles it is one scalar, several times slower: nvcc takes no
 /// GNU vector in a function that could also run on a device.
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDACC__)
-template <class T>
-using host_lanes = vector_lanes<T>;
+template <class T, class Isa = detail::as_compiled>
+using host_lanes = vector_lanes<T, static_cast<int>(Isa::register_bytes / sizeof(T)), Isa>;
 #else
-template <class T>
+template <class T, class Isa = detail::as_compiled>
 using host_lanes = scalar_lanes<T>;
 #endif
+
+namespace detail {
+/// A backend's own lanes are those of the file's flags.
+template <class Lanes, class Isa>
+using lanes_on =
+    std::conditional_t<std::is_same_v<Isa, as_compiled>, Lanes, host_lanes<typename Lanes::scalar, Isa>>;
+}  // namespace detail
 
 LIMBECK_END_NAMESPACE
 

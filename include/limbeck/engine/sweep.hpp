@@ -20,7 +20,7 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
-template <class T, class Lanes, class Terms, class Mode>
+template <class T, class Lanes, class Terms, class Mode, class Isa>
 class host_sweep {
   using X = pack<Lanes>;
   using Plan = typename plan_of<Terms>::type;
@@ -63,7 +63,8 @@ class host_sweep {
     block_ = staged_.transposed ? max_block
                         : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
     prefetch_ = in.student.sample_stride * static_cast<std::ptrdiff_t>(sizeof(T));
-    if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, terms, 1.0, 0, batch_);
+    if constexpr (!Plan::uses_row_temperatures)
+      Isa::call([&]() LIMBECK_LAMBDA_INLINE { (void)start_row<Plan>(in, terms, 1.0, 0, batch_); });
     for (std::size_t i = 0; i < L; ++i) lanes_[0][i] = T(1), lanes_[1][i] = T(i < rest_ ? 1 : 0);
   }
 
@@ -90,16 +91,17 @@ class host_sweep {
     executor((samples + per_task - 1) / per_task, [&](std::size_t task, std::size_t worker) {
       const std::size_t last = (std::min)(samples, (task + 1) * per_task);
       for (std::size_t r = task * per_task; r < last && !faults_.before(r); r += block_)
-        block(r, (std::min)(last, r + block_) - r, scratch + worker * per_worker);
+        Isa::call([&]() LIMBECK_LAMBDA_INLINE { block(r, (std::min)(last, r + block_) - r, scratch + worker * per_worker); });
     });
     faults_.throw_if_any(in_);
-    return gather();
+    evaluation e;
+    Isa::call([&]() LIMBECK_LAMBDA_INLINE { gather(e); });
+    return e;
   }
 
  private:
   /// The rows' values in order, so that threads change no bit.
-  evaluation gather() const {
-    evaluation e;
+  LIMBECK_INLINE void gather(evaluation& e) const {
     for (std::size_t r = 0; r < in_.samples(); ++r) {
       if (in_.row_losses) in_.row_losses[r] = static_cast<T>(values_[r]);
       if (!in_.valid(r)) continue;
@@ -111,7 +113,6 @@ class host_sweep {
       for (std::size_t i = 0; i != Plan::learned; ++i) e.temperature_gradient[i] += temperatures_[r * Plan::learned + i];
     }
     e.loss *= in_.normalizer;
-    return e;
   }
 
   /// What a block keeps of a row between the steps.
@@ -200,7 +201,7 @@ class host_sweep {
   }
 
   /// Rows [first, first + count): steps 1 to 5.
-  [[gnu::flatten, gnu::noinline]] void block(std::size_t first, std::size_t count, T* const scratch) {
+  LIMBECK_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
     T* next = scratch + block_ * padded_ * NS;
     const auto stage = [&](bool wanted, const rows<const T>& x, T pad) -> T* {
@@ -310,7 +311,7 @@ class host_sweep {
       if constexpr (NS > 0) {
         if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none) return faults_.report(r, bad);
         if constexpr (Plan::pairs::size > 0) {
-          if (is_close(row.numbers, row.sums)) take_residuals(row);
+          if (is_close(row.numbers, row.sums)) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_residuals(row); });
         }
       } else {
         row.masks = false;
@@ -357,7 +358,7 @@ class host_sweep {
       }
       if constexpr (Plan::template any<rowwise>) {
         if constexpr (Mode::gradient) write_tail(row);
-        whole_rows(terms, row, r, row_scratch);
+        Isa::call([&]() LIMBECK_LAMBDA_INLINE { whole_rows(terms, row, r, row_scratch); });
       }
       mark_label(r, T(0));
     }
@@ -417,12 +418,12 @@ class host_sweep {
     if constexpr (compares) {
       T lowest[2] = {Lanes::lowest(low[0].v), Lanes::lowest(low[1].v)};
       row.masks = !(lowest[0] > masked_logit<T> && lowest[1] > masked_logit<T>);
-      if (row.masks) find_lowest(row, lowest);
+      if (row.masks) Isa::call([&]() LIMBECK_LAMBDA_INLINE { find_lowest(row, lowest); });
       set_origins(row.numbers, lowest[0], lowest[1]);
     }
   }
   /// The lowest unmasked logits of student and teacher.
-  [[gnu::noinline]] void find_lowest(const row_state& row, T* lowest) const {
+  LIMBECK_INLINE void find_lowest(const row_state& row, T* lowest) const {
     X low[2] = {X(infinity), X(infinity)};
     each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
       const X x[2] = {X::from(Lanes::load(at.student)), X::from(Lanes::load(at.teacher))}, masked(masked_logit<T>);
@@ -432,7 +433,7 @@ class host_sweep {
   }
 
   /// Between steps 3 and 4, where student and teacher are close.
-  [[gnu::noinline]] void take_residuals(row_state& row) const {
+  LIMBECK_INLINE void take_residuals(row_state& row) const {
     const auto n = row.numbers.template broadcast<X>();
     residual_sums<T, Plan> sums;
     reduce(sum_packs<residual_sums<X, Plan>>(row,
@@ -505,7 +506,7 @@ class host_sweep {
   }
 
   /// The rowwise losses of one row.
-  [[gnu::noinline]] void whole_rows(const Terms& terms, row_state& state, std::size_t r, T* row_scratch) {
+  LIMBECK_INLINE void whole_rows(const Terms& terms, row_state& state, std::size_t r, T* row_scratch) {
     for_each_index<Plan::size>([&](auto k) {
       const auto& term = terms[hana::size_c<k>];
       using Term = std::remove_cvref_t<decltype(term)>;

@@ -107,62 +107,73 @@ void add_to_row(const rows<T>& x, std::size_t r, const F& f) {
 /// The inner product, over packs, in one order.
 template <class T>
 T inner_product(const T* a, const T* b, std::size_t n) {
-  using L = host_lanes<T>;
-  using X = pack<L>;
-  constexpr auto lanes = static_cast<std::size_t>(X::lanes);
-  X s0(T(0)), s1(T(0));
-  std::size_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    s0 += X::from(L::load(a + i)) * X::from(L::load(b + i));
-    s1 += X::from(L::load(a + i + lanes)) * X::from(L::load(b + i + lanes));
-  }
-  T total = L::sum((s0 + s1).v);
-  for (; i < n; ++i) total += a[i] * b[i];
+  T total;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using L = host_lanes<T, Isa>;
+    using X = pack<L>;
+    constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+    X s0(T(0)), s1(T(0));
+    std::size_t i = 0;
+    for (; i + 2 * lanes <= n; i += 2 * lanes) {
+      s0 += X::from(L::load(a + i)) * X::from(L::load(b + i));
+      s1 += X::from(L::load(a + i + lanes)) * X::from(L::load(b + i + lanes));
+    }
+    total = L::sum((s0 + s1).v);
+    for (; i < n; ++i) total += a[i] * b[i];
+  });
   return total;
 }
 
 /// y += a x.
 template <class T>
 void add_scaled(T* y, T a, const T* x, std::size_t n) {
-  using L = host_lanes<T>;
-  using X = pack<L>;
-  constexpr auto lanes = static_cast<std::size_t>(X::lanes);
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) L::store(y + i, (X::from(L::load(y + i)) + X(a) * X::from(L::load(x + i))).v);
-  for (; i < n; ++i) y[i] += a * x[i];
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using L = host_lanes<T, Isa>;
+    using X = pack<L>;
+    constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes) L::store(y + i, (X::from(L::load(y + i)) + X(a) * X::from(L::load(x + i))).v);
+    for (; i < n; ++i) y[i] += a * x[i];
+  });
 }
 
 /// x becomes exp(x - shift), where shift is the largest of x; returns the sum.
 template <class T>
 T exponentials(T* x, std::size_t n, T shift) {
-  const auto run = [&]<class L>(L, std::size_t i) {
-    using X = pack<L>;
-    const X e = exp2_negative((X::from(L::load(x + i)) - X(shift)) * X(static_cast<T>(log2e)));
-    L::store(x + i, e.v);
-    return e;
-  };
-  using L = host_lanes<T>;
-  constexpr auto lanes = static_cast<std::size_t>(L::count);
-  pack<L> sums(T(0));
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) sums += run(L{}, i);
-  T total = L::sum(sums.v);
-  for (; i < n; ++i) total += run(scalar_lanes<T>{}, i).v;
+  T total;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    const auto run = [&]<class L>(L, std::size_t i) LIMBECK_LAMBDA_INLINE {
+      using X = pack<L>;
+      const X e = exp2_negative((X::from(L::load(x + i)) - X(shift)) * X(static_cast<T>(log2e)));
+      L::store(x + i, e.v);
+      return e;
+    };
+    using L = host_lanes<T, Isa>;
+    constexpr auto lanes = static_cast<std::size_t>(L::count);
+    pack<L> sums(T(0));
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes) sums += run(L{}, i);
+    total = L::sum(sums.v);
+    for (; i < n; ++i) total += run(scalar_lanes<T>{}, i).v;
+  });
   return total;
 }
 
 /// The largest of n > 0 numbers, NaN set aside.
 template <class T>
 T largest(const T* x, std::size_t n) {
-  using L = host_lanes<T>;
-  using X = pack<L>;
-  constexpr auto lanes = static_cast<std::size_t>(X::lanes);
-  constexpr T least = -std::numeric_limits<T>::infinity();
-  X tops(least);
-  std::size_t i = 0;
-  for (; i + lanes <= n; i += lanes) tops = larger(X::from(L::load(x + i)), tops);
-  T top = L::highest(tops.v);
-  for (; i < n; ++i) top = x[i] > top ? x[i] : top;
+  T top;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using L = host_lanes<T, Isa>;
+    using X = pack<L>;
+    constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+    constexpr T least = -std::numeric_limits<T>::infinity();
+    X tops(least);
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes) tops = larger(X::from(L::load(x + i)), tops);
+    top = L::highest(tops.v);
+    for (; i < n; ++i) top = x[i] > top ? x[i] : top;
+  });
   return top;
 }
 

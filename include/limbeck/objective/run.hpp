@@ -28,7 +28,9 @@ struct sweep_for<host_rows> {
   }
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static evaluation run(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
-    return host_sweep<T, Lanes, Terms, Mode>(in, terms).run(ws, executor);
+    return dispatch([&]<class Isa>(Isa) {
+      return host_sweep<T, lanes_on<Lanes, Isa>, Terms, Mode, Isa>(in, terms).run(ws, executor);
+    });
   }
   template <class T>
   static void clear(const rows<T>& x) {

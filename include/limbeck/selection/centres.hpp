@@ -20,14 +20,17 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Squared Euclidean distances of @p x to the centres in the lanes of one block (block[column][lane]), as differences:
+/// Centres that are looked at together: whole packs on every instruction set.
+template <class T>
+inline constexpr std::size_t centres_a_block = 64 / sizeof(T);
+
+/// Squared Euclidean distances of @p x to a pack of the centres of one block (block[column][centre]), as differences:
 /// the Gram form loses the digits that near ties need. Each lane is summed in the same order wherever its
 /// centre stands, so a distance has one value. Four sums hide the latency of the additions.
-template <class T>
-LIMBECK_INLINE pack<host_lanes<T>> squared_distances(const T* x, std::size_t width, const T* block) {
-  using K = host_lanes<T>;
+template <class K, class T = typename K::scalar>
+LIMBECK_INLINE pack<K> squared_distances(const T* x, std::size_t width, const T* block) {
   using X = pack<K>;
-  constexpr std::size_t L = K::count;
+  constexpr std::size_t L = centres_a_block<T>;
   X a(0), b(0), c(0), d(0);
   std::size_t k = 0;
   for (; k + 4 <= width; k += 4, block += 4 * L) {
@@ -49,7 +52,7 @@ LIMBECK_INLINE pack<host_lanes<T>> squared_distances(const T* x, std::size_t wid
 template <class T, class Metric>
 class centres {
  public:
-  static constexpr std::size_t block = host_lanes<T>::count;  ///< how many are looked at together
+  static constexpr std::size_t block = centres_a_block<T>;
   centres(const Metric& metric, std::size_t width) : metric_(metric), width_(width) {}
   std::size_t size() const { return size_; }
   void add(const T* x) {
@@ -65,7 +68,15 @@ class centres {
   const T* operator[](std::size_t b) const { return data_.data() + b * width_ * block; }
   /// The least key of @p x among the centres of block @p b.
   double nearest(const T* x, std::size_t b) const {
-    return static_cast<double>(host_lanes<T>::lowest(squared_distances(x, width_, (*this)[b]).v));
+    T least;
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+      using K = host_lanes<T, Isa>;
+      pack<K> lowest = squared_distances<K>(x, width_, (*this)[b]);
+      for (std::size_t first = K::count; first < block; first += K::count)
+        lowest = smaller(lowest, squared_distances<K>(x, width_, (*this)[b] + first));
+      least = K::lowest(lowest.v);
+    });
+    return static_cast<double>(least);
   }
   double distance(double key) const { return metric_.scale * std::sqrt(key); }
 

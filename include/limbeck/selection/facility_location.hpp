@@ -87,8 +87,10 @@ struct facility_location {
           row(reader, s),
           gains(std::vector<double>(n, -1)) {}
 
-    X similar(const T* x, const block_list& to, std::size_t b) const {
-      return similarity(detail::squared_distances(x, row.width(), to[b]));
+    /// To the @p p-th pack of centres.
+    X similar(const T* x, const block_list& to, std::size_t p) const {
+      constexpr std::size_t packs = block_list::block / L;
+      return similarity(detail::squared_distances<K>(x, row.width(), to[p / packs] + p % packs * L));
     }
     template <bool Check>
     void cover_by(const block_list& seeds) {

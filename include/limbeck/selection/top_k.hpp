@@ -37,11 +37,12 @@ struct placed {
 /// kept. Of the largest of k disjoint groups of runs, k are at least as large as the smallest: a bound from below on
 /// the k-th largest number of the row, which few numbers reach (some 1.4 k of them where the row is long). Only lanes
 /// that reach it are looked at again.
-template <class T>
+template <class T, class Isa>
 class row_top_k {
-  using lanes = host_lanes<T>;
+  using lanes = host_lanes<T, Isa>;
   using X = pack<lanes>;
   static constexpr std::size_t L = static_cast<std::size_t>(X::lanes), depth = 16, run = L * depth;
+  static constexpr T nothing = -std::numeric_limits<T>::infinity();
 
  public:
   row_top_k(std::size_t classes, std::size_t k, scratch& memory)
@@ -65,15 +66,17 @@ class row_top_k {
     const T bound = lower_bound(row, r);
     if (row_with_nan == r) return false;
     std::size_t n = 0;
-    const auto consider = [&](std::size_t c) {
+    const auto consider = [&](std::size_t c) LIMBECK_LAMBDA_INLINE {
       if (row[c] >= bound) found_[n++] = {row[c], static_cast<std::uint32_t>(c)};
     };
-    for (std::size_t i = 0; i < runs_; ++i) {
-      if (!(lanes::highest(lanes::load(largest_.data() + i * L)) >= bound)) continue;
-      for (std::size_t lane = 0; lane < L; ++lane)
-        if (largest_[i * L + lane] >= bound)
-          for (std::size_t d = 0; d < depth; ++d) consider(i * run + d * L + lane);
-    }
+    Isa::call([&]() LIMBECK_LAMBDA_INLINE {
+      for (std::size_t i = 0; i < runs_; ++i) {
+        if (!(lanes::highest(lanes::load(largest_.data() + i * L)) >= bound)) continue;
+        for (std::size_t lane = 0; lane < L; ++lane)
+          if (largest_[i * L + lane] >= bound)
+            for (std::size_t d = 0; d < depth; ++d) consider(i * run + d * L + lane);
+      }
+    });
     for (std::size_t c = runs_ * run; c < classes_; ++c) consider(c);
     const auto begin = found_.begin(), middle = begin + static_cast<std::ptrdiff_t>(k_);
     if (n > k_) std::nth_element(begin, middle - 1, begin + static_cast<std::ptrdiff_t>(n));
@@ -95,7 +98,19 @@ class row_top_k {
   /// Fills `largest_`. A sum beside it is NaN wherever a number is (or where both infinities are, which the second look
   /// tells).
   T lower_bound(const T* row, std::size_t r) {
-    constexpr T nothing = -std::numeric_limits<T>::infinity();
+    T rest(0);
+    Isa::call([&]() LIMBECK_LAMBDA_INLINE { rest = take_largest(row); });
+    if (rest != rest) {
+      column_with_nan = static_cast<std::size_t>(std::find_if(row, row + classes_, [](T v) { return v != v; }) - row);
+      if (column_with_nan < classes_) row_with_nan = r;
+    }
+    if (packs_ * L < k_) return nothing;
+    const auto kth = groups_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
+    std::nth_element(groups_.begin(), kth, groups_.end(), std::greater<T>());
+    return *kth;
+  }
+  /// The runs and groups of a row, and the sum of its numbers.
+  LIMBECK_INLINE T take_largest(const T* row) {
     X sum(T(0));
     T rest(0);
     for (std::size_t p = 0; p < packs_ * L; ++p) groups_[p] = nothing;
@@ -115,15 +130,7 @@ class row_top_k {
       lanes::store(groups_.data() + group * L, larger(a, load(groups_.data() + group * L)).v);
     }
     for (std::size_t c = runs_ * run; c < classes_; ++c) rest += row[c];
-    rest += lanes::sum(sum.v);
-    if (rest != rest) {
-      column_with_nan = static_cast<std::size_t>(std::find_if(row, row + classes_, [](T v) { return v != v; }) - row);
-      if (column_with_nan < classes_) row_with_nan = r;
-    }
-    if (packs_ * L < k_) return nothing;
-    const auto kth = groups_.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
-    std::nth_element(groups_.begin(), kth, groups_.end(), std::greater<T>());
-    return *kth;
+    return rest + lanes::sum(sum.v);
   }
   LIMBECK_INLINE static X load(const T* p) { return X::from(lanes::load(p)); }
 
@@ -154,19 +161,21 @@ void top_k(const Tensor& x, std::size_t k, Values&& values, Places&& places, wor
   if (values.size() != length) detail::throw_length("values", values.size(), length, "k a row");
   if (places.size() != length) detail::throw_length("places", places.size(), length, "k a row");
   if (view.samples == 0) return;
-  scratch memory(ws);
-  const std::size_t workers = run.workers(), part = (view.samples + workers - 1) / workers;
-  const auto tops = memory.take<detail::row_top_k<T>>(workers);
-  for (auto& top : tops) new (&top) detail::row_top_k<T>(view.classes, k, memory);
-  run(workers, [&](std::size_t task, std::size_t) {
-    const std::size_t end = (std::min)(view.samples, (task + 1) * part);
-    for (std::size_t r = task * part; r < end; ++r)
-      if (!tops[task](view, r, values.data() + r * k, places.data() + r * k)) return;
+  detail::dispatch([&]<class Isa>(Isa) {
+    scratch memory(ws);
+    const std::size_t workers = run.workers(), part = (view.samples + workers - 1) / workers;
+    const auto tops = memory.take<detail::row_top_k<T, Isa>>(workers);
+    for (auto& top : tops) new (&top) detail::row_top_k<T, Isa>(view.classes, k, memory);
+    run(workers, [&](std::size_t task, std::size_t) {
+      const std::size_t end = (std::min)(view.samples, (task + 1) * part);
+      for (std::size_t r = task * part; r < end; ++r)
+        if (!tops[task](view, r, values.data() + r * k, places.data() + r * k)) return;
+    });
+    for (const auto& top : tops)
+      if (top.row_with_nan < view.samples)
+        raise<value_error>("limbeck: x is nan at row " + std::to_string(top.row_with_nan) + ", column " +
+                           std::to_string(top.column_with_nan));
   });
-  for (const auto& top : tops)
-    if (top.row_with_nan < view.samples)
-      raise<value_error>("limbeck: x is nan at row " + std::to_string(top.row_with_nan) + ", column " +
-                         std::to_string(top.column_with_nan));
 }
 
 /// The same on the calling thread, with a workspace or with memory of its own.

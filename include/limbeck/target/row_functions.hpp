@@ -26,27 +26,25 @@ template <class T>
 inline constexpr T tiny_probability = sizeof(T) == 4 ? T(1e-30) : T(1e-280);
 
 /// `f(first, count)` for each pack of a row; count is that of a pack but for the last.
-template <class T, class F>
+template <class Lanes, class F>
 LIMBECK_INLINE void for_packs(std::size_t n, F&& f) {
-  constexpr auto lanes = static_cast<std::size_t>(host_lanes<T>::count);
+  constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
   std::size_t at = 0;
   for (; at + lanes <= n; at += lanes) f(at, lanes);
   if (at < n) f(at, n - at);
 }
 
 /// @p count numbers from @p x, padded with @p pad.
-template <class T>
-LIMBECK_INLINE pack<host_lanes<T>> load_pack(const T* x, std::size_t count, T pad) {
-  using Lanes = host_lanes<T>;
+template <class Lanes, class T = typename Lanes::scalar>
+LIMBECK_INLINE pack<Lanes> load_pack(const T* x, std::size_t count, T pad) {
   constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
   if (count == lanes) return pack<Lanes>::from(Lanes::load(x));
   T padded[lanes];
   for (std::size_t i = 0; i < lanes; ++i) padded[i] = i < count ? x[i] : pad;
   return pack<Lanes>::from(Lanes::load(padded));
 }
-template <class T>
-LIMBECK_INLINE void store_pack(T* x, std::size_t count, const pack<host_lanes<T>>& v) {
-  using Lanes = host_lanes<T>;
+template <class Lanes, class T = typename Lanes::scalar>
+LIMBECK_INLINE void store_pack(T* x, std::size_t count, const pack<Lanes>& v) {
   constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
   if (count == lanes) return Lanes::store(x, v.v);
   T padded[lanes];
@@ -64,46 +62,63 @@ struct softmax_sums {
   T log_sum(T inverse_t) const { return maximum * inverse_t + std::log(sum); }
 };
 
+template <class Lanes, class T = typename Lanes::scalar>
+LIMBECK_INLINE T maximum_on(const T* z, std::size_t n) {
+  using X = pack<Lanes>;
+  X top(-infinite<T>);
+  for_packs<Lanes>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+    top = larger(top, load_pack<Lanes>(z + at, count, -infinite<T>));
+  });
+  return Lanes::highest(top.v);
+}
+
 template <class T>
 T row_maximum(const T* z, std::size_t n) {
-  using X = pack<host_lanes<T>>;
-  X top(-infinite<T>);
-  for_packs<T>(n, [&](std::size_t at, std::size_t count)
-                      LIMBECK_LAMBDA_INLINE { top = larger(top, load_pack(z + at, count, -infinite<T>)); });
-  return host_lanes<T>::highest(top.v);
+  T top;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE { top = maximum_on<host_lanes<T, Isa>>(z, n); });
+  return top;
 }
 
 /// The sums of a row; writes the exponentials where @p e is not null. @p e may be @p z.
 template <class T>
 softmax_sums<T> exponentials_of(const T* z, std::size_t n, T inverse_t, T* e) {
-  using X = pack<host_lanes<T>>;
-  const T top = row_maximum(z, n);
-  const X maximum(top), scale(inverse_t * static_cast<T>(log2e));
-  X sum(T(0));
-  for_packs<T>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
-    const X x = exp2_negative((load_pack(z + at, count, -infinite<T>) - maximum) * scale);
-    sum += x;
-    if (e) store_pack(e + at, count, x);
+  softmax_sums<T> out;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using Lanes = host_lanes<T, Isa>;
+    using X = pack<Lanes>;
+    out.maximum = maximum_on<Lanes>(z, n);
+    const X maximum(out.maximum), scale(inverse_t * static_cast<T>(log2e));
+    X sum(T(0));
+    for_packs<Lanes>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+      const X x = exp2_negative((load_pack<Lanes>(z + at, count, -infinite<T>) - maximum) * scale);
+      sum += x;
+      if (e) store_pack<Lanes>(e + at, count, x);
+    });
+    out.sum = Lanes::sum(sum.v);
   });
-  return {top, host_lanes<T>::sum(sum.v)};
+  return out;
 }
 
 /// Entropy of softmax(z), in nats; NaN where the row has none.
 template <class T>
 double entropy_of(const T* z, std::size_t n) {
-  using X = pack<host_lanes<T>>;
-  const T top = row_maximum(z, n);
-  const X maximum(top), scale(static_cast<T>(log2e)), low(T(-1e30));
-  X sum(T(0)), moment(T(0));
-  for_packs<T>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
-    const X d = larger(low, load_pack(z + at, count, -infinite<T>) - maximum);
-    const X e = exp2_negative(d * scale);
-    sum += e;
-    moment += e * d;
+  double top = 0, s = 0, m = 0;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using Lanes = host_lanes<T, Isa>;
+    using X = pack<Lanes>;
+    const X maximum(maximum_on<Lanes>(z, n)), scale(static_cast<T>(log2e)), low(T(-1e30));
+    X sum(T(0)), moment(T(0));
+    for_packs<Lanes>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+      const X d = larger(low, load_pack<Lanes>(z + at, count, -infinite<T>) - maximum);
+      const X e = exp2_negative(d * scale);
+      sum += e;
+      moment += e * d;
+    });
+    top = static_cast<double>(Lanes::highest(maximum.v));
+    s = static_cast<double>(Lanes::sum(sum.v));
+    m = static_cast<double>(Lanes::sum(moment.v));
   });
-  const double s = host_lanes<T>::sum(sum.v);
-  return top - top == 0 ? std::log(s) - static_cast<double>(host_lanes<T>::sum(moment.v)) / s
-                        : std::numeric_limits<double>::quiet_NaN();
+  return top - top == 0 ? std::log(s) - m / s : std::numeric_limits<double>::quiet_NaN();
 }
 
 /// -log softmax(z) of class @p y, NaN where the row has no softmax.
@@ -117,21 +132,27 @@ double surprise_of(const T* z, std::size_t n, std::size_t y) {
 /// out = a z, or out += a z.
 template <class T>
 void add_scaled(const T* z, std::size_t n, T a, bool first, T* out) {
-  using X = pack<host_lanes<T>>;
-  const X factor(a);
-  for_packs<T>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
-    const X term = factor * load_pack(z + at, count, T(0));
-    store_pack(out + at, count, first ? term : load_pack<T>(out + at, count, T(0)) + term);
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using Lanes = host_lanes<T, Isa>;
+    using X = pack<Lanes>;
+    const X factor(a);
+    for_packs<Lanes>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+      const X term = factor * load_pack<Lanes>(z + at, count, T(0));
+      store_pack<Lanes>(out + at, count, first ? term : load_pack<Lanes>(out + at, count, T(0)) + term);
+    });
   });
 }
 
 /// out = a log(p), for p of at least `tiny_probability`; what is less counts as that.
 template <class T>
 void scaled_logarithm(const T* p, std::size_t n, T a, T* out) {
-  using X = pack<host_lanes<T>>;
-  const X factor(a), low(tiny_probability<T>);
-  for_packs<T>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
-    store_pack(out + at, count, factor * log_positive(larger(low, load_pack(p + at, count, T(1)))));
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using Lanes = host_lanes<T, Isa>;
+    using X = pack<Lanes>;
+    const X factor(a), low(tiny_probability<T>);
+    for_packs<Lanes>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+      store_pack<Lanes>(out + at, count, factor * log_positive(larger(low, load_pack<Lanes>(p + at, count, T(1)))));
+    });
   });
 }
 

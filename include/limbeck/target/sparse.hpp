@@ -156,26 +156,28 @@ auto keep_top(const X& teacher, std::size_t k, double temperature = 1) {
   std::vector<std::int32_t> order(k);
   workspace ws;
   scratch memory(ws);
-  detail::row_top_k<T> top(x.classes, k, memory);
-  for (std::size_t r = 0; r < x.samples; ++r) {
-    detail::copy_row(x, r, row.data());
-    const auto all = detail::exponentials_of<T>(row.data(), row.size(), inverse_t, nullptr);
-    if (!all.proper()) detail::throw_no_softmax("teacher", r);
-    top(x, r, values.data(), order.data());
-    std::sort(order.begin(), order.end());
-    const T log_z = std::log(all.sum);
-    for (const std::int32_t id : order) {
-      T& z = row[static_cast<std::size_t>(id)];
-      if (z == -detail::infinite<T>) continue;
-      out.ids.push_back(id);
-      out.log_weights.push_back((z - all.maximum) * inverse_t - log_z);
-      z = -detail::infinite<T>;
+  detail::dispatch([&]<class Isa>(Isa) {
+    detail::row_top_k<T, Isa> top(x.classes, k, memory);
+    for (std::size_t r = 0; r < x.samples; ++r) {
+      detail::copy_row(x, r, row.data());
+      const auto all = detail::exponentials_of<T>(row.data(), row.size(), inverse_t, nullptr);
+      if (!all.proper()) detail::throw_no_softmax("teacher", r);
+      top(x, r, values.data(), order.data());
+      std::sort(order.begin(), order.end());
+      const T log_z = std::log(all.sum);
+      for (const std::int32_t id : order) {
+        T& z = row[static_cast<std::size_t>(id)];
+        if (z == -detail::infinite<T>) continue;
+        out.ids.push_back(id);
+        out.log_weights.push_back((z - all.maximum) * inverse_t - log_z);
+        z = -detail::infinite<T>;
+      }
+      const auto rest = detail::exponentials_of<T>(row.data(), row.size(), inverse_t, nullptr);
+      out.log_tails.push_back(rest.proper() ? (rest.maximum - all.maximum) * inverse_t + (std::log(rest.sum) - log_z)
+                                            : -detail::infinite<T>);
+      out.offsets.push_back(out.ids.size());
     }
-    const auto rest = detail::exponentials_of<T>(row.data(), row.size(), inverse_t, nullptr);
-    out.log_tails.push_back(rest.proper() ? (rest.maximum - all.maximum) * inverse_t + (std::log(rest.sum) - log_z)
-                                          : -detail::infinite<T>);
-    out.offsets.push_back(out.ids.size());
-  }
+  });
   return out;
 }
 

@@ -86,7 +86,7 @@ struct limbeck::tensor_traits<their_matrix> : limbeck::tensor_traits<limbeck::ro
         [](T alpha, const lk::rows<const T>& a, const lk::rows<const T>& b, T beta, const lk::rows<T>& c, lk::scratch& memory,
            const lk::executor_ref& on) {
           ++their_products;
-          lk::detail::packed<T>::multiply(alpha, a, b, beta, c, memory, on);
+          lk::detail::packed<T, lk::detail::as_compiled>::multiply(alpha, a, b, beta, c, memory, on);
         }};
     return products;
   }

@@ -18,17 +18,15 @@ namespace detail {
 template <class T>
 class probabilities {
  public:
-  using L = host_lanes<T>;
-  using X = pack<L>;
-  static constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+  static constexpr std::size_t widest = 64 / sizeof(T);  // whole packs on every instruction set
   static constexpr std::size_t chunk = 4096 / sizeof(T);  // of a row: eight of them stay in the first cache
-  static constexpr std::size_t rows_at_once = 4, columns_at_once = register_bytes == 64 ? 4 : 2;  // as registers allow
+  static constexpr std::size_t rows_at_once = 4;
   static constexpr std::size_t rows_a_task = 4 * rows_at_once;  // what is read of the other side serves all of them
 
   /// @throws value_error, naming the row.
   probabilities(const batch<T>& x, bool of_teacher)
-      : logits_(of_teacher ? x.teacher : x.student), stride_((logits_.classes + lanes - 1) / lanes * lanes) {
-    if (stride_ * sizeof(T) % 1024 == 0) stride_ += lanes;  // else the same column of all rows shares few cache sets
+      : logits_(of_teacher ? x.teacher : x.student), stride_((logits_.classes + widest - 1) / widest * widest) {
+    if (stride_ * sizeof(T) % 1024 == 0) stride_ += widest;  // else the same column of all rows shares few cache sets
     data_ = x.memory.template take<T>(logits_.samples * stride_).data();
     const std::span<T> sums = x.memory.template take<T>(logits_.samples);
     const T inverse = static_cast<T>(1 / (of_teacher ? x.teacher_temperature : x.student_temperature));
@@ -59,9 +57,11 @@ class probabilities {
   void distances(const probabilities& q, std::size_t first, const rows<double>& cost) const {
     const std::size_t last = (std::min)(first + rows_a_task, logits_.samples);
     for (std::size_t i = first; i < last; ++i) std::fill_n(cost.row(i), cost.classes, 0.0);
-    for (std::size_t begin = 0; begin < stride_; begin += chunk)
-      for (std::size_t i = first; i < last; i += rows_at_once)
-        add_distances(q, i, begin, (std::min)(begin + chunk, stride_), cost);
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+      for (std::size_t begin = 0; begin < stride_; begin += chunk)
+        for (std::size_t i = first; i < last; i += rows_at_once)
+          add_distances<Isa>(q, i, begin, (std::min)(begin + chunk, stride_), cost);
+    });
   }
 
   /// Adds to @p gradient what @p slope, by the costs, says of the logits of the same rows. @p by_p has room for
@@ -69,14 +69,17 @@ class probabilities {
   void pull_back(const probabilities& q, std::size_t first, const rows<const T>& slope, T* by_p, double scale,
                  const rows<T>& gradient) const {
     const std::size_t last = (std::min)(first + rows_a_task, logits_.samples), width = logits_.classes;
-    for (std::size_t c = 0; c < stride_;) {
-      const std::size_t packs = c + 2 * lanes <= stride_ ? 2 : 1;
-      for (std::size_t i = first; i < last; i += rows_at_once) {
-        T* const out = by_p + (i - first) * stride_ + c;
-        packs == 2 ? slopes<2>(q, i, c, slope, out) : slopes<1>(q, i, c, slope, out);
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+      constexpr auto lanes = static_cast<std::size_t>(host_lanes<T, Isa>::count);
+      for (std::size_t c = 0; c < stride_;) {
+        const std::size_t packs = c + 2 * lanes <= stride_ ? 2 : 1;
+        for (std::size_t i = first; i < last; i += rows_at_once) {
+          T* const out = by_p + (i - first) * stride_ + c;
+          packs == 2 ? slopes<Isa, 2>(q, i, c, slope, out) : slopes<Isa, 1>(q, i, c, slope, out);
+        }
+        c += packs * lanes;
       }
-      c += packs * lanes;
-    }
+    });
     for (std::size_t i = first; i < last; ++i) {
       const T *const h = by_p + (i - first) * stride_, *const p = row(i);
       const T mean = inner_product(p, h, width), s = static_cast<T>(2 * scale);
@@ -86,9 +89,13 @@ class probabilities {
 
  private:
   /// Columns [begin, end) of the distances of rows_at_once rows from i on; past the end the last again, for nobody.
-  void add_distances(const probabilities& q, std::size_t i, std::size_t begin, std::size_t end,
+  template <class Isa>
+  LIMBECK_INLINE void add_distances(const probabilities& q, std::size_t i, std::size_t begin, std::size_t end,
                      const rows<double>& cost) const {
-    constexpr std::size_t A = rows_at_once, B = columns_at_once;
+    using L = host_lanes<T, Isa>;
+    using X = pack<L>;
+    constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+    constexpr std::size_t A = rows_at_once, B = Isa::register_bytes == 64 ? 4 : 2;  // as registers allow
     const std::size_t n = logits_.samples, m = cost.classes;
     const T* a[A];
     for (std::size_t k = 0; k < A; ++k) a[k] = row((std::min)(i + k, n - 1));
@@ -112,8 +119,11 @@ class probabilities {
     }
   }
   /// The sum over j of slope(i, j) where p_ic > q_jc, for `Packs` packs of columns from @p c on, and rows as above.
-  template <std::size_t Packs>
-  void slopes(const probabilities& q, std::size_t i, std::size_t c, const rows<const T>& slope, T* out) const {
+  template <class Isa, std::size_t Packs>
+  LIMBECK_INLINE void slopes(const probabilities& q, std::size_t i, std::size_t c, const rows<const T>& slope, T* out) const {
+    using L = host_lanes<T, Isa>;
+    using X = pack<L>;
+    constexpr auto lanes = static_cast<std::size_t>(X::lanes);
     constexpr std::size_t A = rows_at_once;
     const T* g[A];
     X x[A][Packs], sums[A][Packs];

@@ -25,33 +25,32 @@ struct distances {
 /// n x n numbers in memory for as many as `distances` has with its padding.
 template <class T>
 rows<T> take_padded(scratch& memory, std::size_t n) {
-  constexpr std::size_t step = (std::max)(static_cast<std::size_t>(host_lanes<T>::count), std::size_t{4});
+  constexpr std::size_t step = 64 / sizeof(T);  // whole packs on every instruction set
   const std::size_t padded = (n + step - 1) / step * step;
   return {memory.template take<T>(padded * padded).data(), n, n, static_cast<std::ptrdiff_t>(padded)};
 }
 
 template <class T>
 T squared_distance(const T* a, const T* b, std::size_t n) {
-  using L = host_lanes<T>;
-  using X = pack<L>;
-  constexpr auto lanes = static_cast<std::size_t>(X::lanes);
-  X sums(T(0));
-  std::size_t c = 0;
-  for (; c + lanes <= n; c += lanes) {
-    const X apart = X::from(L::load(a + c)) - X::from(L::load(b + c));
-    sums += apart * apart;
-  }
-  T total = L::sum(sums.v);
-  for (; c < n; ++c) total += (a[c] - b[c]) * (a[c] - b[c]);
+  T total;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using L = host_lanes<T, Isa>;
+    using X = pack<L>;
+    constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+    X sums(T(0));
+    std::size_t c = 0;
+    for (; c + lanes <= n; c += lanes) {
+      const X apart = X::from(L::load(a + c)) - X::from(L::load(b + c));
+      sums += apart * apart;
+    }
+    total = L::sum(sums.v);
+    for (; c < n; ++c) total += (a[c] - b[c]) * (a[c] - b[c]);
+  });
   return total;
 }
 
 template <class T>
 distances<T> distances_of(const batch<T>& x, const rows<const T>& side) {
-  using L = host_lanes<T>;
-  using X = pack<L>;
-  constexpr auto lanes = static_cast<std::size_t>(X::lanes);
-  const auto load = [](const T* p) LIMBECK_LAMBDA_INLINE { return X::from(L::load(p)); };
   const auto matrix = [&] { return take_padded<T>(x.memory, side.samples); };
   const distances<T> d{centred(side, x.memory), matrix(), matrix(), matrix()};
   x.dense.multiply(T(1), d.points, d.points.transposed(), T(0), d.squared, x.memory, x.on);
@@ -62,21 +61,27 @@ distances<T> distances_of(const batch<T>& x, const rows<const T>& side) {
     T *const squared = d.squared.row(i), *const length = d.length.row(i), *const inverse = d.inverse.row(i);
     const auto clear = [&](T* row, std::size_t from) { std::fill(row + from, row + padded, T(0)); };
     clear(squared, i < n ? n : 0);
-    for (std::size_t j = 0; i < n && j < n; j += lanes) {
-      const X norm = X(norms[i]) + load(&norms[j]);
-      X v = norm - X(T(2)) * load(squared + j);
-      const auto close = v < X(T(0.01)) * norm;  // too few digits are left: take the difference first
-      L::store(squared + j, v.v);
-      if (L::sum(select(close, X(T(1)), X(T(0))).v) > T(0)) {
-        for (std::size_t k = j; k < (std::min)(j + lanes, n); ++k)
-          if (squared[k] < T(0.01) * (norms[i] + norms[k]))
-            squared[k] = k == i ? T(0) : squared_distance(d.points.row(i), d.points.row(k), side.classes);
-        v = load(squared + j);
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+      using L = host_lanes<T, Isa>;
+      using X = pack<L>;
+      constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+      const auto load = [](const T* p) LIMBECK_LAMBDA_INLINE { return X::from(L::load(p)); };
+      for (std::size_t j = 0; i < n && j < n; j += lanes) {
+        const X norm = X(norms[i]) + load(&norms[j]);
+        X v = norm - X(T(2)) * load(squared + j);
+        const auto close = v < X(T(0.01)) * norm;  // too few digits are left: take the difference first
+        L::store(squared + j, v.v);
+        if (L::sum(select(close, X(T(1)), X(T(0))).v) > T(0)) {
+          for (std::size_t k = j; k < (std::min)(j + lanes, n); ++k)
+            if (squared[k] < T(0.01) * (norms[i] + norms[k]))
+              squared[k] = k == i ? T(0) : squared_distance(d.points.row(i), d.points.row(k), side.classes);
+          v = load(squared + j);
+        }
+        const X root = sqrt(v);
+        L::store(length + j, root.v);
+        L::store(inverse + j, select(v > X(T(0)), X(T(1)) / root, X(T(0))).v);
       }
-      const X root = sqrt(v);
-      L::store(length + j, root.v);
-      L::store(inverse + j, select(v > X(T(0)), X(T(1)) / root, X(T(0))).v);
-    }
+    });
     for (T* const row : {squared, length, inverse}) clear(row, i < n ? n : 0);
   });
   return d;

@@ -125,8 +125,10 @@ struct rkd_angle {
     }
     x.on(parts, [&](std::size_t c, std::size_t) {
       const std::size_t first = c * n / parts, last = (c + 1) * n / parts;
-      values[c] = x.wants_gradient() ? triplets<true>(s, t, first, last, arms, opposite[c])
-                                     : triplets<false>(s, t, first, last, arms, opposite[c]);
+      detail::dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+        values[c] = x.wants_gradient() ? triplets<Isa, true>(s, t, first, last, arms, opposite[c])
+                                       : triplets<Isa, false>(s, t, first, last, arms, opposite[c]);
+      });
     });
     double total = 0;
     for (const double v : values) total += 2 * v;
@@ -153,14 +155,14 @@ struct rkd_angle {
 
   /// Half the sum over the triplets at the vertices from @p first to @p last. @p arms receives the slopes by d_ij^2
   /// times d_ij, @p opposite, at j < k, the sum over the vertices of huber' / (2 d_ij d_ik): less the slope by d_jk^2.
-  template <bool Gradient, class T>
-  static double triplets(const detail::distances<T>& s, const detail::distances<T>& t, std::size_t first,
+  template <class Isa, bool Gradient, class T>
+  LIMBECK_INLINE static double triplets(const detail::distances<T>& s, const detail::distances<T>& t, std::size_t first,
                          std::size_t last, const rows<T>& arms, const rows<T>& opposite) {
     constexpr std::size_t group = 4;  // vertices whose rows stay in the first cache while those of the others pass
     const std::size_t n = s.squared.samples, padded = static_cast<std::size_t>(s.squared.sample_stride);
     if constexpr (Gradient) {
       for (std::size_t i = first; i < last; ++i) std::fill(arms.row(i), arms.row(i) + padded, T(0));
-      constexpr std::size_t step = (std::max)(static_cast<std::size_t>(host_lanes<T>::count), abreast);
+      constexpr std::size_t step = (std::max)(static_cast<std::size_t>(host_lanes<T, Isa>::count), abreast);
       for (std::size_t j = 0; j < padded; ++j)  // what stands before, by whole packs, is not used
         std::fill(opposite.row(j) + j / step * step, opposite.row(j) + padded, T(0));
     }
@@ -171,16 +173,16 @@ struct rkd_angle {
     for (std::size_t g = first; g < last; g += group)
       for (std::size_t j = 0; j < n; j += abreast)
         for (std::size_t i = g; i < (std::min)(last, g + group); ++i)
-          value += pairs_at<Gradient>(s, t, i, j, arms, opposite);
+          value += pairs_at<Isa, Gradient>(s, t, i, j, arms, opposite);
     return value;
   }
 
   /// The triplets at @p i of the points from @p first on, as many as stand abreast, with those after them: each pair
   /// once. Where a pack crosses the diagonal, weights of 0 and 1 tell which of its pairs count.
-  template <bool Gradient, class T>
-  static double pairs_at(const detail::distances<T>& s, const detail::distances<T>& t, std::size_t i, std::size_t first,
+  template <class Isa, bool Gradient, class T>
+  LIMBECK_INLINE static double pairs_at(const detail::distances<T>& s, const detail::distances<T>& t, std::size_t i, std::size_t first,
                          const rows<T>& arms, const rows<T>& opposite) {
-    using L = host_lanes<T>;
+    using L = host_lanes<T, Isa>;
     using X = pack<L>;
     constexpr auto lanes = static_cast<std::size_t>(X::lanes);
     constexpr std::size_t same = (std::max)(lanes, abreast);
