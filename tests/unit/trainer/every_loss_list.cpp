@@ -64,6 +64,7 @@ const std::vector<loss>& every_loss() {
       beside("squared_hellinger", lk::squared_hellinger{}),
       beside("alpha_divergence", lk::alpha_divergence{.alpha = 0.4}),
       beside("mse", lk::mse{}),
+      beside("bernoulli", lk::bernoulli{lk::forward_kl{}}),
       beside("target_kl", lk::target_kl{}),
       beside("target_cross_entropy", lk::target_cross_entropy{}),
       beside("dkd", lk::dkd{}),
