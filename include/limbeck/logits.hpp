@@ -14,6 +14,7 @@
 #include <limbeck/loss/logits/mse.hpp>
 #include <limbeck/loss/logits/other_divergences.hpp>
 #include <limbeck/loss/logits/plackett_luce.hpp>
+#include <limbeck/loss/logits/uld.hpp>
 #include <limbeck/objective/objective.hpp>
 #include <limbeck/schedule/schedules.hpp>
 #include <limbeck/signal/ensemble.hpp>

@@ -71,6 +71,7 @@ const std::vector<loss>& every_loss() {
       beside("nkd", lk::nkd{}),
       beside("margin_mse", lk::margin_mse{}),
       beside("pld", lk::pld{}),
+      beside("uld", lk::uld{}),
       sparse("sparse_divergence", lk::reverse_kl{}),
       sparse("sparse_kl", lk::forward_kl{}),
       beside("linear_cka", lk::linear_cka{}),
