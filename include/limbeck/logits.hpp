@@ -5,6 +5,7 @@
 /// Losses on logits, and what composes and weighs them: objectives, schedules, temperatures, signals. Needs no tensor library.
 
 #include <limbeck/core/random.hpp>
+#include <limbeck/loss/logits/bernoulli.hpp>
 #include <limbeck/loss/logits/cross_entropy.hpp>
 #include <limbeck/loss/logits/decoupled.hpp>
 #include <limbeck/loss/logits/kl.hpp>
@@ -13,6 +14,7 @@
 #include <limbeck/loss/logits/mse.hpp>
 #include <limbeck/loss/logits/other_divergences.hpp>
 #include <limbeck/loss/logits/plackett_luce.hpp>
+#include <limbeck/loss/logits/uld.hpp>
 #include <limbeck/objective/objective.hpp>
 #include <limbeck/schedule/schedules.hpp>
 #include <limbeck/signal/ensemble.hpp>

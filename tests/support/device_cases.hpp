@@ -134,7 +134,7 @@ void compare_objectives(complaints& out, std::size_t n, std::size_t c, std::uint
                     lk::at_temperature(4.0, lk::forward_kl{} + 0.3 * lk::reverse_kl{} + lk::jensen_shannon{});
   compare(out, at("four terms", n, c), four, b);
   compare(out, at("decoupled", n, c), lk::dkd{} + lk::nkd{.gamma = 0.5, .temperature = 2}, b);
-  compare(out, at("logits", n, c), lk::objective(lk::mse{}), b);
+  compare(out, at("logits", n, c), lk::mse{} + lk::bernoulli{lk::jensen_shannon{.beta = 0.3}}, b);
   compare(out, at("others", n, c),
           lk::at_temperature(3.0, lk::total_variation{} + lk::squared_hellinger{} + lk::alpha_divergence{.alpha = 0.3}) +
               lk::at_temperature(2.0, 5.0, lk::skew_kl{} + lk::skew_reverse_kl{}),

@@ -61,6 +61,8 @@ TEST_CASE("learned temperatures of other losses") {
   check_learned("squared_hellinger", lk::squared_hellinger{});
   check_learned("alpha_divergence", lk::alpha_divergence{.alpha = 0.3});
   check_learned("mse", lk::mse{});
+  check_learned("bernoulli_kl", lk::bernoulli_kl{});
+  check_learned("bernoulli of alpha", lk::bernoulli{lk::alpha_divergence{.alpha = -0.5}});
   check_learned("cross_entropy", lk::cross_entropy{.smoothing = 0.1});
 }
 
