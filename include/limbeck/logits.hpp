@@ -19,6 +19,7 @@
 #include <limbeck/schedule/schedules.hpp>
 #include <limbeck/signal/ensemble.hpp>
 #include <limbeck/signal/measure.hpp>
+#include <limbeck/temperature/standardized.hpp>
 #include <limbeck/temperature/temperature.hpp>
 
 #endif

@@ -34,11 +34,31 @@ struct learned_slot {};
 struct row_slot {};
 template <int Num, int Den>
 struct fixed_slot {};
+/// So many deviations of the row's logits.
+template <class Who, std::size_t Index>
+struct deviation_slot {};
 
 template <class Slot>
 inline constexpr bool is_learned = false;
 template <std::size_t Index>
 inline constexpr bool is_learned<learned_slot<Index>> = true;
+
+template <class Slot, class Who>
+inline constexpr bool is_deviation_of = false;
+template <class Who, std::size_t Index>
+inline constexpr bool is_deviation_of<deviation_slot<Who, Index>, Who> = true;
+template <class Slot>
+inline constexpr bool is_deviation = is_deviation_of<Slot, student_side> || is_deviation_of<Slot, teacher_side>;
+
+/// A student's slot in the teacher's place: each side has its own deviation.
+template <class Slot>
+struct of_teacher_slot {
+  using type = Slot;
+};
+template <std::size_t Index>
+struct of_teacher_slot<deviation_slot<student_side, Index>> {
+  using type = deviation_slot<teacher_side, Index>;
+};
 
 // statistics
 

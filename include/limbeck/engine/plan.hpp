@@ -257,6 +257,14 @@ struct plan {
     return (std::size_t{is_learned<S>} + ... + 0);
   }
   static constexpr std::size_t learned = count_learned(slot_keys{});
+
+  template <class Who, class... S>
+  static constexpr bool any_deviation(key_list<S...>) {
+    return (is_deviation_of<S, Who> || ...);
+  }
+  /// Whether a side has a temperature that is the deviation of its logits.
+  template <class Who>
+  static constexpr bool deviates = any_deviation<Who>(slot_keys{});
 };
 
 template <class Terms>

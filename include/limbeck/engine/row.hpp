@@ -80,6 +80,12 @@ LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Pl
   return bad;
 }
 
+/// The k of T^k as a function of the student's temperature; a deviation is in the softmax, not in the factor.
+template <class Slot, class Term>
+LIMBECK_INLINE int power_in(const Term& term) {
+  return is_deviation<Slot> ? 0 : term.power;
+}
+
 /// Step 4 at one position: returns the sum of all flows, the gradient less the c q_i of step 5.
 template <class Plan, class Mode, class X, class Terms, class Position>
 LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const Position& at, const X* e,
@@ -112,7 +118,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         sums.flow(s) += f;
         if constexpr (Mode::template wants<S>) sums.log_flow(s) += f * x.log_q;
         if constexpr (Mode::template wants<S>)
-          sums.direct(Plan::slot_keys::template index<S>()) -= X(static_cast<typename X::scalar>(term.power)) *
+          sums.direct(Plan::slot_keys::template index<S>()) -= X(static_cast<typename X::scalar>(power_in<S>(term))) *
                                                                n.flow_weight[k] * value;
         if constexpr (Mode::template wants<U>) {
           // phi is homogeneous of degree 1 in (p, q), so the teacher's flow is value - flow
@@ -148,7 +154,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         g += f;
         if constexpr (Mode::template wants<S>)
           sums.direct(ts) +=
-              f * x.student - X(static_cast<typename X::scalar>(term.power)) * n.flow_weight[k] * value;
+              f * x.student - X(static_cast<typename X::scalar>(power_in<S>(term))) * n.flow_weight[k] * value;
         if constexpr (Mode::template wants<U>)
           sums.direct(tt) += n.teacher_weight[k] * term.loss.teacher_flow(x) * x.teacher;
       }
@@ -168,7 +174,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         if constexpr (Mode::template wants<S>) {
           sums.log_flow(s) += f * log_q;
           sums.direct(Plan::slot_keys::template index<S>()) -=
-              X(static_cast<typename X::scalar>(term.power)) * f * log_q;
+              X(static_cast<typename X::scalar>(power_in<S>(term))) * f * log_q;
         }
       }
     }
@@ -272,6 +278,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
         x.log_ratio = gap<P>(nx, logits) - nx.kappa[Plan::pairs::template index<P>()];
         masks = masks || !(label_logits[Plan::maxima::template index<typename KT::maximum>()] > masked_logit<T>);
       }
+      [[maybe_unused]] T rest_log_q(0);
       if constexpr (needs_rest<L>()) {
         // 1 - q is the sum over the other classes, over the sum over all: nothing is subtracted from 1
         using RS = softmax_key<student_side, S, non_target>;
@@ -279,19 +286,19 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
         using KT = softmax_key<teacher_side, U, all>;
         using P = pair_key<S, U, all>;
         using RP = pair_key<S, U, non_target>;
-        const auto rest_of = [&]<class Rest, class Whole>() LIMBECK_LAMBDA_INLINE {
+        const auto log_share = [&]<class Rest, class Whole>() LIMBECK_LAMBDA_INLINE {
           constexpr auto rest = Plan::softmaxes::template index<Rest>();
           constexpr auto whole = Plan::softmaxes::template index<Whole>();
           constexpr auto mr = Plan::maxima::template index<typename Rest::maximum>();
           constexpr auto mw = Plan::maxima::template index<typename Whole::maximum>();
-          if (n.inverse_z[rest] == 0) return X(0);
-          const T log_share = (n.maximum[mr] - n.maximum[mw]) *
-                                  n.inverse_t[Plan::slot_keys::template index<typename Rest::slot>()] +
-                              n.log_z[rest] - n.log_z[whole];
-          return exp2_negative(X(static_cast<T>(log2e) * log_share));
+          if (n.inverse_z[rest] == 0) return masked_logit<T>;
+          return (n.maximum[mr] - n.maximum[mw]) * n.inverse_t[Plan::slot_keys::template index<typename Rest::slot>()] +
+                 n.log_z[rest] - n.log_z[whole];
         };
-        x.rest_q = rest_of.template operator()<RS, KS>();
-        x.rest_p = rest_of.template operator()<RT, KT>();
+        const T log_rest_q = log_share.template operator()<RS, KS>();
+        x.rest_q = exp2_negative(X(static_cast<T>(log2e) * log_rest_q));
+        x.rest_p = exp2_negative(X(static_cast<T>(log2e) * log_share.template operator()<RT, KT>()));
+        if (log_rest_q > masked_logit<T>) rest_log_q = log_rest_q;
         constexpr auto j = Plan::pairs::template index<P>();
         constexpr auto rj = Plan::pairs::template index<RP>();
         // kappa is relative to the maxima, and the two domains have different ones
@@ -330,7 +337,9 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
         if constexpr (Mode::template wants<S>)
           label_log[Plan::slot_keys::template index<S>()] +=
               n.flow_weight[k] * (o.label.v * x.log_q.v + o.uniform.v * x.mean_log_q.v * x.classes.v -
-                                  static_cast<T>(term.power) * o.value.v);
+                                  static_cast<T>(power_in<S>(term)) * o.value.v);
+        if constexpr (Mode::template wants<S> && needs_rest<L>())  // the others' softmax is not shifted as the whole
+          label_log[Plan::slot_keys::template index<S>()] += n.flow_weight[k] * o.rest.v * rest_log_q;
       }
     }
   });

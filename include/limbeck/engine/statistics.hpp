@@ -58,9 +58,9 @@ struct sweep_mode {
   static constexpr bool gradient = Gradient;
   static constexpr bool soft_labels = SoftLabels;
   static constexpr bool row_temperature_gradient = RowTemperatureGradient;
-  /// Whether d loss / dT of this temperature is wanted.
+  /// Whether d loss / dT of this temperature is wanted: of a student's deviation it is a part of the gradient.
   template <class Slot>
-  static constexpr bool wants = Gradient && (is_learned<Slot> ||
+  static constexpr bool wants = Gradient && (is_learned<Slot> || is_deviation_of<Slot, student_side> ||
                                              (RowTemperatureGradient && std::is_same_v<Slot, row_slot>));
 };
 

@@ -11,6 +11,7 @@
 
 #include <limbeck/core/executor.hpp>
 #include <limbeck/core/workspace.hpp>
+#include <limbeck/engine/deviation.hpp>
 #include <limbeck/engine/host_memory.hpp>
 #include <limbeck/engine/row.hpp>
 #include <limbeck/engine/signals.hpp>
@@ -35,6 +36,8 @@ class host_sweep {
   /// A temperature's gradient needs sums over classes too.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
 
+  /// Whether a temperature is the deviation of a row's logits.
+  static constexpr bool deviates = Plan::template deviates<student_side> || Plan::template deviates<teacher_side>;
   /// Whether a class that one side alone masks can make the value infinite.
   static constexpr bool compares = Plan::pairs::size > 0 || Plan::template any<logitwise> || Mode::soft_labels;
 
@@ -122,6 +125,7 @@ class host_sweep {
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
     bool masks;                      // has a class at -inf
+    row_deviations<T> deviations;    // where a temperature is one
     alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
     alignas(64) T gradient_tail[L];
   };
@@ -277,6 +281,7 @@ class host_sweep {
         row.main.gradient = gradient ? gradient + i * padded_ : in_.gradient.row(r);
         row.tail.gradient = gradient ? row.main.gradient + whole_ : row.gradient_tail;
       }
+      if constexpr (deviates) take_deviations(row);
       ++used;
     }
 
@@ -392,6 +397,26 @@ class host_sweep {
     }
   }
 
+  /// Before step 1, where a temperature is the deviation of the row's logits.
+  [[gnu::noinline]] void take_deviations(row_state& row) const {
+    const auto of = [&]<class Who>() {
+      const auto pass = [&](T origin) {
+        deviation_sums<T> sums;
+        reduce(sum_packs<deviation_sums<X>>(row,
+                                            [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                                              add_deviation(at.template raw_logit<Who, all>(), X(origin), partial);
+                                            }),
+               sums);
+        return sums;
+      };
+      return deviation_from(pass);
+    };
+    row.deviations = {};
+    if constexpr (Plan::template deviates<student_side>) row.deviations.student = of.template operator()<student_side>();
+    if constexpr (Plan::template deviates<teacher_side>) row.deviations.teacher = of.template operator()<teacher_side>();
+    standardize<Plan>(row.numbers, row.deviations);
+  }
+
   /// Step 1.
   LIMBECK_INLINE void take_maxima(row_state& row) const {
     constexpr std::size_t NM = Plan::maxima::size;
@@ -482,6 +507,11 @@ class host_sweep {
       coefficient[k] = X(result.coefficient[k] * row.numbers.inverse_z[k]);
     });
     const X uniform(result.uniform);
+    [[maybe_unused]] X slope, mean;  // of the deviation that is a temperature
+    if constexpr (Plan::template deviates<student_side>) {
+      slope = X(deviation_slope<Plan>(row.numbers, row.deviations.student, result));
+      mean = X(row.deviations.student.mean);
+    }
     each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
       X g = uniform;
       if constexpr (classwise) g += X::from(Lanes::load(at.gradient));
@@ -489,6 +519,10 @@ class host_sweep {
         if constexpr (std::is_same_v<typename K::who, student_side>)
           g += coefficient[Index] * X::from(Lanes::load(at.exponentials + Index * padded_));
       });
+      if constexpr (Plan::template deviates<student_side>) {
+        const X s = at.template raw_logit<student_side, all>();
+        g += select(X(masked_logit<T>) < s, slope * (s - mean), X(T(0)));
+      }
       Lanes::store(at.gradient, g.v);
     });
   }

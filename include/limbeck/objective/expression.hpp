@@ -13,6 +13,7 @@
 #include <limbeck/objective/names.hpp>
 #include <limbeck/signal/expression.hpp>
 #include <limbeck/temperature/learned.hpp>
+#include <limbeck/temperature/standardized.hpp>
 #include <limbeck/temperature/temperature.hpp>
 
 #include <string_view>
@@ -277,7 +278,7 @@ template <class T>
 constexpr void require_temperature() {
   static_assert(temperature<T> || signal<T>,
                 "limbeck: the first argument of at_temperature is no temperature; give a number, a schedule, "
-                "fixed<4>, per_row{}, learned(T) or a signal");
+                "fixed<4>, per_row{}, learned(T), standardized(T) or a signal");
 }
 template <class E>
 constexpr void require_no_temperature() {
@@ -296,8 +297,9 @@ constexpr auto temperature_value(const T& t) {
 }  // namespace detail
 
 /// The loss (or sum of losses) with q = softmax(s/T) and p = softmax(t/T). All losses inside share these softmaxes. T is a
-/// number, a schedule, `fixed<4>{}`, `per_row{}`, `learned(T)`, or a signal, which gives each row its own (on the host, in
-/// a sweep of its own before: a row's exponentials need its temperature first). Each is multiplied by T to the power that it declares, so that its gradient keeps its size; `unscaled` turns that off.
+/// number, a schedule, `fixed<4>{}`, `per_row{}`, `learned(T)`, `standardized(T)`, or a signal, which gives each row its own
+/// (on the host, in a sweep of its own before: a row's exponentials need its temperature first). Each is multiplied by T to the
+/// power that it declares, so that its gradient keeps its size; `unscaled` turns that off.
 template <class T, loss E>
 constexpr auto at_temperature(const T& t, const E& e) {
   detail::require_temperature<T>();

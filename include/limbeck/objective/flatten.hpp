@@ -73,6 +73,10 @@ template <std::size_t Index, class T>
 struct slot_of<Index, learned_parameter<T>> {
   using type = learned_slot<Index>;
 };
+template <std::size_t Index, class N>
+struct slot_of<Index, standardized_temperature<N>> {
+  using type = deviation_slot<student_side, Index>;
+};
 
 template <class T>
 double temperature_at(const T& t, double progress) {
@@ -81,6 +85,8 @@ double temperature_at(const T& t, double progress) {
     value = t(progress);
   } else if constexpr (std::is_same_v<T, learned_temperature>) {
     value = *t.value;
+  } else if constexpr (requires { T::epsilon; t.number(progress); }) {
+    value = t.number(progress);
   } else if constexpr (requires { t.parameter->value(); }) {
     value = t.parameter->value();
   } else if constexpr (requires { T::value; }) {
@@ -117,6 +123,9 @@ constexpr void require_loss() {
     static_assert(!is_learned<StudentSlot> && !std::is_same_v<StudentSlot, row_slot>,
                   "limbeck: a batchwise loss has one temperature a call, a number or a schedule");
   }
+  static_assert(is<L, pointwise> || is<L, labelwise> || is<L, constantly> ||
+                    !(is_deviation<StudentSlot> || is_deviation<TeacherSlot>),
+                "limbeck: standardized(T) is the temperature of a softmax; this loss reads the logits themselves");
   static_assert(!requires { L::teacher_has_temperature; } ||
                     !(is_learned<TeacherSlot> || std::is_same_v<TeacherSlot, row_slot>),
                 "limbeck: sparse rows were made at one temperature; per_row{}, a signal or learned(T) cannot be the teacher's");
@@ -183,9 +192,9 @@ constexpr auto flatten(const E& e, context<S, U, D, Base, Signal, Place> c) {
     using NS = typename slot_of<2 * Base, Student>::type;
     c.student_t = c.teacher_t = temperature_at(e.student, c.progress);
     if constexpr (std::is_same_v<Teacher, same_temperature>) {
-      return flatten(e.inner, c.template moved<NS, NS, D, Base + 1>());
+      return flatten(e.inner, c.template moved<NS, typename of_teacher_slot<NS>::type, D, Base + 1>());
     } else {
-      using NU = typename slot_of<2 * Base + 1, Teacher>::type;
+      using NU = typename of_teacher_slot<typename slot_of<2 * Base + 1, Teacher>::type>::type;
       c.teacher_t = temperature_at(e.teacher, c.progress);
       return flatten(e.inner, c.template moved<NS, NU, D, Base + 1>());
     }

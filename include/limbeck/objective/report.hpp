@@ -143,7 +143,8 @@ class plan_text {
   template <class Slot>
   static std::string temperature(double value) {
     if (std::is_same_v<Slot, detail::row_slot>) return "one a row";
-    return detail::show(value) + (detail::is_learned<Slot> ? " (learned)" : "");
+    return detail::show(value) +
+           (detail::is_learned<Slot> ? " (learned)" : detail::is_deviation<Slot> ? " deviations" : "");
   }
   template <class Slot, class Terms>
   static std::string slot(const Terms& terms) {

@@ -78,7 +78,7 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
     static_assert(P::learned <= 8, "limbeck: at most 8 learned temperatures in one objective");
     constexpr bool row_gradient = Signature::temperature_output;
     static_assert(!((is<typename Term::loss_type, labelwise> && needs_teacher<typename Term::loss_type>() &&
-                     (wants_temperature<Term, row_gradient>)) ||
+                     wants_temperature<Term, row_gradient> && !is_deviation<typename Term::student_slot>) ||
                     ...),
                   "limbeck: the target part of dkd and nkd has no gradient with respect to a learned temperature");
     static_assert(!((is<typename Term::loss_type, rowwise> && wants_temperature<Term, row_gradient>) || ...),

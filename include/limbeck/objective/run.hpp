@@ -174,6 +174,9 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     constexpr bool measured = has_temperature_signal<E>();
     static_assert(require_call<T, Plan, Signature, measured, is_scheduled<E>()>::checked());
     if constexpr (Plan::softmaxes::size > 0) require_two_classes(in);
+    static_assert(std::is_same_v<typename Traits::sweep, host_rows> ||
+                      !(Plan::template deviates<student_side> || Plan::template deviates<teacher_side>),
+                  "limbeck: standardized(T) is taken on the host; on a device, standardise the logits before the call");
     in.settle_labels();
     hana::for_each(terms, [&](const auto& term) {
       term.signal.check(in.samples());
