@@ -203,7 +203,7 @@ class host_sweep {
   [[gnu::flatten, gnu::noinline]] void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
     T* next = scratch + block_ * padded_ * NS;
-    const auto stage = [&](bool wanted, const rows<const T>& x, T pad) -> T* {
+    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad) -> T* {
       if (!wanted) return nullptr;
       T* const out = next;
       next += block_ * padded_;
@@ -249,7 +249,7 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       row.index = i;
-      const auto place = [&](const T* staged_rows, const rows<const T>& x, T pad, T* tail, const T*& main_at,
+      const auto place = [&](const T* staged_rows, const stored_rows<const T>& x, T pad, T* tail, const T*& main_at,
                              const T*& tail_at) LIMBECK_LAMBDA_INLINE {
         main_at = staged_rows ? staged_rows + i * padded_ : x.row(r);
         tail_at = staged_rows ? main_at + whole_ : rest_ ? padded_tail(main_at, pad, tail) : tail;
