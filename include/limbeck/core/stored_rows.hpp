@@ -121,40 +121,45 @@ stored_rows<T> stored_view(const any_tensor& x, const char* argument) {
 /// @cond
 namespace detail {
 
-/// @p count neighbours from @p from, by packs of 16: a loop of fixed length over memory of its own, which a compiler turns
-/// into vector code at -O2.
+/// @p count neighbours from @p from, 64 at a time: loops of fixed length over memory of their own, by one width of number each,
+/// are vector code at -O2, too.
 template <class Stored, class T>
 void widen(const Stored* from, std::size_t count, T* to) {
-  constexpr std::size_t pack = 16;
+  constexpr std::size_t piece = 64;
   std::size_t i = 0;
-  for (; i + pack <= count; i += pack) {
-    Stored in[pack];
-    T out[pack];
-    std::memcpy(static_cast<void*>(in), from + i, sizeof in);
-    for (std::size_t k = 0; k < pack; ++k) out[k] = static_cast<T>(in[k]);
+  for (; i + piece <= count; i += piece) {
+    T out[piece];
+    if constexpr (std::is_same_v<Stored, bfloat16> && std::is_same_v<T, float>) {
+      std::uint16_t in[piece];
+      std::uint32_t bits[piece];
+      std::memcpy(in, from + i, sizeof in);
+      for (std::size_t k = 0; k < piece; ++k) bits[k] = static_cast<std::uint32_t>(in[k]) << 16U;
+      std::memcpy(out, bits, sizeof out);
+    } else {
+      Stored in[piece];
+      std::memcpy(static_cast<void*>(in), from + i, sizeof in);
+      for (std::size_t k = 0; k < piece; ++k) out[k] = static_cast<T>(in[k]);
+    }
     std::memcpy(to + i, out, sizeof out);
   }
   for (; i < count; ++i) to[i] = static_cast<T>(from[i]);
 }
 template <class Stored, class T>
 void narrow(const T* from, std::size_t count, Stored* to) {
-  constexpr std::size_t pack = 16;
-  const auto rounded = [](T x) {
-    if constexpr (std::is_same_v<arithmetic_of_t<Stored>, Stored>) {
-      return static_cast<Stored>(x);
-    } else {
-      return Stored(static_cast<float>(x));
-    }
-  };
+  constexpr std::size_t piece = 64;
   std::size_t i = 0;
-  for (; i + pack <= count; i += pack) {
-    T in[pack];
-    Stored out[pack];
-    std::memcpy(in, from + i, sizeof in);
-    for (std::size_t k = 0; k < pack; ++k) out[k] = rounded(in[k]);
-    std::memcpy(static_cast<void*>(to + i), out, sizeof out);
+  if constexpr (std::is_same_v<arithmetic_of_t<Stored>, Stored>) {
+    for (; i < count; ++i) to[i] = static_cast<Stored>(from[i]);
+  } else {
+    for (; i + piece <= count; i += piece) {
+      float in[piece];
+      std::uint16_t out[piece];
+      for (std::size_t k = 0; k < piece; ++k) in[k] = static_cast<float>(from[i + k]);
+      for (std::size_t k = 0; k < piece; ++k) out[k] = Stored(in[k]).bits;
+      std::memcpy(static_cast<void*>(to + i), out, sizeof out);
+    }
+    for (; i < count; ++i) to[i] = Stored(static_cast<float>(from[i]));
   }
-  for (; i < count; ++i) to[i] = rounded(from[i]);
 }
 
 /// f(pointer to the first class of row @p r, of its type in memory).

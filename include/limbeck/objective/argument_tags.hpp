@@ -241,7 +241,7 @@ struct reduction_argument {
 template <class Tensor>
 constexpr void require_tensor(const char* = nullptr) {
   static_assert(tensor<Tensor>,
-                "limbeck: this type is no tensor of float or double (halves and integers are converted first); include the header of its backend (<limbeck/eigen.hpp>, "
+                "limbeck: this type is no tensor of floats of 16, 32 or 64 bits (integers are converted first); include the header of its backend (<limbeck/eigen.hpp>, "
                 "<limbeck/xtensor.hpp>, <limbeck/thrust.hpp>), evaluate an unevaluated expression first, or pass "
                 "limbeck::rows<const float>(pointer, samples, classes)");
 }

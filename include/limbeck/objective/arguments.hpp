@@ -251,7 +251,7 @@ void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen,
     a.apply(in);
   } else {
     static_assert(!is_named<Bare>,
-                  "limbeck: a named argument (gradient, soft labels or an output) holds another scalar type than the "
+                  "limbeck: a named output (row_losses, row_temperature_gradient) holds another scalar type than the "
                   "student");
   }
 }

@@ -115,6 +115,10 @@ decltype(auto) typed(A&& a) {
       if (!is_integer(x.type)) raise<value_error>("limbeck: labels is " + x.str() + ", expected whole numbers");
       return any_labels{x.vector("labels")};
     } else {
+      if constexpr (Place == place::student) {  // its type decides in what is computed: nothing is narrowed, silently
+        const bool short_float = x.type == element_type::float16 || x.type == element_type::bfloat16;
+        if (std::is_same_v<T, double> || !short_float) return stored_rows<const T>(x.template rows<const T>("student"));
+      }
       return stored_view<const T>(x, Place == place::student ? "student" : "teacher");
     }
   }
