@@ -130,7 +130,7 @@ const auto loss = lk::objective{lk::cross_entropy{} + 0.5 * lk::at_temperature(2
 
 template <class Stored>
 void check_everywhere() {
-  for (const std::size_t classes : {3, 16, 37, 1100})
+  for (const std::size_t classes : {std::size_t{3}, std::size_t{16}, std::size_t{37}, std::size_t{1100}})
     for (const bool columns : {false, true}) {
       check_call(loss, both<Stored, float>(classes, 1, columns), both<Stored, float>(classes, 2, columns));
       check_call(loss, both<Stored, float>(classes, 1, columns), both<float, float>(classes, 2, columns));
