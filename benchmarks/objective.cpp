@@ -138,6 +138,27 @@ auto call_unlabelled(const Objective& objective, batch<T>& data, int threads) {
     benchmark::ClobberMemory();
   };
 }
+/// KL on bfloat16 logits, with a float gradient; the bytes of the floor are those of float.
+inline auto call_bfloat16(batch<float>& data, int threads) {
+  const auto narrow = [](const std::vector<float>& x) {
+    auto out = std::make_shared<std::vector<lk::bfloat16>>();
+    for (const float v : x) out->emplace_back(v);
+    return out;
+  };
+  static std::shared_ptr<std::vector<lk::bfloat16>> student, teacher;  // of the last batch: benchmarks run one by one
+  static const float* of = nullptr;
+  if (of != data.student.data() || student->size() != data.student.size()) {
+    student = narrow(data.student);
+    teacher = narrow(data.teacher);
+    of = data.student.data();
+  }
+  return [s = student, t = teacher, &data, threads, objective = kl()]() mutable {
+    team executor{threads};
+    const lk::rows<const lk::bfloat16> x(s->data(), data.samples, data.classes), y(t->data(), data.samples, data.classes);
+    benchmark::DoNotOptimize(objective(x, y, lk::into(data.g()), data.workspace, lk::on(executor)).loss);
+    benchmark::ClobberMemory();
+  };
+}
 /// ... and for cross-entropy, which takes no teacher.
 template <class Backend, class T>
 auto call_cross_entropy(batch<T>& data, int threads) {
@@ -237,6 +258,10 @@ void add_size(std::size_t n, std::size_t c, int threads) {
          [](auto& data, int k) { return call_unlabelled<false, span>(kl(), data, k); });
   add<T>("span/four_value", n, c, threads, 2, 3,
          [](auto& data, int k) { return call<false, span>(four(), data, k); });
+#endif
+#if !defined(LIMBECK_BENCH_KL_ONLY)
+  if constexpr (std::is_same_v<T, float>)
+    add<T>("span/kl_bfloat16", n, c, threads, 3, 2, [](auto& data, int k) { return call_bfloat16(data, k); }, plain);
 #endif
 #if defined(LIMBECK_BENCH_EIGEN)
   add_backend<T, eigen>(n, c, threads);

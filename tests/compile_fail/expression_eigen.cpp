@@ -1,5 +1,5 @@
 // An expression has no memory to look at; Limbeck does not evaluate it in secret.
-// expect: limbeck: this type is no tensor of float or double
+// expect: limbeck: this type is no tensor of floats of 16, 32 or 64 bits
 #include <limbeck/eigen.hpp>
 
 #include <vector>

@@ -1,5 +1,5 @@
 // A vector in the place of the student.
-// expect: limbeck: this type is no tensor of float or double
+// expect: limbeck: this type is no tensor of floats of 16, 32 or 64 bits
 #include <limbeck/limbeck.hpp>
 
 #include <vector>

@@ -56,6 +56,10 @@ inline constexpr element_type element_type_of = [] {
   using enum element_type;
   if constexpr (std::is_same_v<T, bool>) {
     return boolean;
+  } else if constexpr (std::is_same_v<T, limbeck::float16>) {
+    return float16;
+  } else if constexpr (std::is_same_v<T, limbeck::bfloat16>) {
+    return bfloat16;
   } else if constexpr (std::is_floating_point_v<T>) {
     return sizeof(T) == 4 ? float32 : sizeof(T) == 8 ? float64 : none;
   } else if constexpr (std::is_integral_v<T>) {

@@ -42,9 +42,49 @@ constexpr float from_bfloat16(std::uint16_t b) { return std::bit_cast<float>(sta
 /// The nearest bfloat16, ties to even; a NaN stays one.
 constexpr std::uint16_t to_bfloat16(float value) {
   const auto x = std::bit_cast<std::uint32_t>(value);
-  if ((x & 0x7fffffffU) > 0x7f800000U) return static_cast<std::uint16_t>((x >> 16U) | 0x40U);
-  return static_cast<std::uint16_t>((x + 0x7fffU + ((x >> 16U) & 1U)) >> 16U);
+  const std::uint32_t rounded = (x + 0x7fffU + ((x >> 16U) & 1U)) >> 16U;
+  return static_cast<std::uint16_t>((x & 0x7fffffffU) > 0x7f800000U ? (x >> 16U) | 0x40U : rounded);
 }
+
+/// An IEEE 754 binary16 in memory: `rows<const float16>(pointer, samples, classes)` is a tensor, whose losses are taken in
+/// float. Its 16 bits are those of `Eigen::half`, `at::Half` and NumPy's float16.
+struct float16 {
+  std::uint16_t bits = 0;  ///< sign, 5 bits of exponent, 10 of mantissa
+
+  constexpr float16() = default;
+  /// The nearest, ties to even; beyond 65504 + 16 infinity.
+  constexpr explicit float16(float value) : bits(to_half(value)) {}
+  /// The value, exactly.
+  constexpr operator float() const { return from_half(bits); }
+};
+
+/// The upper half of a float in memory: range of a float, 8 bits of mantissa. A tensor's element like `float16`.
+struct bfloat16 {
+  std::uint16_t bits = 0;  ///< sign, 8 bits of exponent, 7 of mantissa
+
+  constexpr bfloat16() = default;
+  /// The nearest, ties to even.
+  constexpr explicit bfloat16(float value) : bits(to_bfloat16(value)) {}
+  /// The value, exactly.
+  constexpr operator float() const { return from_bfloat16(bits); }
+};
+
+/// The type in which Limbeck computes with numbers of type @p T: float for those of 16 bits, else @p T.
+template <class T>
+struct arithmetic_of {
+  using type = T;  ///< the type
+};
+template <>
+struct arithmetic_of<float16> {
+  using type = float;
+};
+template <>
+struct arithmetic_of<bfloat16> {
+  using type = float;
+};
+/// The same, by a shorter name.
+template <class T>
+using arithmetic_of_t = typename arithmetic_of<T>::type;
 
 LIMBECK_END_NAMESPACE
 

@@ -5,6 +5,7 @@
 /// Rows: a batch seen as samples x classes, over memory that somebody else owns.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/core/half.hpp>
 #include <limbeck/core/lifetime.hpp>
 #include <limbeck/engine/pack.hpp>
 
@@ -20,7 +21,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// A view of samples x classes: element (r, c) stands at `data[r * sample_stride + c * class_stride]`.
 ///
 /// Over plain memory it is a tensor of its own: `rows<const float>(pointer, samples, classes)`. @p T is
-/// `float` or `double`, const for an input. Copying copies the view.
+/// `float` or `double`, or `float16` or `bfloat16`, which are computed with in float; const for an input. Copying copies the view.
 template <class T>
 struct rows {
   using element = T;                 ///< const for an input
@@ -57,7 +58,7 @@ struct rows {
 
 /// How a type is seen as rows. Specialise it, in this namespace, to bring a tensor of your own:
 ///
-/// - `scalar`: `float` or `double`;
+/// - `scalar`: `float` or `double`, in which it is computed with;
 /// - `template <class T> using lanes`: the pack, `limbeck::host_lanes<T>` where there is no better;
 /// - `static constexpr bool is_view`: whether the memory outlives the tensor, as that of a map or a span (default: no);
 /// - `using sweep`: `limbeck::host_rows` for memory that the CPU reads;
@@ -78,13 +79,14 @@ concept tensor = requires { typename tensor_traits<std::remove_cvref_t<Tensor>>:
 template <class T>
 struct tensor_traits<rows<T>> {
   static constexpr bool is_view = true;
-  using scalar = std::remove_const_t<T>;
+  using element = std::remove_const_t<T>;
+  using scalar = arithmetic_of_t<element>;
   template <class S>
   using lanes = host_lanes<S>;
   using sweep = host_rows;
   static constexpr rows<T> view(const rows<T>& x) { return x; }
-  static std::vector<scalar> gradient_like(const rows<T>& x) { return std::vector<scalar>(x.samples * x.classes); }
-  static rows<scalar> view_gradient(std::vector<scalar>& g, const rows<T>& x) {
+  static std::vector<element> gradient_like(const rows<T>& x) { return std::vector<element>(x.samples * x.classes); }
+  static rows<element> view_gradient(std::vector<element>& g, const rows<T>& x) {
     return {g.data(), x.samples, x.classes};
   }
 };

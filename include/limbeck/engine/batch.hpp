@@ -65,7 +65,7 @@ const dense_primitives<T>& dense_for() {
   }
 }
 
-/// The rows of a call that count: where all do, the call's own memory; else copies, whose gradient is given back.
+/// The rows of a call that count: where all do and are of type T, the call's own memory; else copies, whose gradient is given back.
 template <class T>
 struct counted_rows {
   scratch memory;
@@ -77,38 +77,48 @@ struct counted_rows {
 
   /// @p count of the rows of @p in count.
   counted_rows(const problem<T>& in, std::size_t count, bool with_gradient, workspace& ws)
-      : memory(ws), student(in.student), teacher(in.teacher), labels(in.labels), samples_of_call(in.samples()) {
-    if (with_gradient) gradient = in.gradient;
-    if (count == in.samples()) return;
+      : memory(ws), student(in.student.as_native()), teacher(in.teacher.as_native()), labels(in.labels),
+        samples_of_call(in.samples()) {
+    if (with_gradient) gradient = in.gradient.as_native();
+    if (count == in.samples()) {
+      if (!in.student.native()) student = gathered(in.student, count);
+      if (in.teacher.data && !in.teacher.native()) teacher = gathered(in.teacher, count);
+      if (with_gradient && !in.gradient.native()) gather_gradient(count, in.classes());
+      return;
+    }
     call_rows = memory.take<std::size_t>(count);
     for (std::size_t r = 0, i = 0; r < in.samples(); ++r)
       if (in.valid(r)) call_rows[i++] = r;
-    student = gathered(in.student);
-    if (in.teacher.data) teacher = gathered(in.teacher);
+    student = gathered(in.student, count);
+    if (in.teacher.data) teacher = gathered(in.teacher, count);
     if (labels.data()) {
       const std::span<std::int64_t> y = memory.take<std::int64_t>(count);
       for (std::size_t i = 0; i < count; ++i) y[i] = in.labels.integer(call_rows[i]);
       labels = any_vector(y.data(), count);
     }
-    if (with_gradient) {
-      const std::span<T> g = memory.take<T>(count * in.classes());
-      std::fill(g.begin(), g.end(), T(0));
-      gradient = rows<T>(g.data(), count, in.classes());
-    }
+    if (with_gradient) gather_gradient(count, in.classes());
   }
   /// Adds what the copies have gathered to the gradient of the call.
   void give_gradient(const problem<T>& in) const {
-    for (std::size_t i = 0; i < call_rows.size(); ++i)
-      for (std::size_t c = 0; c < in.classes(); ++c) in.gradient(call_rows[i], c) += gradient(i, c);
+    if (gradient.data == in.gradient.data) return;
+    for (std::size_t i = 0; i < gradient.samples; ++i) {
+      const std::size_t r = call_rows.empty() ? i : call_rows[i];
+      for (std::size_t c = 0; c < in.classes(); ++c) in.gradient.put(r, c, in.gradient(r, c) + gradient(i, c));
+    }
   }
 
  private:
-  rows<const T> gathered(const rows<const T>& x) {
-    const std::span<T> copy = memory.take<T>(call_rows.size() * x.classes);
+  void gather_gradient(std::size_t count, std::size_t classes) {
+    const std::span<T> g = memory.take<T>(count * classes);
+    std::fill(g.begin(), g.end(), T(0));
+    gradient = rows<T>(g.data(), count, classes);
+  }
+  rows<const T> gathered(const stored_rows<const T>& x, std::size_t count) {
+    const std::span<T> copy = memory.take<T>(count * x.classes);
     T* to = copy.data();
-    for (const std::size_t r : call_rows)
-      for (std::size_t c = 0; c < x.classes; ++c) *to++ = x(r, c);
-    return rows<const T>(copy.data(), call_rows.size(), x.classes);
+    for (std::size_t i = 0; i < count; ++i)
+      for (std::size_t c = 0; c < x.classes; ++c) *to++ = x(call_rows.empty() ? i : call_rows[i], c);
+    return rows<const T>(copy.data(), count, x.classes);
   }
 };
 

@@ -64,12 +64,13 @@ struct staging {
   bool transposed, add;  ///< whether memory asks for it; whether the gradient is added to what is there
 
   staging(const problem<T>& in, std::size_t lanes) {
-    const auto needed = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
+    const auto strided = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
+    const auto needed = [&](const auto& x) { return strided(x) || (x.data && !x.native()); };
     student = needed(in.student);
     teacher = needed(in.teacher) || in.target.fill;
     soft = needed(in.soft_labels);
     gradient = needed(in.gradient);
-    transposed = student || needed(in.teacher) || soft || gradient;
+    transposed = strided(in.student) || strided(in.teacher) || strided(in.soft_labels) || strided(in.gradient);
     add = in.add && in.gradient.data;
     gradient = gradient || add;
   }
@@ -77,9 +78,33 @@ struct staging {
     return std::size_t{student} + std::size_t{teacher} + std::size_t{soft} + std::size_t{gradient};
   }
 
-  /// Rows [first, first + count) of @p x, padded with @p pad; the shorter stride runs innermost.
-  static void copy_in(const rows<const T>& x, std::size_t first, std::size_t count, std::size_t padded, T pad, T* out) {
-    for (std::size_t r = 0; r < count; ++r) std::fill(out + r * padded + x.classes, out + (r + 1) * padded, pad);
+  /// Rows [first, first + count) of @p stored, padded with @p pad; the shorter stride runs innermost.
+  static void copy_in(const stored_rows<const T>& stored, std::size_t first, std::size_t count, std::size_t padded, T pad,
+                      T* out) {
+    for (std::size_t r = 0; r < count; ++r) std::fill(out + r * padded + stored.classes, out + (r + 1) * padded, pad);
+    if (stored.native()) return copy_rows(stored.as_native(), first, count, padded, out);
+    if (stored.class_stride != 1) return copy_rows(stored, first, count, padded, out);
+    for (std::size_t r = 0; r < count; ++r)
+      with_stored_row(stored, first + r, [&](const auto* row) { widen(row, stored.classes, out + r * padded); });
+  }
+  void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const stored_rows<T>& stored) const {
+    if (!stored.native() && stored.class_stride == 1 && !add) {
+      for (std::size_t r = 0; r < count; ++r)
+        with_stored_row(stored, first + r, [&](auto* row) { narrow(in + r * padded, stored.classes, row); });
+    } else if (!stored.native()) {
+      for (std::size_t r = 0; r < count; ++r)
+        for (std::size_t c = 0; c < stored.classes; ++c) {
+          const T value = in[r * padded + c];
+          stored.put(first + r, c, add ? stored(first + r, c) + value : value);
+        }
+    } else {
+      write_rows(in, padded, first, count, stored.as_native());
+    }
+  }
+
+ private:
+  template <class Rows>
+  static void copy_rows(const Rows& x, std::size_t first, std::size_t count, std::size_t padded, T* out) {
     if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {
       for (std::size_t c = 0; c < x.classes; ++c)
         for (std::size_t r = 0; r < count; ++r) out[r * padded + c] = x(first + r, c);
@@ -88,7 +113,7 @@ struct staging {
         for (std::size_t c = 0; c < x.classes; ++c) out[r * padded + c] = x(first + r, c);
     }
   }
-  void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const rows<T>& x) const {
+  void write_rows(const T* in, std::size_t padded, std::size_t first, std::size_t count, const rows<T>& x) const {
     if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {
       for (std::size_t c = 0; c < x.classes; ++c)
         for (std::size_t r = 0; r < count; ++r) put(x(first + r, c), in[r * padded + c]);
@@ -97,8 +122,6 @@ struct staging {
         for (std::size_t c = 0; c < x.classes; ++c) put(x(first + r, c), in[r * padded + c]);
     }
   }
-
- private:
   void put(T& to, T from) const { to = add ? to + from : from; }
 };
 

@@ -20,7 +20,7 @@
 /// @cond
 // By features, not by an architecture: a function of another architecture inlines nothing of the standard library's.
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__) && !defined(__CUDACC__) && defined(__OPTIMIZE__) && \
-    !defined(LIMBECK_NO_DISPATCH)
+    !defined(__NO_INLINE__) && !defined(LIMBECK_NO_DISPATCH)
 #if !(defined(__AVX2__) && defined(__FMA__))
 #define LIMBECK_DETAIL_AVX2 "avx2,fma,bmi,bmi2,lzcnt,popcnt,f16c"
 #endif

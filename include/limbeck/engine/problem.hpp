@@ -58,9 +58,9 @@ struct target_reference {
 
 template <class T>
 struct problem {
-  rows<const T> student, teacher, soft_labels;
+  stored_rows<const T> student, teacher, soft_labels;
   target_reference<T> target;
-  rows<T> gradient;
+  stored_rows<T> gradient;
   bool add = false;  ///< to what stands in the gradient, instead of overwriting it
   any_vector labels, row_weights, row_mask, row_temperatures, class_mask;
   T* row_losses = nullptr;
@@ -132,7 +132,7 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   at.row = r;
   const bool teacher = code == fault::teacher, student = code == fault::student;
   const double most = student || teacher ? -static_cast<double>(masked_logit<T>) : (std::numeric_limits<double>::max)();
-  const rows<const T>& x = student ? in.student : teacher ? in.teacher : in.soft_labels;
+  const stored_rows<const T>& x = student ? in.student : teacher ? in.teacher : in.soft_labels;
   if (code == fault::value) {  // the largest logit is to blame
     for (std::size_t c = 0; c < in.classes(); ++c) {
       const auto size = static_cast<double>(in.student(r, c) < 0 ? -in.student(r, c) : in.student(r, c));

@@ -205,10 +205,10 @@ class host_sweep {
   }
 
   /// Rows [first, first + count): steps 1 to 5.
-  LIMBECK_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
+  [[gnu::flatten]] LIMBECK_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
     T* next = scratch + block_ * padded_ * NS;
-    const auto stage = [&](bool wanted, const rows<const T>& x, T pad) -> T* {
+    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad) -> T* {
       if (!wanted) return nullptr;
       T* const out = next;
       next += block_ * padded_;
@@ -254,7 +254,7 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       row.index = i;
-      const auto place = [&](const T* staged_rows, const rows<const T>& x, T pad, T* tail, const T*& main_at,
+      const auto place = [&](const T* staged_rows, const stored_rows<const T>& x, T pad, T* tail, const T*& main_at,
                              const T*& tail_at) LIMBECK_LAMBDA_INLINE {
         main_at = staged_rows ? staged_rows + i * padded_ : x.row(r);
         tail_at = staged_rows ? main_at + whole_ : rest_ ? padded_tail(main_at, pad, tail) : tail;
@@ -281,7 +281,7 @@ class host_sweep {
         row.main.gradient = gradient ? gradient + i * padded_ : in_.gradient.row(r);
         row.tail.gradient = gradient ? row.main.gradient + whole_ : row.gradient_tail;
       }
-      if constexpr (deviates) take_deviations(row);
+      if constexpr (deviates) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_deviations(row); });
       ++used;
     }
 
@@ -398,9 +398,9 @@ class host_sweep {
   }
 
   /// Before step 1, where a temperature is the deviation of the row's logits.
-  [[gnu::noinline]] void take_deviations(row_state& row) const {
-    const auto of = [&]<class Who>() {
-      const auto pass = [&](T origin) {
+  LIMBECK_INLINE void take_deviations(row_state& row) const {
+    const auto of = [&]<class Who>() LIMBECK_LAMBDA_INLINE {
+      const auto pass = [&](T origin) LIMBECK_LAMBDA_INLINE {
         deviation_sums<T> sums;
         reduce(sum_packs<deviation_sums<X>>(row,
                                             [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {

@@ -14,6 +14,7 @@
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
+#include <limbeck/core/stored_rows.hpp>
 
 #include <cstdint>
 #include <span>
@@ -26,7 +27,7 @@ struct target_row {
   std::size_t index;          ///< of the row
   std::span<T> out;           ///< one a class, to be written: logits (any shift is the same), -inf for a masked class
   std::span<T> memory;        ///< `scratch_rows` rows of `out.size()` numbers, content unspecified
-  rows<const T> student;      ///< all of the student's logits, held fixed; no data where there is no student
+  stored_rows<const T> student;  ///< all of the student's logits, held fixed; no data where there is no student
   std::int64_t label;         ///< of the row, -1 where there are no labels
   double progress;            ///< of the call, in [0, 1]
 };
@@ -41,7 +42,7 @@ struct tensor_target {
   using limbeck_target = void;
   using scalar = T;
   static constexpr std::size_t scratch_rows = 0;
-  rows<const T> view;  ///< of the tensor
+  stored_rows<const T> view;  ///< of the tensor
   std::size_t samples() const { return view.samples; }
   std::size_t classes() const { return view.classes; }
   void fill(const target_row<T>& r) const {

@@ -117,25 +117,40 @@ using named_tags = tag_list<gradient_tag, soft_labels_tag, row_losses_tag, row_t
                             row_mask_tag, row_temperatures_tag, class_mask_tag>;
 
 // What the functions below return; one that views data also names its memory.
-template <class T, class Sweep>
+/// What is stored otherwise than it is computed with passes through a worker's scratch, which a device's sweep does not have.
+template <class T, class Sweep, class View>
+constexpr void require_device_type() {
+  static_assert(std::is_same_v<Sweep, host_rows> || std::is_same_v<std::remove_const_t<typename View::element>, T>,
+                "limbeck: on a device all tensors of a call are float, or all double; those of 16 bits and mixed types are for "
+                "the host");
+}
+template <class View, class Sweep>
 struct gradient_argument {
   using limbeck_argument = void;
   using tag = gradient_tag;
   using memory = Sweep;
-  rows<T> view;
+  View view;
   bool add = false;
+  template <class T>
+    requires std::is_constructible_v<stored_rows<T>, View>
   void apply(problem<T>& in) const {
+    require_device_type<T, Sweep, View>();
     in.gradient = view;
     in.add = add;
   }
 };
-template <class T, class Sweep>
+template <class View, class Sweep>
 struct soft_labels_argument {
   using limbeck_argument = void;
   using tag = soft_labels_tag;
   using memory = Sweep;
-  rows<const T> view;
-  void apply(problem<T>& in) const { in.soft_labels = view; }
+  View view;
+  template <class T>
+    requires std::is_constructible_v<stored_rows<const T>, View>
+  void apply(problem<T>& in) const {
+    require_device_type<T, Sweep, View>();
+    in.soft_labels = view;
+  }
 };
 template <class T, class Tag, class Memory>
 struct row_output_argument {
@@ -162,9 +177,9 @@ struct any_argument {
   template <class T>
   auto as() const {
     if constexpr (std::is_same_v<Tag, gradient_tag>) {
-      return gradient_argument<T, host_rows>{tensor.rows<T>(Tag::name), add};
+      return gradient_argument<stored_rows<T>, host_rows>{stored_view<T>(tensor, Tag::name), add};
     } else if constexpr (std::is_same_v<Tag, soft_labels_tag>) {
-      return soft_labels_argument<T, host_rows>{tensor.rows<const T>(Tag::name)};
+      return soft_labels_argument<stored_rows<const T>, host_rows>{stored_view<const T>(tensor, Tag::name)};
     } else {
       const auto out = tensor.span<T>(Tag::name);
       return row_output_argument<T, Tag, host_rows>{{out.data(), out.size(), 1}};
@@ -226,7 +241,7 @@ struct reduction_argument {
 template <class Tensor>
 constexpr void require_tensor(const char* = nullptr) {
   static_assert(tensor<Tensor>,
-                "limbeck: this type is no tensor of float or double (halves and integers are converted first); include the header of its backend (<limbeck/eigen.hpp>, "
+                "limbeck: this type is no tensor of floats of 16, 32 or 64 bits (integers are converted first); include the header of its backend (<limbeck/eigen.hpp>, "
                 "<limbeck/xtensor.hpp>, <limbeck/thrust.hpp>), evaluate an unevaluated expression first, or pass "
                 "limbeck::rows<const float>(pointer, samples, classes)");
 }

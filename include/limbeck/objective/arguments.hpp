@@ -23,7 +23,8 @@ struct gradients_argument {
 }  // namespace detail
 /// @endcond
 
-/// Where the gradient with respect to the student's logits goes: a tensor of the student's shape, overwritten. Where the
+/// Where the gradient with respect to the student's logits goes: a tensor of the student's shape, overwritten. It may be of another
+/// floating-point type than the student; each element is rounded once. Where the
 /// student has several outputs, `outputs{output<"name">(g), ...}` with a gradient of each; an output that no loss looks
 /// at gets zeros.
 template <class Gradient>
@@ -40,7 +41,7 @@ auto into(Gradient&& g) {
     static_assert(!std::is_const_v<typename View::element>,
                   "limbeck: into(gradient) needs a tensor that can be written; this one is const");
     if constexpr (!std::is_const_v<typename View::element>)
-      return detail::gradient_argument<typename Traits::scalar, typename Traits::sweep>{view, false};
+      return detail::gradient_argument<View, typename Traits::sweep>{view, false};
   }
 }
 /// The same, added to what stands there: what several calls say of one tensor. After an exception a part of it may have been
@@ -59,7 +60,8 @@ auto soft_labels(const Tensor& p) {
   } else {
     detail::require_tensor<Tensor>();
     using Traits = tensor_traits<Tensor>;
-    return detail::soft_labels_argument<typename Traits::scalar, typename Traits::sweep>{Traits::view(p)};
+    const auto view = Traits::view(p);
+    return detail::soft_labels_argument<std::remove_const_t<decltype(view)>, typename Traits::sweep>{view};
   }
 }
 /// Where the loss of each row goes (its terms' weights and T^k included, its row weight and the reduction not).
@@ -214,11 +216,11 @@ void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen,
                   "limbeck: a named argument (gradient, soft labels, weights, a mask, temperatures or an output) lives "
                   "in another memory (host or device) than the student");
   if constexpr (tensor<Bare>) {
-    static_assert(std::is_same_v<typename tensor_traits<Bare>::scalar, T>,
-                  "limbeck: student and teacher hold different scalar types; float goes with float, double with double");
     static_assert(std::is_same_v<typename tensor_traits<Bare>::sweep, Sweep>,
                   "limbeck: student and teacher live in different memory (host and device)");
-    const rows<const T> view = tensor_traits<Bare>::view(a);
+    const auto memory = tensor_traits<Bare>::view(a);
+    require_device_type<T, Sweep, decltype(memory)>();
+    const stored_rows<const T> view = memory;
     if (seen == 0) {
       in.student = view;
     } else {
@@ -249,7 +251,7 @@ void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen,
     a.apply(in);
   } else {
     static_assert(!is_named<Bare>,
-                  "limbeck: a named argument (gradient, soft labels or an output) holds another scalar type than the "
+                  "limbeck: a named output (row_losses, row_temperature_gradient) holds another scalar type than the "
                   "student");
   }
 }

@@ -164,12 +164,7 @@ template <class G>
 void clear_gradient(G&& g) {
   using Tensor = std::remove_cvref_t<G>;
   if constexpr (run_time_tensor<Tensor>) {
-    const any_tensor x = any_tensor_traits<Tensor>::view(g);
-    const auto clear = [](const auto& view) { sweep_for<host_rows>::clear(view); };
-    if (x.type == element_type::float64)
-      clear(x.template rows<double>("gradient"));
-    else
-      clear(x.template rows<float>("gradient"));
+    sweep_for<host_rows>::clear(stored_view<float>(any_tensor_traits<Tensor>::view(g), "gradient"));
   } else {
     sweep_for<typename tensor_traits<Tensor>::sweep>::clear(tensor_traits<Tensor>::view(g));
   }

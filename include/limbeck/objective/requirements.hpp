@@ -88,16 +88,17 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
 };
 
 template <class T>
-bool overlaps(const rows<const T>& a, const rows<const T>& b) {
-  const auto ends = [](const rows<const T>& x) {
-    const T* low = x.data;
-    const T* high = x.data;
+bool overlaps(const stored_rows<T>& a, const stored_rows<const T>& b) {
+  const auto ends = [](const auto& x) {
+    const auto bytes = static_cast<std::ptrdiff_t>(size_of(x.type));
+    const char* low = static_cast<const char*>(static_cast<const void*>(x.data));
+    const char* high = low;
     const auto stretch = [&](std::size_t n, std::ptrdiff_t stride) {
-      (stride < 0 ? low : high) += stride * (static_cast<std::ptrdiff_t>(n) - 1);
+      (stride < 0 ? low : high) += stride * (static_cast<std::ptrdiff_t>(n) - 1) * bytes;
     };
     stretch(x.samples, x.sample_stride);
     stretch(x.classes, x.class_stride);
-    return std::pair{low, high + 1};
+    return std::pair{low, high + bytes};
   };
   if (!a.data || !b.data || !a.samples || !b.samples || !a.classes || !b.classes) return false;
   const auto [a0, a1] = ends(a);
@@ -118,15 +119,15 @@ void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
   } else if (in.teacher.data || in.teacher.samples || in.teacher.classes) {
     teacher_shape("teacher", in.teacher.samples, in.teacher.classes);
   }
-  const auto same_shape = [&](const char* name, const rows<const T>& x) {
+  const auto same_shape = [&](const char* name, const auto& x) {
     if (x.samples != in.samples() || x.classes != in.classes())
       throw_shape(name, x.samples, x.classes, in.samples(), in.classes());
   };
   if (in.soft_labels.data) same_shape("soft_labels", in.soft_labels);
   if (gradient) {
-    const rows<const T> g = in.gradient;
+    const stored_rows<T>& g = in.gradient;
     same_shape("gradient", g);
-    const auto no_overlap = [&](const char* name, const rows<const T>& x) {
+    const auto no_overlap = [&](const char* name, const stored_rows<const T>& x) {
       if (overlaps(g, x))
         raise<value_error>(std::string("limbeck: gradient overlaps ") + name + "; outputs need memory of their own");
     };

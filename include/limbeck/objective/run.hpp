@@ -34,11 +34,15 @@ struct sweep_for<host_rows> {
   }
   template <class T>
   static void clear(const rows<T>& x) {
-    for (std::size_t r = 0; r < x.samples; ++r)
-      for (std::size_t c = 0; c < x.classes; ++c) x(r, c) = T(0);
+    clear(stored_rows<arithmetic_of_t<T>>(x));
   }
   template <class T>
-  static double squared_norm(const rows<T>& x) {
+  static void clear(const stored_rows<T>& x) {
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < x.classes; ++c) x.put(r, c, T(0));
+  }
+  template <class T>
+  static double squared_norm(const stored_rows<T>& x) {
     double squares = 0;
     for (std::size_t r = 0; r < x.samples; ++r)
       for (std::size_t c = 0; c < x.classes; ++c) squares += static_cast<double>(x(r, c)) * static_cast<double>(x(r, c));
@@ -80,7 +84,7 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
       if (in.row_losses) raise<value_error>("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
       if constexpr (Mode::gradient) {
         for (std::size_t r = 0; !in.add && r < in.samples(); ++r)
-          for (std::size_t c = 0; c < in.classes(); ++c) in.gradient(r, c) = T(0);
+          for (std::size_t c = 0; c < in.classes(); ++c) in.gradient.put(r, c, T(0));
       }
     }
     if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);

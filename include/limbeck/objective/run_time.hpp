@@ -38,7 +38,8 @@ constexpr bool fits() {
   if constexpr (run_time_tensor<Bare> || is_any_argument<Bare>) {
     return true;
   } else if constexpr (tensor<Bare>) {
-    return std::is_same_v<typename tensor_traits<Bare>::scalar, T>;
+    return std::is_same_v<typename tensor_traits<Bare>::sweep, host_rows> ||
+           std::is_same_v<typename tensor_traits<Bare>::scalar, T>;
   } else if constexpr (target<Bare>) {
     return std::is_same_v<typename Bare::scalar, T>;
   } else if constexpr (is_named<Bare>) {
@@ -114,7 +115,11 @@ decltype(auto) typed(A&& a) {
       if (!is_integer(x.type)) raise<value_error>("limbeck: labels is " + x.str() + ", expected whole numbers");
       return any_labels{x.vector("labels")};
     } else {
-      return x.template rows<const T>(Place == place::student ? "student" : "teacher");
+      if constexpr (Place == place::student) {  // its type decides in what is computed: nothing is narrowed, silently
+        const bool short_float = x.type == element_type::float16 || x.type == element_type::bfloat16;
+        if (std::is_same_v<T, double> || !short_float) return stored_rows<const T>(x.template rows<const T>("student"));
+      }
+      return stored_view<const T>(x, Place == place::student ? "student" : "teacher");
     }
   }
 }
@@ -175,8 +180,8 @@ auto with_element_type(F&& f, Student&& student, A&&... args) {
     if constexpr (in_float && in_double) {
       if (x.type == element_type::float64)
         return typed_call<double, E>(f, std::forward<Student>(student), std::forward<A>(args)...);
-      if (x.type != element_type::float32)
-        raise<value_error>("limbeck: student is " + x.str() + ", expected float32 or float64");
+      if (x.type != element_type::float32 && x.type != element_type::float16 && x.type != element_type::bfloat16)
+        raise<value_error>("limbeck: student is " + x.str() + ", expected float32, float64, float16 or bfloat16");
     }
     // the one type that the other arguments have; another one is refused as the student is viewed
     using T = std::conditional_t<in_float, float, double>;

@@ -175,7 +175,7 @@ void spoil(const target_row<T>& r, T maximum = std::numeric_limits<T>::quiet_NaN
 template <class Source, class T>
 const T* source_row(const Source& s, const target_row<T>& r, std::span<T> buffer, std::span<T> memory) {
   if constexpr (std::is_same_v<Source, tensor_target<T>>) {
-    if (s.view.class_stride == 1) return s.view.row(r.index);
+    if (s.view.class_stride == 1 && s.view.native()) return s.view.row(r.index);
   }
   s.fill({r.index, buffer, memory, r.student, r.label, r.progress});
   return buffer.data();

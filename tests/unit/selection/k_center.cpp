@@ -63,10 +63,11 @@ double exact_square(const table<T>& t, std::size_t i, std::size_t j) {
 template <class T>
 double same_square(const table<T>& t, std::size_t i, std::size_t j) {
   using K = lk::host_lanes<T>;
-  std::vector<T> block(t.d * K::count);
+  constexpr std::size_t together = lk::detail::centres_a_block<T>;
+  std::vector<T> block(t.d * together);
   for (std::size_t c = 0; c < t.d; ++c)
-    for (std::size_t l = 0; l < K::count; ++l) block[c * K::count + l] = t.row(j)[c];
-  return static_cast<double>(K::lowest(lk::detail::squared_distances(t.row(i), t.d, block.data()).v));
+    for (std::size_t l = 0; l < together; ++l) block[c * together + l] = t.row(j)[c];
+  return static_cast<double>(K::lowest(lk::detail::squared_distances<K>(t.row(i), t.d, block.data()).v));
 }
 
 struct manhattan {

@@ -53,7 +53,6 @@ void check(const Objective& objective, const features& x, const std::vector<std:
   CHECK_THROWS_WITH(objective(wrong.student, wrong.teacher),
                     "limbeck: student is float64 [4, " + std::to_string(x.student.size(1)) + "], expected float32");
   CHECK_THROWS_WITH(lk::differentiable(objective, wrong.student, wrong.teacher), Contains("student is float64"));
-  CHECK_THROWS_WITH(objective(x.student, wrong.teacher), Contains("teacher is float64") && Contains("expected float32"));
 }
 
 template <class... Part>

@@ -186,16 +186,27 @@ TEST_CASE("torch: a mean teacher follows a module's parameters", "[torch]") {
   CHECK(difference(teacher->weight.detach(), expected) < 1e-6);
 }
 
+TEST_CASE("torch: tensors of 16 bits are their values in float", "[torch]") {
+  const problem p(6, 4, torch::kFloat);
+  for (const auto type : {torch::kHalf, torch::kBFloat16}) {
+    const auto s = p.student.detach().to(type), t = p.teacher.to(type);
+    auto g = torch::zeros_like(s), expected = torch::zeros_like(s.to(torch::kFloat));
+    CHECK(objective(s, t, p.labels, lk::into(g)).loss ==
+          objective(s.to(torch::kFloat), t.to(torch::kFloat), p.labels, lk::into(expected)).loss);
+    CHECK(torch::equal(g, expected.to(type)));
+  }
+}
+
 TEST_CASE("torch: what cannot be taken is refused by name", "[torch]") {
   const problem p(6, 4, torch::kFloat);
   const auto s = p.student.detach();
   const auto g = torch::zeros_like(s);
   const auto call = [&](const torch::Tensor& student, const torch::Tensor& teacher, const torch::Tensor& labels,
                         torch::Tensor gradient) { objective(student, teacher, labels, lk::into(gradient)); };
-  CHECK_THROWS_WITH(call(s.to(torch::kHalf), p.teacher, p.labels, g),
-                    "limbeck: student is float16 [6, 4], expected float32 or float64");
-  CHECK_THROWS_WITH(call(s, p.teacher.to(torch::kDouble), p.labels, g),
-                    "limbeck: teacher is float64 [6, 4], expected float32");
+  CHECK_THROWS_WITH(call(s.to(torch::kInt), p.teacher, p.labels, g),
+                    "limbeck: student is int32 [6, 4], expected float32, float64, float16 or bfloat16");
+  CHECK_THROWS_WITH(call(s, p.teacher.to(torch::kInt), p.labels, g),
+                    "limbeck: teacher is int32 [6, 4], expected float32");
   CHECK_THROWS_WITH(call(s, p.teacher, p.teacher.select(1, 0), g),
                     "limbeck: labels is float32 [6], expected whole numbers");
   CHECK_THROWS_WITH(call(s, p.teacher, p.labels, g.to(torch::kDouble)),

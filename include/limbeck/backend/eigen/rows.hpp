@@ -26,33 +26,48 @@ concept eigen_type = std::is_base_of_v<Eigen::EigenBase<X>, X>;
 /// Memory with strides, not an expression still to be evaluated.
 template <class X>
 concept eigen_memory = eigen_type<X> && (X::Flags & Eigen::DirectAccessBit) != 0 &&
-                       std::is_floating_point_v<typename X::Scalar>;
+                       (std::is_floating_point_v<typename X::Scalar> || std::is_same_v<typename X::Scalar, Eigen::half> ||
+                        std::is_same_v<typename X::Scalar, Eigen::bfloat16>);
+
+/// The type of the same bits that Limbeck reads.
+template <class T>
+using eigen_element = std::conditional_t<std::is_same_v<T, Eigen::half>, float16,
+                                         std::conditional_t<std::is_same_v<T, Eigen::bfloat16>, bfloat16, T>>;
 
 template <class T, class X>
-constexpr rows<T> view_eigen(T* data, const X& x) {
+auto view_eigen(T* memory, const X& x) {
+  using Element = eigen_element<std::remove_const_t<T>>;
+  using Stored = std::conditional_t<std::is_const_v<T>, const Element, Element>;
+  Stored* data;
+  if constexpr (std::is_same_v<Stored, T>) {
+    data = memory;
+  } else {
+    data = reinterpret_cast<Stored*>(memory);
+  }
   const auto outer = static_cast<std::ptrdiff_t>(x.outerStride());
   const auto inner = static_cast<std::ptrdiff_t>(x.innerStride());
-  return {data, static_cast<std::size_t>(x.rows()), static_cast<std::size_t>(x.cols()),
-          X::IsRowMajor ? outer : inner, X::IsRowMajor ? inner : outer};
+  return rows<Stored>(data, static_cast<std::size_t>(x.rows()), static_cast<std::size_t>(x.cols()),
+                      X::IsRowMajor ? outer : inner, X::IsRowMajor ? inner : outer);
 }
 
 }  // namespace detail
 
 template <detail::eigen_memory Tensor>
 struct tensor_traits<Tensor> {
-  using scalar = typename Tensor::Scalar;
+  using element = detail::eigen_element<typename Tensor::Scalar>;
+  using scalar = arithmetic_of_t<element>;
   static constexpr bool is_view = !std::is_same_v<std::remove_cv_t<Tensor>, typename Tensor::PlainObject>;
   template <class T>
   using lanes = host_lanes<T>;
   using sweep = host_rows;
   /// A matrix with the storage order of the student.
-  using gradient = Eigen::Matrix<scalar, Eigen::Dynamic, Eigen::Dynamic,
+  using gradient = Eigen::Matrix<typename Tensor::Scalar, Eigen::Dynamic, Eigen::Dynamic,
                                  Tensor::IsRowMajor ? Eigen::RowMajor : Eigen::ColMajor>;
 
-  static rows<const scalar> view(const Tensor& x) { return detail::view_eigen(x.data(), x); }
+  static rows<const element> view(const Tensor& x) { return detail::view_eigen(x.data(), x); }
   static auto view(Tensor& x) { return detail::view_eigen(x.data(), x); }
   static gradient gradient_like(const Tensor& x) { return gradient(x.rows(), x.cols()); }
-  static rows<scalar> view_gradient(gradient& g, const Tensor&) { return detail::view_eigen(g.data(), g); }
+  static rows<element> view_gradient(gradient& g, const Tensor&) { return detail::view_eigen(g.data(), g); }
 };
 
 LIMBECK_END_NAMESPACE

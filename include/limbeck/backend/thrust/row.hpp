@@ -407,7 +407,7 @@ struct device_task {
   LIMBECK_DEVICE void label_logits(std::size_t r, std::int64_t label, T* logits) const {
     const std::size_t y = label < 0 ? 0 : static_cast<std::size_t>(label);
     for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
-      const T x = std::is_same_v<typename M::who, student_side> ? in.student(r, y) : in.teacher(r, y);
+      const T x = std::is_same_v<typename M::who, student_side> ? in.student.as_native()(r, y) : in.teacher.as_native()(r, y);
       logits[Index] = larger(X(T(masked_logit<T>)), X(x)).v;
     });
   }

@@ -120,7 +120,8 @@ void set_up(device_task<T, Terms, Mode>& task) {
     task.over_weight = over > 0 ? 1 / over : 0;
   }
   task.whole_loads =
-      loads_whole(in.student) && loads_whole(in.teacher) && loads_whole(in.soft_labels) && loads_whole(in.gradient);
+      loads_whole(in.student.as_native()) && loads_whole(in.teacher.as_native()) &&
+                     loads_whole(in.soft_labels.as_native()) && loads_whole(in.gradient.as_native());
   for_each_index<Plan::size>([&](auto k) {
     const auto& term = task.terms[hana::size_t<k>{}];
     using L = typename std::remove_cvref_t<decltype(term)>::loss_type;
@@ -177,7 +178,8 @@ struct sweep_for<device_memory> {
   }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>
-  static double squared_norm(const rows<T>& x) {
+  static double squared_norm(const stored_rows<T>& stored) {
+    const rows<T> x = stored.as_native();
     const thrust::counting_iterator<std::size_t> first(0);
     return thrust::transform_reduce(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes),
                                     square_of_element<T>{x}, 0.0, thrust::plus<double>());

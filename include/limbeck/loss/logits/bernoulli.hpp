@@ -22,7 +22,7 @@ struct answers {
   LIMBECK_INLINE explicit answers(const point<X>& x) {
     using T = typename X::scalar;
     const X zero(T(0)), most(sizeof(T) == 4 ? T(1e30) : T(1e300));
-    const auto held = [&](const X& a) { return larger(-most, smaller(most, a)); };
+    const auto held = [&](const X& a) LIMBECK_LAMBDA_INLINE { return larger(-most, smaller(most, a)); };
     const X u = held(x.student), v = held(x.teacher), d = held(x.difference);
     const side of_student(u), of_teacher(v);
     yes.q = of_student.yes, no.q = of_student.no;

@@ -50,11 +50,11 @@ struct uld {
       const auto a = static_cast<std::size_t>(first - falling.begin()), b = static_cast<std::size_t>(last - falling.begin());
       return (p[b - 1] - (a > 0 ? p[a - 1] : T(0))) / static_cast<T>(b - a);
     };
-    double mean = 0;
-    for (std::size_t i = 0; i < n; ++i) mean += static_cast<double>(q[i]) * static_cast<double>(slope(i));
+    double average = 0;
+    for (std::size_t i = 0; i < n; ++i) average += static_cast<double>(q[i]) * static_cast<double>(slope(i));
     const double scale = static_cast<double>(x.scale) / static_cast<double>(x.student_temperature);
     for (std::size_t i = 0; i < n; ++i)
-      x.gradient[i] += static_cast<T>(scale * static_cast<double>(q[i]) * (static_cast<double>(slope(i)) - mean));
+      x.gradient[i] += static_cast<T>(scale * static_cast<double>(q[i]) * (static_cast<double>(slope(i)) - average));
     return static_cast<T>(value);
   }
 
@@ -62,10 +62,10 @@ struct uld {
   template <class T, class Out>
   static void softmax(std::span<const T> x, T temperature, const Out& out) {
     const T top = *std::max_element(x.begin(), x.end());
-    double sum = 0;
+    double total = 0;
     for (std::size_t i = 0; i < x.size(); ++i)
-      sum += static_cast<double>(out[i] = std::exp((x[i] - top) / temperature));
-    for (T& e : out) e = static_cast<T>(static_cast<double>(e) / sum);
+      total += static_cast<double>(out[i] = std::exp((x[i] - top) / temperature));
+    for (T& e : out) e = static_cast<T>(static_cast<double>(e) / total);
   }
 };
 

@@ -1,0 +1,186 @@
+#ifndef LIMBECK_CORE_STORED_ROWS_HPP
+#define LIMBECK_CORE_STORED_ROWS_HPP
+
+/// @file
+/// Rows of any floating-point type, seen in the type in which they are computed with.
+
+#include <limbeck/core/any_tensor.hpp>
+#include <limbeck/core/half.hpp>
+
+#include <cstring>
+#include <vector>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Samples x classes whose elements are float16, bfloat16, float or double, and read as @p T without const, which is float or
+/// double. @p T is const for an input. The stored type is known at run time, so that it adds no sweep.
+template <class T>
+struct stored_rows {
+  using element = T;                           ///< as in `rows`
+  using number = std::remove_const_t<T>;       ///< what is read
+  using pointer = std::conditional_t<std::is_const_v<T>, const void*, void*>;  ///< to memory of any type
+
+  pointer data = nullptr;            ///< element (0, 0)
+  std::size_t samples = 0;           ///< rows
+  std::size_t classes = 0;           ///< columns
+  std::ptrdiff_t sample_stride = 0;  ///< elements between samples
+  std::ptrdiff_t class_stride = 1;   ///< elements between classes
+  element_type type = element_type_of<number>;  ///< of an element in memory
+
+  constexpr stored_rows() = default;
+  /// A view of rows of any of the four types.
+  template <class U>
+    requires(std::is_const_v<T> || !std::is_const_v<U>)
+  constexpr stored_rows(const rows<U>& x)
+      : data(x.data),
+        samples(x.samples),
+        classes(x.classes),
+        sample_stride(x.sample_stride),
+        class_stride(x.class_stride),
+        type(element_type_of<std::remove_const_t<U>>) {
+    using Bare = std::remove_const_t<U>;
+    static_assert(std::is_same_v<Bare, float> || std::is_same_v<Bare, double> || std::is_same_v<Bare, float16> ||
+                      std::is_same_v<Bare, bfloat16>,
+                  "limbeck: rows hold float16, bfloat16, float or double");
+  }
+
+  /// Whether memory holds what is computed with.
+  LIMBECK_HOST_DEVICE constexpr bool native() const { return type == element_type_of<number>; }
+  /// The first class of sample @p r, where the rows are native.
+  LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const {
+    return static_cast<T*>(data) + static_cast<std::ptrdiff_t>(r) * sample_stride;
+  }
+  /// The same as rows, where they are native.
+  LIMBECK_HOST_DEVICE constexpr rows<T> as_native() const {
+    rows<T> x;
+    x.data = static_cast<T*>(data);
+    x.samples = samples;
+    x.classes = classes;
+    x.sample_stride = sample_stride;
+    x.class_stride = class_stride;
+    return x;
+  }
+  /// Class @p c of sample @p r, of whatever type.
+  LIMBECK_HOST_DEVICE number operator()(std::size_t r, std::size_t c) const {
+    const std::ptrdiff_t i = at(r, c);
+    switch (type) {
+      case element_type::float64: return static_cast<number>(static_cast<const double*>(data)[i]);
+      case element_type::float16: return static_cast<number>(from_half(static_cast<const float16*>(data)[i].bits));
+      case element_type::bfloat16: return static_cast<number>(from_bfloat16(static_cast<const bfloat16*>(data)[i].bits));
+      default: return static_cast<number>(static_cast<const float*>(data)[i]);
+    }
+  }
+  /// @p value, rounded to the type in memory.
+  void put(std::size_t r, std::size_t c, number value) const
+    requires(!std::is_const_v<T>)
+  {
+    const std::ptrdiff_t i = at(r, c);
+    switch (type) {
+      case element_type::float64: static_cast<double*>(data)[i] = static_cast<double>(value); break;
+      case element_type::float16: static_cast<float16*>(data)[i] = float16(static_cast<float>(value)); break;
+      case element_type::bfloat16: static_cast<bfloat16*>(data)[i] = bfloat16(static_cast<float>(value)); break;
+      default: static_cast<float*>(data)[i] = static_cast<float>(value);
+    }
+  }
+
+ private:
+  LIMBECK_HOST_DEVICE constexpr std::ptrdiff_t at(std::size_t r, std::size_t c) const {
+    return static_cast<std::ptrdiff_t>(r) * sample_stride + static_cast<std::ptrdiff_t>(c) * class_stride;
+  }
+};
+
+template <class T>
+struct tensor_traits<stored_rows<T>> {
+  static constexpr bool is_view = true;
+  using scalar = std::remove_const_t<T>;
+  template <class S>
+  using lanes = host_lanes<S>;
+  using sweep = host_rows;
+  static constexpr stored_rows<T> view(const stored_rows<T>& x) { return x; }
+  static std::vector<scalar> gradient_like(const stored_rows<T>& x) { return std::vector<scalar>(x.samples * x.classes); }
+  static rows<scalar> view_gradient(std::vector<scalar>& g, const stored_rows<T>& x) {
+    return {g.data(), x.samples, x.classes};
+  }
+};
+
+/// A tensor of run-time type as such rows. @throws as `any_tensor::rows`.
+template <class T>
+stored_rows<T> stored_view(const any_tensor& x, const char* argument) {
+  const auto as = [&]<class E>(E) {
+    return stored_rows<T>(x.template rows<std::conditional_t<std::is_const_v<T>, const E, E>>(argument));
+  };
+  switch (x.type) {
+    case element_type::float16: return as(float16{});
+    case element_type::bfloat16: return as(bfloat16{});
+    case element_type::float32: return as(float{});
+    case element_type::float64: return as(double{});
+    default: return as(std::remove_const_t<T>{});  // says what is expected
+  }
+}
+
+/// @cond
+namespace detail {
+
+/// @p count neighbours from @p from, 64 at a time: loops of fixed length over memory of their own, by one width of number each,
+/// are vector code at -O2, too.
+template <class Stored, class T>
+void widen(const Stored* from, std::size_t count, T* to) {
+  constexpr std::size_t piece = 64;
+  std::size_t i = 0;
+  for (; i + piece <= count; i += piece) {
+    T out[piece];
+    if constexpr (std::is_same_v<Stored, bfloat16> && std::is_same_v<T, float>) {
+      std::uint16_t in[piece];
+      std::uint32_t bits[piece];
+      std::memcpy(in, from + i, sizeof in);
+      for (std::size_t k = 0; k < piece; ++k) bits[k] = static_cast<std::uint32_t>(in[k]) << 16U;
+      std::memcpy(out, bits, sizeof out);
+    } else {
+      Stored in[piece];
+      std::memcpy(static_cast<void*>(in), from + i, sizeof in);
+      for (std::size_t k = 0; k < piece; ++k) out[k] = static_cast<T>(in[k]);
+    }
+    std::memcpy(to + i, out, sizeof out);
+  }
+  for (; i < count; ++i) to[i] = static_cast<T>(from[i]);
+}
+template <class Stored, class T>
+void narrow(const T* from, std::size_t count, Stored* to) {
+  constexpr std::size_t piece = 64;
+  std::size_t i = 0;
+  if constexpr (std::is_same_v<arithmetic_of_t<Stored>, Stored>) {
+    for (; i < count; ++i) to[i] = static_cast<Stored>(from[i]);
+  } else {
+    for (; i + piece <= count; i += piece) {
+      float in[piece];
+      std::uint16_t out[piece];
+      for (std::size_t k = 0; k < piece; ++k) in[k] = static_cast<float>(from[i + k]);
+      for (std::size_t k = 0; k < piece; ++k) out[k] = Stored(in[k]).bits;
+      std::memcpy(static_cast<void*>(to + i), out, sizeof out);
+    }
+    for (; i < count; ++i) to[i] = Stored(static_cast<float>(from[i]));
+  }
+}
+
+/// f(pointer to the first class of row @p r, of its type in memory).
+template <class Rows, class F>
+void with_stored_row(const Rows& x, std::size_t r, F&& f) {
+  const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(r) * x.sample_stride;
+  const auto as = [&]<class E>(E) {
+    using Element = std::conditional_t<std::is_const_v<typename Rows::element>, const E, E>;
+    f(static_cast<Element*>(x.data) + start);
+  };
+  switch (x.type) {
+    case element_type::float16: return as(float16{});
+    case element_type::bfloat16: return as(bfloat16{});
+    case element_type::float64: return as(double{});
+    default: return as(float{});
+  }
+}
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif
