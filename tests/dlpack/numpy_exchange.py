@@ -49,8 +49,11 @@ for scalar, within in ((np.float32, 1e-5), (np.float64, 1e-12)):
         assert np.abs(gradient - expected).max() < within, np.abs(gradient - expected).max()
     assert not wide[:, 1::2].any()
 
-loss, reason = kl(s, t.astype(np.float32), np.empty_like(s))
-assert loss != loss and reason == "limbeck: teacher is float32 [40, 17], expected float64", reason
+mixed = np.empty_like(s, np.float32)  # a teacher and a gradient of other types than the student
+loss, reason = kl(s, t.astype(np.float32), mixed)
+assert abs(loss - rows.mean()) < 1e-5 * abs(rows.mean()) and np.abs(mixed - expected).max() < 1e-6, (loss, reason)
+loss, reason = kl(s, t.astype(np.int32), np.empty_like(s))
+assert loss != loss and reason.startswith("limbeck: teacher is int32 [40, 17], expected float"), reason
 loss, reason = kl(s.astype(np.int32), t, np.empty_like(s))
 assert loss != loss and reason == "limbeck: student is int32 [40, 17], expected float32, float64, float16 or bfloat16", reason
 

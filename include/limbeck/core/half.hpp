@@ -74,13 +74,15 @@ template <class T>
 struct arithmetic_of {
   using type = T;  ///< the type
 };
+/// float
 template <>
 struct arithmetic_of<float16> {
-  using type = float;
+  using type = float;  ///< the type
 };
+/// float
 template <>
 struct arithmetic_of<bfloat16> {
-  using type = float;
+  using type = float;  ///< the type
 };
 /// The same, by a shorter name.
 template <class T>

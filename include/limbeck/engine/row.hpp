@@ -232,6 +232,10 @@ struct row_finish {
   T temperature_gradient[at_least_one(Plan::slot_keys::size)];
 };
 
+/// A loss whose term of a class may be too large to be held.  A concept, as nvcc reads no `requires` in a `requires` there.
+template <class L>
+concept saturating = requires { L::saturates; } && L::saturates;
+
 /// Step 5, once a row. @p label_logits are the clamped logits at the label, @p student_mean the average of the student's less
 /// their maximum (only where a term wants_mean).
 template <class Plan, class Mode, class T, class Terms>
@@ -243,7 +247,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
   out.value = sums.value();
   for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
     using L = typename Plan::template term_at<k>::loss_type;
-    if constexpr (requires { requires L::saturates; }) {  // a class whose value cannot be held has the largest number there is
+    if constexpr (saturating<L>) {  // a class whose value cannot be held has the largest number there is
       if (n.value_weight[k] > 0 && sums.value() >= n.value_weight[k] * (T(0.999) * (std::numeric_limits<T>::max)()))
         out.value = std::numeric_limits<T>::infinity();
     }

@@ -327,7 +327,7 @@ class host_sweep {
       T label_logits[at_least_one(Plan::maxima::size)]{};
       for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
         const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
-        label_logits[Index] = (std::max)(masked_logit<T>, x[label_or_0(r)]);
+        label_logits[Index] = (std::max)(T(masked_logit<T>), x[label_or_0(r)]);  // a copy: nvcc has no reference to it
       });
       if constexpr (Plan::weighs) {
         if (const fault bad = weigh(row, terms, label_logits, r); bad != fault::none) return faults_.report(r, bad);
