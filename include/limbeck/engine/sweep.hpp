@@ -91,9 +91,10 @@ class host_sweep {
     // tasks of at least 8k elements, of whole blocks: the blocks are the same for any number of workers
     const std::size_t per_task =
         block_ * (std::max<std::size_t>)(1, (std::size_t{1} << 13) / (std::max<std::size_t>)(1, block_ * padded_));
-    executor((samples + per_task - 1) / per_task, [&](std::size_t task, std::size_t worker) {
-      const std::size_t last = (std::min)(samples, (task + 1) * per_task);
-      for (std::size_t r = task * per_task; r < last && !faults_.before(r); r += block_)
+    const std::size_t end = end_row();
+    executor((end - in_.first_row + per_task - 1) / per_task, [&](std::size_t task, std::size_t worker) {
+      const std::size_t from = in_.first_row + task * per_task, last = (std::min)(end, from + per_task);
+      for (std::size_t r = from; r < last && !faults_.before(r); r += block_)
         Isa::call([&]() LIMBECK_LAMBDA_INLINE { block(r, (std::min)(last, r + block_) - r, scratch + worker * per_worker); });
     });
     faults_.throw_if_any(in_);
@@ -103,9 +104,11 @@ class host_sweep {
   }
 
  private:
+  std::size_t end_row() const { return (std::min)(in_.samples(), in_.end_row); }
+
   /// The rows' values in order, so that threads change no bit.
   LIMBECK_INLINE void gather(evaluation& e) const {
-    for (std::size_t r = 0; r < in_.samples(); ++r) {
+    for (std::size_t r = in_.first_row; r < end_row(); ++r) {
       if (in_.row_losses) in_.row_losses[r] = static_cast<T>(values_[r]);
       if (!in_.valid(r)) continue;
       if (values_[r] != values_[r]) throw_fault(in_, fault::value, r);

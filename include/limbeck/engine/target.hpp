@@ -56,10 +56,13 @@ namespace detail {
 template <class X>
 auto as_target(X&& x) {
   using Bare = std::remove_cvref_t<X>;
-  static_assert(target<Bare> || tensor<Bare>,
+  constexpr bool made = requires { x.as_target(); };
+  static_assert(target<Bare> || tensor<Bare> || made,
                 "limbeck: this is neither a tensor of floats (is its backend's header included?) nor a target");
   if constexpr (target<Bare>) {
     return Bare(x);
+  } else if constexpr (made) {
+    return x.as_target();
   } else if constexpr (tensor<Bare>) {
     require_kept<X>();
     return tensor_target<typename tensor_traits<Bare>::scalar>{tensor_traits<Bare>::view(x)};

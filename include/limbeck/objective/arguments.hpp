@@ -5,6 +5,7 @@
 /// The arguments of a call. By position: student, teacher, labels, progress; a workspace anywhere; all else by name.
 
 #include <limbeck/objective/argument_tags.hpp>
+#include <limbeck/objective/head.hpp>
 
 #include <tuple>
 
@@ -25,12 +26,15 @@ struct gradients_argument {
 
 /// Where the gradient with respect to the student's logits goes: a tensor of the student's shape, overwritten. It may be of another
 /// floating-point type than the student; each element is rounded once. Where the
+/// student is `logits_of(hidden, weights)`, `head_gradient(of_hidden, of_weights)`. Where the
 /// student has several outputs, `outputs{output<"name">(g), ...}` with a gradient of each; an output that no loss looks
 /// at gets zeros.
 template <class Gradient>
 auto into(Gradient&& g) {
   using Tensor = std::remove_cvref_t<Gradient>;
-  if constexpr (requires { typename Tensor::limbeck_outputs; }) {
+  if constexpr (std::is_same_v<Tensor, head_gradients>) {
+    return Tensor(g);
+  } else if constexpr (requires { typename Tensor::limbeck_outputs; }) {
     return detail::gradients_argument<std::remove_reference_t<Gradient>>{&g, false};
   } else if constexpr (run_time_tensor<Tensor>) {
     return detail::any_named<detail::gradient_tag, Tensor>(g);

@@ -10,6 +10,7 @@
 
 #include <limbeck/engine/sweep.hpp>
 #include <limbeck/objective/flatten.hpp>
+#include <limbeck/objective/head_call.hpp>
 #include <limbeck/objective/named_call.hpp>
 #include <limbeck/objective/report.hpp>
 #include <limbeck/objective/requirements.hpp>
@@ -166,6 +167,8 @@ auto callable<Self>::operator()(Args&&... args) const {
     auto result = detail::gradient_like_student(args...);
     static_cast<evaluation&>(result) = (*this)(std::forward<Args>(args)..., into(result.gradient));
     return result;
+  } else if constexpr (detail::has_head<Args...>) {
+    return detail::evaluate_heads<detail::head_result::evaluation>(static_cast<const Self&>(*this), args...);
   } else {
     return detail::with_element_type<Self>(
         [this](auto&&... known) {
@@ -180,6 +183,8 @@ template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
   if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.value(); }, args...);
+  } else if constexpr (detail::has_head<Args...>) {
+    return detail::evaluate_heads<detail::head_result::value>(static_cast<const Self&>(*this), args...);
   } else return detail::with_element_type<Self>(
       [this](auto&&... known) {
         return detail::evaluate_value(static_cast<const Self&>(*this), std::forward<decltype(known)>(known)...);
@@ -192,6 +197,8 @@ template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
   if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.report(); }, args...);
+  } else if constexpr (detail::has_head<Args...>) {
+    return detail::evaluate_heads<detail::head_result::report>(static_cast<const Self&>(*this), args...);
   } else return detail::with_element_type<Self>(
       [this](auto&&... known) {
         return detail::evaluate_terms(static_cast<const Self&>(*this), std::forward<decltype(known)>(known)...);

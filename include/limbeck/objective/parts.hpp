@@ -163,7 +163,10 @@ auto view_made_gradient(G& made, const X& x) {
 template <class G>
 void clear_gradient(G&& g) {
   using Tensor = std::remove_cvref_t<G>;
-  if constexpr (run_time_tensor<Tensor>) {
+  if constexpr (is_head<Tensor>) {
+    for (const any_tensor& x : {g.hidden, g.weights, g.bias})
+      if (x.type != element_type::none) clear_gradient(x);
+  } else if constexpr (run_time_tensor<Tensor>) {
     sweep_for<host_rows>::clear(stored_view<float>(any_tensor_traits<Tensor>::view(g), "gradient"));
   } else {
     sweep_for<typename tensor_traits<Tensor>::sweep>::clear(tensor_traits<Tensor>::view(g));

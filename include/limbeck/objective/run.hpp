@@ -141,7 +141,6 @@ template <class Traits, class Signal, class T, class Executor>
 void measure_temperatures(const Signal& s, problem<T>& in, workspace& ws, Executor& executor) {
   problem<T> measured = in;
   measured.row_losses = reinterpret_cast<T*>(ws.beside().reserve(in.samples() * sizeof(T)));
-  measured.row_weights = {};
   measured.reduce = reduction::sum;
   measured.normalizer = 1;
   static constexpr one unit{};
@@ -153,8 +152,9 @@ void measure_temperatures(const Signal& s, problem<T>& in, workspace& ws, Execut
   in.row_temperatures = any_vector(measured.row_losses, in.samples());
 }
 
-/// f(terms at this progress, problem, workspace, executor, signature) for the arguments of a call.
-template <class Student, class E, class F, class... Args>
+/// f(terms at this progress, problem, workspace, executor, signature) for the arguments of a call. @p InChunks: the student's
+/// logits are there a chunk at a time, so that a signal for a temperature is measured then.
+template <bool InChunks = false, class Student, class E, class F, class... Args>
 auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
   using Bare = std::remove_cvref_t<Student>;
   require_tensor<Bare>();
@@ -191,7 +191,7 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
       static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
                     "limbeck: a signal for a temperature is read on the host; on a device, measure it and pass "
                     "row_temperatures(T) for per_row{}");
-      if constexpr (std::is_same_v<typename Traits::sweep, host_rows>) {
+      if constexpr (std::is_same_v<typename Traits::sweep, host_rows> && !InChunks) {
         check_shapes(in, false, false);
         measure_temperatures<Traits>(temperature_signal(e), in, *ws, executor_of(args...));
       }

@@ -28,6 +28,9 @@ template <class A>
 inline constexpr bool is_any_argument = requires {
   typename std::remove_cvref_t<A>::limbeck_run_time;
 };
+/// A head in the place of logits.
+template <class A>
+inline constexpr bool is_logits = is_any_argument<A> && !is_named<std::remove_cvref_t<A>>;
 template <class... A>
 inline constexpr bool any_run_time = ((run_time_tensor<A> || is_any_argument<A>) || ...);
 
@@ -82,7 +85,7 @@ enum class place { as_it_is, student, teacher, labels };
 template <class E, class... A>
 constexpr std::array<place, sizeof...(A)> places() {
   constexpr bool run_time[] = {run_time_tensor<A>...};
-  constexpr bool matrix[] = {(tensor<std::remove_cvref_t<A>> || target<std::remove_cvref_t<A>>)...};
+  constexpr bool matrix[] = {(tensor<std::remove_cvref_t<A>> || target<std::remove_cvref_t<A>> || is_logits<A>)...};
   bool teacher = false;
   const bool labels = (is_labels<std::remove_cvref_t<A>> || ...);
   std::size_t unknown = 0;
