@@ -92,23 +92,32 @@ struct packed {
       }
       return;
     }
-    for (std::size_t i = 0; i < Rows; ++i) {
-      if (i >= there) {
-        for (std::size_t k = 0; k < deep; ++k) panel[k * Rows + i] = T(0);
-      } else if (x.class_stride == 1) {
-        const T* const in = x.row(first + i) + from;
-        for (std::size_t k = 0; k < deep; ++k) panel[k * Rows + i] = in[k];
-      } else {
-        for (std::size_t k = 0; k < deep; ++k) panel[k * Rows + i] = x(first + i, from + k);
+    if (there == Rows && x.class_stride == 1) {  // by squares, whose lines of both sides stay in the first cache
+      constexpr std::size_t side = 16;
+      for (std::size_t first_k = 0; first_k < deep; first_k += side) {
+        const std::size_t count = (std::min)(side, deep - first_k);
+        for (std::size_t i = 0; i < Rows; ++i) {
+          const T* const in = x.row(first + i) + from + first_k;
+          T* const out = panel + first_k * Rows + i;
+          if (count == side) {
+            for (std::size_t k = 0; k < side; ++k) out[k * Rows] = in[k];
+          } else {
+            for (std::size_t k = 0; k < count; ++k) out[k * Rows] = in[k];
+          }
+        }
       }
+      return;
     }
+    for (std::size_t i = 0; i < Rows; ++i)
+      for (std::size_t k = 0; k < deep; ++k) panel[k * Rows + i] = i < there ? x(first + i, from + k) : T(0);
   }
 
   /// c = alpha a b + beta c for one tile.
   LIMBECK_INLINE static void tile(std::size_t deep, const T* a, const T* b, T alpha, T beta, const rows<T>& c, std::size_t row,
                    std::size_t column) {
     storage low[tile_rows], high[tile_rows];
-    sums(deep, a, b, low, high, std::make_index_sequence<tile_rows>{});
+    // a function of its own: with the numbers of the callers in registers, g++ finds one too few for the sums
+    Isa::call([&]() LIMBECK_LAMBDA_INLINE { sums(deep, a, b, low, high, std::make_index_sequence<tile_rows>{}); });
     const std::size_t down = (std::min)(tile_rows, c.samples - row),
                       across = (std::min)(tile_columns, c.classes - column);
     for (std::size_t i = 0; i < down; ++i) {
