@@ -170,6 +170,7 @@ auto logits_of(Hidden&& hidden, Weights&& weights, Bias&& bias = nullptr) {
 /// What `head_gradient` returns: views of its tensors.
 struct head_gradients {
   /// @cond
+  using limbeck_view = void;
   using limbeck_argument = void;
   using limbeck_run_time = void;
   using limbeck_head = void;
@@ -185,6 +186,12 @@ struct head_gradients {
     see(x.bias, bias, "bias gradient");
     x.add = add;
     return x;
+  }
+  template <class F>
+  void each(const F& f) const {
+    if (hidden.type != element_type::none) f(hidden, "hidden states");
+    if (weights.type != element_type::none) f(weights, "weights");
+    if (bias.type != element_type::none) f(bias, "bias");
   }
   /// @endcond
   any_tensor hidden;   ///< samples x width, of no type where it is not wanted

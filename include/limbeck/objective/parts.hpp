@@ -164,8 +164,7 @@ template <class G>
 void clear_gradient(G&& g) {
   using Tensor = std::remove_cvref_t<G>;
   if constexpr (is_head<Tensor>) {
-    for (const any_tensor& x : {g.hidden, g.weights, g.bias})
-      if (x.type != element_type::none) clear_gradient(x);
+    g.each([](const any_tensor& x, const char*) { clear_gradient(x); });
   } else if constexpr (run_time_tensor<Tensor>) {
     sweep_for<host_rows>::clear(stored_view<float>(any_tensor_traits<Tensor>::view(g), "gradient"));
   } else {

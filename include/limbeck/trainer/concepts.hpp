@@ -17,14 +17,15 @@
 #include <optional>
 #include <span>
 #include <tuple>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// A tensor of floats, also one that says so at run time only.
+/// A tensor of floats, also one that says so at run time only, or a head: logits that are a product.
 template <class X>
-concept any_output = tensor<X> || run_time_tensor<std::remove_cvref_t<X>>;
+concept any_output = tensor<X> || run_time_tensor<std::remove_cvref_t<X>> || is_head<X>;
 template <class X>
 inline constexpr bool all_outputs = any_output<X>;
 template <class... Output>
@@ -87,6 +88,35 @@ class gradient_buffer<Logits> {
     return a.type == b.type && a.rank == b.rank && std::equal(a.shape.begin(), a.shape.begin() + static_cast<std::ptrdiff_t>(a.rank), b.shape.begin());
   }
   std::optional<made> memory_;
+};
+/// Of a head, the gradients of hidden states, weights and bias: memory for all of them, in numbers in which is computed.
+template <class Hidden>
+class gradient_buffer<head_logits<Hidden>> {
+ public:
+  head_gradients view(const head_logits<Hidden>& head) {
+    const bool doubles = head.hidden.type == element_type::float64;
+    std::size_t used = 0;
+    const std::size_t sizes[] = {head.hidden.size(), head.weights.size(), head.bias.type == element_type::none ? 0 : head.bias.size()};
+    const std::size_t all = sizes[0] + sizes[1] + sizes[2];
+    doubles ? doubles_.resize(all) : floats_.resize(all);
+    const auto take = [&](const any_tensor& like, std::size_t size) {
+      void* const at = doubles ? static_cast<void*>(doubles_.data() + used) : floats_.data() + used;
+      used += size;
+      return any_tensor(at, doubles ? element_type::float64 : element_type::float32,
+                        std::span(like.shape.data(), like.rank), false);
+    };
+    views_ = {};
+    views_.hidden = take(head.hidden, sizes[0]);
+    views_.weights = take(head.weights, sizes[1]);
+    if (sizes[2] > 0) views_.bias = take(head.bias, sizes[2]);
+    return views_;
+  }
+  const head_gradients& tensor_for(const head_logits<Hidden>&) const { return views_; }
+
+ private:
+  std::vector<float> floats_;
+  std::vector<double> doubles_;
+  head_gradients views_;
 };
 template <class... Output>
 class gradient_buffer<outputs<Output...>> {

@@ -29,7 +29,9 @@ struct whole_batch {
 
 template <class X>
 std::size_t rows_of_tensor(const X& x) {
-  if constexpr (run_time_tensor<X>) {
+  if constexpr (is_head<X>) {
+    return rows_of_tensor(x.hidden);
+  } else if constexpr (run_time_tensor<X>) {
     const any_tensor view = any_tensor_traits<X>::view(x);
     std::size_t rows = 1;
     for (std::size_t i = 0; i + 1 < view.rank; ++i) rows *= static_cast<std::size_t>(view.shape[i]);
@@ -236,6 +238,8 @@ void require_finite(double loss, const Gradient& g, const std::string& of = "") 
   if constexpr (is_outputs<Gradient>) {
     std::apply([&](const auto&... o) { (require_finite(loss, o.value, "at " + std::string(o.name.view()) + ' '), ...); },
                g.all);
+  } else if constexpr (is_head<Gradient>) {
+    g.each([&](const any_tensor& x, const char* name) { require_finite(loss, x, of + "of the head's " + name + ' '); });
   } else if constexpr (run_time_tensor<Gradient>) {
     const any_tensor x = any_tensor_traits<Gradient>::view(g);
     if (x.type == element_type::float64) {
@@ -258,6 +262,8 @@ template <class Gradient>
 void scale_gradient(Gradient& g, double factor) {
   if constexpr (is_outputs<Gradient>) {
     std::apply([&](auto&... o) { (scale_gradient(o.value, factor), ...); }, g.all);
+  } else if constexpr (is_head<Gradient>) {
+    g.each([&](const any_tensor& x, const char*) { scale_gradient(x, factor); });
   } else if constexpr (run_time_tensor<Gradient>) {
     const any_tensor x = any_tensor_traits<Gradient>::view(g);
     if (x.type == element_type::float64) {
@@ -275,7 +281,8 @@ template <class Logits>
 struct sweep_of {
   using type = typename tensor_traits<Logits>::sweep;
 };
-template <run_time_tensor Logits>
+template <class Logits>
+  requires(run_time_tensor<Logits> || is_head<Logits>)
 struct sweep_of<Logits> {
   using type = host_rows;
 };

@@ -197,6 +197,27 @@ TEST_CASE("torch: tensors of 16 bits are their values in float", "[torch]") {
   }
 }
 
+TEST_CASE("torch: a head's gradients are autograd's", "[torch][heads]") {
+  for (const auto type : {torch::kFloat, torch::kDouble}) {
+    const problem p(3 * 11, 19, type);
+    const auto hidden = torch::randn({3, 11, 6}, type).requires_grad_(true), weights = torch::randn({19, 6}, type).requires_grad_(true),
+               bias = torch::randn({19}, type).requires_grad_(true), of_teacher = torch::randn({3, 11, 6}, type);
+    auto whole = p;
+    whole.teacher = of_teacher.reshape({33, 6}).matmul(weights.detach().t());
+    const auto expected = whole.canonical(torch::linear(hidden, weights, bias).reshape({33, 19}));
+    const auto gradients = torch::autograd::grad({expected}, {hidden, weights, bias});
+    auto dh = torch::zeros_like(hidden), dw = torch::zeros_like(weights), db = torch::zeros_like(bias);
+    const auto h = hidden.detach(), w = weights.detach(), b = bias.detach();
+    const auto e = objective(lk::logits_of(h, w, b), lk::logits_of(of_teacher, w), p.labels.reshape({3, 11}),
+                             lk::into(lk::head_gradient(dh, dw, db)));
+    const double within = type == torch::kFloat ? 1e-5 : 1e-13;
+    CHECK(e.loss == Approx(expected.item<double>()).epsilon(within));
+    CHECK(difference(dh, gradients[0]) < within);
+    CHECK(difference(dw, gradients[1]) < within);
+    CHECK(difference(db, gradients[2]) < within);
+  }
+}
+
 TEST_CASE("torch: what cannot be taken is refused by name", "[torch]") {
   const problem p(6, 4, torch::kFloat);
   const auto s = p.student.detach();

@@ -1,0 +1,247 @@
+#ifndef LIMBECK_OBJECTIVE_HEAD_CHUNKS_HPP
+#define LIMBECK_OBJECTIVE_HEAD_CHUNKS_HPP
+
+/// @file
+/// The chunks of a call on heads: their logits, and what the gradient of these says of hidden states, weights and bias.
+
+#include <limbeck/objective/head.hpp>
+#include <limbeck/objective/run.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+
+/// The heads of a call and where the student's gradients go; null where there is none.
+template <class T>
+struct heads_of_call {
+  const head_view<T>*student = nullptr, *teacher = nullptr;
+  const head_gradient_argument<T>* gradient = nullptr;
+
+  /// @throws shape_error, value_error
+  void check(const problem<T>& in) const {
+    if (!gradient) return;
+    const auto same = [&](const char* name, const stored_rows<T>& g, std::size_t samples, std::size_t columns) {
+      if (g.data && (g.samples != samples || g.classes != columns)) throw_shape(name, g.samples, g.classes, samples, columns);
+    };
+    same("hidden gradient", gradient->hidden, in.samples(), student->width());
+    same("weights gradient", gradient->weights, in.classes(), student->width());
+    same("bias gradient", gradient->bias, 1, in.classes());
+    for (const stored_rows<T>* g : {&gradient->weights, &gradient->bias})
+      if (g->data && !g->native())
+        raise<value_error>(std::string("limbeck: ") + (g == &gradient->bias ? "bias" : "weights") + " gradient is " +
+                           name_of(g->type) + ", expected " + name_of(element_type_of<T>) + ": it is summed over chunks of rows");
+    for (const stored_rows<T>* g : {&gradient->hidden, &gradient->weights, &gradient->bias})
+      for (const head_view<T>* head : {student, teacher})
+        if (head && (overlaps(*g, head->hidden) || overlaps(*g, head->weights) || overlaps(*g, head->bias)))
+          raise<value_error>("limbeck: head_gradient overlaps a head; outputs need memory of their own");
+  }
+};
+
+/// The chunks of one call.
+template <class T>
+class head_chunks {
+  static constexpr std::size_t chunk_bytes = std::size_t{1} << 24, classes_a_block = 1024;
+
+  const problem<T>& call_;
+  const heads_of_call<T> heads_;
+  const dense_primitives<T>& dense_;
+  workspace& products_;  // the memory of one product
+  const executor_ref on_;
+  scratch memory_;
+  std::size_t rows_;  // of a chunk
+  T *student_ = nullptr, *teacher_ = nullptr, *gradient_ = nullptr;  // logits, and the gradient of the student's
+  T *hidden_ = nullptr, *weights_ = nullptr;                         // copies in numbers of type T, of a chunk, of a block
+
+ public:
+  /// @p gradient: whether one of the student's logits is wanted that is not in the call's own tensor.
+  template <class Executor>
+  head_chunks(const problem<T>& call, const heads_of_call<T>& heads, bool gradient, const dense_primitives<T>& dense,
+              workspace& ws, Executor& executor)
+      : call_(call), heads_(heads), dense_(dense), products_(ws.beside().beside().beside()), on_(executor),
+        memory_(ws.beside().beside()) {
+    const std::size_t row_bytes = (std::max<std::size_t>)(1, call.classes()) * sizeof(T);
+    rows_ = std::clamp<std::size_t>(chunk_bytes / row_bytes, 24, 3072) / 12 * 12;
+    rows_ = (std::min)(rows_, call.samples());
+    const auto take = [&](bool wanted, std::size_t columns) { return wanted ? memory_.take<T>(rows_ * columns).data() : nullptr; };
+    student_ = take(heads.student, call.classes());
+    teacher_ = take(heads.teacher, call.classes());
+    gradient_ = take(gradient, call.classes());
+    std::size_t width = 0, block = 0;
+    for (const head_view<T>* head : {heads.student, heads.teacher}) {
+      if (!head) continue;
+      width = (std::max)(width, head->width());
+      if (!head->weights.native()) block = (std::max)(block, (std::min)(classes_a_block, head->classes()) * head->width());
+    }
+    hidden_ = take(true, width);
+    weights_ = block ? memory_.take<T>(block).data() : nullptr;
+  }
+
+  /// sweep(problem of a chunk), for all of them; where the student's head has a gradient, it is given what the sweep wrote.
+  template <class Sweep>
+  void each(const Sweep& sweep) {
+    clear();
+    bool first = true;
+    for (std::size_t begin = 0, end = 0;; begin = end, first = false) {
+      while (begin < call_.samples() && !call_.valid(begin)) ++begin;
+      if (begin == call_.samples()) break;
+      end = (std::min)(call_.samples(), begin + rows_);
+      while (!call_.valid(end - 1)) --end;
+      problem<T> chunk = call_;
+      chunk.first_row = begin;
+      chunk.end_row = end;
+      if (heads_.student) {
+        logits(*heads_.student, begin, end, student_);
+        chunk.student = placed<const T>(student_, begin);
+      }
+      if (heads_.teacher) {
+        logits(*heads_.teacher, begin, end, teacher_);
+        chunk.target = {};
+        chunk.teacher = placed<const T>(teacher_, begin);
+      }
+      if (gradient_) {
+        chunk.gradient = placed<T>(gradient_, begin);
+        chunk.add = false;
+      }
+      sweep(chunk);
+      if (heads_.gradient) give(begin, end, first);
+    }
+  }
+  /// That of the gradient of a chunk.
+  double squared_norm(const problem<T>& chunk) const {
+    return sweep_for<host_rows>::squared_norm(
+        stored_rows<T>(rows<T>(gradient_, chunk.end_row - chunk.first_row, call_.classes(), row_stride())));
+  }
+
+ private:
+  std::ptrdiff_t row_stride() const { return static_cast<std::ptrdiff_t>(call_.classes()); }
+  /// A chunk as rows of the call, of which only its own are there.
+  template <class U>
+  stored_rows<U> placed(T* chunk, std::size_t begin) const {
+    stored_rows<U> x;
+    // by integers: the address of row 0 is that of no object
+    x.data = reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(chunk) - begin * call_.classes() * sizeof(T));
+    x.samples = call_.samples();
+    x.classes = call_.classes();
+    x.sample_stride = row_stride();
+    return x;
+  }
+  void multiply(const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c) const {
+    scratch memory(products_);
+    dense_.multiply(T(1), a, b, beta, c, memory, on_);
+  }
+  /// Rows [begin, end) of @p x in numbers of type T; zeros for those that do not count, whatever stands there.
+  rows<const T> numbers(const stored_rows<const T>& x, std::size_t begin, std::size_t end, T* copy) const {
+    bool all = x.native();
+    for (std::size_t r = begin; all && r < end; ++r) all = call_.valid(r);
+    if (all) return {x.row(begin), end - begin, x.classes, x.sample_stride, x.class_stride};
+    on_(end - begin, [&](std::size_t i, std::size_t) {
+      T* const to = copy + i * x.classes;
+      if (call_.valid(begin + i)) {
+        copy_row(x, begin + i, to);
+      } else {
+        std::fill_n(to, x.classes, T(0));
+      }
+    });
+    return {copy, end - begin, x.classes, static_cast<std::ptrdiff_t>(x.classes)};
+  }
+  static void copy_row(const stored_rows<const T>& x, std::size_t r, T* to) {
+    if (x.class_stride == 1) return with_stored_row(x, r, [&](const auto* from) { widen(from, x.classes, to); });
+    for (std::size_t c = 0; c < x.classes; ++c) to[c] = x(r, c);
+  }
+  /// f(first class, rows of weights in numbers of type T), for all classes.
+  template <class F>
+  void each_block(const stored_rows<const T>& weights, F&& f) const {
+    if (weights.native()) return f(std::size_t{0}, rows<const T>(weights.as_native()));
+    for (std::size_t c = 0; c < weights.samples; c += classes_a_block) {
+      const std::size_t count = (std::min)(classes_a_block, weights.samples - c);
+      on_(count, [&](std::size_t i, std::size_t) { copy_row(weights, c + i, weights_ + i * weights.classes); });
+      f(c, rows<const T>(weights_, count, weights.classes, static_cast<std::ptrdiff_t>(weights.classes)));
+    }
+  }
+
+  /// z = h W^T + b.
+  void logits(const head_view<T>& head, std::size_t begin, std::size_t end, T* out) const {
+    const std::size_t classes = head.classes();
+    const rows<const T> h = numbers(head.hidden, begin, end, hidden_);
+    if (head.bias.data) {
+      copy_row(head.bias, 0, out);
+      on_(end - begin - 1, [&](std::size_t i, std::size_t) { std::copy_n(out, classes, out + (i + 1) * classes); });
+    }
+    each_block(head.weights, [&](std::size_t c, const rows<const T>& w) {
+      multiply(h, w.transposed(), T(head.bias.data ? 1 : 0), rows<T>(out + c, h.samples, w.samples, row_stride()));
+    });
+  }
+
+  /// From the gradient of a chunk's logits. @p first: nothing has been added to those of weights and bias.
+  void give(std::size_t begin, std::size_t end, bool first) const {
+    const head_gradient_argument<T>& to = *heads_.gradient;
+    const rows<const T> g(gradient_, end - begin, call_.classes(), row_stride());
+    const T sum = to.add || !first ? T(1) : T(0);
+    if (to.weights.data)
+      multiply(g.transposed(), numbers(heads_.student->hidden, begin, end, hidden_), sum, to.weights.as_native());
+    if (to.bias.data) add_rows(g, sum, to.bias.as_native());
+    if (!to.hidden.data) return;
+    const bool in_place = to.hidden.native();
+    const rows<T> h = in_place ? rows<T>(to.hidden.row(begin), end - begin, to.hidden.classes, to.hidden.sample_stride, to.hidden.class_stride)
+                               : rows<T>(hidden_, end - begin, to.hidden.classes, static_cast<std::ptrdiff_t>(to.hidden.classes));
+    each_block(heads_.student->weights, [&](std::size_t c, const rows<const T>& w) {
+      multiply(rows<const T>(g.data + c, g.samples, w.samples, row_stride()), w, T((in_place && to.add) || c > 0 ? 1 : 0), h);
+    });
+    for (std::size_t i = 0; !in_place && i < h.samples; ++i)
+      for (std::size_t k = 0; k < h.classes; ++k)
+        to.hidden.put(begin + i, k, (to.add ? to.hidden(begin + i, k) : T(0)) + h(i, k));
+  }
+  /// out = the sum of the rows of @p g, + out where @p keep is 1; in the order of the rows.
+  void add_rows(const rows<const T>& g, T keep, const rows<T>& out) const {
+    constexpr std::size_t piece = 256;
+    on_((g.classes + piece - 1) / piece, [&](std::size_t p, std::size_t) {
+      const std::size_t from = p * piece, count = (std::min)(piece, g.classes - from);
+      dispatch_loop([&](auto) LIMBECK_LAMBDA_INLINE {
+        T total[piece]{};
+        for (std::size_t r = 0; r < g.samples; ++r) {
+          const T* const row = g.row(r) + from;
+          if (count == piece) {
+            for (std::size_t c = 0; c < piece; ++c) total[c] += row[c];
+          } else {
+            for (std::size_t c = 0; c < count; ++c) total[c] += row[c];
+          }
+        }
+        for (std::size_t c = 0; c < count; ++c) out(0, from + c) = (keep == T(0) ? T(0) : out(0, from + c)) + total[c];
+      });
+    });
+  }
+  /// What no chunk writes.
+  void clear() const {
+    const bool own = call_.gradient.data && !call_.add && !gradient_;
+    const bool hidden = heads_.gradient && heads_.gradient->hidden.data && !heads_.gradient->add;
+    bool any = false;
+    const auto zero = [&](const stored_rows<T>& x, std::size_t r) {
+      for (std::size_t c = 0; c < x.classes; ++c) x.put(r, c, T(0));
+    };
+    for (std::size_t r = 0; r < call_.samples(); ++r) {
+      if (call_.valid(r)) {
+        any = true;
+        continue;
+      }
+      if (call_.row_losses) call_.row_losses[r] = T(0);
+      if (call_.row_temperature_gradient) call_.row_temperature_gradient[r] = T(0);
+      if (own) zero(call_.gradient, r);
+      if (hidden) zero(heads_.gradient->hidden, r);
+    }
+    if (any || !heads_.gradient || heads_.gradient->add) return;
+    for (const stored_rows<T>* x : {&heads_.gradient->weights, &heads_.gradient->bias})
+      for (std::size_t r = 0; x->data && r < x->samples; ++r) zero(*x, r);
+  }
+};
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif
