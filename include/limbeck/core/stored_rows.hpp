@@ -50,6 +50,12 @@ struct stored_rows {
   LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const {
     return static_cast<T*>(data) + static_cast<std::ptrdiff_t>(r) * sample_stride;
   }
+  /// The first class of sample @p r, of the type in memory.
+  constexpr pointer at_row(std::size_t r) const {
+    using byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
+    return static_cast<byte*>(data) +
+           static_cast<std::ptrdiff_t>(r) * sample_stride * static_cast<std::ptrdiff_t>(size_of(type));
+  }
   /// The same as rows, where they are native.
   LIMBECK_HOST_DEVICE constexpr rows<T> as_native() const {
     rows<T> x;

@@ -5,6 +5,7 @@
 /// What the host sweep reads and writes: a position in a row, staged rows, and the first fault.
 
 #include <limbeck/engine/statistics.hpp>
+#include <limbeck/engine/stored_packs.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -40,14 +41,6 @@ struct host_position {
     if constexpr (std::is_same_v<Domain, non_target>) x += X::from(Lanes::load(rest_bias));
     return x;
   }
-  /// Asks for the same classes of the row after this one, @p distance elements on: while exponentials are taken, memory
-  /// has nothing else to do.
-  LIMBECK_INLINE void prefetch([[maybe_unused]] std::ptrdiff_t distance) const {
-#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
-    __builtin_prefetch(reinterpret_cast<const char*>(student) + distance);
-    __builtin_prefetch(reinterpret_cast<const char*>(teacher) + distance);
-#endif
-  }
   LIMBECK_INLINE X soft_label() const { return X::from(Lanes::load(soft)); }
   /// x, and 0 in the lanes that pad.
   LIMBECK_INLINE X inside(const X& x) const { return x * X::from(Lanes::load(inside_lanes)); }
@@ -57,13 +50,38 @@ struct host_position {
   }
 };
 
+/// What is asked of memory while it has nothing else to do.
+template <class T>
+struct next_row {
+  const void* rows[2] = {};
+  std::size_t bytes[2] = {};  // of an element
+  next_row() = default;
+  next_row(const stored_rows<const T>& student, const stored_rows<const T>& teacher, std::size_t r) {
+    see(0, student, r + 1);
+    see(1, teacher.data ? teacher : student, r + 1);
+  }
+  next_row(const stored_rows<T>& gradient, std::size_t r) { see(0, gradient, r); }
+  void see(int k, const auto& x, std::size_t r) {
+    rows[k] = x.at_row(r);
+    bytes[k] = size_of(x.type);
+  }
+  LIMBECK_INLINE void prefetch(std::size_t c) const {
+#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
+    __builtin_prefetch(static_cast<const char*>(rows[0]) + c * bytes[0]);
+    if (bytes[1]) __builtin_prefetch(static_cast<const char*>(rows[1]) + c * bytes[1]);
+#endif
+  }
+};
+
 /// Where the parts of a block live in a worker's scratch.
 template <class T>
 struct staging {
   bool student, teacher, soft, gradient;
   bool transposed, add;  ///< whether memory asks for it; whether the gradient is added to what is there
+  bool narrow;           ///< whether a row of the gradient is rounded to the type in memory as soon as it is there
 
-  staging(const problem<T>& in, std::size_t lanes) {
+  /// @p whole: whether the gradient of a row takes more than one step.
+  staging(const problem<T>& in, std::size_t lanes, bool whole) {
     const auto strided = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
     const auto needed = [&](const auto& x) { return strided(x) || (x.data && !x.native()); };
     student = needed(in.student);
@@ -73,24 +91,31 @@ struct staging {
     transposed = strided(in.student) || strided(in.teacher) || strided(in.soft_labels) || strided(in.gradient);
     add = in.add && in.gradient.data;
     gradient = gradient || add;
+    narrow = in.gradient.data && !in.gradient.native() && !strided(in.gradient) && !whole;
   }
   std::size_t count() const {
     return std::size_t{student} + std::size_t{teacher} + std::size_t{soft} + std::size_t{gradient};
   }
 
+  /// Whether rows of @p x can wait until a sweep reaches their classes.
+  static bool can_wait(const stored_rows<const T>& x, std::size_t lanes) {
+    return x.data && !x.native() && x.class_stride == 1 && x.classes >= lanes;
+  }
   /// Rows [first, first + count) of @p stored, padded with @p pad; the shorter stride runs innermost.
+  template <class Isa>
   static void copy_in(const stored_rows<const T>& stored, std::size_t first, std::size_t count, std::size_t padded, T pad,
                       T* out) {
     for (std::size_t r = 0; r < count; ++r) std::fill(out + r * padded + stored.classes, out + (r + 1) * padded, pad);
     if (stored.native()) return copy_rows(stored.as_native(), first, count, padded, out);
     if (stored.class_stride != 1) return copy_rows(stored, first, count, padded, out);
     for (std::size_t r = 0; r < count; ++r)
-      with_stored_row(stored, first + r, [&](const auto* row) { widen(row, stored.classes, out + r * padded); });
+      widen_row<Isa>(stored.type, stored.at_row(first + r), 0, stored.classes, out + r * padded);
   }
+  template <class Isa>
   void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const stored_rows<T>& stored) const {
-    if (!stored.native() && stored.class_stride == 1 && !add) {
+    if (!stored.native() && stored.class_stride == 1) {
       for (std::size_t r = 0; r < count; ++r)
-        with_stored_row(stored, first + r, [&](auto* row) { narrow(in + r * padded, stored.classes, row); });
+        narrow_row<Isa>(stored.type, in + r * padded, 0, stored.classes, stored.at_row(first + r), add);
     } else if (!stored.native()) {
       for (std::size_t r = 0; r < count; ++r)
         for (std::size_t c = 0; c < stored.classes; ++c) {
