@@ -168,22 +168,6 @@ void narrow(const T* from, std::size_t count, Stored* to) {
   }
 }
 
-/// f(pointer to the first class of row @p r, of its type in memory).
-template <class Rows, class F>
-void with_stored_row(const Rows& x, std::size_t r, F&& f) {
-  const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(r) * x.sample_stride;
-  const auto as = [&]<class E>(E) {
-    using Element = std::conditional_t<std::is_const_v<typename Rows::element>, const E, E>;
-    f(static_cast<Element*>(x.data) + start);
-  };
-  switch (x.type) {
-    case element_type::float16: return as(float16{});
-    case element_type::bfloat16: return as(bfloat16{});
-    case element_type::float64: return as(double{});
-    default: return as(float{});
-  }
-}
-
 }  // namespace detail
 /// @endcond
 

@@ -50,27 +50,34 @@ struct host_position {
   }
 };
 
-/// What is asked of memory while it has nothing else to do.
-template <class T>
-struct next_row {
-  const void* rows[2] = {};
-  std::size_t bytes[2] = {};  // of an element
-  next_row() = default;
-  next_row(const stored_rows<const T>& student, const stored_rows<const T>& teacher, std::size_t r) {
-    see(0, student, r + 1);
-    see(1, teacher.data ? teacher : student, r + 1);
+/// Rows that memory is asked for while there is something to compute: line by line, as a loop reaches their classes.
+class rows_ahead {
+ public:
+  rows_ahead() = default;
+  /// Row @p r of each that has data.
+  template <class... Rows>
+  explicit rows_ahead(std::size_t r, const Rows&... x) {
+    std::size_t k = 0, widest = 1;
+    const auto see = [&](const auto& rows) {
+      bytes_[k] = size_of(rows.type);
+      rows_[k++] = rows.data ? static_cast<const char*>(rows.at_row(r)) : nullptr;
+      widest = (std::max)(widest, size_of(rows.type));
+    };
+    (see(x), ...);
+    within_line_ = 64 / widest - 1;
   }
-  next_row(const stored_rows<T>& gradient, std::size_t r) { see(0, gradient, r); }
-  void see(int k, const auto& x, std::size_t r) {
-    rows[k] = x.at_row(r);
-    bytes[k] = size_of(x.type);
-  }
-  LIMBECK_INLINE void prefetch(std::size_t c) const {
+  LIMBECK_INLINE void prefetch([[maybe_unused]] std::size_t c) const {
 #if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
-    __builtin_prefetch(static_cast<const char*>(rows[0]) + c * bytes[0]);
-    if (bytes[1]) __builtin_prefetch(static_cast<const char*>(rows[1]) + c * bytes[1]);
+    if (c & within_line_) return;
+    if (rows_[0]) __builtin_prefetch(rows_[0] + c * bytes_[0]);
+    if (rows_[1]) __builtin_prefetch(rows_[1] + c * bytes_[1]);
 #endif
   }
+
+ private:
+  const char* rows_[2] = {};
+  std::size_t bytes_[2] = {};  // of an element
+  std::size_t within_line_ = 0;
 };
 
 /// Where the parts of a block live in a worker's scratch.
@@ -112,10 +119,10 @@ struct staging {
       widen_row<Isa>(stored.type, stored.at_row(first + r), 0, stored.classes, out + r * padded);
   }
   template <class Isa>
-  void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const stored_rows<T>& stored) const {
+  void copy_out(T* in, std::size_t padded, std::size_t first, std::size_t count, const stored_rows<T>& stored) const {
     if (!stored.native() && stored.class_stride == 1) {
       for (std::size_t r = 0; r < count; ++r)
-        narrow_row<Isa>(stored.type, in + r * padded, 0, stored.classes, stored.at_row(first + r), add);
+        put_row<Isa>(in + r * padded, 0, stored.classes, stored, first + r);
     } else if (!stored.native()) {
       for (std::size_t r = 0; r < count; ++r)
         for (std::size_t c = 0; c < stored.classes; ++c) {
@@ -125,6 +132,13 @@ struct staging {
     } else {
       write_rows(in, padded, first, count, stored.as_native());
     }
+  }
+
+  /// @p n classes of row @p r, which memory holds in another type; @p in is overwritten.
+  template <class Isa>
+  void put_row(T* in, std::size_t first, std::size_t n, const stored_rows<T>& stored, std::size_t r) const {
+    if (add) add_row<Isa>(stored.type, stored.at_row(r), first, n, in);
+    narrow_row<Isa>(stored.type, in, first, n, stored.at_row(r));
   }
 
  private:

@@ -70,7 +70,7 @@ template <class E, std::size_t N>
 struct gnu_pack {
   typedef E type __attribute__((vector_size(sizeof(E) * N)));
 };
-/// Two registers of floats and one of bfloat16.
+/// Two registers of floats and one of bfloat16, by shuffles, which compilers make better code of than of conversions.
 template <class Isa>
 struct bfloat16_packs {
   static constexpr bool exist = true;
@@ -155,42 +155,41 @@ LIMBECK_INLINE void narrow_packs(const T* from, std::size_t n, Stored* to) {
   }
 }
 
-/// f(pointer to element @p first of @p row, of its type): what is not of 16 bits is float or double.
-template <class F>
-LIMBECK_INLINE void with_stored(element_type type, const void* row, std::size_t first, const F& f) {
+/// f(pointer to element @p first of @p row, of its type), where that is another than T.
+template <class T, class F>
+LIMBECK_INLINE void with_other_type(element_type type, const void* row, std::size_t first, const F& f) {
+  using other = std::conditional_t<std::is_same_v<T, float>, double, float>;
   switch (type) {
     case element_type::float16: return f(static_cast<const float16*>(row) + first);
     case element_type::bfloat16: return f(static_cast<const bfloat16*>(row) + first);
-    case element_type::float64: return f(static_cast<const double*>(row) + first);
-    default: return f(static_cast<const float*>(row) + first);
+    default: return f(static_cast<const other*>(row) + first);
   }
 }
 
-/// Elements [@p first, @p first + @p n) of a row of @p type, as @p T.
+/// Elements [@p first, @p first + @p n) of a row of another type, as @p T.
 template <class Isa, class T>
 [[gnu::noinline]] void widen_row(element_type type, const void* row, std::size_t first, std::size_t n, T* out) {
-  with_stored(type, row, first, [&](const auto* from) {
+  with_other_type<T>(type, row, first, [&](const auto* from) {
     Isa::call([&]() LIMBECK_LAMBDA_INLINE { widen_packs<Isa>(from, n, out); });
   });
 }
-/// The other way, rounded once; @p add: to what is there.
+/// The other way, each rounded once, ties to even.
 template <class Isa, class T>
-[[gnu::noinline]] void narrow_row(element_type type, const T* from, std::size_t first, std::size_t n, void* row, bool add) {
-  with_stored(type, row, first, [&]<class E>(const E* at) {
-    Isa::call([&]() LIMBECK_LAMBDA_INLINE {
-      E* const to = const_cast<E*>(at);
-      if (!add) return narrow_packs<Isa>(from, n, to);
-      constexpr std::size_t some = 64;
-      for (std::size_t i = 0; i < n; i += some) {
-        const std::size_t count = n - i < some ? n - i : some;
-        T sum[some]{}, more[some]{};
-        widen_packs<Isa>(to + i, count, sum);
-        std::memcpy(more, from + i, count * sizeof(T));
-        for (std::size_t k = 0; k < some; ++k) sum[k] += more[k];
-        narrow_packs<Isa>(sum, count, to + i);
-      }
-    });
+[[gnu::noinline]] void narrow_row(element_type type, const T* from, std::size_t first, std::size_t n, void* row) {
+  with_other_type<T>(type, row, first, [&]<class E>(const E* to) {
+    Isa::call([&]() LIMBECK_LAMBDA_INLINE { narrow_packs<Isa>(from, n, const_cast<E*>(to)); });
   });
+}
+/// x += what is there.
+template <class Isa, class T>
+[[gnu::noinline]] void add_row(element_type type, const void* row, std::size_t first, std::size_t n, T* x) {
+  constexpr std::size_t some = 64;
+  for (std::size_t i = 0; i < n; i += some) {
+    const std::size_t count = n - i < some ? n - i : some;
+    T there[some];
+    widen_row<Isa>(type, row, first + i, count, there);
+    for (std::size_t k = 0; k < count; ++k) x[i + k] += there[k];
+  }
 }
 
 }  // namespace detail

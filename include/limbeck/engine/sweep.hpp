@@ -123,7 +123,7 @@ class host_sweep {
   struct row_state {
     std::size_t index;  // in the block
     position main, tail;
-    next_row<T> ahead;
+    rows_ahead ahead;                // the row after this one
     T* waiting[3];                   // where student, teacher and soft labels go in the first step, if they do
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
@@ -270,7 +270,7 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       row.index = i;
-      row.ahead = {in_.student, asked ? stored_rows<const T>{} : in_.teacher, r};
+      row.ahead = rows_ahead(r + 1, in_.student, in_.teacher);
       row.waits = false;
       const auto place = [&](int k, T* staged_rows, const stored_rows<const T>& x, T pad, const T*& main_at,
                              const T*& tail_at) LIMBECK_LAMBDA_INLINE {
@@ -323,7 +323,7 @@ class host_sweep {
                    [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                      X e[at_least_one(NS)];
                      exponentials(n, at, e, partial);
-                     row.ahead.prefetch(static_cast<std::size_t>(at.exponentials - row.main.exponentials));
+                     row.ahead.prefetch(classes_before(row, at));
                      for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
                        Lanes::store(at.exponentials + k * padded_, e[k].v);
                      });
@@ -360,7 +360,7 @@ class host_sweep {
       }
       flow_sums<T, Plan, Mode> sums{};
       if constexpr (classwise) {
-        const next_row<T> out(in_.gradient, r);
+        [[maybe_unused]] const rows_ahead out = staged_.narrow ? rows_ahead(r, in_.gradient) : rows_ahead();
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<flow_sums<X, Plan, Mode>>(
                    row,
@@ -368,8 +368,10 @@ class host_sweep {
                      X e[at_least_one(NS)];
                      load_exponentials(at, e);
                      const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
-                     if constexpr (Mode::gradient) out.prefetch(static_cast<std::size_t>(at.exponentials - row.main.exponentials));
-                     if constexpr (Mode::gradient) Lanes::store(at.gradient, flow.v);
+                     if constexpr (Mode::gradient) {
+                       out.prefetch(classes_before(row, at));
+                       Lanes::store(at.gradient, flow.v);
+                     }
                    }),
                sums);
         if constexpr (Mode::soft_labels) {
@@ -400,6 +402,9 @@ class host_sweep {
     }
   }
 
+  LIMBECK_INLINE static std::size_t classes_before(const row_state& row, const position& at) {
+    return static_cast<std::size_t>(at.exponentials - row.main.exponentials);
+  }
   LIMBECK_INLINE std::size_t label_or_0(std::size_t r) const {
     const std::int64_t y = in_.label(r);
     return static_cast<std::size_t>(y < 0 ? 0 : y);
@@ -417,7 +422,7 @@ class host_sweep {
     if (in_.row_temperature_gradient) in_.row_temperature_gradient[r] = 0;
     if constexpr (Mode::gradient) {
       std::fill_n(staged_gradient ? staged_gradient : in_.gradient.row(r), classes_, T(0));
-      if (staged_.narrow) narrow(staged_gradient, r, 0, classes_);
+      if (staged_.narrow) staged_.template put_row<Isa>(staged_gradient, 0, classes_, in_.gradient, r);
     }
   }
 
@@ -542,7 +547,9 @@ class host_sweep {
     }
     const bool holds = !(result.value < infinity);
     const std::size_t y = label_or_0(r);
+    alignas(64) T near[piece];  // what is rounded soon stays in the first cache
     each_piece(row, [&](const position& from, std::size_t first, std::size_t count) LIMBECK_LAMBDA_INLINE {
+      T* const to = staged_.narrow ? near : from.gradient;
       for (std::size_t c = 0; c < count; c += L) {
         const position at = from.at(c);
         X g = uniform;
@@ -555,16 +562,13 @@ class host_sweep {
           const X s = at.template raw_logit<student_side, all>();
           g += select(X(masked_logit<T>) < s, slope * (s - mean), X(T(0)));
         }
-        Lanes::store(at.gradient, g.v);
+        Lanes::store(to + c, g.v);
       }
-      if (result.label != 0 && y - first < count) from.gradient[y - first] += result.label;
-      if (holds) hold(from.gradient, count);
-      if (staged_.narrow) narrow(from.gradient, r, first, (std::min)(count, classes_ - first));
+      if (result.label != 0 && y - first < count) to[y - first] += result.label;
+      if (holds) hold(to, count);
+      if (staged_.narrow) staged_.template put_row<Isa>(to, first, count, in_.gradient, r);
     });
     if (holds) hold(result.temperature_gradient, at_least_one(Plan::slot_keys::size));
-  }
-  [[gnu::noinline]] void narrow(const T* from, std::size_t r, std::size_t first, std::size_t count) const {
-    narrow_row<Isa>(in_.gradient.type, from, first, count, in_.gradient.at_row(r), in_.add);
   }
 
   void write_temperatures(const row_finish<T, Plan>& result, std::size_t r) {
