@@ -53,31 +53,41 @@ struct host_position {
 /// Rows that memory is asked for while there is something to compute: line by line, as a loop reaches their classes.
 class rows_ahead {
  public:
-  rows_ahead() = default;
-  /// Row @p r of each that has data.
   template <class... Rows>
-  explicit rows_ahead(std::size_t r, const Rows&... x) {
+  explicit rows_ahead(const Rows&... x) {
     std::size_t k = 0, widest = 1;
     const auto see = [&](const auto& rows) {
-      bytes_[k] = size_of(rows.type);
-      rows_[k++] = rows.data ? static_cast<const char*>(rows.at_row(r)) : nullptr;
+      if (!rows.data) return;
+      first_.bytes[k] = size_of(rows.type);
+      stride_[k] = rows.sample_stride * static_cast<std::ptrdiff_t>(first_.bytes[k]);
+      first_.at[k++] = static_cast<const char*>(rows.data);
       widest = (std::max)(widest, size_of(rows.type));
     };
     (see(x), ...);
-    within_line_ = 64 / widest - 1;
+    first_.within_line = 64 / widest - 1;
   }
-  LIMBECK_INLINE void prefetch([[maybe_unused]] std::size_t c) const {
+  /// One row of each.
+  struct one_row {
+    const char* at[2] = {};
+    std::size_t bytes[2] = {};  // of an element
+    std::size_t within_line = 0;
+    LIMBECK_INLINE void prefetch([[maybe_unused]] std::size_t c) const {
 #if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
-    if (c & within_line_) return;
-    if (rows_[0]) __builtin_prefetch(rows_[0] + c * bytes_[0]);
-    if (rows_[1]) __builtin_prefetch(rows_[1] + c * bytes_[1]);
+      if (c & within_line) return;
+      if (at[0]) __builtin_prefetch(at[0] + c * bytes[0]);
+      if (at[1]) __builtin_prefetch(at[1] + c * bytes[1]);
 #endif
+    }
+  };
+  LIMBECK_INLINE one_row row(std::size_t r) const {
+    one_row x = first_;
+    for (int k = 0; k < 2; ++k) x.at[k] = x.at[k] ? x.at[k] + static_cast<std::ptrdiff_t>(r) * stride_[k] : nullptr;
+    return x;
   }
 
  private:
-  const char* rows_[2] = {};
-  std::size_t bytes_[2] = {};  // of an element
-  std::size_t within_line_ = 0;
+  one_row first_;
+  std::ptrdiff_t stride_[2] = {};
 };
 
 /// Where the parts of a block live in a worker's scratch.

@@ -49,6 +49,7 @@ class host_sweep {
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
   const staging<T> staged_;
   row_numbers<T, Plan> batch_;  // what no row changes
+  const rows_ahead inputs_, outputs_;
   std::size_t block_;
   alignas(64) T lanes_[2][L];         // all 1; 1 in the first rest_ lanes
   T* masked_bias_ = nullptr;
@@ -64,7 +65,9 @@ class host_sweep {
         whole_(classes_ / L * L),
         rest_(classes_ - whole_),
         padded_((classes_ + L - 1) / L * L),
-        staged_(in, L, Plan::template any<rowwise>) {
+        staged_(in, L, Plan::template any<rowwise>),
+        inputs_(in.student, in.teacher),
+        outputs_(staged_.narrow ? in.gradient : stored_rows<T>{}) {
     block_ = staged_.transposed ? max_block
                         : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
     if constexpr (!Plan::uses_row_temperatures)
@@ -123,7 +126,6 @@ class host_sweep {
   struct row_state {
     std::size_t index;  // in the block
     position main, tail;
-    rows_ahead ahead;                // the row after this one
     T* waiting[3];                   // where student, teacher and soft labels go in the first step, if they do
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
@@ -134,15 +136,6 @@ class host_sweep {
     alignas(64) T gradient_tail[L];
   };
 
-  /// body(position, first class, classes) for pieces of whole packs, the padded one last.
-  template <class Body>
-  LIMBECK_INLINE void each_piece(const row_state& row, Body&& body) const {
-    for (int part = 0; part < 2; ++part) {
-      const position& from = part ? row.tail : row.main;
-      const std::size_t stop = part ? rest_ : whole_;
-      for (std::size_t c = 0; c < stop; c += piece) body(from.at(c), c + (part ? whole_ : 0), (std::min)(piece, stop - c));
-    }
-  }
   /// body(position) for every pack of a row; one loop body for full packs and the padded one.
   template <class Body>
   LIMBECK_INLINE void each_pack(const row_state& row, Body&& body) const {
@@ -161,18 +154,23 @@ class host_sweep {
     };
     Sums total;
     clear(total);
-    each_piece(row, [&](const position& at, std::size_t, std::size_t count) LIMBECK_LAMBDA_INLINE {
-      Sums partial;
-      clear(partial);
-      for (std::size_t c = 0; c < count; c += L) body(at.at(c), partial);
-      for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
-        if constexpr (is_peak<Sums, k>()) {
-          total.sum[k] = larger(total.sum[k], partial.sum[k]);
-        } else if constexpr (Sums::template active<k>) {
-          total.sum[k] += partial.sum[k];
-        }
-      });
-    });
+    for (int part = 0; part < 2; ++part) {
+      const position& from = part ? row.tail : row.main;
+      const std::size_t stop = part ? rest_ : whole_;
+      for (std::size_t c = 0; c < stop;) {
+        Sums partial;
+        clear(partial);
+        const std::size_t pause = (std::min)(stop, c + piece);
+        for (; c < pause; c += L) body(from.at(c), partial);
+        for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
+          if constexpr (is_peak<Sums, k>()) {
+            total.sum[k] = larger(total.sum[k], partial.sum[k]);
+          } else if constexpr (Sums::template active<k>) {
+            total.sum[k] += partial.sum[k];
+          }
+        });
+      }
+    }
     return total;
   }
   /// The classes from @p first of a row that has waited, a piece or what is left of it.
@@ -270,7 +268,6 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       row.index = i;
-      row.ahead = rows_ahead(r + 1, in_.student, in_.teacher);
       row.waits = false;
       const auto place = [&](int k, T* staged_rows, const stored_rows<const T>& x, T pad, const T*& main_at,
                              const T*& tail_at) LIMBECK_LAMBDA_INLINE {
@@ -317,13 +314,14 @@ class host_sweep {
         const std::size_t r = first + row.index;
         mark_label(r, -infinity);
         take_maxima(row, r);
+        const auto after = inputs_.row(r + 1);
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<exponential_sums<X, Plan>>(
                    row,
                    [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                      X e[at_least_one(NS)];
                      exponentials(n, at, e, partial);
-                     row.ahead.prefetch(classes_before(row, at));
+                     after.prefetch(classes_before(row, at));
                      for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
                        Lanes::store(at.exponentials + k * padded_, e[k].v);
                      });
@@ -360,7 +358,7 @@ class host_sweep {
       }
       flow_sums<T, Plan, Mode> sums{};
       if constexpr (classwise) {
-        [[maybe_unused]] const rows_ahead out = staged_.narrow ? rows_ahead(r, in_.gradient) : rows_ahead();
+        [[maybe_unused]] const auto out = outputs_.row(r);
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<flow_sums<X, Plan, Mode>>(
                    row,
@@ -459,13 +457,10 @@ class host_sweep {
     [[maybe_unused]] const auto lower = [&](const X& s, const X& t) LIMBECK_LAMBDA_INLINE {
       low[0] = smaller(s, low[0]), low[1] = smaller(t, low[1]);
     };
-    for (std::size_t first = 0; first < whole_; first += piece) {
-      if (row.waits) bring(row, r, first);
-      const std::size_t stop = (std::min)(whole_, first + piece);
-      for (std::size_t c = first; c < stop; c += L) {
-        raise(row.main.at(c));
-        if constexpr (compares) lower(X::from(Lanes::load(row.main.student + c)), X::from(Lanes::load(row.main.teacher + c)));
-      }
+    for (std::size_t c = 0; c < whole_; c += L) {
+      if (row.waits && c % piece == 0) bring(row, r, c);
+      raise(row.main.at(c));
+      if constexpr (compares) lower(X::from(Lanes::load(row.main.student + c)), X::from(Lanes::load(row.main.teacher + c)));
     }
     if (rest_) {
       raise(row.tail);
@@ -545,30 +540,47 @@ class host_sweep {
       slope = X(deviation_slope<Plan>(row.numbers, row.deviations.student, result));
       mean = X(row.deviations.student.mean);
     }
-    const bool holds = !(result.value < infinity);
-    const std::size_t y = label_or_0(r);
-    alignas(64) T near[piece];  // what is rounded soon stays in the first cache
-    each_piece(row, [&](const position& from, std::size_t first, std::size_t count) LIMBECK_LAMBDA_INLINE {
-      T* const to = staged_.narrow ? near : from.gradient;
-      for (std::size_t c = 0; c < count; c += L) {
-        const position at = from.at(c);
-        X g = uniform;
-        if constexpr (classwise) g += X::from(Lanes::load(at.gradient));
-        for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
-          if constexpr (std::is_same_v<typename K::who, student_side>)
-            g += coefficient[Index] * X::from(Lanes::load(at.exponentials + Index * padded_));
-        });
-        if constexpr (Plan::template deviates<student_side>) {
-          const X s = at.template raw_logit<student_side, all>();
-          g += select(X(masked_logit<T>) < s, slope * (s - mean), X(T(0)));
-        }
-        Lanes::store(to + c, g.v);
+    const auto gradient = [&](const position& at) LIMBECK_LAMBDA_INLINE {
+      X g = uniform;
+      if constexpr (classwise) g += X::from(Lanes::load(at.gradient));
+      for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+        if constexpr (std::is_same_v<typename K::who, student_side>)
+          g += coefficient[Index] * X::from(Lanes::load(at.exponentials + Index * padded_));
+      });
+      if constexpr (Plan::template deviates<student_side>) {
+        const X s = at.template raw_logit<student_side, all>();
+        g += select(X(masked_logit<T>) < s, slope * (s - mean), X(T(0)));
       }
-      if (result.label != 0 && y - first < count) to[y - first] += result.label;
-      if (holds) hold(to, count);
-      if (staged_.narrow) staged_.template put_row<Isa>(to, first, count, in_.gradient, r);
-    });
-    if (holds) hold(result.temperature_gradient, at_least_one(Plan::slot_keys::size));
+      return g;
+    };
+    if (staged_.narrow) {
+      Isa::call([&]() LIMBECK_LAMBDA_INLINE { write_narrow(row, result, r, gradient); });
+    } else {
+      each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE { Lanes::store(at.gradient, gradient(at).v); });
+      if (result.label != 0) {
+        const std::size_t y = label_or_0(r);
+        *(y < whole_ ? row.main.gradient + y : row.tail.gradient + (y - whole_)) += result.label;
+      }
+      if (!(result.value < infinity)) {
+        hold(row.main.gradient, whole_);
+        hold(row.tail.gradient, rest_);
+      }
+    }
+    if (!(result.value < infinity)) hold(result.temperature_gradient, at_least_one(Plan::slot_keys::size));
+  }
+  /// The same where memory holds another type; what is rounded a moment later stays in the first cache.
+  template <class Gradient>
+  LIMBECK_INLINE void write_narrow(const row_state& row, const row_finish<T, Plan>& result, std::size_t r,
+                                   const Gradient& gradient) const {
+    alignas(64) T near[piece];
+    const std::size_t y = label_or_0(r);
+    for (std::size_t first = 0; first < padded_; first += piece) {  // the tail is where the staged row goes on
+      const std::size_t stop = (std::min)(piece, padded_ - first), count = (std::min)(piece, classes_ - first);
+      for (std::size_t c = 0; c < stop; c += L) Lanes::store(near + c, gradient(row.main.at(first + c)).v);
+      if (result.label != 0 && y - first < count) near[y - first] += result.label;
+      if (!(result.value < infinity)) hold(near, count);
+      staged_.template put_row<Isa>(near, first, count, in_.gradient, r);
+    }
   }
 
   void write_temperatures(const row_finish<T, Plan>& result, std::size_t r) {
