@@ -243,7 +243,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
   out.value = sums.value();
   for_each_index<Plan::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
     using L = typename Plan::template term_at<k>::loss_type;
-    if constexpr (requires { requires L::saturates; }) {  // a class whose value cannot be held has the largest number there is
+    if constexpr (requires { requires bool(L::saturates); }) {  // a class whose value cannot be held has the largest number there is
       if (n.value_weight[k] > 0 && sums.value() >= n.value_weight[k] * (T(0.999) * (std::numeric_limits<T>::max)()))
         out.value = std::numeric_limits<T>::infinity();
     }
