@@ -7,7 +7,8 @@
 //   gbs          useful bytes a second
 //   ns_row       nanoseconds a row, all threads together
 //   fused        subject / the four objectives one after the other (only `four`)
-//   to_span      subject / the same objective over spans (only Eigen and xtensor); of kl_by_* the KL without the signal
+//   to_span      subject / the same objective over spans (only Eigen and xtensor); of kl_by_* the KL
+//                without the signal, of kl_bfloat16 and kl_float16 that of float
 //   speed_up     one thread / subject (only with more than one thread)
 // triad_ms, exp_ns, separate_ms, span_ms and alone_ms are what these were divided by. With LIMBECK_BENCH_KL_ONLY there is KL in float on one thread over
 // each backend and nothing else: quick to compile, for tables of compiler flags.
@@ -138,24 +139,27 @@ auto call_unlabelled(const Objective& objective, batch<T>& data, int threads) {
     benchmark::ClobberMemory();
   };
 }
-/// KL on bfloat16 logits, with a float gradient; the bytes of the floor are those of float.
-inline auto call_bfloat16(batch<float>& data, int threads) {
+/// KL on logits of 16 bits, with a gradient of 16 bits; the bytes of the floor are those of float.
+template <class Stored>
+auto call_halves(batch<float>& data, int threads) {
   const auto narrow = [](const std::vector<float>& x) {
-    auto out = std::make_shared<std::vector<lk::bfloat16>>();
+    auto out = std::make_shared<std::vector<Stored>>();
     for (const float v : x) out->emplace_back(v);
     return out;
   };
-  static std::shared_ptr<std::vector<lk::bfloat16>> student, teacher;  // of the last batch: benchmarks run one by one
+  static std::shared_ptr<std::vector<Stored>> student, teacher, gradient;  // of the last batch: benchmarks run one by one
   static const float* of = nullptr;
   if (of != data.student.data() || student->size() != data.student.size()) {
     student = narrow(data.student);
     teacher = narrow(data.teacher);
+    gradient = narrow(data.teacher);
     of = data.student.data();
   }
-  return [s = student, t = teacher, &data, threads, objective = kl()]() mutable {
+  return [s = student, t = teacher, out = gradient, &data, threads, objective = kl()]() mutable {
     team executor{threads};
-    const lk::rows<const lk::bfloat16> x(s->data(), data.samples, data.classes), y(t->data(), data.samples, data.classes);
-    benchmark::DoNotOptimize(objective(x, y, lk::into(data.g()), data.workspace, lk::on(executor)).loss);
+    const lk::rows<const Stored> x(s->data(), data.samples, data.classes), y(t->data(), data.samples, data.classes);
+    const lk::rows<Stored> g(out->data(), data.samples, data.classes);
+    benchmark::DoNotOptimize(objective(x, y, lk::into(g), data.workspace, lk::on(executor)).loss);
     benchmark::ClobberMemory();
   };
 }
@@ -260,8 +264,10 @@ void add_size(std::size_t n, std::size_t c, int threads) {
          [](auto& data, int k) { return call<false, span>(four(), data, k); });
 #endif
 #if !defined(LIMBECK_BENCH_KL_ONLY)
-  if constexpr (std::is_same_v<T, float>)
-    add<T>("span/kl_bfloat16", n, c, threads, 3, 2, [](auto& data, int k) { return call_bfloat16(data, k); }, plain);
+  if constexpr (std::is_same_v<T, float>) {
+    add<T>("span/kl_bfloat16", n, c, threads, 3, 2, [](auto& data, int k) { return call_halves<lk::bfloat16>(data, k); }, plain);
+    add<T>("span/kl_float16", n, c, threads, 3, 2, [](auto& data, int k) { return call_halves<lk::float16>(data, k); }, plain);
+  }
 #endif
 #if defined(LIMBECK_BENCH_EIGEN)
   add_backend<T, eigen>(n, c, threads);

@@ -31,8 +31,17 @@ struct averaging_period {
 /// @cond
 namespace detail {
 struct finite_argument {};
+struct compensated_argument {};
 }  // namespace detail
 /// @endcond
+
+/// For an averager's constructor: what rounding takes off each number is kept beside it and added to its next step, so that
+/// no step is lost, whatever decay and type. One number more for each, float for 16 bits, read and written once a move:
+/// `averager(ema{.decay = 0.9999}, weights, {}, compensated)`. On the host.
+///
+/// Kahan, Pracniques: further remarks on reducing truncation errors, 1965; for weights of 16 bits Zamirai, Zhang, Aberger and
+/// De Sa, Revisiting BFloat16 Training, 2020, arXiv:2010.06192, who keep 16 bits of what is taken off, too.
+inline constexpr detail::compensated_argument compensated{};
 
 /// For `averager::update`: a student with a parameter that is NaN or infinite, which an average would never forget, is refused
 /// before anything moves. One more pass over the parameters; off unless asked for.
@@ -79,12 +88,14 @@ auto in_place(Range&& teacher) {
 /// teacher <- d teacher + (1 - d) student, where @p Decay gives d; written as teacher + (1 - d)(student - teacher),
 /// which is exact where both agree. `averager teacher(ema{.decay = 0.999}, parameters)` deduces the rest.
 ///
-/// @p T is the elements' type: float or double, or an integer type, which can only be `copied`. Memory is the student's
-/// kind: the host's, or with `<limbeck/thrust.hpp>` the device's, on its default stream.
+/// @p T is the elements' type: float or double, `float16` or `bfloat16` where such a teacher is `in_place`, or an integer type,
+/// which can only be `copied`. A student of 16 bits has a teacher in float, or in float or double `in_place`; one in float may
+/// have one in double. Memory is the student's kind: the host's, or with `<limbeck/thrust.hpp>` the device's, on its default
+/// stream.
 ///
 /// One read of both and one write a move; nothing is allocated after the first call. A NaN of the student stays in
-/// the teacher for good, see `require_finite`. Steps below half a unit in the last place are lost: in float at d = 0.9999,
-/// differences under 6e-4 of the parameter; a teacher in double, `in_place`, follows a student in float.
+/// the teacher for good, see `require_finite`. Steps below half a unit in the last place are lost: at d = 0.9999 differences
+/// under 6e-4 of the parameter in float, and in bfloat16 all: see `compensated`, or take a wider teacher.
 template <class T, class Decay, class Memory = host_rows>
 class averager {
   static_assert(decay_rule<Decay>,
@@ -100,7 +111,10 @@ class averager {
   /// of range.
   template <class Student>
   averager(Decay decay, const Student& student, averaging_period period = {}) : decay_(decay), period_(period) {
-    const auto from = detail::views_of<const T>(student, "parameter tensor");
+    using U = detail::parameter_t<Student>;
+    static_assert(std::is_same_v<T, U> || std::is_same_v<T, arithmetic_of_t<U>>,
+                  "limbeck: a teacher that begins as a copy of its student has its type, or float for one of 16 bits");
+    const auto from = detail::views_of<const U>(student, "parameter tensor");
     require_settings(detail::total_size(from));
     owned_.resize(detail::total_size(from));
     T* at = ops::data(owned_);
@@ -124,6 +138,14 @@ class averager {
     require_settings(detail::total_size(teacher_));
     require_apart({});
     finish();
+  }
+  /// Either, with sums that lose nothing: see `compensated`.
+  template <class Parameters>
+  averager(Decay decay, Parameters&& parameters, averaging_period period, detail::compensated_argument)
+      : averager(decay, std::forward<Parameters>(parameters), period) {
+    static_assert(detail::is_averaged<T>, "limbeck: compensated is for averages of floating-point numbers");
+    static_assert(std::is_same_v<Memory, host_rows>, "limbeck: compensated averages are taken on the host");
+    rest_.resize(detail::total_size(teacher_));
   }
   averager(const averager&) = delete;
   averager& operator=(const averager&) = delete;
@@ -162,8 +184,10 @@ class averager {
     const double d = updates_ == 0 && period_.start > 0 ? 0 : decay_at(updates_ + 1, fraction);
     incoming_.clear();
     using U = std::remove_const_t<detail::parameter_t<Student>>;
-    static_assert(std::is_same_v<U, T> || (std::is_same_v<U, float> && std::is_same_v<T, double>),
-                  "limbeck: student and teacher hold different element types; a teacher in double may follow a student in float");
+    static_assert(std::is_same_v<U, T> || (std::is_same_v<U, float> && std::is_same_v<T, double>) ||
+                      (detail::is_half<U> && std::is_floating_point_v<T> && std::is_same_v<Memory, host_rows>),
+                  "limbeck: student and teacher hold different element types; a teacher in double may follow a student in float, "
+                  "and one in float or double a student of 16 bits");
     detail::for_each_view<const U>(student, "parameter tensor",
                                    [&](std::span<const U> x) { incoming_.push_back({x.data(), x.size(), sizeof(U)}); });
     detail::require_same_shapes(incoming_, teacher_, "parameters", "as the teacher");
@@ -184,7 +208,7 @@ class averager {
   std::uint64_t updates() const { return updates_; }
   /// How often `update` was called.
   std::uint64_t calls() const { return calls_; }
-  /// Saves or restores teacher and counters, not the settings.
+  /// Saves or restores teacher and counters, and what `compensated` keeps, not the settings.
   /// @throws shape_error where the archive holds another number of tensors.
   template <class Archive>
   void serialize(Archive& archive) {
@@ -196,13 +220,15 @@ class averager {
     archive("updates", moves);
     archive("calls", all);
     for (std::size_t i = 0; i < teacher_.size(); ++i) ops::serialize(archive, std::to_string(i), teacher_[i]);
+    if constexpr (std::is_same_v<Memory, host_rows> && detail::is_averaged<T>)
+      if (!rest_.empty()) ops::serialize(archive, "rest", std::span<arithmetic_of_t<T>>(rest_));
     updates_ = moves;
     calls_ = all;
   }
 
  private:
   struct task {
-    std::size_t tensor, first, count;
+    std::size_t tensor, first, count, rest;
   };
   /// A tensor of the student, whose element type each call brings along.
   struct incoming {
@@ -229,7 +255,7 @@ class averager {
     return d;
   }
   void require_settings(std::size_t elements) const {
-    static_assert(std::is_floating_point_v<T> || std::is_same_v<Decay, copied>,
+    static_assert(detail::is_averaged<T> || std::is_same_v<Decay, copied>,
                   "limbeck: integer parameters cannot be averaged; give them an averager of their own with copied{}");
     if (elements == 0) raise<shape_error>("limbeck: the parameters hold no element");
     if (period_.every == 0) raise<value_error>("limbeck: averaging_period::every is 0, expected at least 1");
@@ -266,9 +292,10 @@ class averager {
   void finish() {
     for (const auto& t : teacher_) parameters_.emplace_back(t.data(), t.size());
     incoming_.reserve(teacher_.size());
-    for (std::size_t i = 0; i < teacher_.size(); ++i)
+    std::size_t before = 0;
+    for (std::size_t i = 0; i < teacher_.size(); before += teacher_[i++].size())
       for (std::size_t first = 0; first < teacher_[i].size(); first += chunk)
-        tasks_.push_back({i, first, (std::min)(chunk, teacher_[i].size() - first)});
+        tasks_.push_back({i, first, (std::min)(chunk, teacher_[i].size() - first), before + first});
   }
   template <class U, class Executor>
   void apply(double d, Executor& run) {
@@ -277,8 +304,14 @@ class averager {
       const task& t = tasks_[index];
       const U* from = static_cast<const U*>(student_[t.tensor].data) + t.first;
       T* to = teacher_[t.tensor].data() + t.first;
-      if constexpr (std::is_floating_point_v<T>) {
-        if (d > 0) return ops::approach(from, to, t.count, static_cast<T>(1 - d));
+      if constexpr (detail::is_averaged<T>) {
+        const auto step = static_cast<arithmetic_of_t<T>>(1 - d);
+        if constexpr (std::is_same_v<Memory, host_rows>) {
+          auto* const rest = rest_.empty() ? nullptr : rest_.data() + t.rest;
+          if (d > 0 && rest) return ops::approach_with_rest(from, to, rest, t.count, step);
+          if (rest) std::fill_n(rest, t.count, arithmetic_of_t<T>(0));
+        }
+        if (d > 0) return ops::approach(from, to, t.count, step);
       }
       ops::copy(from, to, t.count);
     };
@@ -288,6 +321,7 @@ class averager {
   Decay decay_;
   averaging_period period_;
   typename ops::template storage<T> owned_;
+  std::vector<arithmetic_of_t<T>> rest_;  // what rounding has taken off, where that is kept
   std::shared_ptr<const void> handles_;  // of a teacher in place
   std::vector<std::span<T>> teacher_;
   std::vector<view> parameters_;              // the same, for the outside
@@ -299,7 +333,16 @@ class averager {
 /// @cond
 template <class Decay, class Student>
 averager(Decay, const Student&, averaging_period = {})
-    -> averager<detail::parameter_t<Student>, detail::decay_t<Decay>, detail::parameter_memory_t<Student>>;
+    -> averager<arithmetic_of_t<detail::parameter_t<Student>>, detail::decay_t<Decay>, detail::parameter_memory_t<Student>>;
+template <class Decay, class Range>
+averager(Decay, detail::teacher_in_place<Range>, averaging_period = {})
+    -> averager<detail::parameter_t<Range>, detail::decay_t<Decay>, detail::parameter_memory_t<Range>>;
+template <class Decay, class Student>
+averager(Decay, const Student&, averaging_period, detail::compensated_argument)
+    -> averager<arithmetic_of_t<detail::parameter_t<Student>>, detail::decay_t<Decay>, detail::parameter_memory_t<Student>>;
+template <class Decay, class Range>
+averager(Decay, detail::teacher_in_place<Range>, averaging_period, detail::compensated_argument)
+    -> averager<detail::parameter_t<Range>, detail::decay_t<Decay>, detail::parameter_memory_t<Range>>;
 /// @endcond
 
 LIMBECK_END_NAMESPACE

@@ -10,6 +10,7 @@
 #include <limbeck/core/random.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/scratch.hpp>
+#include <limbeck/core/stored_rows.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -25,11 +26,24 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// Contiguous elements of one arithmetic type: `std::vector`, `std::span`, an Eigen matrix, an xtensor container, with
+namespace detail {
+template <class T>
+inline constexpr bool is_half = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
+/// What can be averaged.
+template <class T>
+inline constexpr bool is_averaged = std::is_floating_point_v<T> || is_half<T>;
+template <class V>
+concept half_memory = requires(const V& v) {
+  { v.data() };
+  { v.size() };
+} && is_half<std::remove_cvref_t<decltype(*std::declval<const V&>().data())>>;
+}  // namespace detail
+
+/// Contiguous elements of one arithmetic type, or `float16` or `bfloat16`: `std::vector`, `std::span`, an Eigen matrix, an xtensor container, with
 /// `<limbeck/thrust.hpp>` a `thrust::device_vector` or a `device_span`. A tensor whose type is known at run time, such as a
 /// `torch::Tensor`, is taken for one of float (of double pass its `as_span<double>`), and another one is refused by name.
 template <class P>
-concept parameter_tensor = !std::is_void_v<detail::vector_element_t<P>> || run_time_tensor<P>;
+concept parameter_tensor = !std::is_void_v<detail::vector_element_t<P>> || run_time_tensor<P> || detail::half_memory<std::remove_cvref_t<P>>;
 
 namespace detail {
 
@@ -80,6 +94,11 @@ struct parameter_element {
 template <run_time_tensor P>
 struct parameter_element<P> {
   using type = float;
+};
+template <class P>
+  requires half_memory<std::remove_cvref_t<P>>
+struct parameter_element<P> {
+  using type = std::remove_cvref_t<decltype(*std::declval<const P&>().data())>;
 };
 template <class R>
 using parameter_t = typename parameter_element<typename parameters_of<R>::tensor>::type;
@@ -167,7 +186,7 @@ template <class T, class R>
 void check_finite_parameters(const R& student) {
   std::size_t index = 0;
   for_each_view<const T>(student, "parameter tensor", [&](std::span<const T> x) {
-    T sum(0);  // of zeros, and NaN where there is anything else
+    arithmetic_of_t<T> sum(0);  // of zeros, and NaN where there is anything else
     for (const T v : x) sum += v - v;
     for (std::size_t k = 0; k < x.size() && sum != 0; ++k)
       if (!(x[k] - x[k] == 0))
@@ -199,7 +218,11 @@ struct parameter_memory {
 
   template <class U, class T>
   static void copy(const U* from, T* to, std::size_t n) {
-    std::copy_n(from, n, to);
+    if constexpr (std::is_same_v<U, T> || !is_half<U>) {
+      std::copy_n(from, n, to);
+    } else {
+      widen(from, n, to);
+    }
   }
   template <class T>
   static void to_host(const T* from, T* to, std::size_t n) {
@@ -207,8 +230,31 @@ struct parameter_memory {
   }
   /// to += step (from - to): exact where both agree, unlike the sum of two products.
   template <class U, class T>
-  static void approach(const U* __restrict from, T* __restrict to, std::size_t n, T step) {
-    for (std::size_t i = 0; i < n; ++i) to[i] += step * (static_cast<T>(from[i]) - to[i]);
+  static void approach(const U* __restrict from, T* __restrict to, std::size_t n, arithmetic_of_t<T> step) {
+    if constexpr (is_half<U> || is_half<T>) {
+      approach_with_rest<U, T>(from, to, nullptr, n, step);
+    } else {
+      for (std::size_t i = 0; i < n; ++i) to[i] += step * (static_cast<T>(from[i]) - to[i]);
+    }
+  }
+  /// The same of the sum of @p to and @p rest, what rounding has taken off @p to so far (Kahan); null: it is dropped.
+  template <class U, class T>
+  static void approach_with_rest(const U* from, T* to, arithmetic_of_t<T>* rest, std::size_t n, arithmetic_of_t<T> step) {
+    using A = arithmetic_of_t<T>;
+    constexpr std::size_t piece = 64;  // loops of a fixed length, over memory of their own, are taken in packs
+    A x[piece]{}, high[piece]{}, low[piece]{}, sum[piece]{};
+    for (std::size_t i = 0; i < n; i += piece) {
+      const std::size_t count = (std::min)(piece, n - i);
+      widen(from + i, count, x);
+      widen(to + i, count, high);
+      if (rest) std::copy_n(rest + i, count, low);
+      for (std::size_t k = 0; k < piece; ++k) low[k] += step * ((x[k] - high[k]) - low[k]);
+      for (std::size_t k = 0; k < piece; ++k) sum[k] = high[k] + low[k];
+      narrow(sum, count, to + i);
+      widen(to + i, count, sum);
+      for (std::size_t k = 0; k < piece; ++k) low[k] = rest ? (high[k] - sum[k]) + low[k] : A(0);
+      if (rest) std::copy_n(low, count, rest + i);
+    }
   }
   /// Element i with the probability @p rate, by the i-th number of the stream @p key.
   template <class T>
@@ -242,7 +288,12 @@ struct parameter_memory {
   }
   template <class Archive, class T>
   static void serialize(Archive& archive, const std::string& name, std::span<T> tensor) {
-    archive(name.c_str(), tensor);
+    if constexpr (is_half<T>) {
+      std::span<std::uint16_t> bits(tensor.empty() ? nullptr : &tensor.data()->bits, tensor.size());
+      archive(name.c_str(), bits);
+    } else {
+      archive(name.c_str(), tensor);
+    }
   }
 };
 

@@ -50,6 +50,12 @@ struct stored_rows {
   LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const {
     return static_cast<T*>(data) + static_cast<std::ptrdiff_t>(r) * sample_stride;
   }
+  /// The first class of sample @p r, of the type in memory.
+  constexpr pointer at_row(std::size_t r) const {
+    using byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
+    return static_cast<byte*>(data) +
+           static_cast<std::ptrdiff_t>(r) * sample_stride * static_cast<std::ptrdiff_t>(size_of(type));
+  }
   /// The same as rows, where they are native.
   LIMBECK_HOST_DEVICE constexpr rows<T> as_native() const {
     rows<T> x;
@@ -159,22 +165,6 @@ void narrow(const T* from, std::size_t count, Stored* to) {
       std::memcpy(static_cast<void*>(to + i), out, sizeof out);
     }
     for (; i < count; ++i) to[i] = Stored(static_cast<float>(from[i]));
-  }
-}
-
-/// f(pointer to the first class of row @p r, of its type in memory).
-template <class Rows, class F>
-void with_stored_row(const Rows& x, std::size_t r, F&& f) {
-  const std::ptrdiff_t start = static_cast<std::ptrdiff_t>(r) * x.sample_stride;
-  const auto as = [&]<class E>(E) {
-    using Element = std::conditional_t<std::is_const_v<typename Rows::element>, const E, E>;
-    f(static_cast<Element*>(x.data) + start);
-  };
-  switch (x.type) {
-    case element_type::float16: return as(float16{});
-    case element_type::bfloat16: return as(bfloat16{});
-    case element_type::float64: return as(double{});
-    default: return as(float{});
   }
 }
 

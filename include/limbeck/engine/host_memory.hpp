@@ -5,6 +5,7 @@
 /// What the host sweep reads and writes: a position in a row, staged rows, and the first fault.
 
 #include <limbeck/engine/statistics.hpp>
+#include <limbeck/engine/stored_packs.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -40,14 +41,6 @@ struct host_position {
     if constexpr (std::is_same_v<Domain, non_target>) x += X::from(Lanes::load(rest_bias));
     return x;
   }
-  /// Asks for the same classes of the row after this one, @p distance elements on: while exponentials are taken, memory
-  /// has nothing else to do.
-  LIMBECK_INLINE void prefetch([[maybe_unused]] std::ptrdiff_t distance) const {
-#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
-    __builtin_prefetch(reinterpret_cast<const char*>(student) + distance);
-    __builtin_prefetch(reinterpret_cast<const char*>(teacher) + distance);
-#endif
-  }
   LIMBECK_INLINE X soft_label() const { return X::from(Lanes::load(soft)); }
   /// x, and 0 in the lanes that pad.
   LIMBECK_INLINE X inside(const X& x) const { return x * X::from(Lanes::load(inside_lanes)); }
@@ -57,13 +50,55 @@ struct host_position {
   }
 };
 
+/// Rows that memory is asked for while there is something to compute: line by line, as a loop reaches their classes.
+class rows_ahead {
+ public:
+  template <class... Rows>
+  explicit rows_ahead(const Rows&... x) {
+    std::size_t k = 0, widest = 1;
+    const auto see = [&](const auto& rows) {
+      if (!rows.data) return;
+      first_.bytes[k] = size_of(rows.type);
+      stride_[k] = rows.sample_stride * static_cast<std::ptrdiff_t>(first_.bytes[k]);
+      first_.at[k++] = static_cast<const char*>(rows.data);
+      widest = (std::max)(widest, size_of(rows.type));
+    };
+    (see(x), ...);
+    first_.within_line = 64 / widest - 1;
+  }
+  /// One row of each.
+  struct one_row {
+    const char* at[2] = {};
+    std::size_t bytes[2] = {};  // of an element
+    std::size_t within_line = 0;
+    LIMBECK_INLINE void prefetch([[maybe_unused]] std::size_t c) const {
+#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
+      if (c & within_line) return;
+      if (at[0]) __builtin_prefetch(at[0] + c * bytes[0]);
+      if (at[1]) __builtin_prefetch(at[1] + c * bytes[1]);
+#endif
+    }
+  };
+  LIMBECK_INLINE one_row row(std::size_t r) const {
+    one_row x = first_;
+    for (int k = 0; k < 2; ++k) x.at[k] = x.at[k] ? x.at[k] + static_cast<std::ptrdiff_t>(r) * stride_[k] : nullptr;
+    return x;
+  }
+
+ private:
+  one_row first_;
+  std::ptrdiff_t stride_[2] = {};
+};
+
 /// Where the parts of a block live in a worker's scratch.
 template <class T>
 struct staging {
   bool student, teacher, soft, gradient;
   bool transposed, add;  ///< whether memory asks for it; whether the gradient is added to what is there
+  bool narrow;           ///< whether a row of the gradient is rounded to the type in memory as soon as it is there
 
-  staging(const problem<T>& in, std::size_t lanes) {
+  /// @p whole: whether the gradient of a row takes more than one step.
+  staging(const problem<T>& in, std::size_t lanes, bool whole) {
     const auto strided = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
     const auto needed = [&](const auto& x) { return strided(x) || (x.data && !x.native()); };
     student = needed(in.student);
@@ -73,24 +108,31 @@ struct staging {
     transposed = strided(in.student) || strided(in.teacher) || strided(in.soft_labels) || strided(in.gradient);
     add = in.add && in.gradient.data;
     gradient = gradient || add;
+    narrow = in.gradient.data && !in.gradient.native() && !strided(in.gradient) && !whole;
   }
   std::size_t count() const {
     return std::size_t{student} + std::size_t{teacher} + std::size_t{soft} + std::size_t{gradient};
   }
 
+  /// Whether rows of @p x can wait until a sweep reaches their classes.
+  static bool can_wait(const stored_rows<const T>& x, std::size_t lanes) {
+    return x.data && !x.native() && x.class_stride == 1 && x.classes >= lanes;
+  }
   /// Rows [first, first + count) of @p stored, padded with @p pad; the shorter stride runs innermost.
+  template <class Isa>
   static void copy_in(const stored_rows<const T>& stored, std::size_t first, std::size_t count, std::size_t padded, T pad,
                       T* out) {
     for (std::size_t r = 0; r < count; ++r) std::fill(out + r * padded + stored.classes, out + (r + 1) * padded, pad);
     if (stored.native()) return copy_rows(stored.as_native(), first, count, padded, out);
     if (stored.class_stride != 1) return copy_rows(stored, first, count, padded, out);
     for (std::size_t r = 0; r < count; ++r)
-      with_stored_row(stored, first + r, [&](const auto* row) { widen(row, stored.classes, out + r * padded); });
+      widen_row<Isa>(stored.type, stored.at_row(first + r), 0, stored.classes, out + r * padded);
   }
-  void copy_out(const T* in, std::size_t padded, std::size_t first, std::size_t count, const stored_rows<T>& stored) const {
-    if (!stored.native() && stored.class_stride == 1 && !add) {
+  template <class Isa>
+  void copy_out(T* in, std::size_t padded, std::size_t first, std::size_t count, const stored_rows<T>& stored) const {
+    if (!stored.native() && stored.class_stride == 1) {
       for (std::size_t r = 0; r < count; ++r)
-        with_stored_row(stored, first + r, [&](auto* row) { narrow(in + r * padded, stored.classes, row); });
+        put_row<Isa>(in + r * padded, 0, stored.classes, stored, first + r);
     } else if (!stored.native()) {
       for (std::size_t r = 0; r < count; ++r)
         for (std::size_t c = 0; c < stored.classes; ++c) {
@@ -100,6 +142,13 @@ struct staging {
     } else {
       write_rows(in, padded, first, count, stored.as_native());
     }
+  }
+
+  /// @p n classes of row @p r, which memory holds in another type; @p in is overwritten.
+  template <class Isa>
+  void put_row(T* in, std::size_t first, std::size_t n, const stored_rows<T>& stored, std::size_t r) const {
+    if (add) add_row<Isa>(stored.type, stored.at_row(r), first, n, in);
+    narrow_row<Isa>(stored.type, in, first, n, stored.at_row(r));
   }
 
  private:

@@ -28,6 +28,7 @@ class host_sweep {
   using position = host_position<Lanes>;
   static constexpr std::size_t L = static_cast<std::size_t>(X::lanes);
   static constexpr std::size_t max_block = 8;
+  static constexpr std::size_t piece = 64 * L;  // classes between two merges of sums
   static constexpr std::size_t NS = Plan::softmaxes::size;
   static constexpr bool sees_student = Plan::template has_softmax<student_side>();
   static constexpr bool sees_teacher = !Plan::teacher || Plan::template has_softmax<teacher_side>();
@@ -38,6 +39,8 @@ class host_sweep {
 
   /// Whether a temperature is the deviation of a row's logits.
   static constexpr bool deviates = Plan::template deviates<student_side> || Plan::template deviates<teacher_side>;
+  /// Whether rows of other types wait for the first step, which looks at every class anyway.
+  static constexpr bool waits = NS > 0 && !deviates;
   /// Whether a class that one side alone masks can make the value infinite.
   static constexpr bool compares = Plan::pairs::size > 0 || Plan::template any<logitwise> || Mode::soft_labels;
 
@@ -46,8 +49,8 @@ class host_sweep {
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
   const staging<T> staged_;
   row_numbers<T, Plan> batch_;  // what no row changes
+  const rows_ahead inputs_, outputs_;
   std::size_t block_;
-  std::ptrdiff_t prefetch_;  // bytes
   alignas(64) T lanes_[2][L];         // all 1; 1 in the first rest_ lanes
   T* masked_bias_ = nullptr;
   double* values_ = nullptr;        // one a row
@@ -62,10 +65,11 @@ class host_sweep {
         whole_(classes_ / L * L),
         rest_(classes_ - whole_),
         padded_((classes_ + L - 1) / L * L),
-        staged_(in, L) {
+        staged_(in, L, Plan::template any<rowwise>),
+        inputs_(in.student, in.teacher),
+        outputs_(staged_.narrow ? in.gradient : stored_rows<T>{}) {
     block_ = staged_.transposed ? max_block
                         : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
-    prefetch_ = in.student.sample_stride * static_cast<std::ptrdiff_t>(sizeof(T));
     if constexpr (!Plan::uses_row_temperatures)
       Isa::call([&]() LIMBECK_LAMBDA_INLINE { (void)start_row<Plan>(in, terms, 1.0, 0, batch_); });
     for (std::size_t i = 0; i < L; ++i) lanes_[0][i] = T(1), lanes_[1][i] = T(i < rest_ ? 1 : 0);
@@ -125,8 +129,10 @@ class host_sweep {
   struct row_state {
     std::size_t index;  // in the block
     position main, tail;
+    T* waiting[3];                   // where student, teacher and soft labels go in the first step, if they do
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
+    bool waits;                      // whether any does
     bool masks;                      // has a class at -inf
     row_deviations<T> deviations;    // where a temperature is one
     alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
@@ -157,7 +163,7 @@ class host_sweep {
       for (std::size_t c = 0; c < stop;) {
         Sums partial;
         clear(partial);
-        const std::size_t pause = (std::min)(stop, c + 64 * L);
+        const std::size_t pause = (std::min)(stop, c + piece);
         for (; c < pause; c += L) body(from.at(c), partial);
         for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
           if constexpr (is_peak<Sums, k>()) {
@@ -169,6 +175,13 @@ class host_sweep {
       }
     }
     return total;
+  }
+  /// The classes from @p first of a row that has waited, a piece or what is left of it.
+  [[gnu::noinline]] void bring(const row_state& row, std::size_t r, std::size_t first) const {
+    const std::size_t count = classes_ - first < piece + L ? classes_ - first : piece;
+    const stored_rows<const T>* const all[] = {&in_.student, &in_.teacher, &in_.soft_labels};
+    for (std::size_t k = 0; k < 3; ++k)
+      if (row.waiting[k]) widen_row<Isa>(all[k]->type, all[k]->at_row(r), first, count, row.waiting[k] + first);
   }
   template <class From, class To>
   LIMBECK_INLINE static void reduce(const From& from, To& to) {
@@ -215,14 +228,15 @@ class host_sweep {
       if (!wanted) return nullptr;
       T* const out = next;
       next += block_ * padded_;
-      staging<T>::copy_in(x, first, count, padded_, pad, out);
+      if (waits && staging<T>::can_wait(x, L)) return out;
+      staging<T>::template copy_in<Isa>(x, first, count, padded_, pad, out);
       return out;
     };
-    const T* const student = stage(staged_.student, in_.student, -infinity);
+    T* const student = stage(staged_.student, in_.student, -infinity);
     T* const asked = in_.target.fill ? next : nullptr;
     if (asked) next += block_ * padded_;
-    const T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity);
-    const T* const soft = stage(staged_.soft, in_.soft_labels, T(0));
+    T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity);
+    T* const soft = stage(staged_.soft, in_.soft_labels, T(0));
     T* const gradient = staged_.gradient ? next : nullptr;
     if (staged_.gradient) next += block_ * padded_;
     T* const rest_bias = next;
@@ -257,20 +271,29 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       row.index = i;
-      const auto place = [&](const T* staged_rows, const stored_rows<const T>& x, T pad, T* tail, const T*& main_at,
+      row.waits = false;
+      const auto place = [&](int k, T* staged_rows, const stored_rows<const T>& x, T pad, const T*& main_at,
                              const T*& tail_at) LIMBECK_LAMBDA_INLINE {
+        T* const tail = row.tails[k];
+        row.waiting[k] = nullptr;
+        if (waits && staged_rows && staging<T>::can_wait(x, L)) {
+          row.waits = true;
+          row.waiting[k] = staged_rows + i * padded_;
+          std::fill(row.waiting[k] + classes_, row.waiting[k] + padded_, pad);
+        }
         main_at = staged_rows ? staged_rows + i * padded_ : x.row(r);
         tail_at = staged_rows ? main_at + whole_ : rest_ ? padded_tail(main_at, pad, tail) : tail;
       };
-      place(student, in_.student, -infinity, row.tails[0], row.main.student, row.tail.student);
+      row.waiting[1] = row.waiting[2] = nullptr;
+      place(0, student, in_.student, -infinity, row.main.student, row.tail.student);
       // what is not given is never read, but its pointer moves with the others
       row.main.teacher = row.main.soft = row.main.student;
       row.tail.teacher = row.tail.soft = row.tail.student;
       row.main.gradient = row.tail.gradient = row.gradient_tail;
       if (asked) ask_target(r, asked + i * padded_, row_scratch);
       if (in_.taught())
-        place(teacher, in_.teacher, -infinity, row.tails[1], row.main.teacher, row.tail.teacher);
-      if constexpr (Mode::soft_labels) place(soft, in_.soft_labels, T(0), row.tails[2], row.main.soft, row.tail.soft);
+        place(1, teacher, in_.teacher, -infinity, row.main.teacher, row.tail.teacher);
+      if constexpr (Mode::soft_labels) place(2, soft, in_.soft_labels, T(0), row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
       row.main.rest_bias = rest_bias;
       row.main.exponentials = scratch + used * NS * padded_;
@@ -293,14 +316,15 @@ class host_sweep {
         row_state& row = state[u];
         const std::size_t r = first + row.index;
         mark_label(r, -infinity);
-        take_maxima(row);
+        take_maxima(row, r);
+        const auto after = inputs_.row(r + 1);
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<exponential_sums<X, Plan>>(
                    row,
                    [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                      X e[at_least_one(NS)];
                      exponentials(n, at, e, partial);
-                     at.prefetch(prefetch_);
+                     after.prefetch(classes_before(row, at));
                      for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
                        Lanes::store(at.exponentials + k * padded_, e[k].v);
                      });
@@ -337,6 +361,7 @@ class host_sweep {
       }
       flow_sums<T, Plan, Mode> sums{};
       if constexpr (classwise) {
+        [[maybe_unused]] const auto out = outputs_.row(r);
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<flow_sums<X, Plan, Mode>>(
                    row,
@@ -344,7 +369,10 @@ class host_sweep {
                      X e[at_least_one(NS)];
                      load_exponentials(at, e);
                      const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
-                     if constexpr (Mode::gradient) Lanes::store(at.gradient, flow.v);
+                     if constexpr (Mode::gradient) {
+                       out.prefetch(classes_before(row, at));
+                       Lanes::store(at.gradient, flow.v);
+                     }
                    }),
                sums);
         if constexpr (Mode::soft_labels) {
@@ -359,9 +387,7 @@ class host_sweep {
       }
       values_[r] = static_cast<double>(result.value);
       if constexpr (Mode::gradient) {
-        write_gradient(row, result);
-        if (result.label != 0) *gradient_at(row, label_or_0(r)) += result.label;
-        if (!(result.value < infinity)) hold(row, result);
+        write_gradient(row, result, r);
         write_temperatures(result, r);
       }
       if constexpr (Plan::template any<rowwise>) {
@@ -373,12 +399,12 @@ class host_sweep {
     if constexpr (Mode::gradient) {
       if constexpr (!Plan::template any<rowwise>)
         for (std::size_t u = 0; u < used; ++u) write_tail(state[u]);
-      if (gradient) staged_.copy_out(gradient, padded_, first, count, in_.gradient);
+      if (gradient && !staged_.narrow) staged_.template copy_out<Isa>(gradient, padded_, first, count, in_.gradient);
     }
   }
 
-  LIMBECK_INLINE T* gradient_at(const row_state& row, std::size_t c) const {
-    return c < whole_ ? row.main.gradient + c : row.tail.gradient + (c - whole_);
+  LIMBECK_INLINE static std::size_t classes_before(const row_state& row, const position& at) {
+    return static_cast<std::size_t>(at.exponentials - row.main.exponentials);
   }
   LIMBECK_INLINE std::size_t label_or_0(std::size_t r) const {
     const std::int64_t y = in_.label(r);
@@ -396,7 +422,8 @@ class host_sweep {
     for (std::size_t k = 0; k != Plan::learned; ++k) temperatures_[r * Plan::learned + k] = 0;
     if (in_.row_temperature_gradient) in_.row_temperature_gradient[r] = 0;
     if constexpr (Mode::gradient) {
-      for (std::size_t c = 0; c < classes_; ++c) (staged_gradient ? staged_gradient[c] : in_.gradient.row(r)[c]) = T(0);
+      std::fill_n(staged_gradient ? staged_gradient : in_.gradient.row(r), classes_, T(0));
+      if (staged_.narrow) staged_.template put_row<Isa>(staged_gradient, 0, classes_, in_.gradient, r);
     }
   }
 
@@ -421,7 +448,7 @@ class host_sweep {
   }
 
   /// Step 1.
-  LIMBECK_INLINE void take_maxima(row_state& row) const {
+  LIMBECK_INLINE void take_maxima(row_state& row, std::size_t r) const {
     constexpr std::size_t NM = Plan::maxima::size;
     X high[NM], low[2] = {X(infinity), X(infinity)};  // student, teacher
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
@@ -434,6 +461,7 @@ class host_sweep {
       low[0] = smaller(s, low[0]), low[1] = smaller(t, low[1]);
     };
     for (std::size_t c = 0; c < whole_; c += L) {
+      if (row.waits && c % piece == 0) bring(row, r, c);
       raise(row.main.at(c));
       if constexpr (compares) lower(X::from(Lanes::load(row.main.student + c)), X::from(Lanes::load(row.main.teacher + c)));
     }
@@ -504,7 +532,7 @@ class host_sweep {
     for (std::size_t k = 0; k < total; k += L) Lanes::store(logs + k, log_positive(X::from(Lanes::load(logs + k))).v);
   }
 
-  LIMBECK_INLINE void write_gradient(row_state& row, const row_finish<T, Plan>& result) const {
+  LIMBECK_INLINE void write_gradient(row_state& row, row_finish<T, Plan>& result, std::size_t r) const {
     X coefficient[at_least_one(NS)];
     for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
       coefficient[k] = X(result.coefficient[k] * row.numbers.inverse_z[k]);
@@ -515,7 +543,7 @@ class host_sweep {
       slope = X(deviation_slope<Plan>(row.numbers, row.deviations.student, result));
       mean = X(row.deviations.student.mean);
     }
-    each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
+    const auto gradient = [&](const position& at) LIMBECK_LAMBDA_INLINE {
       X g = uniform;
       if constexpr (classwise) g += X::from(Lanes::load(at.gradient));
       for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
@@ -526,8 +554,36 @@ class host_sweep {
         const X s = at.template raw_logit<student_side, all>();
         g += select(X(masked_logit<T>) < s, slope * (s - mean), X(T(0)));
       }
-      Lanes::store(at.gradient, g.v);
-    });
+      return g;
+    };
+    if (staged_.narrow) {
+      Isa::call([&]() LIMBECK_LAMBDA_INLINE { write_narrow(row, result, r, gradient); });
+    } else {
+      each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE { Lanes::store(at.gradient, gradient(at).v); });
+      if (result.label != 0) {
+        const std::size_t y = label_or_0(r);
+        *(y < whole_ ? row.main.gradient + y : row.tail.gradient + (y - whole_)) += result.label;
+      }
+      if (!(result.value < infinity)) {
+        hold(row.main.gradient, whole_);
+        hold(row.tail.gradient, rest_);
+      }
+    }
+    if (!(result.value < infinity)) hold(result.temperature_gradient, at_least_one(Plan::slot_keys::size));
+  }
+  /// The same where memory holds another type; what is rounded a moment later stays in the first cache.
+  template <class Gradient>
+  LIMBECK_INLINE void write_narrow(const row_state& row, const row_finish<T, Plan>& result, std::size_t r,
+                                   const Gradient& gradient) const {
+    alignas(64) T near[piece];
+    const std::size_t y = label_or_0(r);
+    for (std::size_t first = 0; first < padded_; first += piece) {  // the tail is where the staged row goes on
+      const std::size_t stop = (std::min)(piece, padded_ - first), count = (std::min)(piece, classes_ - first);
+      for (std::size_t c = 0; c < stop; c += L) Lanes::store(near + c, gradient(row.main.at(first + c)).v);
+      if (result.label != 0 && y - first < count) near[y - first] += result.label;
+      if (!(result.value < infinity)) hold(near, count);
+      staged_.template put_row<Isa>(near, first, count, in_.gradient, r);
+    }
   }
 
   void write_temperatures(const row_finish<T, Plan>& result, std::size_t r) {
@@ -591,9 +647,8 @@ class host_sweep {
   }
 
   /// The gradients of a row of infinite loss.
-  [[gnu::noinline]] void hold(row_state& row, row_finish<T, Plan>& result) const {
-    for (std::size_t c = 0; c < classes_; ++c) *gradient_at(row, c) = held(*gradient_at(row, c));
-    for (T& t : result.temperature_gradient) t = held(t);
+  [[gnu::noinline]] static void hold(T* g, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) g[i] = held(g[i]);
   }
 
   /// A row with masked classes: is one of its sums over classes infinite?

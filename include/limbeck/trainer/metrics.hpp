@@ -6,6 +6,7 @@
 
 #include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/errors.hpp>
+#include <limbeck/core/half.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/softmax.hpp>
 
@@ -80,8 +81,9 @@ namespace detail {
 
 /// softmax of row @p r in double, into @p p; the likeliest class, the lowest among equals.
 /// @throws value_error where the row has a NaN, a +inf, or nothing but -inf.
-template <class T>
-std::size_t softmax_of(const rows<const T>& x, std::size_t r, std::vector<double>& p) {
+template <class E>
+std::size_t softmax_of(const rows<const E>& x, std::size_t r, std::vector<double>& p) {
+  using T = arithmetic_of_t<E>;
   const std::string where = " at row " + std::to_string(r);
   if (x.classes == 0) raise<shape_error>("limbeck: logits have no classes");
   std::size_t best = 0;
@@ -90,13 +92,13 @@ std::size_t softmax_of(const rows<const T>& x, std::size_t r, std::vector<double
     if (v != v || v == std::numeric_limits<T>::infinity())
       raise<value_error>("limbeck: logits is " + show(static_cast<double>(v)) + where + ", column " + std::to_string(c) +
                          ", expected a finite number or -inf");
-    if (v > x(r, best)) best = c;
+    if (v > static_cast<T>(x(r, best))) best = c;
   }
-  const double top = static_cast<double>(x(r, best));
+  const double top = static_cast<double>(static_cast<T>(x(r, best)));
   if (top == -std::numeric_limits<double>::infinity()) raise<value_error>("limbeck: logits are all -inf" + where);
   p.resize(x.classes);
   softmax_below(
-      top, [&](std::size_t c) { return x(r, c); }, p);
+      top, [&](std::size_t c) { return static_cast<T>(x(r, c)); }, p);
   return best;
 }
 
@@ -114,19 +116,23 @@ class classification_metrics {
   /// Adds a batch. Rows with label -100 do not count. Nothing is added where anything is wrong. Logits and labels may be
   /// tensors whose type is known at run time.
   /// @throws shape_error where the numbers of rows differ; value_error where a label is out of range or a row of logits
-  /// has a NaN, a +inf, or nothing but -inf, or where logits are neither float nor double, labels no whole numbers.
+  /// has a NaN, a +inf, or nothing but -inf, or where logits are no floats of 16 to 64 bits, labels no whole numbers.
   template <class Logits, class Labels>
     requires(tensor<Logits> || run_time_tensor<Logits>)
   void add(const Logits& logits, const Labels& labels) {
     if constexpr (run_time_tensor<Logits>) {
       const any_tensor x = any_tensor_traits<Logits>::view(logits);
-      if (x.type == element_type::float64) add_rows(x.template rows<const double>("logits"), labels_of(labels));
-      else add_rows(x.template rows<const float>("logits"), labels_of(labels));
+      switch (x.type) {
+        case element_type::float64: return add_rows(x.template rows<const double>("logits"), labels_of(labels));
+        case element_type::float16: return add_rows(x.template rows<const float16>("logits"), labels_of(labels));
+        case element_type::bfloat16: return add_rows(x.template rows<const bfloat16>("logits"), labels_of(labels));
+        default: return add_rows(x.template rows<const float>("logits"), labels_of(labels));
+      }
     } else {
       static_assert(std::is_same_v<typename tensor_traits<Logits>::sweep, host_rows>,
                     "limbeck: these metrics read logits on the host; copy the logits there");
-      using T = typename tensor_traits<Logits>::scalar;
-      add_rows(rows<const T>(tensor_traits<Logits>::view(logits)), labels_of(labels));
+      const auto x = tensor_traits<Logits>::view(logits);
+      add_rows(rows<const std::remove_const_t<typename decltype(x)::element>>(x), labels_of(labels));
     }
   }
   /// Rows counted.

@@ -70,8 +70,14 @@ TEST_CASE("torch: metrics count tensors", "[torch]") {
   CHECK(one.nll() == two.nll());
   CHECK(one.accuracy() == (z.argmax(1) == y).to(torch::kDouble).mean().item<double>());
   CHECK_THROWS_WITH(one.add(z, z.select(1, 0)), "limbeck: labels is float64 [9], expected whole numbers");
-  CHECK_THROWS_WITH(one.add(z.to(torch::kHalf), y), "limbeck: logits is float16 [9, 4], expected float32");
+  CHECK_THROWS_WITH(one.add(z.to(torch::kInt), y), "limbeck: logits is int32 [9, 4], expected float32");
   CHECK(one.rows_counted() == 9);
+  for (const auto type : {torch::kHalf, torch::kBFloat16}) {
+    lk::classification_metrics narrow, wide;
+    narrow.add(z.to(type), y);
+    wide.add(z.to(type).to(torch::kFloat), y);
+    CHECK(narrow.nll() == wide.nll());
+  }
 }
 
 TEST_CASE("torch: tensors as a data source", "[torch]") {
