@@ -230,10 +230,8 @@ struct vector_lanes {
       return *this;
     }
   };
-  // The operands, not their comparison: where this is written no instruction set is known yet, so that a comparison by itself
-  // would be a vector of integers, which has to be made of AVX-512's masks, and masks of it.
   struct mask {
-    storage a, b;
+    decltype(vector() < vector()) v;
   };
 
   // Plus 0, which no compiler takes away as -0 + 0 is 0: a bare vector of copies g++ stores copy by copy where it knows of no
@@ -245,10 +243,8 @@ struct vector_lanes {
     return s;
   }
   LIMBECK_INLINE static void store(T* x, const storage& s) { std::memcpy(x, &s.v, sizeof(s.v)); }
-  LIMBECK_INLINE static mask less(const storage& a, const storage& b) { return {a, b}; }
-  LIMBECK_INLINE static storage select(const mask& m, const storage& a, const storage& b) {
-    return {m.a.v < m.b.v ? a.v : b.v};
-  }
+  LIMBECK_INLINE static mask less(const storage& a, const storage& b) { return {a.v < b.v}; }
+  LIMBECK_INLINE static storage select(const mask& m, const storage& a, const storage& b) { return {m.v ? a.v : b.v}; }
   LIMBECK_INLINE static storage smaller(const storage& a, const storage& b) { return {a.v < b.v ? a.v : b.v}; }
   LIMBECK_INLINE static storage larger(const storage& a, const storage& b) { return {a.v > b.v ? a.v : b.v}; }
   LIMBECK_INLINE static storage sqrt(const storage& a) {
