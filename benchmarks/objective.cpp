@@ -10,8 +10,9 @@
 //   to_span      subject / the same objective over spans (only Eigen and xtensor); of kl_by_* the KL
 //                without the signal, of kl_bfloat16 and kl_float16 that of float
 //   speed_up     one thread / subject (only with more than one thread)
-// triad_ms, exp_ns, separate_ms, span_ms and alone_ms are what these were divided by. With LIMBECK_BENCH_KL_ONLY there is KL in float on one thread over
-// each backend and nothing else: quick to compile, for tables of compiler flags.
+// triad_ms, exp_ns, separate_ms, span_ms and alone_ms are what these were divided by. With LIMBECK_BENCH_FEW there are KL and
+// the four over spans and KL over the other backends, in float, and nothing else: quick to compile, for tables of compilers
+// and flags.
 
 #include "rounds.hpp"
 
@@ -53,7 +54,6 @@ using namespace bench;
 // How a backend sees the batch: the same memory, under its own type.
 
 struct span {
-  static constexpr const char* name = "span";
   template <class T>
   static auto input(const std::vector<T>& x, const batch<T>& b) {
     return lk::rows<const T>(x.data(), b.samples, b.classes);
@@ -223,7 +223,7 @@ void add_backend(std::size_t n, std::size_t c, int threads) {
   const auto make_kl = [](auto& data, int k) { return call_unlabelled<true, Backend>(kl(), data, k); };
   const auto span_kl = [](auto& data, int k) { return call_unlabelled<true, span>(kl(), data, k); };
   add<T>(Backend::name + std::string("/kl"), n, c, threads, 3, 2, make_kl, span_kl);
-#if !defined(LIMBECK_BENCH_KL_ONLY)
+#if !defined(LIMBECK_BENCH_FEW)
   const auto make_four = [](auto& data, int k) { return call<true, Backend>(four(), data, k); };
   const auto span_four = [](auto& data, int k) { return call<true, span>(four(), data, k); };
   add<T>(Backend::name + std::string("/four"), n, c, threads, 3, 3, make_four, span_four);
@@ -233,7 +233,10 @@ void add_backend(std::size_t n, std::size_t c, int threads) {
 template <class T>
 void add_size(std::size_t n, std::size_t c, int threads) {
   add<T>("span/kl", n, c, threads, 3, 2, [](auto& data, int k) { return call_unlabelled<true, span>(kl(), data, k); });
-#if !defined(LIMBECK_BENCH_KL_ONLY)
+  const auto make_four = [](auto& data, int k) { return call<true, span>(four(), data, k); };
+#if defined(LIMBECK_BENCH_FEW)
+  add<T>("span/four", n, c, threads, 3, 3, make_four);
+#else
   const auto parts = [](auto& data, int k) {
     return [first = call_cross_entropy<span>(data, k), second = call_unlabelled<true, span>(kl(), data, k),
             third = call_unlabelled<true, span>(reverse_kl(), data, k),
@@ -250,8 +253,7 @@ void add_size(std::size_t n, std::size_t c, int threads) {
          [](auto& data, int k) { return call_unlabelled<true, span>(reverse_kl(), data, k); });
   add<T>("span/jensen_shannon", n, c, threads, 3, 2,
          [](auto& data, int k) { return call_unlabelled<true, span>(jensen_shannon(), data, k); });
-  add<T>("span/four", n, c, threads, 3, 3, [](auto& data, int k) { return call<true, span>(four(), data, k); },
-         no_reference{}, parts);
+  add<T>("span/four", n, c, threads, 3, 3, make_four, no_reference{}, parts);
   // here the reference is the KL that no signal weighs
   const auto plain = [](auto& data, int k) { return call_unlabelled<true, span>(kl(), data, k); };
   add<T>("span/kl_by_confidence", n, c, threads, 3, 2,
@@ -262,8 +264,6 @@ void add_size(std::size_t n, std::size_t c, int threads) {
          [](auto& data, int k) { return call_unlabelled<false, span>(kl(), data, k); });
   add<T>("span/four_value", n, c, threads, 2, 3,
          [](auto& data, int k) { return call<false, span>(four(), data, k); });
-#endif
-#if !defined(LIMBECK_BENCH_KL_ONLY)
   if constexpr (std::is_same_v<T, float>) {
     add<T>("span/kl_bfloat16", n, c, threads, 3, 2, [](auto& data, int k) { return call_halves<lk::bfloat16>(data, k); }, plain);
     add<T>("span/kl_float16", n, c, threads, 3, 2, [](auto& data, int k) { return call_halves<lk::float16>(data, k); }, plain);
@@ -282,7 +282,7 @@ void add_type([[maybe_unused]] int all) {
   const std::array<std::array<std::size_t, 2>, 3> sizes{{{256, 1000}, {4096, 100}, {512, 32000}}};
   for (const auto& [n, c] : sizes) {
     add_size<T>(n, c, 1);
-#if defined(_OPENMP) && !defined(LIMBECK_BENCH_KL_ONLY)
+#if defined(_OPENMP)
     if (all > 1) add_size<T>(n, c, all);
 #endif
   }
@@ -293,7 +293,7 @@ void add_type([[maybe_unused]] int all) {
 int main(int argc, char** argv) {
   const int all = static_cast<int>(std::thread::hardware_concurrency());
   add_type<float>(all);
-#if !defined(LIMBECK_BENCH_KL_ONLY)
+#if !defined(LIMBECK_BENCH_FEW)
   add_type<double>(all);
 #endif
   benchmark::Initialize(&argc, argv);

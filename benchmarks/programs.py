@@ -18,7 +18,7 @@ class Program:
         self.columns = columns  # {counter: heading}
         self.once = once        # a filter of what has no peer and is run once a round
         self.derive = derive    # adds cases to {case: figures}
-        self.layout = layout    # another table than a line a case: {case: figures} to text
+        self.layout = layout    # another table than a line a case: the program's figures to text
 
 
 def rkd(cases):
@@ -31,10 +31,10 @@ def rkd(cases):
                 k: v + (one or distance[k]) for k, v in cases[case].items() if one or k in distance}
 
 
-def cache_layout(cases):
+def cache_layout(figures):
     """A line a cache: size, rates in thousands of rows a second, and each time over that of the plain way."""
     caches = {}
-    for case, x in cases.items():
+    for case, x in figures["ours"].items():
         _, what, kept, rows, classes, _ = case.split("/")
         caches.setdefault(f"{classes}: {kept.replace('_', ', ')}", {})[what] = x
     rates = ("write", "rows", "shuffled", "cold")
@@ -47,6 +47,24 @@ def cache_layout(cases):
                     cell("check", "gbs"), lone("open", "ms"), cell("step", "ms")])
     out.insert(1, ["---"] * len(out[0]))
     return "\n".join("| " + " | ".join(line) + " |" for line in out)
+
+
+def heads_layout(figures):
+    """A line for each way of a case: time and memory, and both over ours."""
+    out = ["| case | what | ms | peak MiB | time over ours | memory over ours |", "|---" * 6 + "|"]
+    ways = [("Limbeck", "", {c: {"": x["ms"], "peak": x.get("peak_mib")} for c, x in figures["ours"].items()})]
+    for peer in figures["peers"]:
+        for form in dict.fromkeys(f for forms in peer["cases"].values() for f in forms):
+            ways.append((f"PyTorch {peer['torch']}, {form}", form, {
+                c: {"": x[form], "peak": peer["cases"][c + "/peak_mib"][form]}
+                for c, x in peer["cases"].items() if form in x and not c.endswith("/peak_mib")}))
+    for case in dict.fromkeys(c for _, _, cases in ways for c in cases):
+        ours = ways[0][2].get(case)
+        for name, form, cases in ways:
+            if x := cases.get(case):
+                over = [number(x[k] / ours[k]) if form and ours and ours[k] else "" for k in ("", "peak")]
+                out.append("| " + " | ".join([case.replace("threads:", ""), name, number(x[""]), number(x["peak"]), *over]) + " |")
+    return "\n".join(out)
 
 
 PROGRAMS = {
@@ -67,6 +85,9 @@ PROGRAMS = {
     "top_k": Program(
         "The k largest of each row: type/top_k/k/rows/columns", "top_k.py", ["--threads", "1", "2", "--seconds", "0.5"],
         ["--seconds", "0.05"], {"read_floor": "read floor", "textbook": "partial_sort_copy's time over ours"}),
+    "heads": Program(
+        "Heads of student and teacher: type/heads/tokens/hidden/classes/threads", "heads.py", ["--threads", "1", "2", "--runs", "2"],
+        ["--tokens", "64", "--hidden", "32", "--classes", "1000", "--runs", "1"], {}, layout=heads_layout),
     "teacher_cache": Program(
         "Teacher cache of 16,000 rows of 26 classes and 1,024 of 32,000, float, one thread", None, [], [], {},
         layout=cache_layout),
@@ -113,7 +134,7 @@ def run_peer(python, script, options, kept):
 
 
 def measure(name, binary, pythons, arguments, say):
-    """Takes the rounds of one program; returns its figures."""
+    """Takes the rounds of one program (without one, of its peers alone); returns its figures."""
     rounds, quick = arguments.rounds, arguments.quick
     seconds = 0.01 if quick else arguments.seconds
     program, ours, versions = PROGRAMS[name], {}, {}
@@ -125,7 +146,8 @@ def measure(name, binary, pythons, arguments, say):
             say(f"{name}: round {turn + 1} of {rounds}")
             if program.once and place == 0 and not quick:
                 run_ours(binary, seconds, program.once, ours)
-            run_ours(binary, seconds, f"-{program.once}" if program.once else f"^({'|'.join(arguments.types)})/", ours)
+            if binary:
+                run_ours(binary, seconds, f"-{program.once}" if program.once else f"^({'|'.join(arguments.types)})/", ours)
             if python:
                 options = program.options + (program.quick if quick else [])
                 versions[python] = run_peer(python, program.script, options, theirs[python]) or versions.get(python)
@@ -148,7 +170,7 @@ def number(x):
 def table(name, figures):
     program = PROGRAMS[name]
     if program.layout:
-        return program.layout(figures["ours"])
+        return program.layout(figures)
     columns = {k: v for k, v in program.columns.items() if any(k in x for x in figures["ours"].values())}
     head = ["", "ms", *columns.values(), *(f"PyTorch {p['torch']}'s time over ours" for p in figures["peers"])]
     out = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]

@@ -20,7 +20,15 @@ down to the student's gradient, and is taken after a warm-up:
   four             cross-entropy + KL + reverse KL + Jensen-Shannon, summed, each written with kl_div as one would
   four_shared      the same sum with shared softmaxes and logarithms, over plain arithmetic
 
-JAX has kl, cross_entropy and four_shared, each as jit(value_and_grad(...)). Two threads of a machine that is also doing
+and, where PyTorch has torch.compile, four that it compiles:
+
+  kl_compiled, four_compiled                    kl and four_shared as above, the gradient by autograd
+  kl_by_hand_compiled, four_by_hand_compiled    value and gradient written out, in one compiled function
+
+torch.compile falls back to scalar code without a word, 2 to 4 times slower than what is not compiled, when it cannot use the
+compiler's vectors. Such a figure would flatter us: the generated code is looked at, and scalar code ends the run.
+
+JAX has kl, cross_entropy and four_shared, each as jit(value_and_grad(...)), and jit of both by hand. Two threads of a machine that is also doing
 something else say little: OpenMP's threads wait for each other. Look at the minimum, and at the load average below it.
 """
 
@@ -44,6 +52,10 @@ TUNED = {
 }
 
 
+class ScalarCode(Exception):
+    """torch.compile makes no vector code."""
+
+
 # ------------------------------------------------------------------------------------------------- the timed work
 
 
@@ -61,6 +73,28 @@ def measure(work, seconds, least=5, most=400):
         work()
         times.append((time.perf_counter() - begin) * 1e3)
     return {"median_ms": statistics.median(times), "min_ms": min(times), "runs": len(times)}
+
+
+def has_compile(torch):
+    return hasattr(torch, "compile") and int(torch.__version__.split(".")[0]) >= 2
+
+
+def check_compiler(torch):
+    """Raises ScalarCode where torch.compile would not find the processor's vectors."""
+    from torch._inductor.cpu_vec_isa import valid_vec_isa_list
+
+    if not valid_vec_isa_list():
+        raise ScalarCode(f"torch.compile of PyTorch {torch.__version__} finds no vector instruction set and would make scalar "
+                         "code: it wants g++, Python's headers (python3-dev) and TORCH_USE_RTLD_GLOBAL=1")
+
+
+def check_vector_code(torch, work, name):
+    """Runs `work` for the first time. Raises ScalarCode if what torch.compile made for it holds no vectors."""
+    from torch._inductor.utils import run_and_get_code
+
+    _, codes = run_and_get_code(work)
+    if not codes or any("at::vec::Vectorized" not in code for code in codes):
+        raise ScalarCode(f"torch.compile of PyTorch {torch.__version__} made scalar code of {name}: that is no figure")
 
 
 def torch_forms(rows, classes, scalar):
@@ -118,6 +152,23 @@ def torch_forms(rows, classes, scalar):
         each = (p - q) * gap + 0.5 * (p * (log_p - log_m) + q * (log_q - log_m))
         return cross_entropy(s, t) + each.sum() * (T * T / rows)
 
+    def kl_by_hand_whole(s, t):
+        log_q, log_p = F.log_softmax(s / T, 1), F.log_softmax(t / T, 1)
+        p = log_p.exp()
+        return (p * (log_p - log_q)).sum() * (T * T / rows), (log_q.exp() - p) * (T / rows)
+
+    def four_by_hand(s, t):
+        log_q1, log_q, log_p = F.log_softmax(s, 1), F.log_softmax(s / T, 1), F.log_softmax(t / T, 1)
+        q1, q, p = log_q1.exp(), log_q.exp(), log_p.exp()
+        log_m = (0.5 * (p + q)).log()
+        gap, to_m = log_q - log_p, log_q - log_m
+        reverse, js = (q * gap).sum(1, keepdim=True), (q * to_m).sum(1, keepdim=True)
+        each = p * (0.5 * (log_p - log_m) - gap)
+        value = (each.sum() + reverse.sum() + 0.5 * js.sum()) * (T * T / rows) + F.nll_loss(log_q1, labels)
+        is_label = torch.arange(classes) == labels[:, None]
+        flow = (q - p) + q * (gap - reverse + 0.5 * (to_m - js))
+        return value, (flow * T + (q1 - is_label.to(q1.dtype))) / rows
+
     def timed(loss):
         def work():
             student.grad = None
@@ -127,19 +178,36 @@ def torch_forms(rows, classes, scalar):
 
         return work
 
+    def timed_by_hand(both):
+        frozen = student.detach()
+
+        def work():
+            with torch.no_grad():
+                value, student.grad = both(frozen, teacher)
+            return value
+
+        return work
+
     forms = {"kl": kl, "kl_log_target": kl_log_target, "kl_function": kl_by_hand.apply,
              "cross_entropy": cross_entropy, "four": four, "four_shared": four_shared}
 
-    # a benchmark of a wrong gradient is worth nothing
-    expected = timed(kl)().item(), student.grad.clone()
-    for name in ("kl_log_target", "kl_function"):
-        value = timed(forms[name])().item()
-        assert abs(value - expected[0]) < 1e-3 * abs(expected[0]), name
-        assert (student.grad - expected[1]).abs().max() < 1e-3 * expected[1].abs().max(), name
-    expected = timed(four)().item(), student.grad.clone()
-    assert abs(timed(four_shared)().item() - expected[0]) < 1e-3 * abs(expected[0])
-    assert (student.grad - expected[1]).abs().max() < 1e-3 * expected[1].abs().max()
-    return {name: timed(loss) for name, loss in forms.items()}
+    works = {name: timed(loss) for name, loss in forms.items()}
+    if has_compile(torch):
+        check_compiler(torch)
+        torch._dynamo.reset()  # of other sizes
+        make = lambda function: torch.compile(function, fullgraph=True, dynamic=False)
+        works |= {"kl_compiled": timed(make(kl)), "kl_by_hand_compiled": timed_by_hand(make(kl_by_hand_whole)),
+                  "four_compiled": timed(make(four_shared)), "four_by_hand_compiled": timed_by_hand(make(four_by_hand))}
+
+    expected = {}  # a benchmark of a wrong gradient is worth nothing
+    for name, work in works.items():
+        if name.endswith("_compiled"):
+            check_vector_code(torch, work, name)
+        got = work().item()
+        value, gradient = expected.setdefault(name.split("_")[0], (got, student.grad.clone()))
+        assert abs(got - value) < 1e-3 * abs(value), name
+        assert (student.grad - gradient).abs().max() < 1e-3 * gradient.abs().max(), name
+    return works
 
 
 def jax_forms(rows, classes, scalar):
@@ -174,13 +242,37 @@ def jax_forms(rows, classes, scalar):
                 + 0.5 * jnp.sum(p * (log_p - log_m)) + 0.5 * jnp.sum(q * (log_q - log_m)))
         return cross_entropy(s, t) + sums * (T * T / rows)
 
-    forms = (("kl", kl), ("cross_entropy", cross_entropy), ("four_shared", four_shared))
+    def kl_by_hand(s, t):
+        log_p, log_q = both(s, t)
+        p = jnp.exp(log_p)
+        return jnp.sum(p * (log_p - log_q)) * (T * T / rows), (jnp.exp(log_q) - p) * (T / rows)
 
-    def timed(loss):
-        compiled = jax.jit(jax.value_and_grad(loss))
+    def four_by_hand(s, t):
+        log_q1, (log_p, log_q) = jax.nn.log_softmax(s, axis=1), both(s, t)
+        p, q = jnp.exp(log_p), jnp.exp(log_q)
+        log_m = jnp.log(0.5 * (p + q))
+        gap, to_m = log_q - log_p, log_q - log_m
+        reverse, js = jnp.sum(q * gap, 1, keepdims=True), jnp.sum(q * to_m, 1, keepdims=True)
+        each = p * (0.5 * (log_p - log_m) - gap)
+        value = (jnp.sum(each) + jnp.sum(reverse) + 0.5 * jnp.sum(js)) * (T * T / rows)
+        value -= jnp.mean(jnp.take_along_axis(log_q1, labels[:, None], axis=1))
+        is_label = jnp.arange(classes) == labels[:, None]
+        flow = (q - p) + q * (gap - reverse + 0.5 * (to_m - js))
+        return value, (flow * T + (jnp.exp(log_q1) - is_label)) / rows
+
+    gradient_of = jax.value_and_grad
+    forms = {"kl": gradient_of(kl), "kl_by_hand": kl_by_hand, "cross_entropy": gradient_of(cross_entropy),
+             "four_shared": gradient_of(four_shared), "four_by_hand": four_by_hand}
+    expected = {}
+
+    def timed(name, both):
+        compiled = jax.jit(both)
+        value, gradient = expected.setdefault(name.split("_")[0], compiled(student, teacher))
+        got, slope = compiled(student, teacher)
+        assert abs(got - value) < 1e-3 * abs(value) and abs(slope - gradient).max() < 1e-3 * abs(gradient).max(), name
         return lambda: jax.block_until_ready(compiled(student, teacher))
 
-    return {name: timed(loss) for name, loss in forms}
+    return {name: timed(name, both) for name, both in forms.items()}
 
 
 # -------------------------------------------------------------------------------- one process: one library, one setting
@@ -223,6 +315,8 @@ def environment(library, setting, threads):
     result["OMP_NUM_THREADS"] = str(threads)
     if library == "jax":
         result.update(JAX_PLATFORMS="cpu", TF_CPP_MIN_LOG_LEVEL="2")
+    else:
+        result["TORCH_USE_RTLD_GLOBAL"] = "1"  # else torch.compile's test programs do not load, and it makes scalar code
     if setting == "tuned":
         result.update(TUNED)
         if "avx512f" not in pathlib.Path("/proc/cpuinfo").read_text():
@@ -243,7 +337,7 @@ def run_child(python, library, setting, threads, arguments):
     done = subprocess.run(command, env=environment(library, setting, threads), preexec_fn=pin, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
-        return None, (done.stderr.strip().splitlines() or ["it died without a word"])[-1]
+        return None, (done.stderr.strip().splitlines() or ["it died without a word"])[-1].removeprefix("__main__.")
     return json.loads(done.stdout.strip().splitlines()[-1]), None
 
 

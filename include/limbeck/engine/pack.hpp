@@ -234,7 +234,9 @@ struct vector_lanes {
     decltype(vector() < vector()) v;
   };
 
-  LIMBECK_INLINE static storage broadcast(T x) { return {x - vector{}}; }
+  // Plus 0, which no compiler takes away as -0 + 0 is 0: a bare vector of copies g++ stores copy by copy where it knows of no
+  // such register yet, and never mends it.
+  LIMBECK_INLINE static storage broadcast(T x) { return {x + vector{}}; }
   LIMBECK_INLINE static storage load(const T* x) {
     storage s;
     std::memcpy(&s.v, x, sizeof(s.v));

@@ -277,14 +277,14 @@ struct plan_of<hana::tuple<Term...>> {
 /// f(constant of 0), f(constant of 1), ...: a loop over types.
 template <std::size_t N, class F>
 LIMBECK_INLINE constexpr void for_each_index(F&& f) {
-  [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+  [&]<std::size_t... Index>(std::index_sequence<Index...>) LIMBECK_LAMBDA_INLINE {
     (f(std::integral_constant<std::size_t, Index>{}), ...);
   }(std::make_index_sequence<N>{});
 }
 /// f.template operator()<Key, index>() for every key of a list.
 template <class... K, class F>
 LIMBECK_INLINE constexpr void for_each_key(key_list<K...>, F&& f) {
-  [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+  [&]<std::size_t... Index>(std::index_sequence<Index...>) LIMBECK_LAMBDA_INLINE {
     (f.template operator()<K, Index>(), ...);
   }(std::make_index_sequence<sizeof...(K)>{});
 }

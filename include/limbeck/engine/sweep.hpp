@@ -483,7 +483,7 @@ class host_sweep {
     X low[2] = {X(infinity), X(infinity)};
     each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
       const X x[2] = {X::from(Lanes::load(at.student)), X::from(Lanes::load(at.teacher))}, masked(masked_logit<T>);
-      for (int i = 0; i < 2; ++i) low[i] = select(masked < x[i], smaller(x[i], low[i]), low[i]);
+      for (int i = 0; i < 2; ++i) low[i] = smaller(select(masked < x[i], x[i], X(infinity)), low[i]);
     });
     for (int i = 0; i < 2; ++i) lowest[i] = Lanes::lowest(low[i].v);
   }

@@ -93,7 +93,7 @@ struct alpha_divergence {
     const X direct = (m - X(static_cast<T>(alpha)) * x.p - X(static_cast<T>(1 - alpha)) * x.q) *
                      X(static_cast<T>(1 / (alpha * (alpha - 1))));
     const X most((std::numeric_limits<T>::max)());
-    const X kept = select(m < X(detail::exp2_most<T>), smaller(direct, most), most);
+    const X kept = smaller(select(m < X(detail::exp2_most<T>), direct, most), most);
     return select(abs(ar) < X(T(0.5)), moderate, kept);
   }
   template <class X>
