@@ -63,14 +63,14 @@ struct staging {
   bool student, teacher, soft, gradient;
   bool transposed, add;  ///< whether memory asks for it; whether the gradient is added to what is there
 
-  staging(const problem<T>& in, std::size_t lanes) {
+  staging(const problem<T>& in, std::size_t lanes, bool reads_teacher) {
     const auto strided = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
     const auto needed = [&](const auto& x) { return strided(x) || (x.data && !x.native()); };
     student = needed(in.student);
-    teacher = needed(in.teacher) || in.target.fill;
+    teacher = reads_teacher && (needed(in.teacher) || in.target.fill);
     soft = needed(in.soft_labels);
     gradient = needed(in.gradient);
-    transposed = strided(in.student) || strided(in.teacher) || strided(in.soft_labels) || strided(in.gradient);
+    transposed = strided(in.student) || (reads_teacher && strided(in.teacher)) || strided(in.soft_labels) || strided(in.gradient);
     add = in.add && in.gradient.data;
     gradient = gradient || add;
   }

@@ -86,6 +86,13 @@ constexpr std::size_t scratch_rows() {
     return 0;
   }
 }
+/// Whether the loss takes a teacher of another number of columns than the student.
+template <class L>
+inline constexpr bool takes_any_width = requires { L::any_width; };
+/// Whether the term reads student and teacher column by column.
+template <class Term>
+inline constexpr bool needs_one_width =
+    (needs_teacher<typename Term::loss_type>() && !takes_any_width<typename Term::loss_type>) || Term::signal_type::needs_teacher;
 /// A loss that is 1 in every row: what a signal weighs when it is measured alone.
 struct constantly {};
 struct one {
@@ -213,6 +220,8 @@ struct plan {
   static constexpr bool any = (is<typename Term::loss_type, Kind> || ...);
   static constexpr bool teacher =
       ((needs_teacher<typename Term::loss_type>() || Term::signal_type::needs_teacher) || ...);
+  /// Whether the teacher is read by whole rows only, which may be longer or shorter than the student's.
+  static constexpr bool any_width = teacher && !(needs_one_width<Term> || ...);
   static constexpr bool labels = ((needs_labels<typename Term::loss_type>() || Term::signal_type::needs_labels ||
                                    std::is_same_v<typename Term::domain, non_target>) ||
                                   ...);

@@ -36,6 +36,8 @@ class host_sweep {
   /// A temperature's gradient needs sums over classes too.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
 
+  /// Whether the teacher's rows are shown as a whole only, at their own width.
+  static constexpr bool any_width = Plan::any_width;
   /// Whether a temperature is the deviation of a row's logits.
   static constexpr bool deviates = Plan::template deviates<student_side> || Plan::template deviates<teacher_side>;
   /// Whether a class that one side alone masks can make the value infinite.
@@ -44,6 +46,7 @@ class host_sweep {
   const problem<T>& in_;
   const Terms terms_;
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
+  const std::size_t teacher_classes_, teacher_padded_, widest_;  // as the student's, but for any_width
   const staging<T> staged_;
   row_numbers<T, Plan> batch_;  // what no row changes
   std::size_t block_;
@@ -62,7 +65,10 @@ class host_sweep {
         whole_(classes_ / L * L),
         rest_(classes_ - whole_),
         padded_((classes_ + L - 1) / L * L),
-        staged_(in, L) {
+        teacher_classes_(any_width ? in.teacher_classes() : classes_),
+        teacher_padded_((teacher_classes_ + L - 1) / L * L),
+        widest_((std::max)(padded_, teacher_padded_)),
+        staged_(in, L, Plan::teacher) {
     block_ = staged_.transposed ? max_block
                         : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
     prefetch_ = in.student.sample_stride * static_cast<std::ptrdiff_t>(sizeof(T));
@@ -76,7 +82,8 @@ class host_sweep {
     const std::size_t samples = in_.samples();
     const std::size_t workers = (std::max<std::size_t>)(1, executor.workers());
     // a worker: exponentials and staged rows of a block, a bias row, rows for rowwise losses
-    std::size_t per_worker = block_ * padded_ * (NS + staged_.count()) + padded_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
+    std::size_t per_worker = block_ * widest_ * (NS + staged_.count()) +
+                             widest_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
     per_worker = (per_worker + 31) / 16 * 16;
     const std::size_t doubles = (samples * (1 + Plan::learned) + 7) / 8 * 8;
     std::byte* memory = ws.reserve(doubles * sizeof(double) + (padded_ + per_worker * workers) * sizeof(T));
@@ -122,6 +129,7 @@ class host_sweep {
   struct row_state {
     std::size_t index;  // in the block
     position main, tail;
+    const T* teacher;                // where it is read by whole rows
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
     bool masks;                      // has a class at -inf
@@ -208,22 +216,22 @@ class host_sweep {
   [[gnu::flatten]] LIMBECK_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
     T* next = scratch + block_ * padded_ * NS;
-    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad) -> T* {
+    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad, std::size_t padded) -> T* {
       if (!wanted) return nullptr;
       T* const out = next;
-      next += block_ * padded_;
-      staging<T>::copy_in(x, first, count, padded_, pad, out);
+      next += block_ * padded;
+      staging<T>::copy_in(x, first, count, padded, pad, out);
       return out;
     };
-    const T* const student = stage(staged_.student, in_.student, -infinity);
-    T* const asked = in_.target.fill ? next : nullptr;
-    if (asked) next += block_ * padded_;
-    const T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity);
-    const T* const soft = stage(staged_.soft, in_.soft_labels, T(0));
+    const T* const student = stage(staged_.student, in_.student, -infinity, padded_);
+    T* const asked = staged_.teacher && in_.target.fill ? next : nullptr;
+    if (asked) next += block_ * teacher_padded_;
+    const T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity, teacher_padded_);
+    const T* const soft = stage(staged_.soft, in_.soft_labels, T(0), padded_);
     T* const gradient = staged_.gradient ? next : nullptr;
     if (staged_.gradient) next += block_ * padded_;
     T* const rest_bias = next;
-    T* const row_scratch = next + padded_;
+    T* const row_scratch = next + widest_;
     if constexpr (Plan::template uses_domain<non_target>) std::fill_n(rest_bias, padded_, T(0));
     // the label's class is not part of the non-target domain: in its row, for the time of a step
     const auto mark_label = [&](std::size_t r, T bias) LIMBECK_LAMBDA_INLINE {
@@ -264,9 +272,13 @@ class host_sweep {
       row.main.teacher = row.main.soft = row.main.student;
       row.tail.teacher = row.tail.soft = row.tail.student;
       row.main.gradient = row.tail.gradient = row.gradient_tail;
-      if (asked) ask_target(r, asked + i * padded_, row_scratch);
-      if (in_.taught())
+      if (asked) ask_target(r, asked + i * teacher_padded_, row_scratch);
+      if constexpr (any_width) {
+        row.teacher = teacher ? teacher + i * teacher_padded_ : in_.teacher.row(r);
+      } else if constexpr (Plan::teacher) {
         place(teacher, in_.teacher, -infinity, row.tails[1], row.main.teacher, row.tail.teacher);
+        row.teacher = row.main.teacher;
+      }
       if constexpr (Mode::soft_labels) place(soft, in_.soft_labels, T(0), row.tails[2], row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
       row.main.rest_bias = rest_bias;
@@ -385,7 +397,7 @@ class host_sweep {
   /// The target's row, padded with masked classes.
   [[gnu::noinline]] void ask_target(std::size_t r, T* out, T* memory) const {
     in_.ask_target(r, out, memory);
-    std::fill(out + classes_, out + padded_, -infinity);
+    std::fill(out + teacher_classes_, out + teacher_padded_, -infinity);
   }
 
   [[gnu::noinline]] void skip(std::size_t r, T* staged_gradient) {
@@ -553,12 +565,12 @@ class host_sweep {
         x.student = {state.main.student, classes_};
         x.student_temperature = temperature.template operator()<typename Term::student_slot>();
         if constexpr (needs_teacher<Loss>()) {
-          x.teacher = {state.main.teacher, classes_};
+          x.teacher = {state.teacher, teacher_classes_};
           x.teacher_temperature = temperature.template operator()<typename Term::teacher_slot>();
         }
         x.index = r;
         x.label = in_.label(r);
-        x.scratch = {row_scratch, padded_ * scratch_rows<Loss>()};
+        x.scratch = {row_scratch, widest_ * scratch_rows<Loss>()};
         if constexpr (Mode::gradient) x.gradient = {state.main.gradient, classes_};
         const double weight = static_cast<double>(state.numbers.value_weight[k]);
         if (weight == 0) return;
@@ -629,17 +641,17 @@ class host_sweep {
 
   /// For tensors of which there is no softmax, which would have found these.
   [[gnu::noinline]] fault check_logits(row_state& row) const {
-    const auto bad = [&](const T* x) {
+    const auto bad = [&](const T* x, std::size_t classes) {
       bool any = x == nullptr;
-      for (std::size_t c = 0; x && c < classes_; ++c) {
+      for (std::size_t c = 0; x && c < classes; ++c) {
         if (!(x[c] <= -masked_logit<T>)) return true;
         (x[c] > masked_logit<T> ? any : row.masks) = true;
       }
       return !any;
     };
-    return !sees_student && bad(row.main.student)   ? fault::student
-           : !sees_teacher && bad(row.main.teacher) ? fault::teacher
-                                                    : fault::none;
+    return !sees_student && bad(row.main.student, classes_)      ? fault::student
+           : !sees_teacher && bad(row.teacher, teacher_classes_) ? fault::teacher
+                                                                 : fault::none;
   }
 };
 

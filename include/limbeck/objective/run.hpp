@@ -56,14 +56,15 @@ template <std::size_t, class Term>
 using is_whole = std::bool_constant<is<typename Term::loss_type, batchwise>>;
 template <std::size_t, class Term>
 using is_swept = std::bool_constant<!is<typename Term::loss_type, batchwise>>;
+/// Whether student and teacher may have different widths: whoever reads both, takes any.
 template <class... Term>
-constexpr bool takes_any_width(const hana::tuple<Term...>&) {
-  return (requires { Term::loss_type::any_width; } && ...);
+constexpr bool terms_take_any_width(const hana::tuple<Term...>&) {
+  return (takes_any_width<typename Term::loss_type> || ...) && !(needs_one_width<Term> || ...);
 }
 
 template <class Sweep, class T, class Terms>
 void check_problem(problem<T>& in, const Terms& terms, bool gradient) {
-  check_shapes(in, gradient, takes_any_width(terms));
+  check_shapes(in, gradient, terms_take_any_width(terms));
   sweep_for<Sweep>::prepare(in);
 }
 

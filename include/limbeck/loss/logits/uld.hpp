@@ -15,8 +15,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// sum_k |p_(k) - q_(k)|, both sides sorted by falling probability: p = softmax(t/T) the teacher, q = softmax(s/T) the
 /// student. In [0, 2).
 ///
-/// No class of one side is compared with the same of the other, so the vocabularies may differ: -inf fills the rows of
-/// the shorter side, and such a class has the probability 0. The gradient holds the order; where probabilities of the
+/// No class of one side is compared with the same of the other, so the vocabularies may differ, in size too: the ranks that
+/// the shorter side lacks have the probability 0. The gradient holds the order; where probabilities of the
 /// student are equal, their ranks share theirs evenly, and the subgradient at p_(k) = q_(k) is 0. Multiplied by T, as
 /// total variation is. C <= 2^24 in float. On the host. O(C log C) a row.
 ///
@@ -26,13 +26,15 @@ struct uld {
   using limbeck_loss = rowwise;
   static constexpr int temperature_power = 1;
   static constexpr std::size_t scratch_rows = 3;
+  static constexpr bool any_width = true;
 
   template <class T>
   T operator()(const row<T>& x) const {
-    const std::size_t n = x.student.size();
-    const auto q = x.scratch.subspan(0, n), falling = x.scratch.subspan(n, n), p = x.scratch.subspan(2 * n, n);
+    const std::size_t n = x.student.size(), ranks = (std::max)(n, x.teacher.size());
+    const auto q = x.scratch.subspan(0, n), falling = x.scratch.subspan(n, n), p = x.scratch.subspan(2 * n, ranks);
     softmax(x.student, x.student_temperature, q);
-    softmax(x.teacher, x.teacher_temperature, p);
+    softmax(x.teacher, x.teacher_temperature, p.first(x.teacher.size()));
+    std::fill(p.begin() + static_cast<std::ptrdiff_t>(x.teacher.size()), p.end(), T(0));
     std::copy(q.begin(), q.end(), falling.begin());
     std::sort(falling.begin(), falling.end(), std::greater<>());
     std::sort(p.begin(), p.end(), std::greater<>());
@@ -43,6 +45,7 @@ struct uld {
       signs += falling[k] > p[k] ? T(1) : falling[k] < p[k] ? T(-1) : T(0);
       p[k] = signs;  // of the ranks 0 to k: a whole number
     }
+    for (std::size_t k = n; k < ranks; ++k) value += static_cast<double>(p[k]);
     if (x.gradient.empty()) return static_cast<T>(value);
 
     const auto slope = [&](std::size_t i) {  // d value / d q_i: the mean sign of its ranks
