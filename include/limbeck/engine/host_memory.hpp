@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <limits>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -23,6 +24,7 @@ struct host_position {
   const T* soft;
   const T* masked_bias;
   const T* rest_bias;
+  const T* ranks;  // among the teacher's, +inf: none
   const T* inside_lanes;  // does not move: all 1, or 0 in the lanes that pad
   T* gradient;
   T* exponentials;
@@ -30,15 +32,23 @@ struct host_position {
 
   /// @p c classes further on.
   LIMBECK_INLINE host_position at(std::size_t c) const {
-    return {student + c,  teacher + c,  soft + c,         masked_bias + c, rest_bias + c,
-            inside_lanes, gradient + c, exponentials + c, class_count};
+    return {student + c, teacher + c,  soft + c,     masked_bias + c,  rest_bias + c,
+            ranks + c,   inside_lanes, gradient + c, exponentials + c, class_count};
   }
   template <class Who, class Domain>
   LIMBECK_INLINE X raw_logit() const {
     X x = X::from(Lanes::load(std::is_same_v<Who, student_side> ? student : teacher));
     if constexpr (std::is_same_v<Domain, masked>) x += X::from(Lanes::load(masked_bias));
     if constexpr (std::is_same_v<Domain, non_target>) x += X::from(Lanes::load(rest_bias));
+    const X nothing(T(0)), out(-std::numeric_limits<T>::infinity());  // added, so that NaN is seen wherever it stands
+    if constexpr (top_in<Domain>::inside) x += select(in_top<top_in<Domain>::size>(), nothing, out);
+    if constexpr (top_in<Domain>::below) x += select(in_top<top_in<Domain>::size>(), out, nothing);
     return x;
+  }
+  /// Whether the classes are among the K highest of the teacher.
+  template <std::size_t K>
+  LIMBECK_INLINE auto in_top() const {
+    return X::from(Lanes::load(ranks)) < X(static_cast<T>(K));
   }
   /// Asks for the same classes of the row after this one, @p distance elements on: while exponentials are taken, memory
   /// has nothing else to do.

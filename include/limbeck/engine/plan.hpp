@@ -130,7 +130,10 @@ struct needs_of {
   using L = typename Term::loss_type;
   using S = typename Term::student_slot;
   using U = typename Term::teacher_slot;
-  using D = typename Term::domain;
+  using D = typename top_in<typename Term::domain>::softmax_domain;
+  /// The classes that are one outcome.
+  using rest = below_top<top_in<typename Term::domain>::size>;
+  static constexpr bool has_rest = top_in<typename Term::domain>::with_rest;
   static constexpr bool probabilities = is<L, pointwise> || is<L, labelwise>;
 
   static constexpr auto softmaxes() { return hana::concat(of_loss(), Term::signal_type::softmaxes()); }
@@ -148,6 +151,11 @@ struct needs_of {
                               hana::type_c<softmax_key<teacher_side, U, D>>,
                               hana::type_c<softmax_key<student_side, S, non_target>>,
                               hana::type_c<softmax_key<teacher_side, U, non_target>>);
+    } else if constexpr (has_rest) {
+      return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>,
+                              hana::type_c<softmax_key<teacher_side, U, D>>,
+                              hana::type_c<softmax_key<student_side, S, rest>>,
+                              hana::type_c<softmax_key<teacher_side, U, rest>>);
     } else {
       return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>,
                               hana::type_c<softmax_key<teacher_side, U, D>>);
@@ -158,6 +166,8 @@ struct needs_of {
       return hana::tuple<>{};
     } else if constexpr (needs_rest<L>()) {
       return hana::make_tuple(hana::type_c<pair_key<S, U, D>>, hana::type_c<pair_key<S, U, non_target>>);
+    } else if constexpr (has_rest) {
+      return hana::make_tuple(hana::type_c<pair_key<S, U, D>>, hana::type_c<pair_key<S, U, rest>>);
     } else {
       return hana::make_tuple(hana::type_c<pair_key<S, U, D>>);
     }
@@ -230,6 +240,13 @@ struct plan {
   static constexpr bool uses_domain = ((std::is_same_v<typename Term::domain, Domain>) || ...) ||
                                       (std::is_same_v<Domain, non_target> &&
                                        (needs_rest<typename Term::loss_type>() || ...));
+  /// How many of the teacher's highest classes a domain asks for, at most.
+  static constexpr std::size_t top = [] {
+    std::size_t n = 0;
+    for (const std::size_t k : {top_in<typename Term::domain>::size...}) n = k > n ? k : n;
+    return n;
+  }();
+  static constexpr bool has_rest = (top_in<typename Term::domain>::with_rest || ...);
   static constexpr bool uses_row_temperatures = slot_keys::template contains<row_slot>;
   static constexpr std::size_t rowwise_scratch = [] {
     std::size_t n = 0;

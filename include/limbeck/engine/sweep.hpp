@@ -15,6 +15,7 @@
 #include <limbeck/engine/host_memory.hpp>
 #include <limbeck/engine/row.hpp>
 #include <limbeck/engine/signals.hpp>
+#include <limbeck/engine/top_classes.hpp>
 
 #include <algorithm>
 
@@ -82,7 +83,7 @@ class host_sweep {
     const std::size_t samples = in_.samples();
     const std::size_t workers = (std::max<std::size_t>)(1, executor.workers());
     // a worker: exponentials and staged rows of a block, a bias row, rows for rowwise losses
-    std::size_t per_worker = block_ * widest_ * (NS + staged_.count()) +
+    std::size_t per_worker = block_ * widest_ * (NS + staged_.count() + (Plan::top > 0 ? 1 : 0)) + of_top() +
                              widest_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
     per_worker = (per_worker + 31) / 16 * 16;
     const std::size_t doubles = (samples * (1 + Plan::learned) + 7) / 8 * 8;
@@ -230,6 +231,8 @@ class host_sweep {
     const T* const soft = stage(staged_.soft, in_.soft_labels, T(0), padded_);
     T* const gradient = staged_.gradient ? next : nullptr;
     if (staged_.gradient) next += block_ * padded_;
+    T* const ranks = next;
+    if constexpr (Plan::top > 0) next += block_ * padded_ + of_top();
     T* const rest_bias = next;
     T* const row_scratch = next + widest_;
     if constexpr (Plan::template uses_domain<non_target>) std::fill_n(rest_bias, padded_, T(0));
@@ -282,10 +285,16 @@ class host_sweep {
       if constexpr (Mode::soft_labels) place(soft, in_.soft_labels, T(0), row.tails[2], row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
       row.main.rest_bias = rest_bias;
+      row.main.ranks = row.main.student;
+      if constexpr (Plan::top > 0) {
+        row.main.ranks = ranks + used * padded_;
+        Isa::call([&]() LIMBECK_LAMBDA_INLINE { rank(row, ranks + used * padded_, ranks + block_ * padded_); });
+      }
       row.main.exponentials = scratch + used * NS * padded_;
       row.main.inside_lanes = lanes_[0];
       row.tail.masked_bias = masked_bias_ + whole_;
       row.tail.rest_bias = rest_bias + whole_;
+      row.tail.ranks = row.main.ranks + whole_;
       row.tail.exponentials = row.main.exponentials + whole_;
       row.tail.inside_lanes = lanes_[1];
       row.main.class_count = row.tail.class_count = classes_;
@@ -427,6 +436,15 @@ class host_sweep {
     if constexpr (Plan::template deviates<student_side>) row.deviations.student = of.template operator()<student_side>();
     if constexpr (Plan::template deviates<teacher_side>) row.deviations.teacher = of.template operator()<teacher_side>();
     standardize<Plan>(row.numbers, row.deviations);
+  }
+
+  /// What ranking a row needs, of T.
+  std::size_t of_top() const { return (std::min)(Plan::top, classes_) * (sizeof(placed<T>) / sizeof(T)); }
+  /// Before step 1, where a domain is the top of the teacher.
+  LIMBECK_INLINE void rank(const row_state& row, T* ranks, T* memory) const {
+    std::fill(ranks + whole_, ranks + padded_, infinity);
+    auto* const best = reinterpret_cast<placed<T>*>(memory);
+    rank_classes<Lanes>(row.main.teacher, classes_, (std::min)(Plan::top, classes_), masked_logit<T>, best, ranks);
   }
 
   /// Step 1.
@@ -616,7 +634,8 @@ class host_sweep {
       if constexpr (is<Loss, pointwise> || is<Loss, logitwise>) {
         const T *es = nullptr, *et = nullptr;  // of a class without probability the other side may say what it likes
         if constexpr (is<Loss, pointwise>) {
-          using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>;
+          using P = pair_key<typename Term::student_slot, typename Term::teacher_slot,
+                             typename top_in<typename Term::domain>::softmax_domain>;
           es = row.exponentials + Plan::softmaxes::template index<typename P::student>() * padded_;
           et = row.exponentials + Plan::softmaxes::template index<typename P::teacher>() * padded_;
         }
@@ -624,6 +643,8 @@ class host_sweep {
         for (std::size_t c = 0; c < classes_; ++c) {
           if (std::is_same_v<typename Term::domain, non_target> && c == label_or_0(r)) continue;
           if (std::is_same_v<typename Term::domain, masked> && masked_bias_[c] != 0) continue;
+          constexpr std::size_t top = top_in<typename Term::domain>::size;
+          if (top > 0 && !(row.ranks[c] < static_cast<T>(top))) continue;
           const bool no_student = row.student[c] <= masked_logit<T>, no_teacher = row.teacher[c] <= masked_logit<T>;
           student_masked = student_masked || (no_student && !no_teacher && (!et || et[c] > 0));
           teacher_masked = teacher_masked || (no_teacher && !no_student && (!es || es[c] > 0));

@@ -182,6 +182,8 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     static_assert(std::is_same_v<typename Traits::sweep, host_rows> ||
                       !(Plan::template deviates<student_side> || Plan::template deviates<teacher_side>),
                   "limbeck: standardized(T) is taken on the host; on a device, standardise the logits before the call");
+    static_assert(std::is_same_v<typename Traits::sweep, host_rows> || Plan::top == 0,
+                  "limbeck: on<top_of_teacher<k>> ranks the teacher's classes on the host; these rows live on a device");
     in.settle_labels();
     hana::for_each(terms, [&](const auto& term) {
       term.signal.check(in.samples());
