@@ -63,6 +63,7 @@ struct problem {
   target_reference<T> target;
   stored_rows<T> gradient;
   bool add = false;  ///< to what stands in the gradient, instead of overwriting it
+  std::size_t gradient_beyond = 0;  ///< columns behind the gradient's last, which become 0
   any_vector labels, row_weights, row_mask, row_temperatures, class_mask;
   T* row_losses = nullptr;
   T* row_temperature_gradient = nullptr;
@@ -105,11 +106,13 @@ struct problem {
 
   /// Once all arguments are there: a label cannot say both that a row is out and that it is in.
   void settle_labels() {
-    if (!unlabelled_given || unlabelled_index != ignore_index) return;
-    if (ignore_given)
-      raise<value_error>("limbeck: label " + std::to_string(ignore_index) +
-                         " is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in");
-    ignore_index = (std::numeric_limits<std::int64_t>::min)();  // the default yields
+    if (unlabelled_given && unlabelled_index == ignore_index) {
+      if (ignore_given)
+        raise<value_error>("limbeck: label " + std::to_string(ignore_index) +
+                           " is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in");
+      ignore_index = (std::numeric_limits<std::int64_t>::min)();  // the default yields
+    }
+    labels.end_at(ignore_index);  // the last of a sequence has no next token
   }
 
   /// Whether there is a teacher, a tensor or a target.

@@ -42,6 +42,10 @@ struct sweep_for<host_rows> {
       for (std::size_t c = 0; c < x.classes; ++c) x.put(r, c, T(0));
   }
   template <class T>
+  static void clear_on(const workspace&, const stored_rows<T>& x) {
+    clear(x);
+  }
+  template <class T>
   static double squared_norm(const stored_rows<T>& x) {
     double squares = 0;
     for (std::size_t r = 0; r < x.samples; ++r)
@@ -66,6 +70,17 @@ template <class Sweep, class T, class Terms>
 void check_problem(problem<T>& in, const Terms& terms, bool gradient) {
   check_shapes(in, gradient, terms_take_any_width(terms));
   sweep_for<Sweep>::prepare(in);
+}
+
+/// The columns behind the gradient's last, which `first_classes` does not show.
+template <class Sweep, class T, class Workspace>
+void clear_beyond(const problem<T>& in, const Workspace& ws) {
+  if (in.gradient_beyond == 0 || in.add || in.samples() == 0) return;
+  stored_rows<T> behind = in.gradient;
+  const auto bytes = static_cast<std::ptrdiff_t>(size_of(behind.type));
+  behind.data = static_cast<std::byte*>(behind.data) + static_cast<std::ptrdiff_t>(in.classes()) * behind.class_stride * bytes;
+  behind.classes = in.gradient_beyond;
+  sweep_for<Sweep>::clear_on(ws, behind);
 }
 
 /// Sweeps the rows, then shows the whole batch to the terms that relate its rows.
