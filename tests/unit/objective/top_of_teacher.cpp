@@ -189,9 +189,11 @@ TEST_CASE("tops of several sizes beside other domains, weights and threads") {
   CHECK(sum.loss == Approx(e.loss + 0.5 * a.loss + 2 * c.loss + d.loss).epsilon(1e-13));
   for (std::size_t i = 0; i < b.size(); ++i)
     CHECK(sum.gradient[i] == Approx(e.gradient[i] + 0.5 * a.gradient[i] + 2 * c.gradient[i] + d.gradient[i]).epsilon(1e-10).margin(1e-13));
+#if defined(_OPENMP)
   lk::openmp pool{3};
   const auto threaded = run(all, b, w, lk::on(pool));
   CHECK(same_bits(threaded.gradient, sum.gradient));
+#endif
   // with labels beside, and rows that lie otherwise
   b.labels[2] = -100;
   std::vector<double> columns(b.size());
