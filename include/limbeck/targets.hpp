@@ -4,6 +4,8 @@
 /// @file
 /// What a student learns from in the place of a teacher's logits: ensembles, mixtures, sparse rows, pasts. Needs no tensor library.
 
+#include <limbeck/target/binary_labels.hpp>
+#include <limbeck/target/class_map.hpp>
 #include <limbeck/target/ensemble.hpp>
 #include <limbeck/target/fill.hpp>
 #include <limbeck/target/interpolation.hpp>

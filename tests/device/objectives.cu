@@ -44,3 +44,13 @@ double values(const thrust::device_vector<float>& s, const thrust::device_vector
                        .value(lk::on_device(s, n, c), lk::soft_labels(lk::on_device(probabilities, n, c)), ws);
   return a + b;
 }
+
+// Tokens: padded vocabularies, labels of the next token.
+double tokens(const thrust::device_vector<float>& s, const thrust::device_vector<float>& t, thrust::device_vector<float>& g,
+              const thrust::device_vector<int>& labels, std::size_t n, std::size_t c, std::size_t padded, std::size_t time,
+              cudaStream_t stream) {
+  const auto objective = lk::cross_entropy{} + lk::at_temperature(2.0, lk::forward_kl{});
+  lk::device_workspace ws(stream);
+  return objective(lk::first_classes(c, lk::on_device(s, n, padded)), lk::on_device(t, n, c), lk::next_tokens(labels, time),
+                   lk::into(lk::first_classes(c, lk::on_device(g, n, padded))), ws);
+}

@@ -20,7 +20,8 @@ outcome<T> run_objective(const Objective& objective, const batch<T>& b, limbeck:
 /// A loss that takes the temperature of its surroundings.
 template <class Loss>
 specimen make_specimen(std::string name, std::vector<double> parameters, bool zero_at_agreement, Loss loss,
-                       reference_loss reference) {
+                       reference_loss reference, bool shifts_count = false, bool takes_one_class = false,
+                       bool bounded = true) {
   const auto run = [loss]<class T>(const batch<T>& b, double t) {
     limbeck::workspace ws;
     return run_objective(limbeck::objective{limbeck::at_temperature(t, limbeck::unscaled(loss))}, b, ws);
@@ -31,7 +32,10 @@ specimen make_specimen(std::string name, std::vector<double> parameters, bool ze
           false,
           [run](const batch<float>& b, double t) { return run(b, t); },
           [run](const batch<double>& b, double t) { return run(b, t); },
-          std::move(reference)};
+          std::move(reference),
+          shifts_count,
+          takes_one_class,
+          bounded};
 }
 
 }  // namespace limbeck_test

@@ -279,6 +279,62 @@ inline reference_loss ref_mse() {
   };
 }
 
+/// A class with a sigmoid is a softmax over the logits (x, 0).
+inline reference_loss ref_bernoulli(divergence phi) {
+  return [phi = std::move(phi)](const row_input& row) {
+    reference_row out;
+    for (std::size_t i = 0; i < row.classes(); ++i) {
+      row_input one;
+      one.student = {row.student[i], 0}, one.teacher = {row.teacher[i], 0};
+      one.student_t = row.student_t, one.teacher_t = row.teacher_t;
+      const auto answer = one.softmaxes();
+      const reference_term yes = phi(answer[0]), no = phi(answer[1]);
+      out.value += yes.value + no.value;
+      // not flow - q (sum of the flows), which loses the digits of 1 - q
+      out.gradient.push_back((answer[1].q * yes.flow - answer[0].q * no.flow) / row.student_t);
+    }
+    return out;
+  };
+}
+
+/// sum over ranks of |p_(k) - q_(k)|; the ranks of equal logits share their signs.
+inline reference_loss ref_uld() {
+  return [](const row_input& row) {
+    const auto probabilities = [](std::vector<real> x, real t) {  // by falling logit
+      std::sort(x.rbegin(), x.rend());
+      const real top = x[0];
+      real z = 0;
+      for (real& v : x) z += v = std::exp((v - top) / t);
+      for (real& v : x) v /= z;
+      return x;
+    };
+    const std::size_t n = row.classes();
+    const auto p = probabilities(row.teacher, row.teacher_t), q = probabilities(row.student, row.student_t);
+    std::vector<std::size_t> order(n);
+    for (std::size_t i = 0; i < n; ++i) order[i] = i;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return row.student[a] > row.student[b]; });
+    reference_row out;
+    out.gradient.assign(n, 0);
+    std::vector<real> slope(n);
+    real average = 0;
+    for (std::size_t k = 0; k < n;) {
+      std::size_t last = k;
+      real signs = 0;
+      for (; last < n && row.student[order[last]] == row.student[order[k]]; ++last) {
+        out.value += std::fabs(q[last] - p[last]);
+        signs += q[last] > p[last] ? 1 : q[last] < p[last] ? -1 : 0;
+      }
+      for (std::size_t j = k; j < last; ++j) {
+        slope[j] = signs / static_cast<real>(last - k);
+        average += q[j] * slope[j];
+      }
+      k = last;
+    }
+    for (std::size_t k = 0; k < n; ++k) out.gradient[order[k]] = q[k] * (slope[k] - average) / row.student_t;
+    return out;
+  };
+}
+
 /// alpha KL((p_y, 1 - p_y), (q_y, 1 - q_y)) + beta KL(p^, q^), p^ and q^ without y and normalised.
 inline reference_loss ref_dkd(real alpha, real beta) {
   return [=](const row_input& row) {

@@ -28,6 +28,9 @@ struct specimen {
   std::function<outcome<float>(const batch<float>&, double)> in_float;
   std::function<outcome<double>(const batch<double>&, double)> in_double;
   reference_loss reference;
+  bool shifts_count = false;    // a shift of a row is not nothing
+  bool takes_one_class = false;
+  bool bounded = true;          // torture.hpp knows what is promised of rows of every kind
 
   std::string title() const {
     std::string s = name + "(";
@@ -48,13 +51,16 @@ std::vector<specimen> kl_specimens();
 std::vector<specimen> mixture_specimens();
 std::vector<specimen> other_specimens();
 std::vector<specimen> decoupled_specimens();
+std::vector<specimen> bernoulli_specimens();
+std::vector<specimen> ranked_specimens();
 /// More alphas, near 0 and 1 and beyond: not among all_specimens.
 std::vector<specimen> alpha_specimens();
 
 inline const std::vector<specimen>& all_specimens() {
   static const auto all = [] {
     std::vector<specimen> list;
-    for (auto* part : {label_specimens, kl_specimens, mixture_specimens, other_specimens, decoupled_specimens})
+    for (auto* part : {label_specimens, kl_specimens, mixture_specimens, other_specimens, decoupled_specimens,
+                       bernoulli_specimens, ranked_specimens})
       for (auto& s : part()) list.push_back(s);
     return list;
   }();

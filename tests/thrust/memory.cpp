@@ -101,3 +101,29 @@ TEST_CASE("device: several outputs, and gradients that are added", "[thrust]") {
     CHECK(added[i] == Approx(2 + x.gradient[i]).epsilon(1e-11));
   }
 }
+
+TEST_CASE("device: the first classes of wider rows, and labels of the next token", "[thrust]") {
+  const std::size_t n = 12, classes = 9, width = 13;
+  const auto b = random_batch<float>(n, classes);
+  std::vector<float> wide[2];
+  for (const auto& [x, out] : {std::pair{&b.student, &wide[0]}, {&b.teacher, &wide[1]}})
+    for (std::size_t i = 0; i < n * width; ++i)
+      out->push_back(i % width < classes ? (*x)[i / width * classes + i % width] : std::numeric_limits<float>::quiet_NaN());
+  const thrust::device_vector<float> s(wide[0].begin(), wide[0].end()), t(wide[1].begin(), wide[1].end());
+  const thrust::device_vector<int> labels(b.labels.begin(), b.labels.end());
+  thrust::device_vector<float> gradient(n * width, 5.0F);
+  const auto objective = lk::at_temperature(4.0, lk::forward_kl{}) + lk::cross_entropy{};
+  const auto first = [&](const auto& v) { return lk::first_classes(classes, lk::on_device(v, n, width)); };
+  std::vector<int> next;
+  for (std::size_t i = 0; i < n; ++i) next.push_back(i % 4 == 3 ? -100 : b.labels[i + 1]);
+  const auto expected = objective(b.s(), b.t(), next);
+  lk::device_workspace ws;
+  const auto got = objective(first(s), first(t), lk::next_tokens(labels, 4),
+                             lk::into(lk::first_classes(classes, lk::on_device(gradient, n, width))), ws);
+  CHECK(got.loss == Approx(expected.loss));
+  CHECK(got.rows == 9);
+  const auto made = objective(first(s), first(t), lk::next_tokens(labels, 4));
+  for (const auto& g : {to_host(gradient), to_host(made.gradient)})
+    for (std::size_t i = 0; i < g.size(); ++i)
+      CHECK(g[i] == Approx(i % width < classes ? expected.gradient[i / width * classes + i % width] : 0).margin(1e-6));
+}

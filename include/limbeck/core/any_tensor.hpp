@@ -94,6 +94,7 @@ struct any_tensor {
   std::array<std::ptrdiff_t, max_rank> shape{};    ///< elements along each
   std::array<std::ptrdiff_t, max_rank> strides{};  ///< elements between neighbours along each
   bool named_classes = false;                      ///< `classes_at` has put the classes last
+  std::size_t beyond = 0;                          ///< classes behind the last that `first_classes` does not show
 
   /// Nothing.
   any_tensor() = default;

@@ -144,6 +144,15 @@ class any_vector {
     return *this;
   }
 
+  /// Element i is the one behind it in its sequence of @p length, and `end_at` of the last.
+  constexpr any_vector next_within(std::size_t length) const {
+    any_vector next = *this;
+    next.sequence_ = length;
+    return next;
+  }
+  /// What the last element of a sequence is; -100 unless told.
+  constexpr void end_at(std::int64_t value) { end_ = value; }
+
   /// Element @p i as a number.
   LIMBECK_HOST_DEVICE double number(std::size_t i) const { return read<double>(i); }
   /// Element @p i as an integer.
@@ -168,6 +177,7 @@ class any_vector {
   }
   template <class R>
   LIMBECK_HOST_DEVICE R read(std::size_t index) const {
+    if (sequence_ > 0 && ++index % sequence_ == 0) return static_cast<R>(end_);
     const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(index) * stride_;
     switch (kind_) {
       case kind::f32: return static_cast<R>(static_cast<const float*>(data_)[i]);
@@ -187,6 +197,8 @@ class any_vector {
   const void* data_ = nullptr;
   std::size_t size_ = 0;
   std::ptrdiff_t stride_ = 1;
+  std::size_t sequence_ = 0;
+  std::int64_t end_ = -100;
   kind kind_ = kind::f32;
   bool given_ = false;
 };

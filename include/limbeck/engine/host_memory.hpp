@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <limits>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -24,6 +25,7 @@ struct host_position {
   const T* soft;
   const T* masked_bias;
   const T* rest_bias;
+  const T* ranks;  // among the teacher's, +inf: none
   const T* inside_lanes;  // does not move: all 1, or 0 in the lanes that pad
   T* gradient;
   T* exponentials;
@@ -31,15 +33,23 @@ struct host_position {
 
   /// @p c classes further on.
   LIMBECK_INLINE host_position at(std::size_t c) const {
-    return {student + c,  teacher + c,  soft + c,         masked_bias + c, rest_bias + c,
-            inside_lanes, gradient + c, exponentials + c, class_count};
+    return {student + c, teacher + c,  soft + c,     masked_bias + c,  rest_bias + c,
+            ranks + c,   inside_lanes, gradient + c, exponentials + c, class_count};
   }
   template <class Who, class Domain>
   LIMBECK_INLINE X raw_logit() const {
     X x = X::from(Lanes::load(std::is_same_v<Who, student_side> ? student : teacher));
     if constexpr (std::is_same_v<Domain, masked>) x += X::from(Lanes::load(masked_bias));
     if constexpr (std::is_same_v<Domain, non_target>) x += X::from(Lanes::load(rest_bias));
+    const X nothing(T(0)), out(-std::numeric_limits<T>::infinity());  // added, so that NaN is seen wherever it stands
+    if constexpr (top_in<Domain>::inside) x += select(in_top<top_in<Domain>::size>(), nothing, out);
+    if constexpr (top_in<Domain>::below) x += select(in_top<top_in<Domain>::size>(), out, nothing);
     return x;
+  }
+  /// Whether the classes are among the K highest of the teacher.
+  template <std::size_t K>
+  LIMBECK_INLINE auto in_top() const {
+    return X::from(Lanes::load(ranks)) < X(static_cast<T>(K));
   }
   LIMBECK_INLINE X soft_label() const { return X::from(Lanes::load(soft)); }
   /// x, and 0 in the lanes that pad.
@@ -97,15 +107,15 @@ struct staging {
   bool transposed, add;  ///< whether memory asks for it; whether the gradient is added to what is there
   bool narrow;           ///< whether a row of the gradient is rounded to the type in memory as soon as it is there
 
-  /// @p whole: whether the gradient of a row takes more than one step.
-  staging(const problem<T>& in, std::size_t lanes, bool whole) {
+  /// @p whole: whether the gradient of a row takes more than one step. @p reads_teacher: whether anything looks at the teacher.
+  staging(const problem<T>& in, std::size_t lanes, bool whole, bool reads_teacher) {
     const auto strided = [&](const auto& x) { return x.data && (x.class_stride != 1 || in.classes() < lanes); };
     const auto needed = [&](const auto& x) { return strided(x) || (x.data && !x.native()); };
     student = needed(in.student);
-    teacher = needed(in.teacher) || in.target.fill;
+    teacher = reads_teacher && (needed(in.teacher) || in.target.fill);
     soft = needed(in.soft_labels);
     gradient = needed(in.gradient);
-    transposed = strided(in.student) || strided(in.teacher) || strided(in.soft_labels) || strided(in.gradient);
+    transposed = strided(in.student) || (reads_teacher && strided(in.teacher)) || strided(in.soft_labels) || strided(in.gradient);
     add = in.add && in.gradient.data;
     gradient = gradient || add;
     narrow = in.gradient.data && !in.gradient.native() && !strided(in.gradient) && !whole;

@@ -7,6 +7,7 @@
 #include <limbeck/core/config.hpp>
 
 #include <cstddef>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -19,8 +20,52 @@ struct all {};
 struct non_target {};
 /// Those whose entry in `class_mask(m)` is not 0.
 struct masked {};
+/// The @p K to which the teacher of the row gives most, of equal ones the lowest, none that it masks; each side is
+/// normalised over them alone. At most C count. On the host.
+template <std::size_t K>
+struct top_of_teacher {
+  static_assert(K > 0 && K < (std::size_t{1} << 24), "limbeck: the top of the teacher has 1 to 2^24 - 1 classes");
+  /// In words, for the fingerprint of a checkpoint.
+  static std::string describe() { return "top " + std::to_string(K) + " of the teacher"; }
+};
+/// The same classes with the probabilities that they have among all, and one outcome more: all others together.
+template <std::size_t K>
+struct top_of_teacher_and_rest {
+  static_assert(K > 0 && K < (std::size_t{1} << 24), "limbeck: the top of the teacher has 1 to 2^24 - 1 classes");
+  /// In words, for the fingerprint of a checkpoint.
+  static std::string describe() { return "top " + std::to_string(K) + " of the teacher, and the rest"; }
+};
 
 namespace detail {
+
+/// All but the top of the teacher.
+template <std::size_t K>
+struct below_top {};
+
+/// What a domain takes of the teacher's ranking, and how many classes.
+template <class Domain>
+struct top_in {
+  static constexpr std::size_t size = 0;
+  static constexpr bool inside = false, below = false, with_rest = false;
+  using softmax_domain = Domain;  ///< over which probabilities are normalised
+};
+template <std::size_t K>
+struct top_in<top_of_teacher<K>> : top_in<all> {
+  static constexpr std::size_t size = K;
+  static constexpr bool inside = true;
+  using softmax_domain = top_of_teacher<K>;
+};
+template <std::size_t K>
+struct top_in<below_top<K>> : top_in<all> {
+  static constexpr std::size_t size = K;
+  static constexpr bool below = true;
+  using softmax_domain = below_top<K>;
+};
+template <std::size_t K>
+struct top_in<top_of_teacher_and_rest<K>> : top_in<all> {
+  static constexpr std::size_t size = K;
+  static constexpr bool with_rest = true;
+};
 
 // who a statistic belongs to
 struct student_side {};

@@ -86,6 +86,13 @@ constexpr std::size_t scratch_rows() {
     return 0;
   }
 }
+/// Whether the loss takes a teacher of another number of columns than the student.
+template <class L>
+inline constexpr bool takes_any_width = requires { L::any_width; };
+/// Whether the term reads student and teacher column by column.
+template <class Term>
+inline constexpr bool needs_one_width =
+    (needs_teacher<typename Term::loss_type>() && !takes_any_width<typename Term::loss_type>) || Term::signal_type::needs_teacher;
 /// A loss that is 1 in every row: what a signal weighs when it is measured alone.
 struct constantly {};
 struct one {
@@ -123,7 +130,10 @@ struct needs_of {
   using L = typename Term::loss_type;
   using S = typename Term::student_slot;
   using U = typename Term::teacher_slot;
-  using D = typename Term::domain;
+  using D = typename top_in<typename Term::domain>::softmax_domain;
+  /// The classes that are one outcome.
+  using rest = below_top<top_in<typename Term::domain>::size>;
+  static constexpr bool has_rest = top_in<typename Term::domain>::with_rest;
   static constexpr bool probabilities = is<L, pointwise> || is<L, labelwise>;
 
   static constexpr auto softmaxes() { return hana::concat(of_loss(), Term::signal_type::softmaxes()); }
@@ -141,6 +151,11 @@ struct needs_of {
                               hana::type_c<softmax_key<teacher_side, U, D>>,
                               hana::type_c<softmax_key<student_side, S, non_target>>,
                               hana::type_c<softmax_key<teacher_side, U, non_target>>);
+    } else if constexpr (has_rest) {
+      return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>,
+                              hana::type_c<softmax_key<teacher_side, U, D>>,
+                              hana::type_c<softmax_key<student_side, S, rest>>,
+                              hana::type_c<softmax_key<teacher_side, U, rest>>);
     } else {
       return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>,
                               hana::type_c<softmax_key<teacher_side, U, D>>);
@@ -151,6 +166,8 @@ struct needs_of {
       return hana::tuple<>{};
     } else if constexpr (needs_rest<L>()) {
       return hana::make_tuple(hana::type_c<pair_key<S, U, D>>, hana::type_c<pair_key<S, U, non_target>>);
+    } else if constexpr (has_rest) {
+      return hana::make_tuple(hana::type_c<pair_key<S, U, D>>, hana::type_c<pair_key<S, U, rest>>);
     } else {
       return hana::make_tuple(hana::type_c<pair_key<S, U, D>>);
     }
@@ -213,6 +230,8 @@ struct plan {
   static constexpr bool any = (is<typename Term::loss_type, Kind> || ...);
   static constexpr bool teacher =
       ((needs_teacher<typename Term::loss_type>() || Term::signal_type::needs_teacher) || ...);
+  /// Whether the teacher is read by whole rows only, which may be longer or shorter than the student's.
+  static constexpr bool any_width = teacher && !(needs_one_width<Term> || ...);
   static constexpr bool labels = ((needs_labels<typename Term::loss_type>() || Term::signal_type::needs_labels ||
                                    std::is_same_v<typename Term::domain, non_target>) ||
                                   ...);
@@ -221,6 +240,13 @@ struct plan {
   static constexpr bool uses_domain = ((std::is_same_v<typename Term::domain, Domain>) || ...) ||
                                       (std::is_same_v<Domain, non_target> &&
                                        (needs_rest<typename Term::loss_type>() || ...));
+  /// How many of the teacher's highest classes a domain asks for, at most.
+  static constexpr std::size_t top = [] {
+    std::size_t n = 0;
+    for (const std::size_t k : {top_in<typename Term::domain>::size...}) n = k > n ? k : n;
+    return n;
+  }();
+  static constexpr bool has_rest = (top_in<typename Term::domain>::with_rest || ...);
   static constexpr bool uses_row_temperatures = slot_keys::template contains<row_slot>;
   static constexpr std::size_t rowwise_scratch = [] {
     std::size_t n = 0;

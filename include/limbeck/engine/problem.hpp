@@ -48,12 +48,13 @@ struct target_reference {
   const void* object = nullptr;
   void (*fill)(const void*, const target_row<T>&) = nullptr;
   std::size_t samples = 0, classes = 0, scratch_rows = 0;
+  bool needs_student = false;
 
   target_reference() = default;
   template <class Target>
   explicit target_reference(const Target& t)
       : object(&t), fill([](const void* who, const target_row<T>& r) { static_cast<const Target*>(who)->fill(r); }),
-        samples(t.samples()), classes(t.classes()), scratch_rows(Target::scratch_rows) {}
+        samples(t.samples()), classes(t.classes()), scratch_rows(Target::scratch_rows), needs_student(target_needs_student<Target>()) {}
 };
 
 template <class T>
@@ -62,6 +63,7 @@ struct problem {
   target_reference<T> target;
   stored_rows<T> gradient;
   bool add = false;  ///< to what stands in the gradient, instead of overwriting it
+  std::size_t gradient_beyond = 0;  ///< columns behind the gradient's last, which become 0
   any_vector labels, row_weights, row_mask, row_temperatures, class_mask;
   T* row_losses = nullptr;
   T* row_temperature_gradient = nullptr;
@@ -105,18 +107,23 @@ struct problem {
 
   /// Once all arguments are there: a label cannot say both that a row is out and that it is in.
   void settle_labels() {
-    if (!unlabelled_given || unlabelled_index != ignore_index) return;
-    if (ignore_given)
-      raise<value_error>("limbeck: label " + std::to_string(ignore_index) +
-                         " is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in");
-    ignore_index = (std::numeric_limits<std::int64_t>::min)();  // the default yields
+    if (unlabelled_given && unlabelled_index == ignore_index) {
+      if (ignore_given)
+        raise<value_error>("limbeck: label " + std::to_string(ignore_index) +
+                           " is given to ignore_index and to unlabelled; the first takes the row out, the second leaves it in");
+      ignore_index = (std::numeric_limits<std::int64_t>::min)();  // the default yields
+    }
+    labels.end_at(ignore_index);  // the last of a sequence has no next token
   }
 
   /// Whether there is a teacher, a tensor or a target.
   bool taught() const { return teacher.data || target.fill; }
+  /// Of the teacher's rows.
+  std::size_t teacher_classes() const { return target.fill ? target.classes : teacher.classes; }
   /// Row @p r of the target into @p out; @p memory holds `target.scratch_rows` rows.
   void ask_target(std::size_t r, T* out, T* memory) const {
-    target.fill(target.object, {r, {out, classes()}, {memory, classes() * target.scratch_rows}, student, label(r), progress});
+    const std::size_t n = target.classes;
+    target.fill(target.object, {r, {out, n}, {memory, n * target.scratch_rows}, student, label(r), progress});
   }
 };
 
@@ -201,13 +208,13 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
 template <class T>
 [[noreturn]] void throw_fault(const problem<T>& in, fault code, std::size_t r) {
   if (code == fault::teacher && in.target.fill) {  // its row once more, for a look
-    std::vector<T> row(in.classes()), memory(in.classes() * in.target.scratch_rows);
+    std::vector<T> row(in.target.classes), memory(in.target.classes * in.target.scratch_rows);
     in.ask_target(r, row.data(), memory.data());
     problem<T> seen = in;
-    seen.teacher = rows<const T>(row.data(), in.samples(), in.classes(), 0);
-    throw_fault(locate_fault(seen, code, r), in.classes(), in.ignore_index);
+    seen.teacher = rows<const T>(row.data(), in.samples(), in.target.classes, 0);
+    throw_fault(locate_fault(seen, code, r), in.target.classes, in.ignore_index);
   }
-  throw_fault(locate_fault(in, code, r), in.classes(), in.ignore_index);
+  throw_fault(locate_fault(in, code, r), code == fault::teacher ? in.teacher.classes : in.classes(), in.ignore_index);
 }
 
 }  // namespace detail

@@ -64,9 +64,11 @@ LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Pl
         n.maximum[Plan::maxima::template index<typename K::maximum>()] <= -masked_logit<T>) {
       n.inverse_z[Index] = 1 / z;
     } else {
-      const bool empty = z == 0 && std::is_same_v<typename K::domain, non_target>;  // one class: nothing to compare
-      if (!empty && bad == fault::none)
-        bad = std::is_same_v<typename K::who, student_side> ? fault::student : fault::teacher;
+      // one class, or no more than the top: nothing to compare
+      const bool empty = z == 0 && (std::is_same_v<typename K::domain, non_target> || top_in<typename K::domain>::below);
+      constexpr bool of_student = std::is_same_v<typename K::who, student_side>;
+      const bool decides = !of_student && top_in<typename K::domain>::inside;  // no teacher leaves the student no class
+      if (!empty && (bad == fault::none || decides)) bad = of_student ? fault::student : fault::teacher;
       n.inverse_z[Index] = 0;
       n.log_z[Index] = masked_logit<T>;
     }
@@ -84,6 +86,16 @@ LIMBECK_INLINE fault solve(row_numbers<T, Plan>& n, const exponential_sums<T, Pl
 template <class Slot, class Term>
 LIMBECK_INLINE int power_in(const Term& term) {
   return is_deviation<Slot> ? 0 : term.power;
+}
+
+/// @p x at the classes of a domain within those over which it is normalised, else 0.
+template <class Domain, class X, class Position>
+LIMBECK_INLINE X within(const Position& at, const X& x) {
+  if constexpr (top_in<Domain>::with_rest) {
+    return select(at.template in_top<top_in<Domain>::size>(), x, X(typename X::scalar(0)));
+  } else {
+    return x;
+  }
 }
 
 /// Step 4 at one position: returns the sum of all flows, the gradient less the c q_i of step 5.
@@ -106,13 +118,14 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
     using U = typename Term::teacher_slot;
     using D = typename Term::domain;
     if constexpr (is<L, pointwise>) {
-      using P = pair_key<S, U, D>;
+      using P = pair_key<S, U, typename top_in<D>::softmax_domain>;
       const point<X>& x = points[Plan::pairs::template index<P>()];
-      const X value = term.loss.value(x);
+      const X value = within<D>(at, term.loss.value(x));
+      if constexpr (top_in<D>::with_rest) sums.top_difference(k) += within<D>(at, x.difference);
       sums.value() += n.value_weight[k] * value;
       if constexpr (Mode::gradient) {
         constexpr auto s = Plan::softmaxes::template index<typename P::student>();
-        const X flow = term.loss.flow(x);
+        const X flow = within<D>(at, term.loss.flow(x));
         const X f = n.flow_weight[k] * flow;
         g += f;
         sums.flow(s) += f;
@@ -125,7 +138,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
           constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
           X own;
           if constexpr (requires { term.loss.teacher_flow(x); }) {
-            own = term.loss.teacher_flow(x);
+            own = within<D>(at, term.loss.teacher_flow(x));
           } else {
             own = value - flow;
           }
@@ -222,6 +235,45 @@ LIMBECK_INLINE T held(T x) {
   return x < -most ? -most : x > most ? most : x == x ? x : T(0);
 }
 
+/// The classes of a domain @p Rest together, as one outcome among all: nothing is subtracted from 1.
+template <class Plan, class S, class U, class Rest, class T>
+LIMBECK_INLINE point<pack<scalar_lanes<T>>> rest_of(const row_numbers<T, Plan>& n, T difference_of_others) {
+  using X = pack<scalar_lanes<T>>;
+  using KS = softmax_key<student_side, S, all>;
+  using KT = softmax_key<teacher_side, U, all>;
+  using RS = softmax_key<student_side, S, Rest>;
+  using RT = softmax_key<teacher_side, U, Rest>;
+  using P = pair_key<S, U, all>;
+  const auto log_share = [&]<class Part, class Whole>() LIMBECK_LAMBDA_INLINE {
+    constexpr auto part = Plan::softmaxes::template index<Part>();
+    constexpr auto whole = Plan::softmaxes::template index<Whole>();
+    constexpr auto mp = Plan::maxima::template index<typename Part::maximum>();
+    constexpr auto mw = Plan::maxima::template index<typename Whole::maximum>();
+    if (n.inverse_z[part] == 0) return masked_logit<T>;
+    return (n.maximum[mp] - n.maximum[mw]) * n.inverse_t[Plan::slot_keys::template index<typename Part::slot>()] +
+           n.log_z[part] - n.log_z[whole];
+  };
+  point<X> x{};
+  x.log_q = X(log_share.template operator()<RS, KS>());
+  x.log_p = X(log_share.template operator()<RT, KT>());
+  x.q = exp2_negative(x.log_q * X(static_cast<T>(log2e)));
+  x.p = exp2_negative(x.log_p * X(static_cast<T>(log2e)));
+  // kappa is relative to the maxima, and the two domains have different ones
+  X highest[at_least_one(Plan::maxima::size)]{};
+  highest[Plan::maxima::template index<typename KS::maximum>()] =
+      X(n.maximum[Plan::maxima::template index<typename RS::maximum>()]);
+  highest[Plan::maxima::template index<typename KT::maximum>()] =
+      X(n.maximum[Plan::maxima::template index<typename RT::maximum>()]);
+  const row_numbers<X, Plan> nx = n.template broadcast<X>();
+  x.log_ratio = X(n.kappa[Plan::pairs::template index<pair_key<S, U, Rest>>()] - n.kappa[Plan::pairs::template index<P>()]) +
+                gap<P>(nx, highest);
+  // where the rest has most of the probability, its ratio is what the others leave
+  const X left = X(-difference_of_others) / larger(x.p, X(tiny<T>));
+  const bool most = x.p > X(T(0.5)) && abs(left) < X(T(0.5));
+  if (most) x.log_ratio = log1p_excess(left) - left;
+  return x;
+}
+
 /// What step 5 leaves to be written: g_i += sum over softmaxes of coefficient q_i, + uniform, + label [i = y].
 template <class T, class Plan>
 struct row_finish {
@@ -260,6 +312,44 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
     using Term = std::remove_cvref_t<decltype(term)>;
     using L = typename Term::loss_type;
     if constexpr (is<L, constantly>) out.value += n.value_weight[k];
+    if constexpr (is<L, pointwise> && top_in<typename Term::domain>::with_rest) {
+      using S = typename Term::student_slot;
+      using U = typename Term::teacher_slot;
+      using Rest = typename needs_of<Term>::rest;
+      constexpr auto s = Plan::softmaxes::template index<softmax_key<student_side, S, all>>();
+      constexpr auto rs = Plan::softmaxes::template index<softmax_key<student_side, S, Rest>>();
+      constexpr auto rt = Plan::softmaxes::template index<softmax_key<teacher_side, U, Rest>>();
+      if (n.value_weight[k] == 0) return;
+      point<X> x = rest_of<Plan, S, U, Rest>(n, sums.top_difference(k));
+      set_differences(x);
+      const X value = term.loss.value(x);
+      const bool no_student = n.inverse_z[rs] == 0, no_teacher = n.inverse_z[rt] == 0;
+      const bool infinite = (no_student && x.p > X(T(0)) && diverges<T>(term.loss, true)) ||
+                            (no_teacher && x.q > X(T(0)) && diverges<T>(term.loss, false));
+      out.value += n.value_weight[k] * (infinite ? std::numeric_limits<T>::infinity() : value.v);
+      if constexpr (Mode::gradient) {
+        const X flow = term.loss.flow(x);
+        const T f = n.flow_weight[k] * flow.v;
+        out.coefficient[rs] += f;
+        out.coefficient[s] -= f;
+        if constexpr (Mode::template wants<S>)
+          label_log[Plan::slot_keys::template index<S>()] +=
+              (no_student ? T(0) : f * x.log_q.v) - n.flow_weight[k] * static_cast<T>(power_in<S>(term)) * value.v;
+        if constexpr (Mode::template wants<U>) {
+          constexpr auto t = Plan::softmaxes::template index<softmax_key<teacher_side, U, all>>();
+          X own;
+          if constexpr (requires { term.loss.teacher_flow(x); }) {
+            own = term.loss.teacher_flow(x);
+          } else {
+            own = value - flow;
+          }
+          const T h = n.teacher_weight[k] * own.v;
+          out.coefficient[rt] += h;
+          out.coefficient[t] -= h;
+          if (!no_teacher) label_log[Plan::slot_keys::template index<U>()] += h * x.log_p.v;
+        }
+      }
+    }
     if constexpr (is<L, labelwise> && !per_class<Mode, L>) {
       using S = typename Term::student_slot;
       using U = typename Term::teacher_slot;
@@ -284,40 +374,12 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
       }
       [[maybe_unused]] T rest_log_q(0);
       if constexpr (needs_rest<L>()) {
-        // 1 - q is the sum over the other classes, over the sum over all: nothing is subtracted from 1
-        using RS = softmax_key<student_side, S, non_target>;
-        using RT = softmax_key<teacher_side, U, non_target>;
-        using KT = softmax_key<teacher_side, U, all>;
-        using P = pair_key<S, U, all>;
-        using RP = pair_key<S, U, non_target>;
-        const auto log_share = [&]<class Rest, class Whole>() LIMBECK_LAMBDA_INLINE {
-          constexpr auto rest = Plan::softmaxes::template index<Rest>();
-          constexpr auto whole = Plan::softmaxes::template index<Whole>();
-          constexpr auto mr = Plan::maxima::template index<typename Rest::maximum>();
-          constexpr auto mw = Plan::maxima::template index<typename Whole::maximum>();
-          if (n.inverse_z[rest] == 0) return masked_logit<T>;
-          return (n.maximum[mr] - n.maximum[mw]) * n.inverse_t[Plan::slot_keys::template index<typename Rest::slot>()] +
-                 n.log_z[rest] - n.log_z[whole];
-        };
-        const T log_rest_q = log_share.template operator()<RS, KS>();
-        x.rest_q = exp2_negative(X(static_cast<T>(log2e) * log_rest_q));
-        x.rest_p = exp2_negative(X(static_cast<T>(log2e) * log_share.template operator()<RT, KT>()));
-        if (log_rest_q > masked_logit<T>) rest_log_q = log_rest_q;
-        constexpr auto j = Plan::pairs::template index<P>();
-        constexpr auto rj = Plan::pairs::template index<RP>();
-        // kappa is relative to the maxima, and the two domains have different ones
-        constexpr auto t = Plan::maxima::template index<typename KT::maximum>();
-        X highest[at_least_one(Plan::maxima::size)];
-        highest[m] = nx.maximum[Plan::maxima::template index<typename RS::maximum>()];
-        highest[t] = nx.maximum[Plan::maxima::template index<typename RT::maximum>()];
-        x.rest_log_ratio = X(n.kappa[rj] - n.kappa[j]) + gap<P>(nx, highest);
-        // where the others have most of the probability, their ratio is what the label leaves
         point<X> y{};
         y.p = x.p, y.q = x.q, y.log_ratio = x.log_ratio;
         set_differences(y);
-        const X left = -y.difference / larger(x.rest_p, X(tiny<T>));
-        const bool little = x.p < x.rest_p && abs(left) < X(T(0.5));
-        if (little) x.rest_log_ratio = log1p_excess(left) - left;
+        const point<X> rest = rest_of<Plan, S, U, non_target>(n, y.difference.v);
+        x.rest_q = rest.q, x.rest_p = rest.p, x.rest_log_ratio = rest.log_ratio;
+        if (rest.log_q > X(masked_logit<T>)) rest_log_q = rest.log_q.v;
       }
       label_point<X> deeper = x;  // the logarithm of a masked class is finite here: does the value grow with it?
       const X far_down(T(1e6));

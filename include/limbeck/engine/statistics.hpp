@@ -127,7 +127,8 @@ struct flow_sums {
   static constexpr std::size_t logs_at = flows_at + (Mode::gradient ? NS : 0);
   static constexpr std::size_t slots_at = logs_at + (temperatures ? 2 * NS : 0);
   static constexpr std::size_t soft_at = slots_at + (temperatures ? Plan::slot_keys::size : 0);
-  static constexpr std::size_t size = soft_at + (Mode::soft_labels ? 2 : 0);
+  static constexpr std::size_t tops_at = soft_at + (Mode::soft_labels ? 2 : 0);
+  static constexpr std::size_t size = tops_at + (Plan::has_rest ? Plan::size : 0);
   /// Teachers have a flow only where a temperature is learned.
   template <std::size_t K>
   static constexpr bool active =
@@ -143,6 +144,8 @@ struct flow_sums {
   LIMBECK_INLINE V& direct(std::size_t i) { return sum[slots_at + i]; }
   LIMBECK_INLINE V& soft_sum() { return sum[soft_at]; }
   LIMBECK_INLINE V& soft_low() { return sum[soft_at + 1]; }
+  /// Sum of q - p over the top of the teacher, of a term whose other classes are one outcome.
+  LIMBECK_INLINE V& top_difference(std::size_t k) { return sum[tops_at + k]; }
 };
 
 /// A loss whose values and flows are taken class by class.

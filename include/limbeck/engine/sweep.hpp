@@ -15,6 +15,7 @@
 #include <limbeck/engine/host_memory.hpp>
 #include <limbeck/engine/row.hpp>
 #include <limbeck/engine/signals.hpp>
+#include <limbeck/engine/top_classes.hpp>
 
 #include <algorithm>
 
@@ -37,16 +38,19 @@ class host_sweep {
   /// A temperature's gradient needs sums over classes too.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
 
+  /// Whether the teacher's rows are shown as a whole only, at their own width.
+  static constexpr bool any_width = Plan::any_width;
   /// Whether a temperature is the deviation of a row's logits.
   static constexpr bool deviates = Plan::template deviates<student_side> || Plan::template deviates<teacher_side>;
-  /// Whether rows of other types wait for the first step, which looks at every class anyway.
-  static constexpr bool waits = NS > 0 && !deviates;
+  /// Whether rows of other types wait for the first step, which looks at every class anyway, where none has to look before.
+  static constexpr bool waits = NS > 0 && !deviates && !any_width && Plan::top == 0;
   /// Whether a class that one side alone masks can make the value infinite.
   static constexpr bool compares = Plan::pairs::size > 0 || Plan::template any<logitwise> || Mode::soft_labels;
 
   const problem<T>& in_;
   const Terms terms_;
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
+  const std::size_t teacher_classes_, teacher_padded_, widest_;  // as the student's, but for any_width
   const staging<T> staged_;
   row_numbers<T, Plan> batch_;  // what no row changes
   const rows_ahead inputs_, outputs_;
@@ -65,7 +69,10 @@ class host_sweep {
         whole_(classes_ / L * L),
         rest_(classes_ - whole_),
         padded_((classes_ + L - 1) / L * L),
-        staged_(in, L, Plan::template any<rowwise>),
+        teacher_classes_(any_width ? in.teacher_classes() : classes_),
+        teacher_padded_((teacher_classes_ + L - 1) / L * L),
+        widest_((std::max)(padded_, teacher_padded_)),
+        staged_(in, L, Plan::template any<rowwise>, Plan::teacher),
         inputs_(in.student, in.teacher),
         outputs_(staged_.narrow ? in.gradient : stored_rows<T>{}) {
     block_ = staged_.transposed ? max_block
@@ -80,7 +87,8 @@ class host_sweep {
     const std::size_t samples = in_.samples();
     const std::size_t workers = (std::max<std::size_t>)(1, executor.workers());
     // a worker: exponentials and staged rows of a block, a bias row, rows for rowwise losses
-    std::size_t per_worker = block_ * padded_ * (NS + staged_.count()) + padded_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
+    std::size_t per_worker = block_ * widest_ * (NS + staged_.count() + (Plan::top > 0 ? 1 : 0)) + of_top() +
+                             widest_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
     per_worker = (per_worker + 31) / 16 * 16;
     const std::size_t doubles = (samples * (1 + Plan::learned) + 7) / 8 * 8;
     std::byte* memory = ws.reserve(doubles * sizeof(double) + (padded_ + per_worker * workers) * sizeof(T));
@@ -130,6 +138,7 @@ class host_sweep {
     std::size_t index;  // in the block
     position main, tail;
     T* waiting[3];                   // where student, teacher and soft labels go in the first step, if they do
+    const T* teacher;                // where it is read by whole rows
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
     bool waits;                      // whether any does
@@ -224,23 +233,25 @@ class host_sweep {
   [[gnu::flatten]] LIMBECK_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
     T* next = scratch + block_ * padded_ * NS;
-    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad) -> T* {
+    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad, std::size_t padded) -> T* {
       if (!wanted) return nullptr;
       T* const out = next;
-      next += block_ * padded_;
+      next += block_ * padded;
       if (waits && staging<T>::can_wait(x, L)) return out;
-      staging<T>::template copy_in<Isa>(x, first, count, padded_, pad, out);
+      staging<T>::template copy_in<Isa>(x, first, count, padded, pad, out);
       return out;
     };
-    T* const student = stage(staged_.student, in_.student, -infinity);
-    T* const asked = in_.target.fill ? next : nullptr;
-    if (asked) next += block_ * padded_;
-    T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity);
-    T* const soft = stage(staged_.soft, in_.soft_labels, T(0));
+    T* const student = stage(staged_.student, in_.student, -infinity, padded_);
+    T* const asked = staged_.teacher && in_.target.fill ? next : nullptr;
+    if (asked) next += block_ * teacher_padded_;
+    T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity, teacher_padded_);
+    T* const soft = stage(staged_.soft, in_.soft_labels, T(0), padded_);
     T* const gradient = staged_.gradient ? next : nullptr;
     if (staged_.gradient) next += block_ * padded_;
+    T* const ranks = next;
+    if constexpr (Plan::top > 0) next += block_ * padded_ + of_top();
     T* const rest_bias = next;
-    T* const row_scratch = next + padded_;
+    T* const row_scratch = next + widest_;
     if constexpr (Plan::template uses_domain<non_target>) std::fill_n(rest_bias, padded_, T(0));
     // the label's class is not part of the non-target domain: in its row, for the time of a step
     const auto mark_label = [&](std::size_t r, T bias) LIMBECK_LAMBDA_INLINE {
@@ -290,16 +301,26 @@ class host_sweep {
       row.main.teacher = row.main.soft = row.main.student;
       row.tail.teacher = row.tail.soft = row.tail.student;
       row.main.gradient = row.tail.gradient = row.gradient_tail;
-      if (asked) ask_target(r, asked + i * padded_, row_scratch);
-      if (in_.taught())
+      if (asked) ask_target(r, asked + i * teacher_padded_, row_scratch);
+      if constexpr (any_width) {
+        row.teacher = teacher ? teacher + i * teacher_padded_ : in_.teacher.row(r);
+      } else if constexpr (Plan::teacher) {
         place(1, teacher, in_.teacher, -infinity, row.main.teacher, row.tail.teacher);
+        row.teacher = row.main.teacher;
+      }
       if constexpr (Mode::soft_labels) place(2, soft, in_.soft_labels, T(0), row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
       row.main.rest_bias = rest_bias;
+      row.main.ranks = row.main.student;
+      if constexpr (Plan::top > 0) {
+        row.main.ranks = ranks + used * padded_;
+        Isa::call([&]() LIMBECK_LAMBDA_INLINE { rank(row, ranks + used * padded_, ranks + block_ * padded_); });
+      }
       row.main.exponentials = scratch + used * NS * padded_;
       row.main.inside_lanes = lanes_[0];
       row.tail.masked_bias = masked_bias_ + whole_;
       row.tail.rest_bias = rest_bias + whole_;
+      row.tail.ranks = row.main.ranks + whole_;
       row.tail.exponentials = row.main.exponentials + whole_;
       row.tail.inside_lanes = lanes_[1];
       row.main.class_count = row.tail.class_count = classes_;
@@ -414,7 +435,7 @@ class host_sweep {
   /// The target's row, padded with masked classes.
   [[gnu::noinline]] void ask_target(std::size_t r, T* out, T* memory) const {
     in_.ask_target(r, out, memory);
-    std::fill(out + classes_, out + padded_, -infinity);
+    std::fill(out + teacher_classes_, out + teacher_padded_, -infinity);
   }
 
   [[gnu::noinline]] void skip(std::size_t r, T* staged_gradient) {
@@ -445,6 +466,15 @@ class host_sweep {
     if constexpr (Plan::template deviates<student_side>) row.deviations.student = of.template operator()<student_side>();
     if constexpr (Plan::template deviates<teacher_side>) row.deviations.teacher = of.template operator()<teacher_side>();
     standardize<Plan>(row.numbers, row.deviations);
+  }
+
+  /// What ranking a row needs, of T.
+  std::size_t of_top() const { return (std::min)(Plan::top, classes_) * (sizeof(placed<T>) / sizeof(T)); }
+  /// Before step 1, where a domain is the top of the teacher.
+  LIMBECK_INLINE void rank(const row_state& row, T* ranks, T* memory) const {
+    std::fill(ranks + whole_, ranks + padded_, infinity);
+    auto* const best = reinterpret_cast<placed<T>*>(memory);
+    rank_classes<Lanes>(row.main.teacher, classes_, (std::min)(Plan::top, classes_), masked_logit<T>, best, ranks);
   }
 
   /// Step 1.
@@ -612,12 +642,12 @@ class host_sweep {
         x.student = {state.main.student, classes_};
         x.student_temperature = temperature.template operator()<typename Term::student_slot>();
         if constexpr (needs_teacher<Loss>()) {
-          x.teacher = {state.main.teacher, classes_};
+          x.teacher = {state.teacher, teacher_classes_};
           x.teacher_temperature = temperature.template operator()<typename Term::teacher_slot>();
         }
         x.index = r;
         x.label = in_.label(r);
-        x.scratch = {row_scratch, padded_ * scratch_rows<Loss>()};
+        x.scratch = {row_scratch, widest_ * scratch_rows<Loss>()};
         if constexpr (Mode::gradient) x.gradient = {state.main.gradient, classes_};
         const double weight = static_cast<double>(state.numbers.value_weight[k]);
         if (weight == 0) return;
@@ -662,7 +692,8 @@ class host_sweep {
       if constexpr (is<Loss, pointwise> || is<Loss, logitwise>) {
         const T *es = nullptr, *et = nullptr;  // of a class without probability the other side may say what it likes
         if constexpr (is<Loss, pointwise>) {
-          using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>;
+          using P = pair_key<typename Term::student_slot, typename Term::teacher_slot,
+                             typename top_in<typename Term::domain>::softmax_domain>;
           es = row.exponentials + Plan::softmaxes::template index<typename P::student>() * padded_;
           et = row.exponentials + Plan::softmaxes::template index<typename P::teacher>() * padded_;
         }
@@ -670,6 +701,8 @@ class host_sweep {
         for (std::size_t c = 0; c < classes_; ++c) {
           if (std::is_same_v<typename Term::domain, non_target> && c == label_or_0(r)) continue;
           if (std::is_same_v<typename Term::domain, masked> && masked_bias_[c] != 0) continue;
+          constexpr std::size_t top = top_in<typename Term::domain>::size;
+          if (top > 0 && !(row.ranks[c] < static_cast<T>(top))) continue;
           const bool no_student = row.student[c] <= masked_logit<T>, no_teacher = row.teacher[c] <= masked_logit<T>;
           student_masked = student_masked || (no_student && !no_teacher && (!et || et[c] > 0));
           teacher_masked = teacher_masked || (no_teacher && !no_student && (!es || es[c] > 0));
@@ -687,17 +720,17 @@ class host_sweep {
 
   /// For tensors of which there is no softmax, which would have found these.
   [[gnu::noinline]] fault check_logits(row_state& row) const {
-    const auto bad = [&](const T* x) {
+    const auto bad = [&](const T* x, std::size_t classes) {
       bool any = x == nullptr;
-      for (std::size_t c = 0; x && c < classes_; ++c) {
+      for (std::size_t c = 0; x && c < classes; ++c) {
         if (!(x[c] <= -masked_logit<T>)) return true;
         (x[c] > masked_logit<T> ? any : row.masks) = true;
       }
       return !any;
     };
-    return !sees_student && bad(row.main.student)   ? fault::student
-           : !sees_teacher && bad(row.main.teacher) ? fault::teacher
-                                                    : fault::none;
+    return !sees_student && bad(row.main.student, classes_)      ? fault::student
+           : !sees_teacher && bad(row.teacher, teacher_classes_) ? fault::teacher
+                                                                 : fault::none;
   }
 };
 

@@ -65,6 +65,8 @@ auto as_target(X&& x) {
     return x.as_target();
   } else if constexpr (tensor<Bare>) {
     require_kept<X>();
+    static_assert(std::is_same_v<typename tensor_traits<Bare>::sweep, host_rows>,
+                  "limbeck: a target reads its tensors on the host, and this one lives on a device; copy it to the host");
     return tensor_target<typename tensor_traits<Bare>::scalar>{tensor_traits<Bare>::view(x)};
   }
 }

@@ -6,6 +6,7 @@
 
 #include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/executor.hpp>
+#include <limbeck/core/next_tokens.hpp>
 #include <limbeck/core/progress.hpp>
 #include <limbeck/core/workspace.hpp>
 #include <limbeck/engine/plan.hpp>
@@ -131,12 +132,14 @@ struct gradient_argument {
   using memory = Sweep;
   View view;
   bool add = false;
+  std::size_t beyond = 0;
   template <class T>
     requires std::is_constructible_v<stored_rows<T>, View>
   void apply(problem<T>& in) const {
     require_device_type<T, Sweep, View>();
     in.gradient = view;
     in.add = add;
+    in.gradient_beyond = beyond;
   }
 };
 template <class View, class Sweep>
@@ -177,7 +180,7 @@ struct any_argument {
   template <class T>
   auto as() const {
     if constexpr (std::is_same_v<Tag, gradient_tag>) {
-      return gradient_argument<stored_rows<T>, host_rows>{stored_view<T>(tensor, Tag::name), add};
+      return gradient_argument<stored_rows<T>, host_rows>{stored_view<T>(tensor, Tag::name), add, tensor.beyond};
     } else if constexpr (std::is_same_v<Tag, soft_labels_tag>) {
       return soft_labels_argument<stored_rows<const T>, host_rows>{stored_view<const T>(tensor, Tag::name)};
     } else {
@@ -257,6 +260,7 @@ vector_argument<Tag, vector_memory_t<V>> vector_input(const V& v) {
     return {any_tensor_traits<V>::view(v).vector(Tag::name)};
   } else {
     require_vector<V>();
+    static_assert(!is_next_tokens<V>, "limbeck: next_tokens are labels; weights, masks and temperatures are one a row");
     if constexpr (!std::is_void_v<vector_element_t<V>>) {
       return {view_vector(v)};
     } else {

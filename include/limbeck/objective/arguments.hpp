@@ -4,6 +4,8 @@
 /// @file
 /// The arguments of a call. By position: student, teacher, labels, progress; a workspace anywhere; all else by name.
 
+#include <limbeck/core/first_classes.hpp>
+#include <limbeck/core/next_tokens.hpp>
 #include <limbeck/objective/argument_tags.hpp>
 #include <limbeck/objective/head.hpp>
 
@@ -45,7 +47,7 @@ auto into(Gradient&& g) {
     static_assert(!std::is_const_v<typename View::element>,
                   "limbeck: into(gradient) needs a tensor that can be written; this one is const");
     if constexpr (!std::is_const_v<typename View::element>)
-      return detail::gradient_argument<View, typename Traits::sweep>{view, false};
+      return detail::gradient_argument<View, typename Traits::sweep>{view, false, detail::columns_beyond(g)};
   }
 }
 /// The same, added to what stands there: what several calls say of one tensor. After an exception a part of it may have been

@@ -324,7 +324,8 @@ constexpr auto at_temperature(const T& t, const S& s) {
   return tempered_signal<decltype(detail::temperature_value(t)), S>{detail::temperature_value(t), s};
 }
 
-/// The pointwise losses inside over a domain of classes: `on<non_target>(forward_kl{})`, `on<masked>(...)`.
+/// The pointwise losses inside over a domain of classes: `on<non_target>(forward_kl{})`, `on<masked>(...)`,
+/// `on<top_of_teacher<50>>(...)`, `on<top_of_teacher_and_rest<50>>(...)`.
 template <class Domain, loss E>
 constexpr auto on(const E& e) {
   return domain_loss<Domain, E>(e);

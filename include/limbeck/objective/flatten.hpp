@@ -145,6 +145,8 @@ constexpr void require_loss() {
     static_assert(requires(const L& l, const row<double>& x) { double(l(x)); },
                   "limbeck: this loss lacks `template <class T> T operator()(const row<T>&) const`");
   }
+  static_assert(top_in<Domain>::size == 0 || needs_teacher<L>(),
+                "limbeck: on<top_of_teacher<k>> holds a loss that reads no teacher; its classes are ranked by the teacher");
   static_assert(is<L, pointwise> || std::is_same_v<Domain, all>,
                 "limbeck: on<domain> holds a loss that is not pointwise; only sums over classes have a domain");
 }

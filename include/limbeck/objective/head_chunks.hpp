@@ -64,12 +64,13 @@ class head_chunks {
               workspace& ws, Executor& executor)
       : call_(call), heads_(heads), dense_(dense), products_(ws.beside().beside().beside()), on_(executor),
         memory_(ws.beside().beside()) {
-    const std::size_t row_bytes = (std::max<std::size_t>)(1, call.classes()) * sizeof(T);
+    const std::size_t teacher_classes = heads.teacher ? heads.teacher->classes() : 0;
+    const std::size_t row_bytes = (std::max)({std::size_t{1}, call.classes(), teacher_classes}) * sizeof(T);
     rows_ = std::clamp<std::size_t>(chunk_bytes / row_bytes, 24, 3072) / 12 * 12;
     rows_ = (std::min)(rows_, call.samples());
     const auto take = [&](bool wanted, std::size_t columns) { return wanted ? memory_.take<T>(rows_ * columns).data() : nullptr; };
     student_ = take(heads.student, call.classes());
-    teacher_ = take(heads.teacher, call.classes());
+    teacher_ = take(heads.teacher, teacher_classes);
     gradient_ = take(gradient, call.classes());
     std::size_t width = 0, block = 0;
     for (const head_view<T>* head : {heads.student, heads.teacher}) {
@@ -96,15 +97,15 @@ class head_chunks {
       chunk.end_row = end;
       if (heads_.student) {
         logits(*heads_.student, begin, end, student_);
-        chunk.student = placed<const T>(student_, begin);
+        chunk.student = placed<const T>(student_, begin, heads_.student->classes());
       }
       if (heads_.teacher) {
         logits(*heads_.teacher, begin, end, teacher_);
         chunk.target = {};
-        chunk.teacher = placed<const T>(teacher_, begin);
+        chunk.teacher = placed<const T>(teacher_, begin, heads_.teacher->classes());
       }
       if (gradient_) {
-        chunk.gradient = placed<T>(gradient_, begin);
+        chunk.gradient = placed<T>(gradient_, begin, call_.classes());
         chunk.add = false;
       }
       sweep(chunk);
@@ -121,13 +122,13 @@ class head_chunks {
   std::ptrdiff_t row_stride() const { return static_cast<std::ptrdiff_t>(call_.classes()); }
   /// A chunk as rows of the call, of which only its own are there.
   template <class U>
-  stored_rows<U> placed(T* chunk, std::size_t begin) const {
+  stored_rows<U> placed(T* chunk, std::size_t begin, std::size_t classes) const {
     stored_rows<U> x;
     // by integers: the address of row 0 is that of no object
-    x.data = reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(chunk) - begin * call_.classes() * sizeof(T));
+    x.data = reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(chunk) - begin * classes * sizeof(T));
     x.samples = call_.samples();
-    x.classes = call_.classes();
-    x.sample_stride = row_stride();
+    x.classes = classes;
+    x.sample_stride = static_cast<std::ptrdiff_t>(classes);
     return x;
   }
   void multiply(const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c) const {
@@ -150,8 +151,7 @@ class head_chunks {
     return {copy, end - begin, x.classes, static_cast<std::ptrdiff_t>(x.classes)};
   }
   static void copy_row(const stored_rows<const T>& x, std::size_t r, T* to) {
-    if (x.class_stride == 1) return with_stored_row(x, r, [&](const auto* from) { widen(from, x.classes, to); });
-    for (std::size_t c = 0; c < x.classes; ++c) to[c] = x(r, c);
+    dispatch([&]<class Isa>(Isa) { staging<T>::template copy_in<Isa>(x, r, 1, x.classes, T(0), to); });
   }
   /// f(first class, rows of weights in numbers of type T), for all classes.
   template <class F>
@@ -173,7 +173,7 @@ class head_chunks {
       on_(end - begin - 1, [&](std::size_t i, std::size_t) { std::copy_n(out, classes, out + (i + 1) * classes); });
     }
     each_block(head.weights, [&](std::size_t c, const rows<const T>& w) {
-      multiply(h, w.transposed(), T(head.bias.data ? 1 : 0), rows<T>(out + c, h.samples, w.samples, row_stride()));
+      multiply(h, w.transposed(), T(head.bias.data ? 1 : 0), rows<T>(out + c, h.samples, w.samples, static_cast<std::ptrdiff_t>(classes)));
     });
   }
 

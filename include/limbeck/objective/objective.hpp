@@ -68,6 +68,7 @@ auto evaluate(const E& e, Args&&... args) {
     using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output>;
     const auto run = [&] {
       check_problem<typename Traits::sweep>(in, terms, true);
+      clear_beyond<typename Traits::sweep>(in, ws);
       return run_terms<Traits, Mode>(in, terms, ws, executor);
     };
     if constexpr (Signature::gradient) {

@@ -166,7 +166,11 @@ void clear_gradient(G&& g) {
   if constexpr (is_head<Tensor>) {
     g.each([](const any_tensor& x, const char*) { clear_gradient(x); });
   } else if constexpr (run_time_tensor<Tensor>) {
-    sweep_for<host_rows>::clear(stored_view<float>(any_tensor_traits<Tensor>::view(g), "gradient"));
+    any_tensor all = any_tensor_traits<Tensor>::view(g);
+    if (all.beyond > 0) all.shape[all.rank - 1] += static_cast<std::ptrdiff_t>(all.beyond);
+    sweep_for<host_rows>::clear(stored_view<float>(all, "gradient"));
+  } else if constexpr (requires { tensor_traits<Tensor>::beyond(g); }) {
+    clear_gradient(g.tensor);
   } else {
     sweep_for<typename tensor_traits<Tensor>::sweep>::clear(tensor_traits<Tensor>::view(g));
   }

@@ -91,20 +91,20 @@ class plan_text {
         text_ += ", teacher at T = " + temperature<typename Term::teacher_slot>(t.teacher_t) +
                  whole(word->teacher_moves, word->teacher);
       ++word;
-      text_ += std::string(domain<typename Term::domain>()) + "\n";
+      text_ += domain<typename Term::domain>() + "\n";
     });
     if constexpr (Plan::size > 0 && !swept<Terms>()) return;
     text_ += "statistics of a row\n";
     detail::for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
-      text_ += "  maximum of " + side<typename M::who>() + std::string(domain<typename M::domain>()) + "\n";
+      text_ += "  maximum of " + side<typename M::who>() + domain<typename M::domain>() + "\n";
     });
     detail::for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() {
       text_ += "  softmax of " + side<typename K::who>() + " at T = " + slot<typename K::slot>(terms) +
-               std::string(domain<typename K::domain>()) + readers<K>(terms) + "\n";
+               domain<typename K::domain>() + readers<K>(terms) + "\n";
     });
     detail::for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() {
       text_ += "  log p - log q at T = " + slot<typename P::student::slot>(terms) +
-               std::string(domain<typename P::domain>()) + "\n";
+               domain<typename P::domain>() + "\n";
     });
     std::size_t asked = 0;
     boost::hana::for_each(terms, [&](const auto& t) {
@@ -137,7 +137,11 @@ class plan_text {
     return std::is_same_v<Who, detail::student_side> ? "student" : "teacher";
   }
   template <class Domain>
-  static constexpr std::string_view domain() {
+  static std::string domain() {
+    using top = detail::top_in<Domain>;
+    if (top::size > 0)
+      return (top::below ? ", all but the top " : ", top ") + std::to_string(top::size) + " of the teacher" +
+             (top::with_rest ? ", and the rest" : "");
     return std::is_same_v<Domain, all> ? "" : std::is_same_v<Domain, non_target> ? ", all but the label" : ", masked";
   }
   template <class Slot>

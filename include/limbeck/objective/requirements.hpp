@@ -106,10 +106,12 @@ bool overlaps(const stored_rows<T>& a, const stored_rows<const T>& b) {
   return std::less<>{}(a0, b1) && std::less<>{}(b0, a1);
 }
 
-/// Shapes, before the sweep. @p any_width: student and teacher may have different numbers of columns.
+/// Shapes, before the sweep. @p any_width: student and teacher may have different numbers of columns, unless the teacher is
+/// made of the student's.
 template <class T>
 void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
   if (in.classes() == 0 && in.samples() > 0) throw_shape("student", in.samples(), 0, in.samples(), 1);
+  any_width = any_width && !in.target.needs_student;
   const auto teacher_shape = [&](const char* name, std::size_t samples, std::size_t classes) {
     if (samples != in.samples() || (classes != in.classes() && !any_width))
       throw_shape(name, samples, classes, in.samples(), any_width ? classes : in.classes());

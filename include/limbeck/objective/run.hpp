@@ -42,6 +42,10 @@ struct sweep_for<host_rows> {
       for (std::size_t c = 0; c < x.classes; ++c) x.put(r, c, T(0));
   }
   template <class T>
+  static void clear_on(const workspace&, const stored_rows<T>& x) {
+    clear(x);
+  }
+  template <class T>
   static double squared_norm(const stored_rows<T>& x) {
     double squares = 0;
     for (std::size_t r = 0; r < x.samples; ++r)
@@ -56,15 +60,27 @@ template <std::size_t, class Term>
 using is_whole = std::bool_constant<is<typename Term::loss_type, batchwise>>;
 template <std::size_t, class Term>
 using is_swept = std::bool_constant<!is<typename Term::loss_type, batchwise>>;
+/// Whether student and teacher may have different widths: whoever reads both, takes any.
 template <class... Term>
-constexpr bool takes_any_width(const hana::tuple<Term...>&) {
-  return (requires { Term::loss_type::any_width; } && ...);
+constexpr bool terms_take_any_width(const hana::tuple<Term...>&) {
+  return (takes_any_width<typename Term::loss_type> || ...) && !(needs_one_width<Term> || ...);
 }
 
 template <class Sweep, class T, class Terms>
 void check_problem(problem<T>& in, const Terms& terms, bool gradient) {
-  check_shapes(in, gradient, takes_any_width(terms));
+  check_shapes(in, gradient, terms_take_any_width(terms));
   sweep_for<Sweep>::prepare(in);
+}
+
+/// The columns behind the gradient's last, which `first_classes` does not show.
+template <class Sweep, class T, class Workspace>
+void clear_beyond(const problem<T>& in, const Workspace& ws) {
+  if (in.gradient_beyond == 0 || in.add || in.samples() == 0) return;
+  stored_rows<T> behind = in.gradient;
+  const auto bytes = static_cast<std::ptrdiff_t>(size_of(behind.type));
+  behind.data = static_cast<std::byte*>(behind.data) + static_cast<std::ptrdiff_t>(in.classes()) * behind.class_stride * bytes;
+  behind.classes = in.gradient_beyond;
+  sweep_for<Sweep>::clear_on(ws, behind);
 }
 
 /// Sweeps the rows, then shows the whole batch to the terms that relate its rows.
@@ -181,6 +197,8 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     static_assert(std::is_same_v<typename Traits::sweep, host_rows> ||
                       !(Plan::template deviates<student_side> || Plan::template deviates<teacher_side>),
                   "limbeck: standardized(T) is taken on the host; on a device, standardise the logits before the call");
+    static_assert(std::is_same_v<typename Traits::sweep, host_rows> || Plan::top == 0,
+                  "limbeck: on<top_of_teacher<k>> ranks the teacher's classes on the host; these rows live on a device");
     in.settle_labels();
     hana::for_each(terms, [&](const auto& term) {
       term.signal.check(in.samples());

@@ -71,7 +71,11 @@ void add_words(const E& e, term_words c, std::vector<term_words>& out) {
       c.output = std::string(E::place::student);
       if (E::place::teacher != E::place::student) c.output += " against " + std::string(E::place::teacher);
     } else if constexpr (requires { typename E::domain; }) {
-      c.domain = short_name<typename E::domain>();
+      if constexpr (requires { E::domain::describe(); }) {
+        c.domain = E::domain::describe();
+      } else {
+        c.domain = short_name<typename E::domain>();
+      }
     } else if constexpr (requires { E::name; }) {
       c.name = E::name.view();
     } else if constexpr (requires { E::takes_scale_away; }) {

@@ -9,6 +9,7 @@
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/scratch.hpp>
 #include <limbeck/engine/pack.hpp>
+#include <limbeck/engine/top_classes.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -22,16 +23,6 @@
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
-
-/// A number of a row and its place.
-template <class T>
-struct placed {
-  T value;
-  std::uint32_t place;
-  friend bool operator<(const placed& a, const placed& b) {  // a comes first
-    return a.value > b.value || (a.value == b.value && a.place < b.place);
-  }
-};
 
 /// The k largest of one row. The row is read once, as runs of `depth` packs; lane by lane, the largest of a run is
 /// kept. Of the largest of k disjoint groups of runs, k are at least as large as the smallest: a bound from below on

@@ -144,3 +144,31 @@ TEST_CASE("an Eigen matrix of the wrong shape is refused by name") {
   CHECK_THROWS_WITH(objective.value(s, p.t, p.b.labels), Catch::Contains("student is nan at row 4, class 36"));
   CHECK_THROWS_WITH(objective(s, p.t, p.b.labels, lk::into(s)), Catch::Contains("gradient overlaps student"));
 }
+
+TEST_CASE("eigen: the first classes of wider matrices, of both orders", "[eigen]") {
+  const problem<float> p(11, 37);
+  const auto widened = [](const row_major<float>& x) {
+    row_major<float> wide = row_major<float>::Constant(x.rows(), x.cols() + 5, std::numeric_limits<float>::quiet_NaN());
+    wide.leftCols(x.cols()) = x;
+    return wide;
+  };
+  const row_major<float> s = widened(p.s);
+  const column_major<float> t = widened(p.t);
+  row_major<float> gradient = row_major<float>::Constant(11, 42, 3);
+  const auto check = [&](const auto& g) {
+    CHECK(g.cols() == 42);
+    CHECK((g.leftCols(37).array() == p.expected.array()).all());
+    CHECK((g.rightCols(5).array() == 0).all());
+  };
+  CHECK(same_bits(objective(lk::first_classes(37, s), lk::first_classes(37, t), p.b.labels,
+                            lk::into(lk::first_classes(37, gradient))).loss, p.loss));
+  check(gradient);
+  check(objective(lk::first_classes(37, s), lk::first_classes(37, t), p.b.labels).gradient);
+  row_major<float> mapped = row_major<float>::Constant(11, 42, 3);
+  Eigen::Map<row_major<float>> map(mapped.data(), 11, 42);
+  objective(lk::first_classes(37, s), p.t, p.b.labels, lk::into(lk::first_classes(37, map)));
+  check(mapped);
+  objective(lk::first_classes(37, s), p.t, p.b.labels, lk::into(lk::first_classes(37, Eigen::Map<row_major<float>>(mapped.data(), 11, 42))));
+  check(mapped);
+  CHECK(same_bits(objective.value(s.leftCols(37), p.t, p.b.labels), p.loss));
+}

@@ -104,6 +104,8 @@ LIMBECK_ACCURACY(kl, 1e-12L)
 LIMBECK_ACCURACY(mixture, 1e-12L)
 LIMBECK_ACCURACY(other, 1e-12L)
 LIMBECK_ACCURACY(decoupled, 5e-12L)
+LIMBECK_ACCURACY(bernoulli, 1e-12L)
+LIMBECK_ACCURACY(ranked, 1e-6L)  // differences, down to 1e-9, of probabilities that are taken as they are, in double
 
 TEST_CASE("saturated rows in float") {
   for (const auto& s : all_specimens()) check_saturated<float>(s);

@@ -7,6 +7,6 @@ std::vector<limbeck_test::specimen> limbeck_test::label_specimens() {
                                  ref_cross_entropy(smoothing)));
   list.push_back(make_specimen("soft_cross_entropy", {}, false, limbeck::soft_cross_entropy{},
                                over_classes(ref_soft_cross_entropy())));
-  list.push_back(make_specimen("mse", {}, true, limbeck::mse{}, ref_mse()));
+  list.push_back(make_specimen("mse", {}, true, limbeck::mse{}, ref_mse(), true, true));
   return list;
 }

@@ -405,6 +405,21 @@ TEST_CASE("heads: named outputs, targets, and tensors whose type is known at run
     const double b = objective.value(one.in(), lk::mean_of_logits(zf.in(), one.in()), y);
     CHECK(a == Approx(b).epsilon(1e-6));
   }
+  SECTION("a teacher of another vocabulary") {
+    const auto more = random_matrix<float>(m + 40, k, 9);
+    const auto zs = product(h, w), zt = product(ht, more);
+    matrix<float> sf(n, m), tf(n, m + 40), gf(n, m);
+    for (std::size_t i = 0; i < zs.data.size(); ++i) sf.data[i] = static_cast<float>(zs.data[i]);
+    for (std::size_t i = 0; i < zt.data.size(); ++i) tf.data[i] = static_cast<float>(zt.data[i]);
+    const auto other = lk::cross_entropy{} + lk::uld{};
+    const auto whole = other(sf.in(), tf.in(), y, lk::into(gf.out()));
+    const auto e = other(lk::logits_of(h.in(), w.in()), lk::logits_of(ht.in(), more.in()), y,
+                         lk::into(lk::head_gradient(dh2.out())));
+    CHECK(e.loss == Approx(whole.loss).epsilon(1e-6));
+    matrix<double> g(n, m);
+    for (std::size_t i = 0; i < g.data.size(); ++i) g.data[i] = static_cast<double>(gf.data[i]);
+    CHECK(distance(dh2.data, chain(g, h, w).hidden.data) < 1e-6);
+  }
   SECTION("views of a type known at run time") {
     const auto any = [](const auto& x) {
       const std::ptrdiff_t shape[] = {static_cast<std::ptrdiff_t>(x.samples), static_cast<std::ptrdiff_t>(x.classes)};

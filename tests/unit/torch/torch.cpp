@@ -239,3 +239,19 @@ TEST_CASE("torch: what cannot be taken is refused by name", "[torch]") {
   bad[2][1] = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH(call(bad, p.teacher, p.labels, g), Contains("row 2"));
 }
+
+TEST_CASE("torch: tokens of a padded vocabulary", "[torch]") {
+  torch::manual_seed(3);
+  const auto logits = torch::randn({3, 4, 11}, torch::kFloat), teacher = torch::randn({3, 4, 9}, torch::kFloat);
+  const auto tokens = torch::randint(9, {3, 4}, torch::kLong);
+  auto gradient = torch::full({3, 4, 11}, 5.0F);
+  const double loss = objective(lk::first_classes(9, logits), teacher, lk::next_tokens(tokens, 4),
+                                lk::into(lk::first_classes(9, gradient))).loss;
+  const auto narrow = logits.narrow(2, 0, 9).contiguous();
+  auto labels = torch::full({3, 4}, -100, torch::kLong);
+  labels.narrow(1, 0, 3).copy_(tokens.narrow(1, 1, 3));
+  const auto expected = objective(narrow, teacher, labels);
+  CHECK(loss == expected.loss);
+  CHECK(torch::equal(gradient.narrow(2, 0, 9), expected.gradient));
+  CHECK(gradient.narrow(2, 9, 2).abs().max().item<float>() == 0);
+}

@@ -52,6 +52,77 @@ TEST_CASE("teachers: forward, call with inputs, call with the batch, rows of a c
                            Message("limbeck: the cached teacher is asked for row 33, it has 30 rows"));
 }
 
+TEST_CASE("a teacher of another vocabulary, beside the labels", "[trainer]") {
+  toy::clouds data(40);
+  toy::linear net(9);
+  std::vector<double> wider;
+  const auto padded = [&](const std::vector<double>& x) {  // two classes that it never names
+    const auto narrow = net.forward(x);
+    wider.assign(narrow.samples * 5, -std::numeric_limits<double>::infinity());
+    for (std::size_t r = 0; r < narrow.samples; ++r)
+      for (std::size_t c = 0; c < toy::classes; ++c) wider[r * 5 + c + 2] = narrow(r, c);
+    return lk::rows<const double>(wider.data(), narrow.samples, 5);
+  };
+  const auto train = [&](auto&& teacher) {
+    toy::linear student(3);
+    lk::trainer{student, teacher, lk::cross_entropy{} + 0.5 * lk::at_temperature(2.0, lk::uld{}), toy::sgd{}}.fit(
+        data, {.epochs = 2, .batch = 7, .micro_batch = 3, .seed = 5});
+    return student.weights();
+  };
+  CHECK(distance(train(net), train(padded)) < 1e-12);
+  toy::linear student(3);
+  lk::trainer refused{student, padded, distil, toy::sgd{}};
+  CHECK_THROWS_MATCHES(refused.fit(data, {.epochs = 1, .batch = 7}), lk::shape_error,
+                       Message("limbeck: teacher has shape 7 x 5, expected 7 x 3 (samples x classes)"));
+}
+
+TEST_CASE("a row drawn is a sequence, whose labels are its next tokens", "[trainer]") {
+  struct sequence_batch {
+    std::vector<double> inputs;
+    std::vector<int> memory;
+    decltype(lk::next_tokens(std::declval<std::vector<int>&>(), 1)) labels;
+  };
+  struct plain_batch {
+    std::vector<double> inputs;
+    std::vector<int> labels;
+  };
+  const toy::clouds data(40);
+  constexpr std::size_t time = 4;
+  const auto draw = [&](std::span<const std::size_t> rows) {
+    plain_batch b;
+    for (const std::size_t r : rows)
+      for (std::size_t k = r * time; k < (r + 1) * time; ++k) {
+        b.inputs.insert(b.inputs.end(), data.x.data() + k * toy::features, data.x.data() + (k + 1) * toy::features);
+        b.labels.push_back(data.y[k]);
+      }
+    return b;
+  };
+  struct source {
+    decltype(draw) from;
+    std::size_t size() const { return 10; }
+  };
+  struct sequences : source {
+    sequence_batch batch(std::span<const std::size_t> rows) const {
+      auto b = from(rows);  // the vector's memory stays where it is as it moves
+      const auto labels = lk::next_tokens(b.labels, time);
+      return {std::move(b.inputs), std::move(b.labels), labels};
+    }
+  };
+  struct shifted : source {
+    plain_batch batch(std::span<const std::size_t> rows) const {
+      auto b = from(rows);
+      for (std::size_t i = 0; i < b.labels.size(); ++i) b.labels[i] = i % time == time - 1 ? -100 : b.labels[i + 1];
+      return b;
+    }
+  };
+  const auto train = [&](auto&& from) {
+    toy::linear student(3), teacher(9);
+    lk::trainer{student, teacher, distil, toy::sgd{}}.fit(from, {.epochs = 2, .batch = 5, .micro_batch = 2, .seed = 5});
+    return student.weights();
+  };
+  CHECK(train(sequences{{draw}}) == train(shifted{{draw}}));
+}
+
 TEST_CASE("row weights and soft labels go to the objective under their names", "[trainer]") {
   struct soft_batch {
     std::vector<double> inputs;

@@ -125,3 +125,22 @@ TEST_CASE("an xtensor of the wrong shape is refused by name") {
   s(4, 36) = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_WITH(objective.value(s, p.t, p.b.labels), Catch::Contains("student is nan at row 4, class 36"));
 }
+
+TEST_CASE("xtensor: the first classes of a wider tensor", "[xtensor]") {
+  const problem<float> p(11, 37);
+  const auto widened = [](const xt::xtensor<float, 2>& x) {
+    xt::xtensor<float, 2> wide(std::array<std::size_t, 2>{11, 42}, std::numeric_limits<float>::quiet_NaN());
+    xt::view(wide, xt::all(), xt::range(0, 37)) = x;
+    return wide;
+  };
+  const auto s = widened(p.s), t = widened(p.t);
+  xt::xtensor<float, 2> gradient(std::array<std::size_t, 2>{11, 42}, 3.0F);
+  const auto check = [&](const auto& g) {
+    for (std::size_t r = 0; r < 11; ++r)
+      for (std::size_t c = 0; c < 42; ++c) CHECK(g(r, c) == (c < 37 ? p.expected[r * 37 + c] : 0));
+  };
+  CHECK(same_bits(objective(lk::first_classes(37, s), lk::first_classes(37, t), p.b.labels,
+                            lk::into(lk::first_classes(37, gradient))).loss, p.loss));
+  check(gradient);
+  check(objective(lk::first_classes(37, s), lk::first_classes(37, t), p.b.labels).gradient);
+}

@@ -176,6 +176,18 @@ struct sweep_for<device_memory> {
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
   }
+  /// The same, in the order of the workspace's stream.
+  template <class T>
+  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& stored) {
+    const rows<T> x = stored.as_native();
+#if LIMBECK_ON_CUDA
+    const thrust::counting_iterator<std::size_t> first(0);
+    thrust::for_each(thrust::cuda::par_nosync.on(ws.stream()), first,
+                     first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
+#else
+    clear(x);
+#endif
+  }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>
   static double squared_norm(const stored_rows<T>& stored) {

@@ -32,6 +32,7 @@
 #define LIMBECK_ON_CUDA 1
 #define LIMBECK_DEVICE __device__
 #include <thrust/system/cuda/error.h>
+#include <thrust/system/cuda/execution_policy.h>
 #include <thrust/system_error.h>
 #else
 /// 1: rows run in CUDA kernels; 0: in one of Thrust's host systems.

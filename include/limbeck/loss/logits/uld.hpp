@@ -15,10 +15,10 @@ LIMBECK_BEGIN_NAMESPACE
 /// sum_k |p_(k) - q_(k)|, both sides sorted by falling probability: p = softmax(t/T) the teacher, q = softmax(s/T) the
 /// student. In [0, 2).
 ///
-/// No class of one side is compared with the same of the other, so the vocabularies may differ: -inf fills the rows of
-/// the shorter side, and such a class has the probability 0. The gradient holds the order; where probabilities of the
+/// No class of one side is compared with the same of the other, so the vocabularies may differ, in size too: the ranks that
+/// the shorter side lacks have the probability 0. The gradient holds the order; where logits of the
 /// student are equal, their ranks share theirs evenly, and the subgradient at p_(k) = q_(k) is 0. Multiplied by T, as
-/// total variation is. C <= 2^24 in float. On the host. O(C log C) a row.
+/// total variation is. Probabilities are compared in double, in float too. C <= 2^24 in float. On the host. O(C log C) a row.
 ///
 /// Boizard et al., Towards Cross-Tokenizer Distillation: the Universal Logit Distillation Loss for LLMs, 2024,
 /// arXiv:2402.12030. Their code has no factor T: `unscaled(uld{})`.
@@ -26,47 +26,51 @@ struct uld {
   using limbeck_loss = rowwise;
   static constexpr int temperature_power = 1;
   static constexpr std::size_t scratch_rows = 3;
+  static constexpr bool any_width = true;
 
   template <class T>
   T operator()(const row<T>& x) const {
-    const std::size_t n = x.student.size();
-    const auto q = x.scratch.subspan(0, n), falling = x.scratch.subspan(n, n), p = x.scratch.subspan(2 * n, n);
-    softmax(x.student, x.student_temperature, q);
-    softmax(x.teacher, x.teacher_temperature, p);
-    std::copy(q.begin(), q.end(), falling.begin());
-    std::sort(falling.begin(), falling.end(), std::greater<>());
-    std::sort(p.begin(), p.end(), std::greater<>());
+    const std::size_t n = x.student.size(), m = x.teacher.size(), ranks = (std::max)(n, m);
+    const auto s = x.scratch.subspan(0, n), t = x.scratch.subspan(n, m), signs = x.scratch.subspan(n + m, n);
+    const falling<T> q(x.student, x.student_temperature, s), p(x.teacher, x.teacher_temperature, t);
     double value = 0;
-    T signs = 0;
-    for (std::size_t k = 0; k < n; ++k) {
-      value += std::fabs(static_cast<double>(falling[k]) - static_cast<double>(p[k]));
-      signs += falling[k] > p[k] ? T(1) : falling[k] < p[k] ? T(-1) : T(0);
-      p[k] = signs;  // of the ranks 0 to k: a whole number
+    T sum_of_signs = 0;  // of the ranks 0 to k: a whole number
+    for (std::size_t k = 0; k < ranks; ++k) {
+      const double mine = k < n ? q(s[k]) : 0, theirs = k < m ? p(t[k]) : 0;
+      value += std::fabs(mine - theirs);
+      sum_of_signs += mine > theirs ? T(1) : mine < theirs ? T(-1) : T(0);
+      if (k < n) signs[k] = sum_of_signs;
     }
     if (x.gradient.empty()) return static_cast<T>(value);
 
     const auto slope = [&](std::size_t i) {  // d value / d q_i: the mean sign of its ranks
-      const auto [first, last] = std::equal_range(falling.begin(), falling.end(), q[i], std::greater<>());
-      const auto a = static_cast<std::size_t>(first - falling.begin()), b = static_cast<std::size_t>(last - falling.begin());
-      return (p[b - 1] - (a > 0 ? p[a - 1] : T(0))) / static_cast<T>(b - a);
+      const auto [first, last] = std::equal_range(s.begin(), s.end(), x.student[i], std::greater<>());
+      const auto a = static_cast<std::size_t>(first - s.begin()), b = static_cast<std::size_t>(last - s.begin());
+      return static_cast<double>(signs[b - 1] - (a > 0 ? signs[a - 1] : T(0))) / static_cast<double>(b - a);
     };
     double average = 0;
-    for (std::size_t i = 0; i < n; ++i) average += static_cast<double>(q[i]) * static_cast<double>(slope(i));
+    for (std::size_t i = 0; i < n; ++i) average += q(x.student[i]) * slope(i);
     const double scale = static_cast<double>(x.scale) / static_cast<double>(x.student_temperature);
-    for (std::size_t i = 0; i < n; ++i)
-      x.gradient[i] += static_cast<T>(scale * static_cast<double>(q[i]) * (static_cast<double>(slope(i)) - average));
+    for (std::size_t i = 0; i < n; ++i) x.gradient[i] += static_cast<T>(scale * q(x.student[i]) * (slope(i) - average));
     return static_cast<T>(value);
   }
 
  private:
-  template <class T, class Out>
-  static void softmax(std::span<const T> x, T temperature, const Out& out) {
-    const T top = *std::max_element(x.begin(), x.end());
-    double total = 0;
-    for (std::size_t i = 0; i < x.size(); ++i)
-      total += static_cast<double>(out[i] = std::exp((x[i] - top) / temperature));
-    for (T& e : out) e = static_cast<T>(static_cast<double>(e) / total);
-  }
+  /// The logits of a side by falling size, and their probabilities, in double: the sides may be close.
+  template <class T>
+  struct falling {
+    double top, inverse_t, total = 0;
+    falling(std::span<const T> x, T temperature, std::span<T> sorted) : inverse_t(1 / static_cast<double>(temperature)) {
+      std::copy(x.begin(), x.end(), sorted.begin());
+      std::sort(sorted.begin(), sorted.end(), std::greater<>());
+      top = static_cast<double>(sorted[0]);
+      for (const T z : sorted) total += power(z);
+    }
+    double operator()(T z) const { return power(z) / total; }
+
+   private:
+    double power(T z) const { return std::exp((static_cast<double>(z) - top) * inverse_t); }
+  };
 };
 
 LIMBECK_END_NAMESPACE
