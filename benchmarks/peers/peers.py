@@ -92,7 +92,11 @@ def check_vector_code(torch, work, name):
     """Runs `work` for the first time. Raises ScalarCode if what torch.compile made for it holds no vectors."""
     from torch._inductor.utils import run_and_get_code
 
-    _, codes = run_and_get_code(work)
+    try:
+        _, codes = run_and_get_code(work)
+    except Exception as error:  # of many types: the compiler's, the loader's, its own
+        cause = [line for line in str(error).splitlines() if "rror:" in line][-1:] or [type(error).__name__]
+        raise ScalarCode(f"torch.compile of PyTorch {torch.__version__} fails at {name}: {cause[0]}") from None
     if not codes or any("at::vec::Vectorized" not in code for code in codes):
         raise ScalarCode(f"torch.compile of PyTorch {torch.__version__} made scalar code of {name}: that is no figure")
 
