@@ -31,12 +31,14 @@ struct heads_of_call {
     same("hidden gradient", gradient->hidden, in.samples(), student->width());
     same("weights gradient", gradient->weights, in.classes(), student->width());
     same("bias gradient", gradient->bias, 1, in.classes());
-    for (const stored_rows<T>* g : {&gradient->weights, &gradient->bias})
-      if (g->data && !g->native())
+    const stored_rows<T>* const places[] = {&gradient->weights, &gradient->bias, &gradient->hidden};
+    for (const stored_rows<T>* g : places)
+      if (g != &gradient->hidden && g->data && !g->native())
         raise<value_error>(std::string("limbeck: ") + (g == &gradient->bias ? "bias" : "weights") + " gradient is " +
                            name_of(g->type) + ", expected " + name_of(element_type_of<T>) + ": it is summed over chunks of rows");
-    for (const stored_rows<T>* g : {&gradient->hidden, &gradient->weights, &gradient->bias})
-      for (const head_view<T>* head : {student, teacher})
+    const head_view<T>* const both[] = {student, teacher};
+    for (const stored_rows<T>* g : places)
+      for (const head_view<T>* head : both)
         if (head && (overlaps(*g, head->hidden) || overlaps(*g, head->weights) || overlaps(*g, head->bias)))
           raise<value_error>("limbeck: head_gradient overlaps a head; outputs need memory of their own");
   }
@@ -68,18 +70,19 @@ class head_chunks {
     const std::size_t row_bytes = (std::max)({std::size_t{1}, call.classes(), teacher_classes}) * sizeof(T);
     rows_ = std::clamp<std::size_t>(chunk_bytes / row_bytes, 24, 3072) / 12 * 12;
     rows_ = (std::min)(rows_, call.samples());
-    const auto take = [&](bool wanted, std::size_t columns) { return wanted ? memory_.take<T>(rows_ * columns).data() : nullptr; };
+    const auto take = [&](bool wanted, std::size_t columns) { return wanted ? memory_.template take<T>(rows_ * columns).data() : nullptr; };
     student_ = take(heads.student, call.classes());
     teacher_ = take(heads.teacher, teacher_classes);
     gradient_ = take(gradient, call.classes());
     std::size_t width = 0, block = 0;
-    for (const head_view<T>* head : {heads.student, heads.teacher}) {
+    const head_view<T>* const both[] = {heads.student, heads.teacher};
+    for (const head_view<T>* head : both) {
       if (!head) continue;
       width = (std::max)(width, head->width());
       if (!head->weights.native()) block = (std::max)(block, (std::min)(classes_a_block, head->classes()) * head->width());
     }
     hidden_ = take(true, width);
-    weights_ = block ? memory_.take<T>(block).data() : nullptr;
+    weights_ = block ? memory_.template take<T>(block).data() : nullptr;
   }
 
   /// sweep(problem of a chunk), for all of them; where the student's head has a gradient, it is given what the sweep wrote.
@@ -234,7 +237,8 @@ class head_chunks {
       if (hidden) zero(heads_.gradient->hidden, r);
     }
     if (any || !heads_.gradient || heads_.gradient->add) return;
-    for (const stored_rows<T>* x : {&heads_.gradient->weights, &heads_.gradient->bias})
+    const stored_rows<T>* const sums[] = {&heads_.gradient->weights, &heads_.gradient->bias};
+    for (const stored_rows<T>* x : sums)
       for (std::size_t r = 0; x->data && r < x->samples; ++r) zero(*x, r);
   }
 };
