@@ -209,8 +209,7 @@ TEST_CASE("torch: what cannot be taken is refused by name", "[torch]") {
                     "limbeck: teacher is int32 [6, 4], expected float32");
   CHECK_THROWS_WITH(call(s, p.teacher, p.teacher.select(1, 0), g),
                     "limbeck: labels is float32 [6], expected whole numbers");
-  CHECK_THROWS_WITH(call(s, p.teacher, p.labels, g.to(torch::kDouble)),
-                    "limbeck: gradient is float64 [6, 4], expected float32");
+  CHECK_THROWS_WITH(call(s, p.teacher, p.labels, g.to(torch::kInt)), Contains("limbeck: gradient is int32 [6, 4], expected"));
   CHECK_THROWS_WITH(call(s, torch::Tensor(), p.labels, g), "limbeck: this torch::Tensor is undefined");
   CHECK_THROWS_WITH(call(s, p.teacher.to_sparse(), p.labels, g), Contains("is not strided; pass x.to_dense()"));
   CHECK_THROWS_WITH(call(s, p.teacher, p.labels.narrow(0, 0, 5), g), Contains("labels has 5 elements, expected 6"));
