@@ -74,13 +74,15 @@ template <class T>
 struct arithmetic_of {
   using type = T;  ///< the type
 };
+/// float for `float16`.
 template <>
 struct arithmetic_of<float16> {
-  using type = float;
+  using type = float;  ///< exact for each number
 };
+/// float for `bfloat16`.
 template <>
 struct arithmetic_of<bfloat16> {
-  using type = float;
+  using type = float;  ///< exact for each number
 };
 /// The same, by a shorter name.
 template <class T>
