@@ -39,11 +39,12 @@ concept half_memory = requires(const V& v) {
 } && is_half<std::remove_cvref_t<decltype(*std::declval<const V&>().data())>>;
 }  // namespace detail
 
-/// Contiguous elements of one arithmetic type, or `float16` or `bfloat16`: `std::vector`, `std::span`, an Eigen matrix, an xtensor container, with
-/// `<limbeck/thrust.hpp>` a `thrust::device_vector` or a `device_span`. A tensor whose type is known at run time, such as a
+/// Contiguous elements of one arithmetic type, or `float16` or `bfloat16`: `std::vector`, `std::span`, an Eigen matrix,
+/// an xtensor container, with `<limbeck/thrust.hpp>` a `thrust::device_vector` or a `device_span`. A tensor whose type is known at run time, such as a
 /// `torch::Tensor`, is taken for one of float (of double pass its `as_span<double>`), and another one is refused by name.
 template <class P>
-concept parameter_tensor = !std::is_void_v<detail::vector_element_t<P>> || run_time_tensor<P> || detail::half_memory<std::remove_cvref_t<P>>;
+concept parameter_tensor = !std::is_void_v<detail::vector_element_t<P>> || run_time_tensor<P> ||
+                           detail::half_memory<std::remove_cvref_t<P>>;
 
 namespace detail {
 
@@ -239,7 +240,8 @@ struct parameter_memory {
   }
   /// The same of the sum of @p to and @p rest, what rounding has taken off @p to so far (Kahan); null: it is dropped.
   template <class U, class T>
-  static void approach_with_rest(const U* from, T* to, arithmetic_of_t<T>* rest, std::size_t n, arithmetic_of_t<T> step) {
+  static void approach_with_rest(const U* from, T* to, arithmetic_of_t<T>* rest, std::size_t n,
+                                 arithmetic_of_t<T> step) {
     using A = arithmetic_of_t<T>;
     constexpr std::size_t piece = 64;  // loops of a fixed length, over memory of their own, are taken in packs
     A x[piece]{}, high[piece]{}, low[piece]{}, sum[piece]{};

@@ -2,8 +2,8 @@
 #define LIMBECK_ENGINE_STORED_PACKS_HPP
 
 /// @file
-/// Neighbours of a row whose memory holds another type than the one computed with, read and written in packs: bfloat16 by
-/// a shift of bits, float16 by the processor's own instruction where it has one.
+/// Neighbours of a row whose memory holds another type than the one computed with, read and written in packs:
+/// bfloat16 by moving bits, float16 by the processor's own instruction where it has one.
 
 #include <limbeck/core/stored_rows.hpp>
 #include <limbeck/engine/instruction_set.hpp>
