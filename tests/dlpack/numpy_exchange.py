@@ -52,6 +52,11 @@ for scalar, within in ((np.float32, 1e-5), (np.float64, 1e-12)):
 mixed = np.empty_like(s, np.float32)  # a teacher and a gradient of other types than the student
 loss, reason = kl(s, t.astype(np.float32), mixed)
 assert abs(loss - rows.mean()) < 1e-5 * abs(rows.mean()) and np.abs(mixed - expected).max() < 1e-6, (loss, reason)
+short_s, short_t = s.astype(np.float16), t.astype(np.float16)
+in_float, in_half = np.empty(s.shape, np.float32), np.empty_like(short_s)
+expected, reason = kl(short_s.astype(np.float32), short_t.astype(np.float32), in_float)
+loss, reason = kl(short_s, short_t, in_half)
+assert loss == expected and (in_half == in_float.astype(np.float16)).all(), (loss, expected, reason)
 loss, reason = kl(s, t.astype(np.int32), np.empty_like(s))
 assert loss != loss and reason.startswith("limbeck: teacher is int32 [40, 17], expected float"), reason
 loss, reason = kl(s.astype(np.int32), t, np.empty_like(s))

@@ -32,10 +32,11 @@ struct first_classes_view {
 
 /// The first @p n classes of a wider tensor, for any argument of a call that is one; nothing is copied.
 ///
-/// As `into(first_classes(n, gradient))` the gradient is that of the whole tensor: the columns behind the n-th, which no loss
-/// sees, become 0; `add_to` leaves them. A gradient that the call makes has the shape of the whole tensor, too. Of a tensor
-/// whose type is known at run time it is an `any_tensor`, for which a call makes no gradient.
-/// @throws shape_error where n is 0 or more than there are: as it is made of a type known at run time, else in the call.
+/// As `into(first_classes(n, gradient))` the gradient is that of the whole tensor: the columns behind the n-th, which
+/// no loss sees, become 0; `add_to` leaves them. A gradient that the call makes has the shape of the whole tensor, too.
+/// Of a tensor whose type is known at run time it is an `any_tensor`, for which a call makes no gradient.
+/// @throws shape_error where n is 0 or more than there are: as it is made of a type known at run time, else in the
+/// call.
 template <class X>
 auto first_classes(std::size_t n, X&& x) {
   detail::require_kept<X>();
@@ -103,9 +104,7 @@ struct tensor_traits<first_classes_view<Held>> {
   }
   template <class T>
     requires requires { inner::template dense<T>(); }
-  static const auto& dense() {
-    return inner::template dense<T>();
-  }
+  static const auto& dense() { return inner::template dense<T>(); }
 
  private:
   template <class Rows>

@@ -45,12 +45,14 @@ inline any_vector next_tokens_of(const any_vector& tokens, std::size_t time) {
 }  // namespace detail
 /// @endcond
 
-/// Labels of rows of batch x time logits: row b time + t has the label of b time + t + 1, and the last of each sequence has
-/// none: it is ignored, whatever `ignore_index` is. Nothing is copied; where a label is ignored, so is the row before it.
+/// Labels of rows of batch x time logits: row b time + t has the label of b time + t + 1, and the last of each sequence
+/// has none: it is ignored, whatever `ignore_index` is. Nothing is copied; where a label is ignored, so is the row
+/// before it.
 ///
 /// For a call, the trainer's batches and metrics, in the place of labels. @p labels are batch x time whole numbers, the
 /// inputs of the model: a vector, or a tensor whose type is known at run time.
-/// @throws shape_error where @p time is 0, does not divide the number of labels, or is not the last dimension of a tensor.
+/// @throws shape_error where @p time is 0, does not divide the number of labels, or is not the last dimension of a
+/// tensor.
 template <class V>
 auto next_tokens(V&& labels, std::size_t time) {
   detail::require_kept<V>();
@@ -66,7 +68,8 @@ auto next_tokens(V&& labels, std::size_t time) {
     using Element = detail::vector_element_t<Bare>;
     static_assert(std::is_integral_v<Element> && !std::is_same_v<Element, bool> && !detail::is_next_tokens<Bare>,
                   "limbeck: next_tokens takes a vector of integer labels");
-    return detail::next_token_labels<detail::vector_memory_t<Bare>>{detail::next_tokens_of(detail::view_vector(labels), time)};
+    return detail::next_token_labels<detail::vector_memory_t<Bare>>{
+        detail::next_tokens_of(detail::view_vector(labels), time)};
   }
 }
 

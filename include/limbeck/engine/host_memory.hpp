@@ -115,7 +115,8 @@ struct staging {
     teacher = reads_teacher && (needed(in.teacher) || in.target.fill);
     soft = needed(in.soft_labels);
     gradient = needed(in.gradient);
-    transposed = strided(in.student) || (reads_teacher && strided(in.teacher)) || strided(in.soft_labels) || strided(in.gradient);
+    transposed = strided(in.student) || (reads_teacher && strided(in.teacher)) || strided(in.soft_labels) ||
+                 strided(in.gradient);
     add = in.add && in.gradient.data;
     gradient = gradient || add;
     narrow = in.gradient.data && !in.gradient.native() && !strided(in.gradient) && !whole;

@@ -92,7 +92,8 @@ inline constexpr bool takes_any_width = requires { L::any_width; };
 /// Whether the term reads student and teacher column by column.
 template <class Term>
 inline constexpr bool needs_one_width =
-    (needs_teacher<typename Term::loss_type>() && !takes_any_width<typename Term::loss_type>) || Term::signal_type::needs_teacher;
+    (needs_teacher<typename Term::loss_type>() && !takes_any_width<typename Term::loss_type>) ||
+    Term::signal_type::needs_teacher;
 /// A loss that is 1 in every row: what a signal weighs when it is measured alone.
 struct constantly {};
 struct one {

@@ -54,7 +54,8 @@ struct target_reference {
   template <class Target>
   explicit target_reference(const Target& t)
       : object(&t), fill([](const void* who, const target_row<T>& r) { static_cast<const Target*>(who)->fill(r); }),
-        samples(t.samples()), classes(t.classes()), scratch_rows(Target::scratch_rows), needs_student(target_needs_student<Target>()) {}
+        samples(t.samples()), classes(t.classes()), scratch_rows(Target::scratch_rows),
+        needs_student(target_needs_student<Target>()) {}
 };
 
 template <class T>

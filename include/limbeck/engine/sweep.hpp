@@ -306,7 +306,7 @@ class host_sweep {
         row.teacher = teacher ? teacher + i * teacher_padded_ : in_.teacher.row(r);
       } else if constexpr (Plan::teacher) {
         place(1, teacher, in_.teacher, -infinity, row.main.teacher, row.tail.teacher);
-        row.teacher = row.main.teacher;
+        if constexpr (Plan::template any<rowwise> || !sees_teacher) row.teacher = row.main.teacher;
       }
       if constexpr (Mode::soft_labels) place(2, soft, in_.soft_labels, T(0), row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;

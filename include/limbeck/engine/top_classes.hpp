@@ -25,8 +25,8 @@ struct placed {
   }
 };
 
-/// Writes to @p ranks, of whole packs, what rank each of @p classes has among the @p k highest of @p x that are above @p least:
-/// 0 is the highest, of equal ones the first; +inf where it has none. @p best holds k. NaN has no rank.
+/// Writes to @p ranks, of whole packs, what rank each of @p classes has among the @p k highest of @p x that are above
+/// @p least: 0 is the highest, of equal ones the first; +inf where it has none. @p best holds k. NaN has no rank.
 /// O(classes) where the order is random, O(classes log k) at worst.
 template <class Lanes, class T = typename Lanes::scalar>
 LIMBECK_INLINE void rank_classes(const T* x, std::size_t classes, std::size_t k, T least, placed<T>* best, T* ranks) {

@@ -78,7 +78,8 @@ void clear_beyond(const problem<T>& in, const Workspace& ws) {
   if (in.gradient_beyond == 0 || in.add || in.samples() == 0) return;
   stored_rows<T> behind = in.gradient;
   const auto bytes = static_cast<std::ptrdiff_t>(size_of(behind.type));
-  behind.data = static_cast<std::byte*>(behind.data) + static_cast<std::ptrdiff_t>(in.classes()) * behind.class_stride * bytes;
+  behind.data = static_cast<std::byte*>(behind.data) +
+                static_cast<std::ptrdiff_t>(in.classes()) * behind.class_stride * bytes;
   behind.classes = in.gradient_beyond;
   sweep_for<Sweep>::clear_on(ws, behind);
 }

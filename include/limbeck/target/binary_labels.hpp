@@ -28,17 +28,19 @@ struct binary_labels_target : detail::one_source<Source> {
 
 /// The logits whose sigmoids are labels: z_i = T log(y_i/(1 - y_i)), for `bernoulli_kl`.
 ///
-/// `bernoulli_kl` on it is the binary cross-entropy sum_i -y_i log q_i - (1 - y_i) log(1 - q_i), q_i = sigmoid(s_i/T), less the
-/// entropy of the labels, which is 0 where each is 0 or 1; the gradient at T = 1 is q - y.
+/// `bernoulli_kl` on it is the binary cross-entropy sum_i -y_i log q_i - (1 - y_i) log(1 - q_i), q_i = sigmoid(s_i/T),
+/// less the entropy of the labels, which is 0 where each is 0 or 1; the gradient at T = 1 is q - y.
 ///
 /// @param labels tensor or target of numbers in [0, 1], samples x classes, several of a row may be 1, or none
 /// @param temperature T, which has to be the term's, a constant or a schedule
-/// @throws value_error where T is not positive; a label outside [0, 1] is reported by the call, as a NaN of the teacher.
+/// @throws value_error where T is not positive; a label outside [0, 1] is reported by the call, as a NaN of the
+/// teacher.
 template <class X, number N = double>
 auto binary_labels(X&& labels, const N& temperature = 1) {
   auto t = as_schedule(temperature);
   detail::check_positive("the temperature of binary_labels", t);
-  return binary_labels_target<detail::target_of<X>, decltype(t)>{{detail::as_target(std::forward<X>(labels))}, std::move(t)};
+  return binary_labels_target<detail::target_of<X>, decltype(t)>{{detail::as_target(std::forward<X>(labels))},
+                                                                 std::move(t)};
 }
 
 LIMBECK_END_NAMESPACE

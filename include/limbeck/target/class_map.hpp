@@ -46,7 +46,8 @@ struct class_mapped_target {
         f(first, count);
       }
     };
-    each_piece([&](std::size_t, std::size_t count) { maximum = (std::max)(maximum, detail::row_maximum(numbers, count)); });
+    each_piece(
+        [&](std::size_t, std::size_t count) { maximum = (std::max)(maximum, detail::row_maximum(numbers, count)); });
     std::fill(r.out.begin(), r.out.end(), T(0));
     double total = 0;
     each_piece([&](std::size_t first, std::size_t count) {
@@ -57,7 +58,8 @@ struct class_mapped_target {
           const X x = detail::load_pack<Lanes>(numbers + at, k, -detail::infinite<T>);
           const X e = detail::exp2_negative((x - X(maximum)) * X(scale));
           // what the teacher does not mask has a probability, however small
-          detail::store_pack<Lanes>(numbers + at, k, select(X(-detail::infinite<T>) < x, larger(X(detail::tiny_probability<T>), e), e));
+          detail::store_pack<Lanes>(numbers + at, k,
+                                    select(X(-detail::infinite<T>) < x, larger(X(detail::tiny_probability<T>), e), e));
         });
       });
       for (std::size_t i = 0; i < count; ++i) {
@@ -79,11 +81,13 @@ namespace detail {
 template <class T>
 void check_class_map(const class_map<T>& m, std::size_t teacher_classes) {
   if (m.offsets.size() != teacher_classes + 1)
-    throw_length("the offsets of the class map", m.offsets.size(), teacher_classes + 1, "one more than the teacher's classes");
+    throw_length("the offsets of the class map", m.offsets.size(), teacher_classes + 1,
+                 "one more than the teacher's classes");
   if (m.offsets.front() != 0 || m.offsets.back() != m.ids.size())
     raise<shape_error>("limbeck: the offsets of the class map do not run from 0 to the number of ids, " +
                        std::to_string(m.ids.size()));
-  if (m.weights.size() != m.ids.size()) throw_length("the weights of the class map", m.weights.size(), m.ids.size(), "one an id");
+  if (m.weights.size() != m.ids.size())
+    throw_length("the weights of the class map", m.weights.size(), m.ids.size(), "one an id");
   for (std::size_t i = 0; i < teacher_classes; ++i) {
     const std::string of_class = " of class " + std::to_string(i) + " of the teacher";
     if (m.offsets[i] > m.offsets[i + 1] || m.offsets[i + 1] > m.ids.size())
@@ -94,7 +98,8 @@ void check_class_map(const class_map<T>& m, std::size_t teacher_classes) {
                            std::to_string(static_cast<std::int64_t>(m.classes) - 1));
       const auto w = static_cast<double>(m.weights[k]);
       if (!(w >= 0 && w - w == 0))
-        raise<value_error>("limbeck: weight " + show(w) + of_class + " in the class map, expected a finite number that is not negative");
+        raise<value_error>("limbeck: weight " + show(w) + of_class +
+                           " in the class map, expected a finite number that is not negative");
     }
   }
 }
@@ -102,25 +107,27 @@ void check_class_map(const class_map<T>& m, std::size_t teacher_classes) {
 }  // namespace detail
 /// @endcond
 
-/// A teacher of other classes: softmax(z/T)_j proportional to sum_i W_ij p_i, p = softmax(t/T) over its own classes, W a
-/// sparse matrix of weights.
+/// A teacher of other classes: softmax(z/T)_j proportional to sum_i W_ij p_i, p = softmax(t/T) over its own classes, W
+/// a sparse matrix of weights.
 ///
-/// Where the weights of each class of the teacher sum to 1, all its probability arrives; what is lost otherwise is made up
-/// by normalising. A class of the student to which nothing leads is masked, so take a loss of forward KL's kind, or
+/// Where the weights of each class of the teacher sum to 1, all its probability arrives; what is lost otherwise is made
+/// up by normalising. A class of the student to which nothing leads is masked, so take a loss of forward KL's kind, or
 /// weights everywhere. Probabilities below 1e-30 (float; 1e-280 in double) of that of the highest class count as that.
 /// O(teacher's classes + weights) a row. The map and the teacher's memory outlive the target.
 ///
 /// @param teacher tensor of logits, samples x classes of its own, on the host
 /// @param map from these classes to the student's
 /// @param temperature T, which has to be the term's, a constant or a schedule
-/// @throws shape_error, value_error where the map is inconsistent, does not fit the teacher, or T is not positive. A row of
+/// @throws shape_error, value_error where the map is inconsistent, does not fit the teacher, or T is not positive. A
+/// row of
 ///   which nothing arrives is reported by the call.
 template <class X, class T, number N = double>
 auto class_mapped(X&& teacher, const class_map<T>& map, const N& temperature = 1) {
   static_assert(!target<X>, "limbeck: class_mapped reads a tensor; fill(target, tensor) first");
   auto source = detail::as_target(std::forward<X>(teacher));
-  static_assert(std::is_same_v<typename decltype(source)::scalar, T>,
-                "limbeck: teacher and class map hold different scalar types; float goes with float, double with double");
+  static_assert(
+      std::is_same_v<typename decltype(source)::scalar, T>,
+      "limbeck: teacher and class map hold different scalar types; float goes with float, double with double");
   auto t = as_schedule(temperature);
   detail::check_positive("the temperature of class_mapped", t);
   detail::check_class_map(map, source.classes());

@@ -2,7 +2,8 @@
 
 std::vector<limbeck_test::specimen> limbeck_test::bernoulli_specimens() {
   const auto make = [](std::string name, std::vector<double> parameters, auto loss, divergence phi) {
-    return make_specimen(std::move(name), std::move(parameters), true, loss, ref_bernoulli(std::move(phi)), true, true, false);
+    return make_specimen(std::move(name), std::move(parameters), true, loss, ref_bernoulli(std::move(phi)), true, true,
+                         false);
   };
   return {make("bernoulli_kl", {}, limbeck::bernoulli_kl{}, ref_forward_kl()),
           make("bernoulli_reverse_kl", {}, limbeck::bernoulli_reverse_kl{}, ref_reverse_kl()),

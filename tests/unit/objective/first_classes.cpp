@@ -44,11 +44,13 @@ TEST_CASE("first_classes: student, teacher and gradient of wider rows, and no co
     const auto student = padded(b.student, classes, more), teacher = padded(b.teacher, classes, more);
     const lk::rows<const float> s(student.data(), n, classes + more), t(teacher.data(), n, classes + more);
     std::vector<float> narrow(n * classes), wide(student.size(), 7);
-    const double expected = objective(b.s(), b.t(), b.labels, lk::into(lk::rows<float>(narrow.data(), n, classes))).loss;
+    const double expected =
+        objective(b.s(), b.t(), b.labels, lk::into(lk::rows<float>(narrow.data(), n, classes))).loss;
     lk::workspace ws;
     const auto into = lk::rows<float>(wide.data(), n, classes + more);
     CHECK(same_bits(expected, objective(lk::first_classes(classes, s), lk::first_classes(classes, t), b.labels,
-                                        lk::into(lk::first_classes(classes, into)), ws).loss));
+                                        lk::into(lk::first_classes(classes, into)), ws)
+                                  .loss));
     check_padded(wide, narrow, classes, more);
     // one side alone
     CHECK(same_bits(expected, objective.value(b.s(), lk::first_classes(classes, t), b.labels)));
@@ -83,7 +85,8 @@ TEST_CASE("first_classes: transposed, in 16 bits, of run-time type, by name and 
     for (std::size_t c = 0; c < width; ++c) columns[c * n + r] = student[r * width + c];
   const auto transposed = lk::rows<const float>(columns.data(), width, n).transposed();
   CHECK(objective(lk::first_classes(classes, transposed), b.t(), b.labels,
-                  lk::into(lk::first_classes(classes, lk::rows<float>(slope.data(), width, n).transposed()))).loss == Approx(expected));
+                  lk::into(lk::first_classes(classes, lk::rows<float>(slope.data(), width, n).transposed())))
+            .loss == Approx(expected));
   for (std::size_t r = 0; r < n; ++r)
     for (std::size_t c = 0; c < width; ++c)
       CHECK(slope[c * n + r] == (c < classes ? Approx(narrow[r * classes + c]).margin(1e-7) : Approx(0)));
@@ -97,22 +100,28 @@ TEST_CASE("first_classes: transposed, in 16 bits, of run-time type, by name and 
     if (i % width >= classes) CHECK(static_cast<float>(halves[i]) == 0);
 
   const std::ptrdiff_t shape[] = {2, 3, static_cast<std::ptrdiff_t>(width)};
-  const lk::any_tensor s(student.data(), lk::element_type::float32, shape), t(teacher.data(), lk::element_type::float32, shape);
+  const lk::any_tensor s(student.data(), lk::element_type::float32, shape),
+      t(teacher.data(), lk::element_type::float32, shape);
   std::vector<float> wide(student.size(), 7);
   const lk::any_tensor g(wide.data(), lk::element_type::float32, shape, false);
   CHECK(same_bits(expected, objective(lk::first_classes(classes, s), lk::first_classes(classes, t), b.labels,
-                                      lk::into(lk::first_classes(classes, g))).loss));
+                                      lk::into(lk::first_classes(classes, g)))
+                                .loss));
   check_padded(wide, narrow, classes, more);
 
   std::fill(wide.begin(), wide.end(), 7.0F);
   std::vector<float> unread(student.size(), 7);
   const lk::rows<const float> rows(student.data(), n, width);
-  const auto view = [&](std::vector<float>& x) { return lk::first_classes(classes, lk::rows<float>(x.data(), n, width)); };
-  const auto z = lk::first_classes(classes, rows), u = lk::first_classes(classes, lk::rows<const float>(teacher.data(), n, width));
+  const auto view = [&](std::vector<float>& x) {
+    return lk::first_classes(classes, lk::rows<float>(x.data(), n, width));
+  };
+  const auto z = lk::first_classes(classes, rows),
+             u = lk::first_classes(classes, lk::rows<const float>(teacher.data(), n, width));
   auto a = view(wide), c = view(unread);
   lk::outputs gradients{lk::output<"logits">(a), lk::output<"other">(c)};
-  const double named = objective(lk::outputs{lk::output<"logits">(z), lk::output<"other">(z)}, lk::outputs{lk::output<"logits">(u)},
-                                 b.labels, lk::into(gradients)).loss;
+  const double named = objective(lk::outputs{lk::output<"logits">(z), lk::output<"other">(z)},
+                                 lk::outputs{lk::output<"logits">(u)}, b.labels, lk::into(gradients))
+                           .loss;
   CHECK(same_bits(named, expected));
   check_padded(wide, narrow, classes, more);
   CHECK(std::all_of(unread.begin(), unread.end(), [](float x) { return x == 0; }));
@@ -122,10 +131,14 @@ TEST_CASE("first_classes: transposed, in 16 bits, of run-time type, by name and 
 TEST_CASE("first_classes: what there is not, is refused") {
   const auto b = random_batch<double>(2, 5);
   const auto kl = lk::objective{lk::forward_kl{}};
-  CHECK_THROWS_WITH(kl.value(lk::first_classes(6, b.s()), b.t()), "limbeck: first_classes(6, ...) of a tensor of 5 classes");
-  CHECK_THROWS_WITH(kl.value(lk::first_classes(0, b.s()), b.t()), "limbeck: first_classes(0, ...) of a tensor of 5 classes");
-  CHECK_THROWS_WITH(kl.value(lk::first_classes(4, b.s()), b.t()), Catch::Contains("teacher has shape 2 x 5, expected 2 x 4"));
-  CHECK_THROWS_AS(lk::objective{lk::cross_entropy{}}.value(lk::first_classes(2, b.s()), std::vector<int>{1, 2}), lk::value_error);
+  CHECK_THROWS_WITH(kl.value(lk::first_classes(6, b.s()), b.t()),
+                    "limbeck: first_classes(6, ...) of a tensor of 5 classes");
+  CHECK_THROWS_WITH(kl.value(lk::first_classes(0, b.s()), b.t()),
+                    "limbeck: first_classes(0, ...) of a tensor of 5 classes");
+  CHECK_THROWS_WITH(kl.value(lk::first_classes(4, b.s()), b.t()),
+                    Catch::Contains("teacher has shape 2 x 5, expected 2 x 4"));
+  CHECK_THROWS_AS(lk::objective{lk::cross_entropy{}}.value(lk::first_classes(2, b.s()), std::vector<int>{1, 2}),
+                  lk::value_error);
   const std::ptrdiff_t shape[] = {2, 5};
   const lk::any_tensor s(b.student.data(), lk::element_type::float64, shape);
   CHECK_THROWS_AS(lk::first_classes(6, s), lk::shape_error);

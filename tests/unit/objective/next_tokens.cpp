@@ -54,10 +54,12 @@ TEST_CASE("next_tokens: row t has the label of t + 1, and the last of a sequence
   // weights, masks, another ignore_index, rows without a label
   std::vector<double> weights(24, 2);
   weights[7] = 0;
-  check_same(run(b, lk::next_tokens(b.labels, 6), lk::row_weights(weights)), run(b, shifted(b.labels, 6), lk::row_weights(weights)));
+  check_same(run(b, lk::next_tokens(b.labels, 6), lk::row_weights(weights)),
+             run(b, shifted(b.labels, 6), lk::row_weights(weights)));
   auto other = b;
   other.labels[5] = 3;
-  check_same(run(other, lk::next_tokens(other.labels, 6), lk::ignore_index(3)), run(other, shifted(other.labels, 6, 3), lk::ignore_index(3)));
+  check_same(run(other, lk::next_tokens(other.labels, 6), lk::ignore_index(3)),
+             run(other, shifted(other.labels, 6, 3), lk::ignore_index(3)));
   const auto without = run(b, lk::next_tokens(b.labels, 6), lk::unlabelled(-100));  // row 4 is in, the ends are not
   CHECK(without.all.rows == 24 - 4);
   CHECK(without.rows[4] != 0);
@@ -75,9 +77,11 @@ TEST_CASE("next_tokens: any whole numbers, strided and of a type known at run ti
   const lk::any_tensor tokens(large.data(), lk::element_type::int64, shape);
   check_same(run(b, lk::next_tokens(tokens, 4)), expected);
   const std::ptrdiff_t cube[] = {3, 4, 7};
-  const lk::any_tensor s(b.student.data(), lk::element_type::float64, cube), t(b.teacher.data(), lk::element_type::float64, cube);
+  const lk::any_tensor s(b.student.data(), lk::element_type::float64, cube),
+      t(b.teacher.data(), lk::element_type::float64, cube);
   CHECK(same_bits(objective.value(s, t, lk::next_tokens(tokens, 4)), expected.all.loss));
-  CHECK_THROWS_WITH(lk::next_tokens(tokens, 3), "limbeck: labels is int64 [3, 4], expected sequences of 3 in the last dimension");
+  CHECK_THROWS_WITH(lk::next_tokens(tokens, 3),
+                    "limbeck: labels is int64 [3, 4], expected sequences of 3 in the last dimension");
   CHECK_THROWS_WITH(lk::next_tokens(s, 7), Catch::Contains("expected whole numbers"));
 }
 

@@ -24,7 +24,8 @@ std::vector<std::size_t> top(const T* x, std::size_t n, std::size_t k) {
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a] > x[b]; });
   order.resize((std::min)(k, n));
-  order.erase(std::remove_if(order.begin(), order.end(), [&](std::size_t c) { return x[c] == -infinity<T>; }), order.end());
+  order.erase(std::remove_if(order.begin(), order.end(), [&](std::size_t c) { return x[c] == -infinity<T>; }),
+              order.end());
   std::sort(order.begin(), order.end());
   return order;
 }
@@ -37,7 +38,9 @@ struct result {
 template <class T, class Objective, class... Args>
 result<T> run(const Objective& o, const batch<T>& b, const Args&... args) {
   result<T> r{0, std::vector<T>(b.size()), std::vector<T>(b.samples)};
-  r.loss = o(b.s(), b.t(), lk::into(lk::rows<T>(r.gradient.data(), b.samples, b.classes)), lk::row_losses(r.rows), lk::sum, args...).loss;
+  r.loss = o(b.s(), b.t(), lk::into(lk::rows<T>(r.gradient.data(), b.samples, b.classes)), lk::row_losses(r.rows),
+             lk::sum, args...)
+               .loss;
   return r;
 }
 
@@ -145,7 +148,8 @@ TEST_CASE("the top with the rest is the sparse divergence of keep_top, in the sw
     const auto dense = run(lk::at_temperature(2.0, lk::on<lk::top_of_teacher_and_rest<7>>(loss)), b);
     std::vector<double> g(b.size());
     const double sparse = lk::at_temperature(2.0, lk::sparse_divergence(loss, kept))(
-        b.s(), lk::into(lk::rows<double>(g.data(), 12, 100)), lk::sum).loss;
+                              b.s(), lk::into(lk::rows<double>(g.data(), 12, 100)), lk::sum)
+                              .loss;
     CHECK(dense.loss == Approx(sparse).epsilon(1e-11));
     for (std::size_t i = 0; i < g.size(); ++i) CHECK(dense.gradient[i] == Approx(g[i]).epsilon(1e-9).margin(1e-14));
   };
@@ -188,7 +192,8 @@ TEST_CASE("tops of several sizes beside other domains, weights and threads") {
              e = run(lk::objective{lk::forward_kl{}}, b, w);
   CHECK(sum.loss == Approx(e.loss + 0.5 * a.loss + 2 * c.loss + d.loss).epsilon(1e-13));
   for (std::size_t i = 0; i < b.size(); ++i)
-    CHECK(sum.gradient[i] == Approx(e.gradient[i] + 0.5 * a.gradient[i] + 2 * c.gradient[i] + d.gradient[i]).epsilon(1e-10).margin(1e-13));
+    CHECK(sum.gradient[i] ==
+          Approx(e.gradient[i] + 0.5 * a.gradient[i] + 2 * c.gradient[i] + d.gradient[i]).epsilon(1e-10).margin(1e-13));
 #if defined(_OPENMP)
   lk::openmp pool{3};
   const auto threaded = run(all, b, w, lk::on(pool));
@@ -203,7 +208,8 @@ TEST_CASE("tops of several sizes beside other domains, weights and threads") {
   CHECK(same_bits(labelled.value(b.s(), b.t(), b.labels),
                   labelled.value(b.s(), lk::rows<const double>(columns.data(), 61, 40).transposed(), b.labels)));
   const std::string plan = all.plan().str();
-  CHECK_THAT(plan, Catch::Contains(", top 3 of the teacher\n") && Catch::Contains(", top 9 of the teacher, and the rest\n") &&
+  CHECK_THAT(plan, Catch::Contains(", top 3 of the teacher\n") &&
+                       Catch::Contains(", top 9 of the teacher, and the rest\n") &&
                        Catch::Contains("all but the top 9 of the teacher"));
 }
 
@@ -213,24 +219,34 @@ TEST_CASE("learned temperatures of the teacher's top, against central difference
     double s = 1.7, t = 2.3;
     const auto at = [&](double x, double y) { return make(x, y).value(b.s(), b.t(), lk::sum); };
     std::vector<double> g(b.size());
-    const auto got = make(lk::learned(s), lk::learned(t))(b.s(), b.t(), lk::sum, lk::into(lk::rows<double>(g.data(), 6, 30)));
+    const auto got =
+        make(lk::learned(s), lk::learned(t))(b.s(), b.t(), lk::sum, lk::into(lk::rows<double>(g.data(), 6, 30)));
     const double h = 1e-5;
     CHECK(got.temperature_gradient[0] == Approx((at(s + h, t) - at(s - h, t)) / (2 * h)).epsilon(1e-7).margin(1e-8));
     CHECK(got.temperature_gradient[1] == Approx((at(s, t + h) - at(s, t - h)) / (2 * h)).epsilon(1e-7).margin(1e-8));
   };
-  check([](const auto& s, const auto& t) { return lk::at_temperature(s, t, lk::on<lk::top_of_teacher<5>>(lk::forward_kl{})); });
-  check([](const auto& s, const auto& t) { return lk::at_temperature(s, t, lk::on<lk::top_of_teacher_and_rest<5>>(lk::forward_kl{})); });
-  check([](const auto& s, const auto& t) { return lk::at_temperature(s, t, lk::on<lk::top_of_teacher_and_rest<5>>(lk::jensen_shannon{})); });
-  check([](const auto& s, const auto& t) { return lk::at_temperature(s, t, lk::on<lk::top_of_teacher_and_rest<5>>(lk::soft_cross_entropy{})); });
+  check([](const auto& s, const auto& t) {
+    return lk::at_temperature(s, t, lk::on<lk::top_of_teacher<5>>(lk::forward_kl{}));
+  });
+  check([](const auto& s, const auto& t) {
+    return lk::at_temperature(s, t, lk::on<lk::top_of_teacher_and_rest<5>>(lk::forward_kl{}));
+  });
+  check([](const auto& s, const auto& t) {
+    return lk::at_temperature(s, t, lk::on<lk::top_of_teacher_and_rest<5>>(lk::jensen_shannon{}));
+  });
+  check([](const auto& s, const auto& t) {
+    return lk::at_temperature(s, t, lk::on<lk::top_of_teacher_and_rest<5>>(lk::soft_cross_entropy{}));
+  });
 }
 
 TEST_CASE("masked classes at the teacher's top, on either side") {
   auto b = random_batch<double>(1, 8, 4);
   for (std::size_t c = 3; c < 8; ++c) b.teacher[c] = -infinity<double>;  // of 8, three are left
   const auto three = cut(b, 0, {0, 1, 2});
-  for (const auto& [got, expected] :
-       {std::pair{run(lk::objective{lk::on<lk::top_of_teacher<5>>(lk::reverse_kl{})}, b), run(lk::objective{lk::reverse_kl{}}, three)},
-        {run(lk::objective{lk::on<lk::top_of_teacher<5>>(lk::forward_kl{})}, b), run(lk::objective{lk::forward_kl{}}, three)}})
+  for (const auto& [got, expected] : {std::pair{run(lk::objective{lk::on<lk::top_of_teacher<5>>(lk::reverse_kl{})}, b),
+                                                run(lk::objective{lk::reverse_kl{}}, three)},
+                                      {run(lk::objective{lk::on<lk::top_of_teacher<5>>(lk::forward_kl{})}, b),
+                                       run(lk::objective{lk::forward_kl{}}, three)}})
     CHECK(got.loss == Approx(expected.loss).epsilon(1e-13));
   // the rest has nothing of the teacher and something of the student
   const auto finite = run(lk::objective{lk::on<lk::top_of_teacher_and_rest<5>>(lk::forward_kl{})}, b);
@@ -286,8 +302,7 @@ TEST_CASE("the rest keeps its digits where student and teacher agree, in float t
     const auto got = run(lk::objective{lk::on<lk::top_of_teacher_and_rest<10>>(lk::forward_kl{})}, b);
     batch<double> wide{20, 400, {b.student.begin(), b.student.end()}, {b.teacher.begin(), b.teacher.end()}, b.labels};
     const auto exact = run(lk::objective{lk::on<lk::top_of_teacher_and_rest<10>>(lk::forward_kl{})}, wide);
-    for (std::size_t r = 0; r < 20; ++r)
-      CHECK(static_cast<double>(got.rows[r]) == Approx(exact.rows[r]).epsilon(3e-4));
+    for (std::size_t r = 0; r < 20; ++r) CHECK(static_cast<double>(got.rows[r]) == Approx(exact.rows[r]).epsilon(3e-4));
     for (std::size_t r = 0; r < 20; ++r) {
       real value = 0;
       const auto kept = top(&wide.teacher[r * 400], 400, 10);

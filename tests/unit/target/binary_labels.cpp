@@ -13,7 +13,8 @@ TEMPLATE_TEST_CASE("bernoulli_kl on binary labels is the binary cross-entropy", 
   const matrix<T> s(4, 19, 3, 3);
   matrix<T> y(4, 19);
   lk::random_stream random(2);
-  for (std::size_t i = 0; i < y.data.size(); ++i) y.data[i] = i < 38 ? static_cast<T>(i % 3 == 0) : static_cast<T>(random.uniform());
+  for (std::size_t i = 0; i < y.data.size(); ++i)
+    y.data[i] = i < 38 ? static_cast<T>(i % 3 == 0) : static_cast<T>(random.uniform());
   for (std::size_t c = 0; c < 19; ++c) y.row(1)[c] = 0;  // none is right
   for (const double t : {1.0, 2.0}) {
     matrix<T> g(4, 19);
@@ -28,9 +29,11 @@ TEMPLATE_TEST_CASE("bernoulli_kl on binary labels is the binary cross-entropy", 
         value -= label * yes + (1 - label) * no;
         if (label > 0 && label < 1) value += label * std::log(label) + (1 - label) * std::log1p(-label);
         const double slope = static_cast<double>((std::exp(yes) - label) / t);
-        CHECK(static_cast<double>(g.row(r)[c]) == Approx(slope).epsilon(1e-5).margin(static_cast<double>(tolerance<T>())));
+        CHECK(static_cast<double>(g.row(r)[c]) ==
+              Approx(slope).epsilon(1e-5).margin(static_cast<double>(tolerance<T>())));
       }
-      CHECK(static_cast<double>(losses[r]) == Approx(static_cast<double>(value)).epsilon(10 * static_cast<double>(tolerance<T>())));
+      CHECK(static_cast<double>(losses[r]) ==
+            Approx(static_cast<double>(value)).epsilon(10 * static_cast<double>(tolerance<T>())));
     }
   }
 }

@@ -37,7 +37,8 @@ struct matrix_of_classes {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("a class map takes the teacher's probabilities to the student's classes", "[target]", float, double) {
+TEMPLATE_TEST_CASE("a class map takes the teacher's probabilities to the student's classes", "[target]", float,
+                   double) {
   using T = TestType;
   for (const auto& [theirs, mine] : {std::pair<std::size_t, std::size_t>{7, 3}, {5, 40}, {600, 33}, {256, 256}})
     for (const double temperature : {1.0, 3.0}) {
@@ -55,7 +56,8 @@ TEMPLATE_TEST_CASE("a class map takes the teacher's probabilities to the student
         for (const real x : q) sum += x;
         for (real& x : q) x /= sum;
         same_distribution(z.row(r), q, temperature);
-        for (std::size_t j = 0; j < mine; ++j) CHECK((z.row(r)[j] == -std::numeric_limits<T>::infinity()) == (q[j] == 0));
+        for (std::size_t j = 0; j < mine; ++j)
+          CHECK((z.row(r)[j] == -std::numeric_limits<T>::infinity()) == (q[j] == 0));
       }
     }
 }
@@ -69,7 +71,8 @@ TEST_CASE("a class map of one class each is the teacher, in another order", "[ta
   for (std::size_t r = 0; r < 3; ++r) {
     const auto p = softmax(t.row(r), 4);
     for (std::size_t c = 0; c < 4; ++c)
-      CHECK(z.row(r)[static_cast<std::size_t>(ids[c])] == Approx(static_cast<double>(std::log(p[c]))).epsilon(1e-12).margin(1e-14));
+      CHECK(z.row(r)[static_cast<std::size_t>(ids[c])] ==
+            Approx(static_cast<double>(std::log(p[c]))).epsilon(1e-12).margin(1e-14));
   }
   // far beyond what float can hold, a class that is not masked is none that is
   const matrix<float> far(1, 4, {0, -400, 3, -std::numeric_limits<float>::infinity()});
@@ -88,14 +91,17 @@ TEST_CASE("a class map in an objective, beside the labels and other targets", "[
   const auto tensor = filled(mapped);
   const auto objective = 0.5 * lk::cross_entropy{} + lk::at_temperature(2.0, lk::forward_kl{});
   matrix<double> a(6, 8), b(6, 8);
-  CHECK(objective(s.in(), mapped, labels, lk::into(a.out())).loss == objective(s.in(), tensor.in(), labels, lk::into(b.out())).loss);
+  CHECK(objective(s.in(), mapped, labels, lk::into(a.out())).loss ==
+        objective(s.in(), tensor.in(), labels, lk::into(b.out())).loss);
   CHECK(a.data == b.data);
   CHECK(objective.value(s.in(), lk::label_mixed(mapped, 0.2, 2.0), labels) ==
         objective.value(s.in(), lk::label_mixed(tensor.in(), 0.2, 2.0), labels));
   // bfloat16 and transposed teachers
   const std::vector<float> narrow(t.data.begin(), t.data.end());
-  CHECK(objective.value(s.in(), lk::class_mapped(lk::stored_rows<const double>(lk::rows<const float>(narrow.data(), 6, 50)), w.map(), 2.0), labels) ==
-        Approx(objective.value(s.in(), mapped, labels)).epsilon(1e-6));
+  CHECK(objective.value(
+            s.in(),
+            lk::class_mapped(lk::stored_rows<const double>(lk::rows<const float>(narrow.data(), 6, 50)), w.map(), 2.0),
+            labels) == Approx(objective.value(s.in(), mapped, labels)).epsilon(1e-6));
 }
 
 TEST_CASE("class maps that are none, and rows of which nothing arrives", "[target]") {
@@ -106,9 +112,12 @@ TEST_CASE("class maps that are none, and rows of which nothing arrives", "[targe
   const auto make = [&] { return lk::class_mapped(t.in(), lk::class_map<double>{4, offsets, ids, weights}); };
   CHECK_NOTHROW(make());
   weights[1] = -1;
-  CHECK_THROWS_WITH(make(), "limbeck: weight -1 of class 1 of the teacher in the class map, expected a finite number that is not negative");
+  CHECK_THROWS_WITH(
+      make(),
+      "limbeck: weight -1 of class 1 of the teacher in the class map, expected a finite number that is not negative");
   weights = {0, 0, 0};
-  CHECK_THROWS_WITH(lk::objective{lk::forward_kl{}}.value(s.in(), make()), Contains("teacher is -inf at row 0 in all 4 classes"));
+  CHECK_THROWS_WITH(lk::objective{lk::forward_kl{}}.value(s.in(), make()),
+                    Contains("teacher is -inf at row 0 in all 4 classes"));
   weights = {1, 1, 1};
   ids[2] = 4;
   CHECK_THROWS_WITH(make(), "limbeck: id 4 of class 2 of the teacher in the class map, expected 0 to 3");
@@ -121,6 +130,7 @@ TEST_CASE("class maps that are none, and rows of which nothing arrives", "[targe
   CHECK_THROWS_AS(lk::class_mapped(t.in(), lk::class_map<double>{4, offsets, ids, weights}, -1.0), lk::value_error);
   auto bad = t;
   bad.data[4] = std::nan("");
-  CHECK_THROWS_WITH(lk::objective{lk::forward_kl{}}.value(s.in(), lk::class_mapped(bad.in(), lk::class_map<double>{4, offsets, ids, weights})),
+  CHECK_THROWS_WITH(lk::objective{lk::forward_kl{}}.value(
+                        s.in(), lk::class_mapped(bad.in(), lk::class_map<double>{4, offsets, ids, weights})),
                     Contains("teacher is nan at row 1"));
 }
