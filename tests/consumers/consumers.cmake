@@ -17,7 +17,7 @@ list(JOIN limbeck_backends "," all_components)
 
 function(limbeck_add_consumer_test name)
   add_test(NAME "consumers: ${name}" COMMAND ${ARGN})
-  set_tests_properties("consumers: ${name}" PROPERTIES LABELS consumers TIMEOUT 600)
+  set_tests_properties("consumers: ${name}" PROPERTIES LABELS consumers TIMEOUT 600 COST 50)
 endfunction()
 
 # limbeck_add_consumer(<name> NEEDS <fixture>... [SCRIPT <file>] [DEFINE <definition>...])
