@@ -53,7 +53,8 @@ struct packed {
     const std::size_t deepest = (std::min)(inner, depth), widest = (std::min)(m, width);
     T* const packed_b =
         memory.template take<T>(deepest * ((widest + tile_columns - 1) / tile_columns * tile_columns)).data();
-    T* const packed_a = memory.template take<T>(on.workers() * deepest * tile_rows).data();
+    const std::size_t panel_size = deepest * tile_rows + lanes;  // a column that is turned is a pack
+    T* const packed_a = memory.template take<T>(on.workers() * panel_size).data();
     for (std::size_t left = 0; left < m; left += width) {
       const std::size_t wide = (std::min)(width, m - left), strips = (wide + tile_columns - 1) / tile_columns;
       std::size_t k = 0;
@@ -65,7 +66,7 @@ struct packed {
           });
         });
         on(tasks, [&](std::size_t task, std::size_t worker) {
-          T* const panel = packed_a + worker * deepest * tile_rows;
+          T* const panel = packed_a + worker * panel_size;
           Isa::call([&]() LIMBECK_LAMBDA_INLINE {
             for (std::size_t p = task * panels_a_task; p < (std::min)(panels, (task + 1) * panels_a_task); ++p) {
               gather<tile_rows>(a, p * tile_rows, k, deep, panel);
@@ -92,25 +93,48 @@ struct packed {
       }
       return;
     }
-    if (there == Rows && x.class_stride == 1) {  // by squares, whose lines of both sides stay in the first cache
-      constexpr std::size_t side = 16;
-      for (std::size_t first_k = 0; first_k < deep; first_k += side) {
-        const std::size_t count = (std::min)(side, deep - first_k);
-        for (std::size_t i = 0; i < Rows; ++i) {
-          const T* const in = x.row(first + i) + from + first_k;
-          T* const out = panel + first_k * Rows + i;
-          if (count == side) {
-            for (std::size_t k = 0; k < side; ++k) out[k * Rows] = in[k];
-          } else {
-            for (std::size_t k = 0; k < count; ++k) out[k * Rows] = in[k];
-          }
-        }
+    std::size_t k = 0;
+#if !defined(__CUDACC__)  // nvcc cannot hand __builtin_shufflevector of a pack to the host's compiler
+    if (there == Rows && x.class_stride == 1)
+      for (; k + lanes <= deep; k += lanes) {
+        constexpr std::size_t whole = Rows / lanes * lanes;
+        if constexpr (whole < Rows) turn<Rows - whole>(x, first + whole, from + k, panel + k * Rows + whole, Rows);
+        for (std::size_t i = 0; i < whole; i += lanes) turn<lanes>(x, first + i, from + k, panel + k * Rows + i, Rows);
       }
-      return;
-    }
-    for (std::size_t i = 0; i < Rows; ++i)
-      for (std::size_t k = 0; k < deep; ++k) panel[k * Rows + i] = i < there ? x(first + i, from + k) : T(0);
+#endif
+    for (; k < deep; ++k)
+      for (std::size_t i = 0; i < Rows; ++i) panel[k * Rows + i] = i < there ? x(first + i, from + k) : T(0);
   }
+#if !defined(__CUDACC__)
+  /// A square of as many columns as a pack has lanes, of which @p Rows rows are there, on its side: each column goes to @p to,
+  /// @p apart numbers after the one before. Of a column shorter than a pack the rest is written too; what
+  /// comes later overwrites it.
+  template <std::size_t Rows>
+  LIMBECK_INLINE static void turn(const rows<const T>& x, std::size_t row, std::size_t column, T* to, std::size_t apart) {
+    storage line[lanes];
+#pragma GCC unroll 16
+    for (std::size_t i = 0; i < Rows; ++i) line[i] = K::load(x.row(row + i) + column);
+#pragma GCC unroll 16
+    for (std::size_t i = Rows; i < lanes; ++i) line[i] = K::broadcast(T(0));
+#pragma GCC unroll 16
+    for (std::size_t done = 1; done < lanes; done *= 2) {
+      storage next[lanes];
+#pragma GCC unroll 16
+      for (std::size_t i = 0; i < lanes / 2; ++i) interleave(line[i], line[i + lanes / 2], next[2 * i], next[2 * i + 1]);
+#pragma GCC unroll 16
+      for (std::size_t i = 0; i < lanes; ++i) line[i] = next[i];
+    }
+#pragma GCC unroll 16
+    for (std::size_t k = 0; k < lanes; ++k) K::store(to + k * apart, line[k]);
+  }
+  LIMBECK_INLINE static void interleave(const storage& a, const storage& b, storage& low, storage& high) {
+    [&]<int... At>(std::integer_sequence<int, At...>) LIMBECK_LAMBDA_INLINE {
+      constexpr int n = static_cast<int>(lanes);
+      low = {__builtin_shufflevector(a.v, b.v, (At / 2 + At % 2 * n)...)};
+      high = {__builtin_shufflevector(a.v, b.v, (n / 2 + At / 2 + At % 2 * n)...)};
+    }(std::make_integer_sequence<int, static_cast<int>(lanes)>{});
+  }
+#endif
 
   /// c = alpha a b + beta c for one tile.
   LIMBECK_INLINE static void tile(std::size_t deep, const T* a, const T* b, T alpha, T beta, const rows<T>& c, std::size_t row,
