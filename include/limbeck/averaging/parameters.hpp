@@ -244,12 +244,16 @@ struct parameter_memory {
                                  arithmetic_of_t<T> step) {
     using A = arithmetic_of_t<T>;
     constexpr std::size_t piece = 64;  // loops of a fixed length, over memory of their own, are taken in packs
+    // What is more than half a step of the number it stands beside was kept of another, which is no longer there.
+    constexpr int digits = std::is_same_v<T, bfloat16> ? 8 : std::is_same_v<T, float16> ? 11 : std::numeric_limits<A>::digits;
+    constexpr A half_step = A(1) / static_cast<A>(std::uint64_t{1} << digits);
     A x[piece]{}, high[piece]{}, low[piece]{}, sum[piece]{};
     for (std::size_t i = 0; i < n; i += piece) {
       const std::size_t count = (std::min)(piece, n - i);
       widen(from + i, count, x);
       widen(to + i, count, high);
       if (rest) std::copy_n(rest + i, count, low);
+      for (std::size_t k = 0; k < piece; ++k) low[k] = std::abs(low[k]) <= half_step * std::abs(high[k]) ? low[k] : A(0);
       for (std::size_t k = 0; k < piece; ++k) low[k] += step * ((x[k] - high[k]) - low[k]);
       for (std::size_t k = 0; k < piece; ++k) sum[k] = high[k] + low[k];
       narrow(sum, count, to + i);

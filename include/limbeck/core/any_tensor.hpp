@@ -302,6 +302,9 @@ any_tensor classes_at(std::size_t axis, X&& x) {
   if (axis >= t.rank)
     raise<shape_error>("limbeck: classes_at(" + std::to_string(axis) + ", ...) of " + t.str() + ", whose dimensions are 0 to " +
                        std::to_string(t.rank - 1));
+  if (t.beyond > 0 && axis + 1 != t.rank)
+    raise<shape_error>("limbeck: classes_at(" + std::to_string(axis) + ", ...) of " + t.str() + ", the first classes of its last "
+                       "dimension; first_classes(n, classes_at(axis, x)) takes those of another");
   const auto last = static_cast<std::ptrdiff_t>(t.rank), from = static_cast<std::ptrdiff_t>(axis);
   std::rotate(t.shape.begin() + from, t.shape.begin() + from + 1, t.shape.begin() + last);
   std::rotate(t.strides.begin() + from, t.strides.begin() + from + 1, t.strides.begin() + last);

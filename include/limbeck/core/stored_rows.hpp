@@ -8,6 +8,7 @@
 #include <limbeck/core/half.hpp>
 
 #include <cstring>
+#include <limits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -108,6 +109,16 @@ struct tensor_traits<stored_rows<T>> {
     return {g.data(), x.samples, x.classes};
   }
 };
+
+/// The largest finite number of a floating-point type.
+LIMBECK_HOST_DEVICE constexpr double largest_of(element_type type) {
+  switch (type) {
+    case element_type::float16: return 65504;
+    case element_type::bfloat16: return 0x1.fep127;
+    case element_type::float64: return (std::numeric_limits<double>::max)();
+    default: return static_cast<double>((std::numeric_limits<float>::max)());
+  }
+}
 
 /// A tensor of run-time type as such rows. @throws as `any_tensor::rows`.
 template <class T>

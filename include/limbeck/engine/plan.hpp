@@ -88,7 +88,7 @@ constexpr std::size_t scratch_rows() {
 }
 /// Whether the loss takes a teacher of another number of columns than the student.
 template <class L>
-inline constexpr bool takes_any_width = requires { L::any_width; };
+concept takes_any_width = requires { L::any_width; } && L::any_width;
 /// Whether the term reads student and teacher column by column.
 template <class Term>
 inline constexpr bool needs_one_width =

@@ -259,7 +259,7 @@ class host_sweep {
     };
 
     row_state state[max_block];
-    std::size_t used = 0;
+    std::size_t used = 0, looked_at = count;
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t r = first + i;
       if (!in_.valid(r)) {
@@ -268,12 +268,14 @@ class host_sweep {
       }
       if (in_.bad_label(r)) {
         faults_.report(r, fault::label);
+        looked_at = i;
         break;  // the rows before may hold a fault, too, and the lowest is reported
       }
       row_state& row = state[used];
       if constexpr (Plan::uses_row_temperatures) {
         if (!start_row<Plan>(in_, terms, in_.weight(r), r, row.numbers)) {
           faults_.report(r, fault::row_temperature);
+          looked_at = i;
           break;
         }
       } else {
@@ -420,7 +422,7 @@ class host_sweep {
     if constexpr (Mode::gradient) {
       if constexpr (!Plan::template any<rowwise>)
         for (std::size_t u = 0; u < used; ++u) write_tail(state[u]);
-      if (gradient && !staged_.narrow) staged_.template copy_out<Isa>(gradient, padded_, first, count, in_.gradient);
+      if (gradient && !staged_.narrow) staged_.template copy_out<Isa>(gradient, padded_, first, looked_at, in_.gradient);
     }
   }
 
@@ -609,9 +611,14 @@ class host_sweep {
     const std::size_t y = label_or_0(r);
     for (std::size_t first = 0; first < padded_; first += piece) {  // the tail is where the staged row goes on
       const std::size_t stop = (std::min)(piece, padded_ - first), count = (std::min)(piece, classes_ - first);
-      for (std::size_t c = 0; c < stop; c += L) Lanes::store(near + c, gradient(row.main.at(first + c)).v);
+      for (std::size_t c = 0; c < stop; c += L)  // the student may be the caller's, which ends with the last class
+        Lanes::store(near + c, gradient(first + c < whole_ ? row.main.at(first + c) : row.tail).v);
       if (result.label != 0 && y - first < count) near[y - first] += result.label;
-      if (!(result.value < infinity)) hold(near, count);
+      if (!(result.value < infinity)) {
+        hold(near, count);
+        const auto most = static_cast<T>((std::min)(largest_of(in_.gradient.type), static_cast<double>((std::numeric_limits<T>::max)())));
+        for (std::size_t c = 0; c < count; ++c) near[c] = std::clamp(near[c], -most, most);
+      }
       staged_.template put_row<Isa>(near, first, count, in_.gradient, r);
     }
   }

@@ -27,7 +27,7 @@ struct gradients_argument {
 /// @endcond
 
 /// Where the gradient with respect to the student's logits goes: a tensor of the student's shape, overwritten. It may be of another
-/// floating-point type than the student; each element is rounded once. Where the
+/// floating-point type than the student; each element is rounded when it is written (one of 16 bits from float). Where the
 /// student is `logits_of(hidden, weights)`, `head_gradient(of_hidden, of_weights)`. Where the
 /// student has several outputs, `outputs{output<"name">(g), ...}` with a gradient of each; an output that no loss looks
 /// at gets zeros.

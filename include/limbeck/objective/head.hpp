@@ -143,7 +143,7 @@ struct head_logits {
 /// samples x classes several times over. Rows that do not count (masked, ignored, of weight 0) are left out of the products at
 /// the ends of a chunk, so that a prompt costs nothing.
 ///
-/// @p hidden is samples x width (of more dimensions, all but the last are samples), @p weights classes x width as a linear layer
+/// @p hidden is samples x width (of three dimensions, all but the last are samples), @p weights classes x width as a linear layer
 /// holds them (`samples_in_columns(W)` for width x classes), @p bias a vector of one a class. They may be of any floating-point
 /// types, 16 bits among them: those of the student's hidden states decide whether the call computes in float or in double.
 /// The student's gradients go `into(head_gradient(...))`. Any objective of rows stands on top; batchwise losses relate all rows
@@ -151,7 +151,7 @@ struct head_logits {
 ///
 /// The same bits for any number of workers. On the host; a sentence of the compiler says so for others.
 /// Cost: 2 samples x classes x width operations for each side's logits and for each gradient.
-/// @throws shape_error where shapes do not fit, when the call is made.
+/// @throws shape_error where the bias is no vector; where shapes do not fit, when the call is made.
 ///
 /// After P. Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM Training", 2024 (arXiv:2410.10989), whose
 /// FusedLinearCrossEntropy takes chunks of rows likewise.

@@ -43,9 +43,11 @@ auto with_head_type(F&& f, Student& student, A&... args) {
       return f(s, known...);
     };
     if constexpr (std::is_void_v<typename Student::scalar>) {
+      (void)stored_view<const float>(student.hidden, "hidden");  // says what is wrong with it by its own name
       return with_element_type<E>(as_student, student.hidden, args...);
     } else {
-      return typed_call<typename Student::scalar, E>(as_student, student.hidden, args...);
+      using T = typename Student::scalar;
+      return typed_call<T, E>(as_student, stored_view<const T>(student.hidden, "hidden"), args...);
     }
   }
 }
@@ -84,6 +86,9 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
       constexpr bool wants = Result == head_result::evaluation;
       check_problem<typename Traits::sweep>(in, terms, wants && !head);
       heads.check(in);
+      if constexpr (Result == head_result::report) heads.gradient = nullptr;  // a report writes to nobody
+      if constexpr (wants && !head) clear_beyond<typename Traits::sweep>(in, ws);
+      if constexpr (has_temperature_signal<E>()) check_shapes(in, false, false);
       constexpr bool sweeps_gradient = Result != head_result::value;
       using Mode = sweep_mode<sweeps_gradient, Signature::soft_labels, wants && Signature::temperature_output>;
       const auto run = [&](const auto& some, bool own, const auto& after) {

@@ -24,6 +24,15 @@ struct heads_of_call {
 
   /// @throws shape_error, value_error
   void check(const problem<T>& in) const {
+    const head_view<T>* const both[] = {student, teacher};
+    const auto apart = [&](const stored_rows<T>& g, bool from_tensors) {
+      bool meets = from_tensors && (overlaps(g, in.teacher) || overlaps(g, in.soft_labels));
+      for (const head_view<T>* head : both)
+        meets = meets || (head && (overlaps(g, head->hidden) || overlaps(g, head->weights) || overlaps(g, head->bias)));
+      if (meets)
+        raise<value_error>("limbeck: a gradient overlaps what a call with heads reads; outputs need memory of their own");
+    };
+    apart(in.gradient, false);  // of a student that is a tensor: the rest has been seen
     if (!gradient) return;
     const auto same = [&](const char* name, const stored_rows<T>& g, std::size_t samples, std::size_t columns) {
       if (g.data && (g.samples != samples || g.classes != columns)) throw_shape(name, g.samples, g.classes, samples, columns);
@@ -36,11 +45,7 @@ struct heads_of_call {
       if (g != &gradient->hidden && g->data && !g->native())
         raise<value_error>(std::string("limbeck: ") + (g == &gradient->bias ? "bias" : "weights") + " gradient is " +
                            name_of(g->type) + ", expected " + name_of(element_type_of<T>) + ": it is summed over chunks of rows");
-    const head_view<T>* const both[] = {student, teacher};
-    for (const stored_rows<T>* g : places)
-      for (const head_view<T>* head : both)
-        if (head && (overlaps(*g, head->hidden) || overlaps(*g, head->weights) || overlaps(*g, head->bias)))
-          raise<value_error>("limbeck: head_gradient overlaps a head; outputs need memory of their own");
+    for (const stored_rows<T>* g : places) apart(*g, true);
   }
 };
 

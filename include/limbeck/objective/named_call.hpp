@@ -259,7 +259,7 @@ constexpr bool by_name() {
 template <class E, class First, class... Rest>
 constexpr bool is_named_teacher() {
   using Bare = std::remove_cvref_t<First>;
-  if constexpr (is_outputs<Bare> || tensor<Bare> || target<Bare> || is_head<Bare>) {
+  if constexpr (is_outputs<Bare> || tensor<Bare> || target<Bare> || (is_head<Bare> && !is_named<Bare>)) {
     return true;
   } else if constexpr (run_time_tensor<Bare>) {
     return ((run_time_tensor<std::remove_cvref_t<Rest>> || is_labels<std::remove_cvref_t<Rest>> ||

@@ -125,6 +125,7 @@ template <class X, class T, number N = double>
 auto class_mapped(X&& teacher, const class_map<T>& map, const N& temperature = 1) {
   static_assert(!target<X>, "limbeck: class_mapped reads a tensor; fill(target, tensor) first");
   auto source = detail::as_target(std::forward<X>(teacher));
+  static_assert(requires { source.view; }, "limbeck: class_mapped reads a tensor; fill(target, tensor) first");
   static_assert(
       std::is_same_v<typename decltype(source)::scalar, T>,
       "limbeck: teacher and class map hold different scalar types; float goes with float, double with double");

@@ -102,8 +102,9 @@ class gradient_buffer<head_logits<Hidden>> {
     const auto take = [&](const any_tensor& like, std::size_t size) {
       void* const at = doubles ? static_cast<void*>(doubles_.data() + used) : floats_.data() + used;
       used += size;
-      return any_tensor(at, doubles ? element_type::float64 : element_type::float32,
-                        std::span(like.shape.data(), like.rank), false);
+      any_tensor made(at, doubles ? element_type::float64 : element_type::float32, std::span(like.shape.data(), like.rank), false);
+      made.named_classes = like.named_classes;
+      return made;
     };
     views_ = {};
     views_.hidden = take(head.hidden, sizes[0]);

@@ -265,7 +265,7 @@ void scale_gradient(Gradient& g, double factor) {
   } else if constexpr (is_head<Gradient>) {
     g.each([&](const any_tensor& x, const char*) { scale_gradient(x, factor); });
   } else if constexpr (run_time_tensor<Gradient>) {
-    const any_tensor x = any_tensor_traits<Gradient>::view(g);
+    const any_tensor x = any_tensor_traits<std::remove_const_t<Gradient>>::view(g);
     if (x.type == element_type::float64) {
       scale_rows(x.template rows<double>("gradient"), factor);
     } else {

@@ -47,6 +47,9 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
       for (std::size_t r = first; r < (std::min)(first + batch, rows_of_data); ++r) which.push_back(r);
       auto&& part = data.batch(which);
       auto&& out = model.forward(part.inputs);
+      static_assert(!detail::is_head<decltype(detail::logits_in(out))>,
+                    "limbeck: an evaluation reads logits, and this model gives logits_of(hidden, weights), whose logits are never "
+                    "there; write them out in a forward of its own for the evaluation");
       all.add(detail::logits_in(out), detail::logits_in(part.labels));
     }
   }

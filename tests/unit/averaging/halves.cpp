@@ -98,6 +98,9 @@ TEST_CASE("averager: a teacher of 16 bits stands still at a decay near 1, and mo
   }
   CHECK(lost[69] == 1.0F);
   CHECK(kept[69] == lk::bfloat16(static_cast<float>(exact)));
+  std::fill(kept.begin(), kept.end(), lk::bfloat16(0));  // loaded from elsewhere: nothing is left of what it was
+  sums.update(std::vector<lk::bfloat16>(70, lk::bfloat16(0)));
+  CHECK(kept[0] == 0.0F);
   lk::averager late(lk::ema{.decay = 0.5}, lk::in_place(copied), {.start = 1}, lk::compensated);
   late.update(student);
   late.update(student);

@@ -133,6 +133,9 @@ TEST_CASE("first_classes: what there is not, is refused") {
   const auto kl = lk::objective{lk::forward_kl{}};
   CHECK_THROWS_WITH(kl.value(lk::first_classes(6, b.s()), b.t()),
                     "limbeck: first_classes(6, ...) of a tensor of 5 classes");
+  const std::ptrdiff_t extents[] = {2, 5};
+  CHECK_THROWS_WITH(lk::classes_at(0, lk::first_classes(3, lk::any_tensor(b.student.data(), lk::element_type::float64, extents))),
+                    Catch::Contains("first_classes(n, classes_at(axis, x))"));
   CHECK_THROWS_WITH(kl.value(lk::first_classes(0, b.s()), b.t()),
                     "limbeck: first_classes(0, ...) of a tensor of 5 classes");
   CHECK_THROWS_WITH(kl.value(lk::first_classes(4, b.s()), b.t()),

@@ -52,6 +52,7 @@ void check_rows(const logits<Stored>& s, const logits<Stored>& t, const Call& ca
   CHECK(call(s.rows(), t.plain_rows(), lk::into(grid(narrow))).loss == expected);
   CHECK(call(s.plain_rows(), t.rows(), lk::into(grid(narrow))).loss == expected);
   CHECK(call(s.rows(), t.rows(), lk::add_to(grid(added))).loss == expected);
+  CHECK(call(s.plain_rows(), t.plain_rows(), lk::into(grid(narrow))).loss == expected);
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < n; ++i) {
     wrong += narrow[i].bits != Stored(wanted[i]).bits || std::memcmp(&wide[i], &wanted[i], sizeof(float)) != 0;
@@ -151,6 +152,11 @@ TEMPLATE_TEST_CASE("16 bits of masked classes, and of rows of infinite loss", "[
     std::size_t wrong = 0;
     for (std::size_t i = 0; i < g.size(); ++i) wrong += narrow[i].bits != TestType(g[i]).bits;
     CHECK(wrong == 0);
+    const lk::objective reverse{lk::reverse_kl{}};  // whose gradient is infinite with the loss, and held
+    CHECK(std::isinf(reverse(s.rows(), t.rows(), lk::into(lk::rows(narrow.data(), samples, classes))).loss));
+    bool finite = true;
+    for (const TestType x : narrow) finite = finite && std::isfinite(static_cast<float>(x));
+    CHECK(finite);
     t.put(7 * classes + 30, std::numeric_limits<float>::quiet_NaN());
     CHECK_THROWS_WITH(loss.value(s.rows(), t.rows(), labels), Contains("teacher is nan at row 7, class 30"));
   }

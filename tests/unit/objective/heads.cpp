@@ -234,6 +234,9 @@ TEST_CASE("heads: temperatures from signals, deviations and optimisers, weights 
       CHECK(head.terms()[i].value == Approx(whole.terms()[i].value).epsilon(1e-11));
       CHECK(head.terms()[i].gradient_norm == Approx(whole.terms()[i].gradient_norm).epsilon(1e-11));
     }
+    std::fill(dh.data.begin(), dh.data.end(), 7);
+    (void)objective.report(s, t, x.labels, lk::row_mask(x.mask), lk::row_weights(x.weights), lk::into(lk::head_gradient(dh.out())));
+    CHECK(dh.data == std::vector<double>(dh.data.size(), 7));  // a report writes to nobody
   }
 }
 
@@ -313,7 +316,16 @@ TEST_CASE("heads: rows that do not count, and parts of a batch", "[heads]") {
     CHECK_THROWS_WITH(call(lk::head_gradient(nullptr, narrow.out())),
                       "limbeck: weights gradient is float32, expected float64: it is summed over chunks of rows");
     const lk::rows<double> inside(h.data.data(), n, k);
-    CHECK_THROWS_WITH(call(lk::head_gradient(inside)), "limbeck: head_gradient overlaps a head; outputs need memory of their own");
+    CHECK_THROWS_WITH(call(lk::head_gradient(inside)), "limbeck: a gradient overlaps what a call with heads reads; outputs need memory of their own");
+    const auto given = random_matrix<double>(n, m, 6);
+    const lk::rows<double> over_teacher(const_cast<double*>(given.data.data()), n, k);
+    CHECK_THROWS_WITH(objective(lk::logits_of(h.in(), w.in()), given.in(), y, lk::into(lk::head_gradient(over_teacher))),
+                      Contains("a gradient overlaps what a call with heads reads"));
+    const lk::rows<double> over_head(const_cast<double*>(wt.data.data()), 4, m);
+    const std::vector<std::int64_t> four(4, 1);
+    const lk::rows<const double> student_of_four(given.data.data(), 4, m), teacher_of_four(ht.data.data(), 4, 4);
+    CHECK_THROWS_WITH(objective(student_of_four, lk::logits_of(teacher_of_four, wt.in()), four, lk::into(over_head)),
+                      Contains("a gradient overlaps what a call with heads reads"));
     CHECK_THROWS_WITH(lk::head_gradient(nullptr, nullptr, dw.out()), "limbeck: bias gradient is float64 [11, 6], expected a vector");
   }
 }
@@ -395,6 +407,33 @@ TEST_CASE("heads: named outputs, targets, and tensors whose type is known at run
     CHECK(dh2.data == dh.data);
     CHECK(dw2.data == dw.data);
     CHECK(distance(layer.data, features.gradient) == 0);
+  }
+  SECTION("padded columns behind the first classes are zeros") {
+    matrix<float> wide(n, m + 2), gradient(n, m + 2);
+    std::fill(gradient.data.begin(), gradient.data.end(), -1.0F);
+    const auto z = random_matrix<float>(n, m + 2, 8);
+    objective(lk::first_classes(m, z.in()), lk::logits_of(ht.in(), wt.in()), y, lk::into(lk::first_classes(m, gradient.out())));
+    double behind = 0;
+    for (std::size_t r = 0; r < n; ++r) behind += std::abs(static_cast<double>(gradient(r, m))) + std::abs(static_cast<double>(gradient(r, m + 1)));
+    CHECK(behind == 0);
+  }
+  SECTION("the gradient right behind the student, by name") {
+    const auto named = lk::at<"logits">(lk::cross_entropy{});
+    named(lk::logits_of(h.in(), w.in()), lk::into(lk::head_gradient(dh2.out())), y);
+    lk::objective{lk::cross_entropy{}}(lk::logits_of(h.in(), w.in()), y, lk::into(lk::head_gradient(dh.out())));
+    CHECK(dh2.data == dh.data);
+  }
+  SECTION("labels of the tokens' shape, and a temperature that the other width would mislead") {
+    const std::ptrdiff_t shape[] = {5, 5};
+    const lk::any_tensor labels(y.data(), lk::element_type::int64, shape);
+    const auto e = objective.value(lk::logits_of(h.in(), w.in()), lk::logits_of(ht.in(), wt.in()), labels);
+    CHECK(e == Approx(expected.loss).epsilon(1e-7));
+    const auto fewer = random_matrix<float>(m - 2, k, 9);
+    const auto misled = lk::at_temperature(1.0 + lk::of_teacher(lk::confidence{}), lk::cross_entropy{}) + lk::unscaled(lk::uld{});
+    CHECK_THROWS_WITH(misled.value(lk::logits_of(h.in(), w.in()), lk::logits_of(ht.in(), fewer.in()), y),
+                      Contains("has shape 25 x 5, expected 25 x 7"));
+    const lk::any_tensor flat(h.data.data(), lk::element_type::float32, std::span(shape, 1));
+    CHECK_THROWS_WITH(lk::objective{lk::cross_entropy{}}.value(lk::logits_of(flat, flat), y), Contains("limbeck: hidden is float32 [5]"));
   }
   SECTION("a teacher of two: rows of a head are asked for like any other target's") {
     const auto zt = product(ht, wt);
