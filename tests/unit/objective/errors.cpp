@@ -219,3 +219,18 @@ TEST_CASE("a softmax over one class is no loss", "[objective][errors]") {
   CHECK_THROWS_WITH(lk::measure(lk::entropy{}, s, out), Catch::Contains("a softmax over one class"));
   CHECK(lk::objective{lk::mse{}}.value(s, t) == Approx(9));
 }
+
+TEST_CASE("a gradient that is added to keeps what stood in the rows behind a bad one") {
+  const std::vector<double> s{1, 2, 3, 0, 1, 0, 2, 2, 1, 0, 0, 1}, t{0, 1, 0, 1, 1, 2, 0, 0, 1, 2, 1, 0};
+  std::vector<double> g(12, 7);
+  const lk::rows<const double> student(s.data(), 4, 3), teacher(t.data(), 4, 3);
+  const lk::rows<double> gradient(g.data(), 4, 3);
+  std::vector<int> labels{0, 1, 2, 0};
+  const auto objective = lk::cross_entropy{} + lk::forward_kl{};
+  lk::workspace ws;
+  objective(student, teacher, labels, ws, lk::add_to(gradient));
+  std::fill(g.begin(), g.end(), 7);
+  labels[1] = 3;
+  CHECK_THROWS_AS(objective(student, teacher, labels, ws, lk::add_to(gradient)), lk::value_error);
+  CHECK(std::vector<double>(g.begin() + 3, g.end()) == std::vector<double>(9, 7));
+}
