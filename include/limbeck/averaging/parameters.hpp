@@ -11,12 +11,15 @@
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/scratch.hpp>
 #include <limbeck/core/stored_rows.hpp>
+#include <limbeck/engine/instruction_set.hpp>
+#include <limbeck/engine/stored_packs.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <iterator>
 #include <span>
 #include <string>
@@ -212,6 +215,7 @@ struct parameter_memory {
   using storage = std::vector<T>;
   template <class T>
   using view = std::span<T>;
+  static constexpr std::size_t piece = 64;  ///< loops of a fixed length, over memory of their own, are taken in packs
   template <class T>
   static T* data(std::vector<T>& v) {
     return v.data();
@@ -235,31 +239,61 @@ struct parameter_memory {
     if constexpr (is_half<U> || is_half<T>) {
       approach_with_rest<U, T>(from, to, nullptr, n, step);
     } else {
-      for (std::size_t i = 0; i < n; ++i) to[i] += step * (static_cast<T>(from[i]) - to[i]);
+      dispatch_loop([&](auto) LIMBECK_LAMBDA_INLINE {
+        std::size_t i = 0;
+        for (; i + piece <= n; i += piece) {
+          U x[piece];
+          T y[piece];
+          std::memcpy(x, from + i, sizeof x);
+          std::memcpy(y, to + i, sizeof y);
+          for (std::size_t k = 0; k < piece; ++k) y[k] += step * (static_cast<T>(x[k]) - y[k]);
+          std::memcpy(to + i, y, sizeof y);
+        }
+        for (; i < n; ++i) to[i] += step * (static_cast<T>(from[i]) - to[i]);
+      });
     }
   }
   /// The same of the sum of @p to and @p rest, what rounding has taken off @p to so far (Kahan); null: it is dropped.
   template <class U, class T>
   static void approach_with_rest(const U* from, T* to, arithmetic_of_t<T>* rest, std::size_t n,
                                  arithmetic_of_t<T> step) {
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE { approach_in_pieces<Isa>(from, to, rest, n, step); });
+  }
+  template <class Isa, class U, class T>
+  LIMBECK_INLINE static void approach_in_pieces(const U* from, T* to, arithmetic_of_t<T>* rest, std::size_t n,
+                                                arithmetic_of_t<T> step) {
     using A = arithmetic_of_t<T>;
-    constexpr std::size_t piece = 64;  // loops of a fixed length, over memory of their own, are taken in packs
     // What is more than half a step of the number it stands beside was kept of another, which is no longer there.
     constexpr int digits = std::is_same_v<T, bfloat16> ? 8 : std::is_same_v<T, float16> ? 11 : std::numeric_limits<A>::digits;
     constexpr A half_step = A(1) / static_cast<A>(std::uint64_t{1} << digits);
     A x[piece]{}, high[piece]{}, low[piece]{}, sum[piece]{};
     for (std::size_t i = 0; i < n; i += piece) {
       const std::size_t count = (std::min)(piece, n - i);
-      widen(from + i, count, x);
-      widen(to + i, count, high);
+      numbers<Isa>(from + i, count, x);
+      numbers<Isa>(to + i, count, high);
       if (rest) std::copy_n(rest + i, count, low);
       for (std::size_t k = 0; k < piece; ++k) low[k] = std::abs(low[k]) <= half_step * std::abs(high[k]) ? low[k] : A(0);
       for (std::size_t k = 0; k < piece; ++k) low[k] += step * ((x[k] - high[k]) - low[k]);
       for (std::size_t k = 0; k < piece; ++k) sum[k] = high[k] + low[k];
-      narrow(sum, count, to + i);
-      widen(to + i, count, sum);
+      if constexpr (std::is_same_v<A, T>) {
+        std::memcpy(to + i, sum, count * sizeof(T));
+      } else {
+        narrow_packs<Isa>(sum, count, to + i);
+        widen_packs<Isa>(to + i, count, sum);
+      }
       for (std::size_t k = 0; k < piece; ++k) low[k] = rest ? (high[k] - sum[k]) + low[k] : A(0);
       if (rest) std::copy_n(low, count, rest + i);
+    }
+  }
+  /// @p n numbers in the type that is computed in.
+  template <class Isa, class U, class A>
+  LIMBECK_INLINE static void numbers(const U* from, std::size_t n, A* to) {
+    if constexpr (std::is_same_v<A, U>) {
+      std::memcpy(to, from, n * sizeof(A));
+    } else if constexpr (std::is_same_v<A, float> && is_half<U>) {
+      widen_packs<Isa>(from, n, to);
+    } else {
+      for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<A>(from[i]);
     }
   }
   /// Element i with the probability @p rate, by the i-th number of the stream @p key.
