@@ -90,6 +90,32 @@ struct torch_loss : torch::autograd::Function<torch_loss> {
   }
 };
 
+template <>
+struct head_handles<at::Tensor> {
+  at::Tensor hidden, weights, bias;
+};
+
+/// The same of a head, whose hidden states, weights and bias may each want a gradient.
+struct torch_head_loss : torch::autograd::Function<torch_head_loss> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden, const at::Tensor&,
+                            const c10::optional<at::Tensor>&, const head_handles<at::Tensor>& gradients, double loss) {
+    context->save_for_backward({gradients.hidden, gradients.weights, gradients.bias});
+    const auto type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+    return at::full({}, loss, hidden.options().dtype(type).requires_grad(false));
+  }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& outer) {
+    if (c10::GradMode::is_enabled())
+      raise<value_error>("limbeck: the gradient of this loss has no gradient of its own (create_graph is set)");
+    torch::autograd::variable_list all = context->get_saved_variables();
+    const bool alone = outer[0].item<double>() == 1;
+    for (at::Tensor& g : all)
+      if (g.defined() && !alone) g = (outer[0] * g).to(g.scalar_type());
+    all.resize(5);
+    return all;
+  }
+};
+
 }  // namespace detail
 /// @endcond
 
@@ -112,6 +138,33 @@ at::Tensor differentiable(const Objective& objective, const at::Tensor& student,
   static_assert(
       requires { result.gradient; }, "limbeck: differentiable keeps the gradient itself; leave into(gradient) out");
   return detail::torch_loss::apply(student, result.gradient, result.loss);
+}
+/// The same of a student's head, whose logits are never there: `differentiable(objective, logits_of(hidden, weights, bias),
+/// logits_of(teacher_hidden, teacher_weights), labels, ws)`. Of hidden states, weights and bias those get a gradient that
+/// want one. Returns a scalar of float, or of double where the hidden states are double.
+template <class Objective, class... Args>
+at::Tensor differentiable(const Objective& objective, const head_logits<at::Tensor>& student, Args&&... args) {
+  using Terms = std::remove_cvref_t<decltype(detail::flatten(objective, detail::context<>{}))>;
+  static_assert(detail::plan_of<Terms>::type::learned == 0,
+                "limbeck: differentiable hands no gradient to a learned temperature, which would stay as it is; call the "
+                "objective itself, which returns it");
+  const auto& [hidden, weights, bias] = student.handles;
+  const auto type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const auto wants = [](const at::Tensor& x) { return x.defined() && x.requires_grad() && c10::GradMode::is_enabled(); };
+  if (!wants(hidden) && !wants(weights) && !wants(bias))
+    return at::full({}, objective.value(student, std::forward<Args>(args)...), hidden.options().dtype(type).requires_grad(false));
+  detail::head_handles<at::Tensor> g;
+  const auto like = [](const at::Tensor& x, auto of) { return at::empty(x.sizes(), x.options().dtype(of).requires_grad(false)); };
+  if (wants(hidden)) g.hidden = like(hidden, hidden.scalar_type());
+  if (wants(weights)) g.weights = like(weights, type);
+  if (wants(bias)) g.bias = like(bias, type);
+  const auto view = [](const at::Tensor& x) { return x.defined() ? any_tensor_traits<at::Tensor>::view(x) : any_tensor{}; };
+  head_gradients to{view(g.hidden), view(g.weights), {}};
+  if (g.bias.defined()) to.bias = detail::one_row(view(g.bias), "bias gradient");
+  const evaluation result = objective(student, std::forward<Args>(args)..., into(to));
+  if (g.weights.defined()) g.weights = g.weights.to(weights.scalar_type());
+  if (g.bias.defined()) g.bias = g.bias.to(bias.scalar_type());
+  return detail::torch_head_loss::apply(hidden, weights, bias.defined() ? c10::make_optional(bias) : c10::nullopt, g, result.loss);
 }
 
 LIMBECK_END_NAMESPACE

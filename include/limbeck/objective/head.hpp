@@ -104,6 +104,10 @@ struct head_backend<X> {
   using scalar = typename type::scalar;
 };
 
+/// What a head keeps of tensors that are handles, for those who want them back; a library whose tensors are, specialises it.
+template <class Hidden>
+struct head_handles {};
+
 }  // namespace detail
 /// @endcond
 
@@ -135,6 +139,9 @@ struct head_logits {
   any_tensor hidden;   ///< samples x width
   any_tensor weights;  ///< classes x width
   any_tensor bias;     ///< one a class, as rows of one sample; of no type where there is none
+  /// @cond
+  [[no_unique_address]] detail::head_handles<Hidden> handles;
+  /// @endcond
 };
 
 /// The logits z = h W^T + b of a head, for the place of a student's or a teacher's tensor in a call; they are never there as a
@@ -157,13 +164,16 @@ struct head_logits {
 /// FusedLinearCrossEntropy takes chunks of rows likewise.
 template <class Hidden, class Weights, class Bias = std::nullptr_t>
 auto logits_of(Hidden&& hidden, Weights&& weights, Bias&& bias = nullptr) {
-  head_logits<std::remove_cvref_t<Hidden>> head{detail::whole_or_nothing(hidden), detail::whole_or_nothing(weights), {}};
+  head_logits<std::remove_cvref_t<Hidden>> head{detail::whole_or_nothing(hidden), detail::whole_or_nothing(weights), {}, {}};
   detail::require_kept<Hidden>();
   detail::require_kept<Weights>();
   if constexpr (!std::is_null_pointer_v<std::remove_cvref_t<Bias>>) {
     detail::require_kept<Bias>();
     head.bias = detail::one_row(detail::whole_or_nothing(bias), "bias");
+    if constexpr (requires { head.handles.bias = bias; }) head.handles.bias = bias;
   }
+  if constexpr (requires { head.handles.hidden = hidden, head.handles.weights = weights; })
+    head.handles.hidden = hidden, head.handles.weights = weights;
   return head;
 }
 

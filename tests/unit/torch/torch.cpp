@@ -215,6 +215,21 @@ TEST_CASE("torch: a head's gradients are autograd's", "[torch][heads]") {
     CHECK(difference(dh, gradients[0]) < within);
     CHECK(difference(dw, gradients[1]) < within);
     CHECK(difference(db, gradients[2]) < within);
+
+    // as a node of the graph, beside a loss of torch's own
+    const auto y = p.labels.reshape({3, 11});
+    const auto node = 2 * lk::differentiable(objective, lk::logits_of(hidden, weights, bias), lk::logits_of(of_teacher, w), y) +
+                      hidden.square().mean();
+    const auto by_node = torch::autograd::grad({node}, {hidden, weights, bias});
+    CHECK(difference(by_node[0], 2 * gradients[0] + 2 * h / h.numel()) < 2 * within);
+    CHECK(difference(by_node[1], 2 * gradients[1]) < 2 * within);
+    CHECK(difference(by_node[2], 2 * gradients[2]) < 2 * within);
+    const auto frozen = lk::differentiable(objective, lk::logits_of(hidden, w), lk::logits_of(of_teacher, w), y);
+    CHECK(torch::autograd::grad({frozen}, {hidden})[0].sizes() == hidden.sizes());
+    CHECK_FALSE(lk::differentiable(objective, lk::logits_of(h, w), lk::logits_of(of_teacher, w), y).requires_grad());
+    const auto narrow = weights.detach().to(torch::kBFloat16).requires_grad_(true);
+    const auto of_narrow = lk::differentiable(objective, lk::logits_of(h, narrow, b), lk::logits_of(of_teacher, w), y);
+    CHECK(torch::autograd::grad({of_narrow}, {narrow})[0].scalar_type() == torch::kBFloat16);
   }
 }
 
