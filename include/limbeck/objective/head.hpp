@@ -107,6 +107,11 @@ struct head_backend<X> {
 /// What a head keeps of tensors that are handles, for those who want them back; a library whose tensors are, specialises it.
 template <class Hidden>
 struct head_handles {};
+/// Where a head keeps an @p X as a handle, it may be a temporary.
+template <class X, class Handles>
+constexpr void require_kept_or_held() {
+  if constexpr (!requires(Handles & h, X && x) { h.hidden = x; }) require_kept<X>();
+}
 
 }  // namespace detail
 /// @endcond
@@ -165,10 +170,11 @@ struct head_logits {
 template <class Hidden, class Weights, class Bias = std::nullptr_t>
 auto logits_of(Hidden&& hidden, Weights&& weights, Bias&& bias = nullptr) {
   head_logits<std::remove_cvref_t<Hidden>> head{detail::whole_or_nothing(hidden), detail::whole_or_nothing(weights), {}, {}};
-  detail::require_kept<Hidden>();
-  detail::require_kept<Weights>();
+  using Handles = detail::head_handles<std::remove_cvref_t<Hidden>>;
+  detail::require_kept_or_held<Hidden, Handles>();
+  detail::require_kept_or_held<Weights, Handles>();
   if constexpr (!std::is_null_pointer_v<std::remove_cvref_t<Bias>>) {
-    detail::require_kept<Bias>();
+    detail::require_kept_or_held<Bias, Handles>();
     head.bias = detail::one_row(detail::whole_or_nothing(bias), "bias");
     if constexpr (requires { head.handles.bias = bias; }) head.handles.bias = bias;
   }

@@ -224,7 +224,7 @@ TEST_CASE("torch: a head's gradients are autograd's", "[torch][heads]") {
     CHECK(difference(by_node[0], 2 * gradients[0] + 2 * h / h.numel()) < 2 * within);
     CHECK(difference(by_node[1], 2 * gradients[1]) < 2 * within);
     CHECK(difference(by_node[2], 2 * gradients[2]) < 2 * within);
-    const auto frozen = lk::differentiable(objective, lk::logits_of(hidden, w), lk::logits_of(of_teacher, w), y);
+    const auto frozen = lk::differentiable(objective, lk::logits_of(hidden + 0, w.clone()), lk::logits_of(of_teacher.clone(), w), y);
     CHECK(torch::autograd::grad({frozen}, {hidden})[0].sizes() == hidden.sizes());
     CHECK_FALSE(lk::differentiable(objective, lk::logits_of(h, w), lk::logits_of(of_teacher, w), y).requires_grad());
     const auto narrow = weights.detach().to(torch::kBFloat16).requires_grad_(true);
