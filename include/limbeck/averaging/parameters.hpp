@@ -236,20 +236,20 @@ struct parameter_memory {
   /// to += step (from - to): exact where both agree, unlike the sum of two products.
   template <class U, class T>
   static void approach(const U* __restrict from, T* __restrict to, std::size_t n, arithmetic_of_t<T> step) {
-    if constexpr (is_half<U> || is_half<T>) {
+    if constexpr (is_half<T>) {
       approach_with_rest<U, T>(from, to, nullptr, n, step);
     } else {
-      dispatch_loop([&](auto) LIMBECK_LAMBDA_INLINE {
+      dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+        T x[piece]{}, y[piece]{};
+        const auto move = [&](std::size_t i, auto count) LIMBECK_LAMBDA_INLINE {
+          numbers<Isa>(from + i, count, x);
+          std::memcpy(y, to + i, count * sizeof(T));
+          for (std::size_t k = 0; k < piece; ++k) y[k] += step * (x[k] - y[k]);
+          std::memcpy(to + i, y, count * sizeof(T));
+        };
         std::size_t i = 0;
-        for (; i + piece <= n; i += piece) {
-          U x[piece];
-          T y[piece];
-          std::memcpy(x, from + i, sizeof x);
-          std::memcpy(y, to + i, sizeof y);
-          for (std::size_t k = 0; k < piece; ++k) y[k] += step * (static_cast<T>(x[k]) - y[k]);
-          std::memcpy(to + i, y, sizeof y);
-        }
-        for (; i < n; ++i) to[i] += step * (static_cast<T>(from[i]) - to[i]);
+        for (; i + piece <= n; i += piece) move(i, std::integral_constant<std::size_t, piece>{});
+        if (i < n) move(i, n - i);
       });
     }
   }

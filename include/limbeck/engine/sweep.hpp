@@ -610,7 +610,8 @@ class host_sweep {
     alignas(64) T near[piece];
     const std::size_t y = label_or_0(r);
     for (std::size_t first = 0; first < padded_; first += piece) {  // the tail is where the staged row goes on
-      const std::size_t stop = (std::min)(piece, padded_ - first), count = (std::min)(piece, classes_ - first);
+      constexpr std::size_t at_most = piece;  // nvcc has no reference to a member
+      const std::size_t stop = (std::min)(at_most, padded_ - first), count = (std::min)(at_most, classes_ - first);
       for (std::size_t c = 0; c < stop; c += L)  // the student may be the caller's, which ends with the last class
         Lanes::store(near + c, gradient(first + c < whole_ ? row.main.at(first + c) : row.tail).v);
       if (result.label != 0 && y - first < count) near[y - first] += result.label;

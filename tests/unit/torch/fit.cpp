@@ -77,8 +77,8 @@ outcome program(const Options& options, const temporary& checkpoint, std::uint64
 }
 
 template <class Optimizer, class Options>
-void check_resume(const Options& options) {
-  temporary one("never.ckpt"), two("stopped.ckpt");
+void check_resume(const std::string& name, const Options& options) {
+  temporary one(name + "_never.ckpt"), two(name + "_stopped.ckpt");  // cases run beside each other
   const outcome never = program<Optimizer>(options, one, 1000);
   CHECK(never.steps == 16);
   for (const std::uint64_t n : {1U, 4U, 7U}) {
@@ -94,15 +94,15 @@ void check_resume(const Options& options) {
 }  // namespace
 
 TEST_CASE("torch: a run with Adam is resumed bit for bit", "[torch]") {
-  check_resume<torch::optim::Adam>(torch::optim::AdamOptions(0.02).amsgrad(true));
+  check_resume<torch::optim::Adam>("Adam", torch::optim::AdamOptions(0.02).amsgrad(true));
 }
 TEST_CASE("torch: a run with AdamW is resumed bit for bit", "[torch]") {
-  check_resume<torch::optim::AdamW>(torch::optim::AdamWOptions(0.02));
+  check_resume<torch::optim::AdamW>("AdamW", torch::optim::AdamWOptions(0.02));
 }
 TEST_CASE("torch: a run with SGD is resumed bit for bit", "[torch]") {
-  check_resume<torch::optim::SGD>(torch::optim::SGDOptions(0.05).momentum(0.9).dampening(0.1));
+  check_resume<torch::optim::SGD>("SGD", torch::optim::SGDOptions(0.05).momentum(0.9).dampening(0.1));
 }
 TEST_CASE("torch: a run with RMSprop is resumed bit for bit", "[torch]") {
-  check_resume<torch::optim::RMSprop>(torch::optim::RMSpropOptions(0.01).momentum(0.5).centered(true));
+  check_resume<torch::optim::RMSprop>("RMSprop", torch::optim::RMSpropOptions(0.01).momentum(0.5).centered(true));
 }
 #endif
