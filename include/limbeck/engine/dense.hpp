@@ -50,6 +50,7 @@ struct packed {
       return multiply(alpha, b.transposed(), a.transposed(), beta, c.transposed(), memory, on);
     const std::size_t n = c.samples, m = c.classes, inner = a.classes;
     const std::size_t panels = (n + tile_rows - 1) / tile_rows, tasks = (panels + panels_a_task - 1) / panels_a_task;
+    const std::size_t shares = on.workers() == 1 ? 1 : (4 * on.workers() + tasks - 1) / tasks;  // of a panel, where panels are few
     const std::size_t deepest = (std::min)(inner, depth), widest = (std::min)(m, width);
     T* const packed_b =
         memory.template take<T>(deepest * ((widest + tile_columns - 1) / tile_columns * tile_columns)).data();
@@ -65,12 +66,13 @@ struct packed {
             gather<tile_columns>(b.transposed(), left + s * tile_columns, k, deep, packed_b + s * deep * tile_columns);
           });
         });
-        on(tasks, [&](std::size_t task, std::size_t worker) {
+        on(tasks * shares, [&](std::size_t index, std::size_t worker) {
+          const std::size_t task = index / shares, share = index % shares;
           T* const panel = packed_a + worker * panel_size;
           Isa::call([&]() LIMBECK_LAMBDA_INLINE {
             for (std::size_t p = task * panels_a_task; p < (std::min)(panels, (task + 1) * panels_a_task); ++p) {
               gather<tile_rows>(a, p * tile_rows, k, deep, panel);
-              for (std::size_t s = 0; s < strips; ++s)
+              for (std::size_t s = strips * share / shares; s < strips * (share + 1) / shares; ++s)
                 tile(deep, panel, packed_b + s * deep * tile_columns, alpha, k == 0 ? beta : T(1), c, p * tile_rows,
                      left + s * tile_columns);
             }

@@ -150,7 +150,7 @@ struct head_logits {
 };
 
 /// The logits z = h W^T + b of a head, for the place of a student's or a teacher's tensor in a call; they are never there as a
-/// whole. A call takes a chunk of rows at a time, as many as make 16 MiB of logits: the product, the objective's sweep over
+/// whole. A call takes a chunk of rows at a time, as many as make 32 MiB of logits: the product, the objective's sweep over
 /// them, and the products of its gradient, so that memory is that of three such chunks where a tensor of logits takes
 /// samples x classes several times over. Rows that do not count (masked, ignored, of weight 0) are left out of the products at
 /// the ends of a chunk, so that a prompt costs nothing.

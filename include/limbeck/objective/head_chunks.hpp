@@ -52,7 +52,7 @@ struct heads_of_call {
 /// The chunks of one call.
 template <class T>
 class head_chunks {
-  static constexpr std::size_t chunk_bytes = std::size_t{1} << 24, classes_a_block = 1024;
+  static constexpr std::size_t chunk_bytes = std::size_t{1} << 25, classes_a_block = 1024;
 
   const problem<T>& call_;
   const heads_of_call<T> heads_;

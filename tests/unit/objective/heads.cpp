@@ -85,7 +85,7 @@ double distance(const A& a, const B& b) {
   return most;
 }
 
-/// Wide enough for chunks of 96 rows; most of the sum is in few classes, so that double holds its digits.
+/// Wide enough for chunks of 192 rows; most of the sum is in few classes, so that double holds its digits.
 struct wide_batch {
   static constexpr std::size_t samples = 230, classes = 21000, width = 3, teacher_width = 2;
   matrix<double> h = random_matrix<double>(samples, width, 1), w = random_matrix<double>(classes, width, 2);
