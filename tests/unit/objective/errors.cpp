@@ -226,11 +226,11 @@ TEST_CASE("a gradient that is added to keeps what stood in the rows behind a bad
   const lk::rows<const double> student(s.data(), 4, 3), teacher(t.data(), 4, 3);
   const lk::rows<double> gradient(g.data(), 4, 3);
   std::vector<int> labels{0, 1, 2, 0};
-  const auto objective = lk::cross_entropy{} + lk::forward_kl{};
+  const auto loss = lk::cross_entropy{} + lk::forward_kl{};
   lk::workspace ws;
-  objective(student, teacher, labels, ws, lk::add_to(gradient));
+  loss(student, teacher, labels, ws, lk::add_to(gradient));
   std::fill(g.begin(), g.end(), 7);
   labels[1] = 3;
-  CHECK_THROWS_AS(objective(student, teacher, labels, ws, lk::add_to(gradient)), lk::value_error);
+  CHECK_THROWS_AS(loss(student, teacher, labels, ws, lk::add_to(gradient)), lk::value_error);
   CHECK(std::vector<double>(g.begin() + 3, g.end()) == std::vector<double>(9, 7));
 }
