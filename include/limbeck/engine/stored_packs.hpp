@@ -84,14 +84,14 @@ struct bfloat16_packs {
   LIMBECK_INLINE static void widen(const std::uint16_t* from, float* to) {
     quad_pack in;
     std::memcpy(&in, from, sizeof in);
-    [&]<std::size_t... I>(std::index_sequence<I...>) LIMBECK_LAMBDA_INLINE {
-      in = __builtin_shufflevector(in, in, (I % 2 * (quads / 2) + I / 2)...);
+    [&]<std::size_t... At>(std::index_sequence<At...>) LIMBECK_LAMBDA_INLINE {
+      in = __builtin_shufflevector(in, in, (At % 2 * (quads / 2) + At / 2)...);
     }(std::make_index_sequence<quads>{});
     short_pack x;
     std::memcpy(&x, &in, sizeof x);
-    [&]<std::size_t... I>(std::index_sequence<I...>) LIMBECK_LAMBDA_INLINE {
-      const short_pack zero{}, low = __builtin_shufflevector(zero, x, (I % 2 * words + I / 8 * 8 + I % 8 / 2)...);
-      const short_pack high = __builtin_shufflevector(zero, x, (I % 2 * words + I / 8 * 8 + 4 + I % 8 / 2)...);
+    [&]<std::size_t... At>(std::index_sequence<At...>) LIMBECK_LAMBDA_INLINE {
+      const short_pack zero{}, low = __builtin_shufflevector(zero, x, (At % 2 * words + At / 8 * 8 + At % 8 / 2)...);
+      const short_pack high = __builtin_shufflevector(zero, x, (At % 2 * words + At / 8 * 8 + 4 + At % 8 / 2)...);
       std::memcpy(to, &low, sizeof low);
       std::memcpy(to + words / 2, &high, sizeof high);
     }(std::make_index_sequence<words>{});
@@ -100,8 +100,8 @@ struct bfloat16_packs {
     short_pack low, high;
     round(from, low);
     round(from + words / 2, high);
-    [&]<std::size_t... I>(std::index_sequence<I...>) LIMBECK_LAMBDA_INLINE {
-      const short_pack out = __builtin_shufflevector(low, high, (2 * I + 1)...);
+    [&]<std::size_t... At>(std::index_sequence<At...>) LIMBECK_LAMBDA_INLINE {
+      const short_pack out = __builtin_shufflevector(low, high, (2 * At + 1)...);
       std::memcpy(to, &out, sizeof out);
     }(std::make_index_sequence<words>{});
   }
