@@ -1,5 +1,6 @@
 // The averager: its mean against the definition, its counters, its memory, its state and its errors.
 #include "catch.hpp"
+#include "map_archive.hpp"
 
 #include <limbeck/averaging/averaging.hpp>
 #include <limbeck/schedule/schedules.hpp>
@@ -9,7 +10,6 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -36,32 +36,6 @@ template <class Views>
 auto contents(const Views& views) {
   return lk::snapshot(views);
 }
-
-/// Names to bytes; the same calls save and load.
-class map_archive {
- public:
-  bool loading = false;
-  template <class V>
-  void operator()(const char* name, V& value) {
-    if constexpr (requires { value.data(); }) {
-      pass(name, value.data(), value.size() * sizeof(*value.data()));
-    } else {
-      pass(name, &value, sizeof(V));
-    }
-  }
-
- private:
-  void pass(const char* name, void* data, std::size_t bytes) {
-    std::string& stored = stored_[name];
-    if (!loading) {
-      stored.assign(static_cast<const char*>(data), bytes);
-    } else {
-      REQUIRE(stored.size() == bytes);
-      if (bytes > 0) std::memcpy(data, stored.data(), bytes);
-    }
-  }
-  std::map<std::string, std::string> stored_;
-};
 
 }  // namespace
 
@@ -223,7 +197,7 @@ TEST_CASE("averager: stopped at any step and resumed is never stopped", "[averag
         lk::mean_teacher{.decay = 0.8}, random_network(0), lk::averaging_period{.start = 2, .every = 2});
     for (std::uint64_t step = 0; step < 12; ++step) {
       if (step == stop) {
-        map_archive archive;
+        limbeck_test::map_archive archive;
         teacher->serialize(archive);
         teacher = std::make_unique<lk::averager<float, lk::mean_teacher>>(
             lk::mean_teacher{.decay = 0.8}, random_network(99), lk::averaging_period{.start = 2, .every = 2});
@@ -239,7 +213,7 @@ TEST_CASE("averager: stopped at any step and resumed is never stopped", "[averag
 }
 
 TEST_CASE("averager: an archive of another network is refused", "[averaging]") {
-  map_archive archive;
+  limbeck_test::map_archive archive;
   lk::averager small_one(lk::ema{}, random_network(1, {2, 3}));
   small_one.serialize(archive);
   archive.loading = true;

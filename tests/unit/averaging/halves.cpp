@@ -1,13 +1,13 @@
 // Students and teachers of 16 bits, and averages that lose no step.
 
 #include "catch.hpp"
+#include "map_archive.hpp"
 
 #include <limbeck/limbeck.hpp>
 
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -31,31 +31,6 @@ std::vector<To> as(const std::vector<From>& x) {
   for (const From& v : x) out.push_back(static_cast<To>(v));
   return out;
 }
-
-class map_archive {
- public:
-  bool loading = false;
-  template <class V>
-  void operator()(const char* name, V& value) {
-    if constexpr (requires { value.data(); }) {
-      pass(name, value.data(), value.size() * sizeof(*value.data()));
-    } else {
-      pass(name, &value, sizeof(V));
-    }
-  }
-
- private:
-  void pass(const char* name, void* data, std::size_t bytes) {
-    std::string& stored = stored_[name];
-    if (!loading) {
-      stored.assign(static_cast<const char*>(data), bytes);
-    } else {
-      REQUIRE(stored.size() == bytes);
-      if (bytes > 0) std::memcpy(data, stored.data(), bytes);
-    }
-  }
-  std::map<std::string, std::string> stored_;
-};
 
 }  // namespace
 
@@ -140,7 +115,7 @@ TEST_CASE("averager: what compensated keeps goes into the archive", "[averaging]
     for (auto& t : own)
       for (auto& x : t) x = lk::bfloat16(0.5F * x);
     lk::averager first(lk::ema{.decay = 0.999}, lk::in_place(own), {}, lk::compensated);
-    map_archive archive;
+    limbeck_test::map_archive archive;
     auto other = student;
     lk::averager second(lk::ema{.decay = 0.999}, lk::in_place(other), {}, lk::compensated);
     for (int step = 0; step < 300; ++step) {
