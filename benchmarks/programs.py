@@ -146,8 +146,7 @@ def measure(name, binary, pythons, arguments, say):
             say(f"{name}: round {turn + 1} of {rounds}")
             if program.once and place == 0 and not quick:
                 run_ours(binary, seconds, program.once, ours)
-            if binary:
-                run_ours(binary, seconds, f"-{program.once}" if program.once else f"^({'|'.join(arguments.types)})/", ours)
+            run_ours(binary, seconds, f"-{program.once}" if program.once else f"^({'|'.join(arguments.types)})/", ours)
             if python:
                 options = program.options + (program.quick if quick else [])
                 versions[python] = run_peer(python, program.script, options, theirs[python]) or versions.get(python)
