@@ -2,15 +2,10 @@
 #define LIMBECK_BACKEND_THRUST_TEAM_HPP
 
 /// @file
-/// Teams: the threads that share one row. The row's algorithm is written once over this:
-///
-/// - `rank()` of `size()` threads, each with `width<T>` neighbouring classes at a time;
-/// - `sum(a)`, `highest(a)`: over the team, element by element of an array; every thread gets the result;
-/// - `once(f)`: f's result, which is the same for all, by whichever threads are cheapest.
-///
-/// All threads of a team call these together. The order of every sum is fixed.
+/// The teams of a device, see core/team.hpp.
 
 #include <limbeck/backend/thrust/system.hpp>
+#include <limbeck/core/team.hpp>
 
 #include <cstddef>
 
@@ -21,32 +16,6 @@
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
-
-template <class T, std::size_t N>
-struct team_array {
-  T v[N];
-};
-
-/// One thread: a row of a host system.
-struct single_team {
-  static constexpr bool alone = true;
-  template <class T>
-  static constexpr std::size_t width = 1;
-  static constexpr std::size_t rank() { return 0; }
-  static constexpr std::size_t size() { return 1; }
-  template <class A>
-  A sum(const A& a) const {
-    return a;
-  }
-  template <class A>
-  A highest(const A& a) const {
-    return a;
-  }
-  template <class F>
-  auto once(F&& f) const {
-    return f();
-  }
-};
 
 #if LIMBECK_ON_CUDA
 
@@ -87,6 +56,7 @@ struct warp_team {
   __device__ A highest(const A& a) const {
     return reduce(a, highest_of_arrays{});
   }
+  __device__ static void wait() { __syncwarp(); }
   /// All lanes compute it: they would wait anyway.
   template <class F>
   __device__ auto once(F&& f) const {
@@ -120,6 +90,7 @@ struct block_team {
   __device__ A highest(const A& a) const {
     return reduce(a, highest_of_arrays{});
   }
+  __device__ static void wait() { __syncthreads(); }
   /// The first thread computes it. Once a kernel for each @p F: the shared result is not guarded against reuse.
   template <class F>
   __device__ auto once(F&& f) const {

@@ -1,0 +1,75 @@
+#ifndef LIMBECK_CORE_TEAM_HPP
+#define LIMBECK_CORE_TEAM_HPP
+
+/// @file
+/// Teams: the threads that share a row. What is done to a row is written once over a team; on the host a row has one thread,
+/// on a device a few lanes of a warp, a block, or several blocks. Algorithms ask five things of a team:
+///
+/// - `rank()` of `size()` threads, each of which takes `width<T>` neighbouring elements at a time;
+/// - `sum(a)`, `highest(a)`: over the team, element by element of a `team_array`; every thread gets the result;
+/// - `once(f)`: f's result, which is the same for all, by whichever threads are cheapest;
+/// - `wait()`: what any thread wrote before, all may read after.
+///
+/// All threads of a team call the last three together. The order of every sum is fixed.
+
+#include <limbeck/core/config.hpp>
+
+#include <cstddef>
+
+LIMBECK_BEGIN_NAMESPACE
+namespace detail {
+
+template <class T, std::size_t N>
+struct team_array {
+  T v[N];
+};
+
+/// One thread: a row of the host.
+struct single_team {
+  static constexpr bool alone = true;
+  template <class T>
+  static constexpr std::size_t width = 1;
+  LIMBECK_HOST_DEVICE static constexpr std::size_t rank() { return 0; }
+  LIMBECK_HOST_DEVICE static constexpr std::size_t size() { return 1; }
+  template <class A>
+  LIMBECK_HOST_DEVICE A sum(const A& a) const {
+    return a;
+  }
+  template <class A>
+  LIMBECK_HOST_DEVICE A highest(const A& a) const {
+    return a;
+  }
+  template <class F>
+  LIMBECK_HOST_DEVICE auto once(F&& f) const {
+    return f();
+  }
+  LIMBECK_HOST_DEVICE static constexpr void wait() {}
+};
+
+/// f(i) for those of @p n elements of type T that this thread takes. They are the same in every such loop, so that a thread
+/// reads what it wrote without a wait.
+template <class T, class Team, class F>
+LIMBECK_HOST_DEVICE void for_own(const Team& team, std::size_t n, F&& f) {
+  constexpr std::size_t W = Team::template width<T>;
+  if constexpr (Team::alone) {
+    for (std::size_t i = 0; i < n; ++i) f(i);
+  } else {
+    for (std::size_t first = team.rank() * W; first < n; first += team.size() * W)
+      for (std::size_t i = first; i < first + W && i < n; ++i) f(i);
+  }
+}
+/// The sum of one number of each thread.
+template <class Team, class V>
+LIMBECK_HOST_DEVICE V sum_over(const Team& team, const V& x) {
+  return team.sum(team_array<V, 1>{{x}}).v[0];
+}
+/// The highest of them.
+template <class Team, class V>
+LIMBECK_HOST_DEVICE V highest_over(const Team& team, const V& x) {
+  return team.highest(team_array<V, 1>{{x}}).v[0];
+}
+
+}  // namespace detail
+LIMBECK_END_NAMESPACE
+
+#endif
