@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proves without a GPU that no kernel spills, and counts what each takes: registers, shared memory, loads and stores.
 
-    static_proof.py [--nvcc NVCC] [--table device_kernels.md] [--include FOLDER]... [--define WORD]... kernels.cu
+    static_proof.py [--nvcc NVCC] [--table device_kernels.md] [--include FOLDER]... kernels.cu
 
 nvcc makes PTX once for each virtual architecture, and ptxas, which stands beside it, assembles that for each architecture of
 cards. Loads and stores of global memory are counted in the PTX, each once however often it is run: a row kernel whose
@@ -161,7 +161,6 @@ def main():
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
     parser.add_argument("--include", action="append", default=[])
-    parser.add_argument("--define", action="append", default=[])
     parser.add_argument("--table", type=pathlib.Path, help="also write the table there")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
@@ -170,8 +169,7 @@ def main():
         print(f"no nvcc at {arguments.nvcc}")
         raise SystemExit(77)
     ptxas = pathlib.Path(os.path.realpath(nvcc)).with_name("ptxas")
-    options = ["-std=c++20", "--expt-relaxed-constexpr", *(f"-I{folder}" for folder in arguments.include),
-               *(f"-D{word}" for word in arguments.define)]
+    options = ["-std=c++20", "--expt-relaxed-constexpr", *(f"-I{folder}" for folder in dict.fromkeys(arguments.include) if folder not in ("", "/usr/include"))]
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:

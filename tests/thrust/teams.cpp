@@ -1,80 +1,14 @@
 // The row's algorithm with several threads a row, as warps and blocks run it: here they are threads of the host. A step in
-// which the threads of a team part ways would hang; a class that two of them take, or none, would show.
+// which the threads of a team part ways ends the test; a class that two of them take, or none, shows; and under
+// ThreadSanitizer, what one of them reads while another writes it.
 #include "catch.hpp"
 #include "device_cases.hpp"
-
-#include <barrier>
-#include <memory>
-#include <thread>
+#include "thread_team.hpp"
 
 using namespace limbeck_test;
 namespace detail = limbeck::detail;
 
 namespace {
-
-constexpr std::size_t team_size = 5;
-
-struct meeting {
-  std::barrier<> barrier{static_cast<std::ptrdiff_t>(team_size)};
-  alignas(64) unsigned char slot[team_size][4096];
-};
-
-/// Like a warp (all compute what is done once) or like a block (one does).
-template <bool Block>
-struct thread_team {
-  static constexpr bool alone = false;
-  template <class T>
-  static constexpr std::size_t width = 16 / sizeof(T);
-  std::size_t me;
-  meeting* place;
-
-  std::size_t rank() const { return me; }
-  static constexpr std::size_t size() { return team_size; }
-  template <class A>
-  A sum(const A& a) const {
-    return reduce(a, [](auto x, auto y) { return x + y; });
-  }
-  template <class A>
-  A highest(const A& a) const {
-    return reduce(a, [](auto x, auto y) { return x > y ? x : y; });
-  }
-  template <class F>
-  auto once(F&& f) const {
-    if constexpr (!Block) {
-      return f();
-    } else {
-      using R = decltype(f());
-      static_assert(sizeof(R) <= 4096);
-      if (me == 0) std::construct_at(reinterpret_cast<R*>(place->slot[0]), f());
-      place->barrier.arrive_and_wait();
-      const R result = *reinterpret_cast<R*>(place->slot[0]);
-      place->barrier.arrive_and_wait();
-      return result;
-    }
-  }
-
- private:
-  template <class A, class F>
-  A reduce(const A& a, F f) const {
-    std::construct_at(reinterpret_cast<A*>(place->slot[me]), a);
-    place->barrier.arrive_and_wait();
-    A total = *reinterpret_cast<A*>(place->slot[0]);
-    for (std::size_t r = 1; r < team_size; ++r) {
-      const A& other = *reinterpret_cast<A*>(place->slot[r]);
-      for (std::size_t i = 0; i < sizeof(a.v) / sizeof(a.v[0]); ++i) total.v[i] = f(total.v[i], other.v[i]);
-    }
-    place->barrier.arrive_and_wait();
-    return total;
-  }
-};
-
-template <class F>
-void with_teams(F&& f) {
-  meeting place;
-  std::vector<std::thread> threads;
-  for (std::size_t me = 0; me < team_size; ++me) threads.emplace_back([&, me] { f(me, &place); });
-  for (auto& t : threads) t.join();
-}
 
 template <bool Block, class T, class E>
 void compare_team(complaints& out, const std::string& name, const E& objective, const batch<T>& b) {
@@ -96,15 +30,14 @@ void compare_team(complaints& out, const std::string& name, const E& objective, 
   task.out = &outcome;
   task.values = values.data();
   detail::set_up(task);
-  with_teams([&](std::size_t me, meeting* place) {
-    thread_team<Block> team{me, place};
+  with_team<Block>([&](const auto& team) {
     const auto weigh = task.add_rows(team, 0, b.samples, false);
-    if (me == 0) task.conclude(weigh, false);
-    place->barrier.arrive_and_wait();
+    if (team.rank() == 0) task.conclude(weigh, false);
+    team.wait();
     for (std::size_t r = 0; r < b.samples; ++r) task.row(team, r);
-    place->barrier.arrive_and_wait();
+    team.wait();
     const auto sum = task.add_rows(team, 0, b.samples, true);
-    if (me == 0) task.conclude(sum, true);
+    if (team.rank() == 0) task.conclude(sum, true);
   });
   if (outcome.fault_code != 0) out.push_back(name + ": a fault");
   lk::evaluation device;
@@ -162,14 +95,31 @@ TEST_CASE("device: a fault ends a row for all threads of its team", "[thrust]") 
   task.out = &outcome;
   task.values = values.data();
   detail::set_up(task);
-  with_teams([&](std::size_t me, meeting* place) {
-    thread_team<true> team{me, place};
+  with_team<true>([&](const auto& team) {
     for (std::size_t r = 6; r-- > 0;) task.row(team, r);
-    place->barrier.arrive_and_wait();
+    team.wait();
     const auto sum = task.add_rows(team, 0, 6, true);
-    if (me == 0) task.conclude(sum, true);
+    if (team.rank() == 0) task.conclude(sum, true);
   });
   CHECK(outcome.fault_row == 3);
   CHECK(outcome.fault_column == 7);
   CHECK(outcome.loss != outcome.loss);
+}
+
+TEST_CASE("device: threads of a team that part ways are found", "[thrust]") {
+  const auto meet = [](auto&& f) { with_team<true>(f); };
+  CHECK_THROWS_AS(meet([](const auto& team) {
+                    if (team.rank() == 3) team.wait();
+                    else detail::sum_over(team, 1.0);
+                  }),
+                  parted_ways);
+  CHECK_THROWS_AS(meet([](const auto& team) {
+                    if (team.rank() == 0) detail::sum_over(team, 1.0);
+                    else detail::sum_over(team, 1.0f);
+                  }),
+                  parted_ways);
+  CHECK_THROWS_AS(meet([](const auto& team) {
+                    if (team.rank() > 1) detail::highest_over(team, 1.0);
+                  }),
+                  parted_ways);
 }
