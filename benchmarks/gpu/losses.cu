@@ -155,8 +155,10 @@ void measure(const setting& on, const char* name, const Objective& objective, bo
   lk::device_result result;
   const auto call = [&](std::size_t i) {
     const std::size_t at = i % places * stride;
-    objective(lk::device_rows<const float>(student.data + at, n, c), lk::device_rows<const float>(teacher.data + at, n, c), labels,
-              lk::into(lk::device_rows<float>(gradient.data + at, n, c)), ws, lk::unread_is_fine, lk::deferred(result));
+    const auto s = lk::device_rows<const float>(student.data + at, n, c);
+    const auto t = lk::device_rows<const float>(teacher.data + at, n, c);
+    objective(s, t, labels, lk::unread_is_fine, lk::into(lk::device_rows<float>(gradient.data + at, n, c)), ws,
+              lk::deferred(result));
   };
   call(0);
   const double loss = result.get().loss;

@@ -148,7 +148,8 @@ def measure(form, name, loss, rows, classes):
         batches = Batches(rows, classes)
         one, least = batches.call(loss), max(4, len(batches.students))
         seconds = fastest(one, least)
-        graph = replayed(one, max(len(batches.students), 2 if seconds > 1e-3 else 16)) if 4 * 12 * rows * classes < torch.cuda.mem_get_info()[0] else None
+        fits = 48 * rows * classes < torch.cuda.mem_get_info()[0]  # a graph has memory of its own
+        graph = replayed(one, max(len(batches.students), 2 if seconds > 1e-3 else 16)) if fits else None
         count = launches(one)
     except torch.cuda.OutOfMemoryError:
         return put(left_out=f"{form}, {name}, {size}", why="memory")
