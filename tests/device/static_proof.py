@@ -210,8 +210,8 @@ def main():
                              kernel.spilled, warps, *(counts[kind, width] for kind in ("load", "store") for width in WIDTHS),
                              counts["bulk", 0]])
     text = (f"{len(names)} kernels of {arguments.source.name}. Bytes of static shared memory, stack and spills; warps that "
-            f"the registers of a multiprocessor hold;\nloads and stores of global memory in the PTX by their bytes, each counted "
-            f"once.\n\n{table(rows)}\n")
+            f"the registers of a multiprocessor hold;\nloads and stores of global memory in the PTX by their bytes, each "
+            f"counted once.\n\n{table(rows)}\n")
     print(text)
     print(f"{elapsed:.0f} s in {arguments.processes} processes")
     if arguments.table:
