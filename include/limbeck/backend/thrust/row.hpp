@@ -165,6 +165,7 @@ struct device_task {
     const std::size_t classes = in.classes();
     const auto near = [](const T* row, std::size_t c) -> const block& { return *reinterpret_cast<const block*>(row + c); };
     const own_elements own = own_of<T>(team, classes);
+    LIMBECK_NO_UNROLL
     for (std::size_t c = own.first; c < own.last; c += own.step) {
       const block s = m.student ? near(m.student, c) : load_block<W>(team, in.student, whole_student, r, c);
       [[maybe_unused]] block t, y, k;

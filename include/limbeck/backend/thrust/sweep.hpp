@@ -34,7 +34,7 @@ inline constexpr std::size_t rows_per_total = 8192;  // by one block, so that th
 
 #if LIMBECK_ON_CUDA
 
-inline constexpr unsigned threads_of_lanes = 128, threads_of_blocks = 512, threads_per_total = 256;
+inline constexpr unsigned threads_of_lanes = 128, threads_of_blocks = 256, threads_per_total = 256;
 inline constexpr std::size_t classes_of_a_warp = 1024;
 
 /// How the rows of a call are shared out.
@@ -87,15 +87,10 @@ __global__ void __launch_bounds__(threads_of_blocks)
     rows_by_blocks(const __grid_constant__ Task task, const __grid_constant__ device_launch how) {
   const block_team team(how.share);
   T* memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory);
-  if (how.memory) {  // as many rows as there are blocks at a time
-    memory = static_cast<T*>(how.memory) + static_cast<std::size_t>(blockIdx.x) * how.rows * task.padded;
-    for (std::size_t r = blockIdx.x; r < task.in.samples(); r += gridDim.x) {
-      task.row(team, r, memory);
-      __syncthreads();
-    }
-  } else {
-    task.row(team, blockIdx.x / how.cluster, memory);
-    if (how.cluster > 1) team.wait();  // nobody leaves while others read what it has left for them
+  if (how.memory) memory = static_cast<T*>(how.memory) + static_cast<std::size_t>(blockIdx.x) * how.rows * task.padded;
+  for (std::size_t r = blockIdx.x / how.cluster; r < task.in.samples(); r += gridDim.x / how.cluster) {
+    task.row(team, r, memory);
+    team.wait();  // nobody goes on, or leaves, while others read what it has left for them
   }
   total_few(task);
 }
@@ -186,7 +181,7 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   }
   how.share = (loads + how.cluster - 1) / how.cluster * width;
   how.shared_bytes = how.rows * how.share * element;
-  how.threads = how.share > 4096 ? threads_of_blocks : threads_of_blocks / 2;
+  how.threads = threads_of_blocks;
   grid(samples * how.cluster);
   if (how.shared_bytes <= limits.shared_of_block) return how;
 
