@@ -42,7 +42,6 @@ struct device_launch {
   unsigned blocks = 0, threads = 0;  // of the grid, of a block
   unsigned lanes = 0;                // that share a row; 0: a block does, or
   unsigned cluster = 1;              // so many blocks
-  std::size_t share = 0;             // classes in the memory of a block
   std::size_t shared_bytes = 0;      // of a block
   std::size_t rows = 0;              // of memory, each team's
   void* memory = nullptr;            // where they are not in shared memory
@@ -85,8 +84,8 @@ __global__ void __launch_bounds__(threads_of_lanes)
 template <class T, class Task>
 __global__ void __launch_bounds__(threads_of_blocks)
     rows_by_blocks(const __grid_constant__ Task task, const __grid_constant__ device_launch how) {
-  const block_team team(how.share);
-  T* memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory);
+  const block_team team(task.stride);
+  T* memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory) - team.part().first;  // a class stands at its number
   if (how.memory) memory = static_cast<T*>(how.memory) + static_cast<std::size_t>(blockIdx.x) * how.rows * task.padded;
   for (std::size_t r = blockIdx.x / how.cluster; r < task.in.samples(); r += gridDim.x / how.cluster) {
     task.row(team, r, memory);
@@ -158,7 +157,6 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   how.rows = task.rows_of_memory();
   const std::size_t row_bytes = how.rows * task.padded * element;
   const auto grid = [&](std::size_t blocks) { how.blocks = static_cast<unsigned>(blocks); };
-  how.share = task.padded;
   if (task.in.classes() <= classes_of_a_warp) {
     how.lanes = 2;
     while (how.lanes < 32 && loads > 4 * how.lanes) how.lanes *= 2;
@@ -173,14 +171,14 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   }
   // so that a block computes while others wait for memory, three of them share a processor
   const std::size_t wanted = limits.shared_of_processor / 3;
-  if (limits.clusters && !Task::whole && Task::Plan::top == 0) {
+  if (limits.clusters && Task::may_be_parted) {
     while (how.cluster < 8 && row_bytes / how.cluster > wanted) how.cluster *= 2;
     while (how.cluster < 8 && samples * how.cluster * 2 <= static_cast<std::size_t>(limits.processors) &&
            loads / how.cluster > threads_of_blocks)
       how.cluster *= 2;
   }
-  how.share = (loads + how.cluster - 1) / how.cluster * width;
-  how.shared_bytes = how.rows * how.share * element;
+  if (how.cluster > 1) task.stride = (loads + how.cluster - 1) / how.cluster * width;
+  how.shared_bytes = how.rows * task.stride * element;
   how.threads = threads_of_blocks;
   grid(samples * how.cluster);
   if (how.shared_bytes <= limits.shared_of_block) return how;
@@ -188,7 +186,7 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   task.staged = false;
   how.rows = task.rows_of_memory();
   how.cluster = 1;
-  how.share = task.padded;
+  task.stride = task.padded;
   how.shared_bytes = 0;
   how.threads = threads_of_blocks;
   grid(samples);
@@ -245,7 +243,7 @@ void set_up(device_task<T, Terms, Mode, Target>& task) {
   task.whole_gradient = loads_whole<T>(in.gradient);
   const std::size_t widest = Plan::any_width ? (std::max)(in.classes(), in.teacher_classes()) : in.classes();
   constexpr std::size_t line = 16 / sizeof(T);
-  task.padded = (widest + line - 1) / line * line;
+  task.stride = task.padded = (widest + line - 1) / line * line;
   for_each_index<Plan::size>([&](auto k) {
     const auto& term = task.terms[hana::size_t<k>{}];
     using L = typename std::remove_cvref_t<decltype(term)>::loss_type;
