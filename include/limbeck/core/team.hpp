@@ -46,6 +46,25 @@ struct single_team {
   LIMBECK_HOST_DEVICE static constexpr void wait() {}
 };
 
+/// Elements [first, last) stand in one part of a team's memory.
+struct team_part {
+  std::size_t first, last;
+};
+/// The elements that one thread takes: as many neighbours as it has width, every `step`.
+struct own_elements {
+  std::size_t first, last, step;
+};
+template <class T, class Team>
+LIMBECK_HOST_DEVICE own_elements own_of(const Team& team, std::size_t n) {
+  constexpr std::size_t W = Team::template width<T>;
+  if constexpr (requires { team.part(); }) {
+    const team_part part = team.part();
+    return {part.first + team.rank_in_part() * W, part.last < n ? part.last : n, team.size_of_part() * W};
+  } else {
+    return {team.rank() * W, n, team.size() * W};
+  }
+}
+
 /// f(i) for those of @p n elements of type T that this thread takes. They are the same in every such loop, so that a thread
 /// reads what it wrote without a wait.
 template <class T, class Team, class F>
@@ -54,8 +73,9 @@ LIMBECK_HOST_DEVICE void for_own(const Team& team, std::size_t n, F&& f) {
   if constexpr (Team::alone) {
     for (std::size_t i = 0; i < n; ++i) f(i);
   } else {
-    for (std::size_t first = team.rank() * W; first < n; first += team.size() * W)
-      for (std::size_t i = first; i < first + W && i < n; ++i) f(i);
+    const own_elements own = own_of<T>(team, n);
+    for (std::size_t first = own.first; first < own.last; first += own.step)
+      for (std::size_t i = first; i < first + W && i < own.last; ++i) f(i);
   }
 }
 /// The sum of one number of each thread.
