@@ -244,7 +244,7 @@ constexpr void require_takes_teams() {
 template <class T, class Sweep, class A>
 void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen, A& a) {
   using Bare = std::remove_cvref_t<A>;
-  if constexpr (requires { typename Bare::memory; })
+  if constexpr (!target<Bare> && requires { typename Bare::memory; })
     static_assert(std::is_same_v<typename Bare::memory, Sweep>,
                   "limbeck: a named argument (gradient, soft labels, weights, a mask, temperatures or an output) lives "
                   "in another memory (host or device) than the student");

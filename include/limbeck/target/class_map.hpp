@@ -190,7 +190,7 @@ auto class_mapped(X&& teacher, const class_map<T>& map, const N& temperature = 1
   auto t = as_schedule(temperature);
   detail::check_positive("the temperature of class_mapped", t);
   detail::check_class_map(map, source.classes());
-  return class_mapped_target<T, decltype(t)>{source, map, std::move(t)};
+  if constexpr (std::is_same_v<decltype(source), tensor_target<T>>) return class_mapped_target<T, decltype(t)>{source, map, std::move(t)};
 }
 /// The same by the map's columns: a device takes no other. @throws shape_error where it does not fit the teacher.
 template <class X, class T, class Memory, number N = double>
@@ -207,7 +207,8 @@ auto class_mapped(X&& teacher, const class_map_by_columns<T, Memory>& map, const
   detail::check_positive("the temperature of class_mapped", t);
   if (map.teacher_classes != source.classes())
     detail::throw_length("the rows of the class map", map.teacher_classes, source.classes(), "one a class of the teacher");
-  return class_gathered_target<T, decltype(t), Memory>{source, map, std::move(t)};
+  if constexpr (std::is_same_v<Source, tensor_target<T, Memory>>)
+    return class_gathered_target<T, decltype(t), Memory>{source, map, std::move(t)};
 }
 
 LIMBECK_END_NAMESPACE
