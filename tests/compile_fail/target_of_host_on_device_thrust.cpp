@@ -25,7 +25,7 @@ struct plain {
 #else
   template <class Row>
   void fill(const Row& r) const {
-    lk::detail::for_own<float>(r.team, r.out.size(), [&](std::size_t c) { r.out[c] = 0; });
+    r.each_own([&](std::size_t c) { r.out[c] = 0; });
   }
 #endif
 };

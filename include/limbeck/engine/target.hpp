@@ -14,7 +14,8 @@
 ///
 /// A target of device memory says so by `using memory = device_memory;`, is copied to the device by value, and has
 /// `template <class Row> LIMBECK_HOST_DEVICE void fill(const Row&) const`: there `r.team` are the threads that share the
-/// row, see core/team.hpp. All call it together; each writes its own elements of `out`, and may read those at once.
+/// row, see core/team.hpp. All call it together; each writes its own elements of `out` (`r.each_own(f)`), and may read those at
+/// once.
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/number.hpp>
@@ -39,6 +40,12 @@ struct target_row {
   std::int64_t label;         ///< of the row, -1 where there are no labels
   double progress;            ///< of the call, in [0, 1]
   [[no_unique_address]] Team team{};  ///< the threads that share the row; one on the host
+
+  /// f(c) for each class that this thread writes: all of them on the host.
+  template <class F>
+  LIMBECK_HOST_DEVICE void each_own(F&& f) const {
+    detail::for_own<T>(team, out.size(), f);
+  }
 };
 
 /// A type that yields teacher rows.

@@ -113,7 +113,7 @@ struct teacher_list {
   static constexpr bool needs_labels = target_needs_labels<S>(), needs_student = target_needs_student<S>();
   static constexpr std::size_t capacity = max_teachers, scratch_rows = S::scratch_rows;
   std::vector<S> all;
-  std::size_t size() const { return all.size(); }
+  LIMBECK_HOST_DEVICE std::size_t size() const { return all.size(); }
   LIMBECK_CALLS_ANY
   template <class F>
   LIMBECK_HOST_DEVICE bool each(F&& f) const {
@@ -212,26 +212,12 @@ class ensemble {
   }
   /// @endcond
 
-  LIMBECK_CALLS_ANY
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     const std::size_t n = r.out.size();
     double storage[Teachers::capacity];
     const std::span<double> w(storage, teachers_.size());
-    const bool known = [&] {
-      if constexpr (Weights::reads_sources) {
-        const bool good = each(r, {}, [&](std::size_t k, const scalar* z) {
-          w[k] = statistic(r, z);
-          return w[k] == w[k];
-        });
-        if (!good) return false;
-      }
-      weights_.weigh(r.index, w);
-      for (const double x : w)
-        if (x != x) return false;
-      return true;
-    }();
-    if (!known) return detail::spoil(r, worst(r));
+    if (!weigh(r, w)) return detail::spoil(r, worst(r));
     if constexpr (std::is_same_v<Rule, detail::probabilities_rule>) {
       average_probabilities(r, w);
     } else {
@@ -255,6 +241,22 @@ class ensemble {
   ensemble(Teachers teachers, Weights weights, Temperature t, std::size_t samples, std::size_t classes)
       : teachers_(std::move(teachers)), weights_(std::move(weights)), temperature_(std::move(t)), samples_(samples), classes_(classes) {}
 
+  /// False where a row of a teacher, or a weight, is wrong.
+  LIMBECK_CALLS_ANY
+  template <class Row>
+  LIMBECK_HOST_DEVICE bool weigh(const Row& r, std::span<double> w) const {
+    if constexpr (Weights::reads_sources) {
+      const bool good = each(r, {}, [&](std::size_t k, const scalar* z) {
+        w[k] = statistic(r, z);
+        return w[k] == w[k];
+      });
+      if (!good) return false;
+    }
+    weights_.weigh(r.index, w);
+    for (const double x : w)
+      if (x != x) return false;
+    return true;
+  }
   /// f(k, row) for each teacher that counts, the second row of memory the room for what is not in memory yet.
   template <class Row, class F>
   LIMBECK_HOST_DEVICE bool each(const Row& r, std::span<const double> w, F&& f) const {
