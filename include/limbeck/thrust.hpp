@@ -12,6 +12,7 @@
 #endif
 
 #include <limbeck/backend/thrust/averaging.hpp>
+#include <limbeck/backend/thrust/fill.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/backend/thrust/sweep.hpp>
 #include <limbeck/backend/thrust/workspace.hpp>

@@ -326,13 +326,20 @@ struct sweep_for<device_memory> {
   }
   template <class T, class Mode, class Terms>
   static void sweep(const problem<T>& in, const Terms& terms, device_workspace& ws, device_outcome* out, bool concludes) {
-    using Target = std::conditional_t<std::is_void_v<typename Mode::target>, no_target, typename Mode::target>;
-    device_task<T, Terms, Mode, Target> task{.in = in, .terms = terms};
-    if constexpr (task.targeted) task.target = *static_cast<const Target*>(in.target.object);
-    task.out = out;
-    task.concludes = concludes;
-    set_up(task);
-    launch<T>(task, ws);
+    const auto run = [&](auto&& task) {
+      task.out = out;
+      task.concludes = concludes;
+      set_up(task);
+      launch<T>(task, ws);
+    };
+    using Target = typename Mode::target;
+    if constexpr (std::is_void_v<Target>) {
+      run(device_task<T, Terms, Mode>{.in = in, .terms = terms});
+    } else {
+      alignas(Target) std::byte settled[sizeof(Target)];
+      in.target.settle(in.target.object, in.progress, settled);
+      run(device_task<T, Terms, Mode, Target>{.in = in, .terms = terms, .target = *reinterpret_cast<const Target*>(settled)});
+    }
   }
 
   /// Memory of a call: values, temperatures, sums of parts, and @p row_bytes for the rows of teams.
