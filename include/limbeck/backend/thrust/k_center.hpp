@@ -9,6 +9,7 @@
 #include <limbeck/selection/k_center.hpp>
 #include <limbeck/selection/ranking.hpp>
 
+#include <thrust/copy.h>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
@@ -65,37 +66,45 @@ struct embedded_pool {
   }
 };
 
-/// The lowest row that no selector can take, and the largest number of the rows.
-template <class T>
-struct pool_state {
-  std::size_t bad;
-  T largest;
-};
-template <class T>
-struct worse_state {
-  LIMBECK_HOST_DEVICE pool_state<T> operator()(const pool_state<T>& a, const pool_state<T>& b) const {
-    return {a.bad < b.bad ? a.bad : b.bad, a.largest > b.largest ? a.largest : b.largest};
-  }
-};
-/// Checks a row, and keeps what its embedding needs.
+/// Checks row r and keeps what its embedding needs; sizes[r] is that of its largest number, -1 where the row is bad.
 template <class T, class Metric>
 struct look_at_row {
   embedded_pool<T, Metric> pool;
   T most;  // see square_range
-  LIMBECK_HOST_DEVICE pool_state<T> operator()(std::size_t r) const {
+  T* sizes;
+  LIMBECK_HOST_DEVICE void operator()(std::size_t r) const { sizes[r] = size_of(r); }
+  LIMBECK_HOST_DEVICE T size_of(std::size_t r) const {
     const device_row<T> row{pool.view.row(r), pool.view.classes, pool.view.class_stride};
-    constexpr std::size_t fine = static_cast<std::size_t>(-1);
     for (std::size_t c = 0; c < row.size; ++c)
-      if (!(row[c] - row[c] == 0)) return {r, T(0)};
+      if (!(row[c] - row[c] == 0)) return T(-1);
     typename embedded_pool<T, Metric>::kept k{};
-    if (!pool.embedding.look(row, k)) return {r, T(0)};
+    if (!pool.embedding.look(row, k)) return T(-1);
     if constexpr (embedded_pool<T, Metric>::keeps) pool.of_rows[r] = k;
     T largest(0);
     for (std::size_t c = 0; c < row.size; ++c) {
       const T x = pool.embedding.embed(row[c], k), size = x < 0 ? -x : x;
       largest = size > largest ? size : largest;
     }
-    return {largest > most ? r : fine, largest};
+    return largest > most ? T(-1) : largest;
+  }
+};
+/// The lowest bad row, and the largest number of all.
+template <class T>
+struct pool_state {
+  std::size_t bad;
+  T largest;
+};
+template <class T>
+struct state_of_row {
+  const T* sizes;
+  LIMBECK_HOST_DEVICE pool_state<T> operator()(std::size_t r) const {
+    return {sizes[r] < 0 ? r : static_cast<std::size_t>(-1), sizes[r]};
+  }
+};
+template <class T>
+struct state_of_both {
+  LIMBECK_HOST_DEVICE pool_state<T> operator()(const pool_state<T>& a, const pool_state<T>& b) const {
+    return {a.bad < b.bad ? a.bad : b.bad, a.largest > b.largest ? a.largest : b.largest};
   }
 };
 
@@ -211,27 +220,24 @@ class device_covering {
   using pool_type = embedded_pool<T, Metric>;
 
  public:
-  device_covering(const Metric& metric, const rows<const T>& view, const any_vector& weights,
-                  const std::vector<unsigned char>& taken)
+  device_covering(const Metric& metric, const rows<const T>& view, const any_vector& weights)
       : metric_(metric),
         weights_(weights),
         pitch_((view.classes + 3) / 4 * 4),
         kept_(pool_type::keeps ? view.samples : 0),
         centres_(centres_a_pass * pitch_),
+        keys_(view.samples),
         pool_{view, {}, thrust::raw_pointer_cast(kept_.data()), neighbours(view)},
-        fused_(fuses_squares<T>()) {
-    std::vector<T> keys(view.samples);
-    for (std::size_t r = 0; r < keys.size(); ++r)
-      keys[r] = taken[r] ? T(gone_key) : (std::numeric_limits<T>::infinity)();
-    keys_.assign(keys.begin(), keys.end());
-  }
+        fused_(fuses_squares<T>()) {}
 
-  /// Checks the pool as the host does: the seeds first, then row by row.
-  void check(std::span<const std::size_t> seeds) {
-    const std::size_t n = pool_.view.samples;
-    const pool_state<T> state = thrust::transform_reduce(
-        thrust::device, count(0), count(n), look_at_row<T, Metric>{pool_, square_range<T>::limit(pool_.view.classes)},
-        pool_state<T>{n, T(0)}, worse_state<T>{});
+  /// Checks the pool as the host does, the seeds first, then row by row; no row has a centre yet, and those @p taken get none.
+  void begin(std::span<const std::size_t> seeds, const std::vector<unsigned char>& taken) {
+    const std::size_t n = keys_.size();
+    T* const sizes = thrust::raw_pointer_cast(keys_.data());
+    thrust::for_each_n(thrust::device, count(0), n,
+                       look_at_row<T, Metric>{pool_, square_range<T>::limit(pool_.view.classes), sizes});
+    const pool_state<T> state = thrust::transform_reduce(thrust::device, count(0), count(n), state_of_row<T>{sizes},
+                                                         pool_state<T>{n, T(0)}, state_of_both<T>{});
     square_range<T> range;
     if (state.bad < n) {
       for (const std::size_t r : seeds) check_on_host(r, nullptr);
@@ -239,6 +245,9 @@ class device_covering {
     }
     range.look(&state.largest, 1, 0);
     range.conclude();
+    std::vector<T> keys(n);
+    for (std::size_t r = 0; r < n; ++r) keys[r] = taken[r] ? T(gone_key) : (std::numeric_limits<T>::infinity)();
+    thrust::copy(keys.begin(), keys.end(), keys_.begin());
   }
 
   /// Rows @p centres are centres: one pass over the pool for eight of them.
@@ -317,8 +326,8 @@ covering farthest_first_on_device(const k_center<Metric>& how, const rows<const 
     result.rows.push_back(how.first);
     result.distances.push_back((std::numeric_limits<double>::infinity)());
   }
-  device_covering<T, Metric> pool_with_keys(how.metric, pool, how.weights, taken);
-  pool_with_keys.check(seeds);
+  device_covering<T, Metric> pool_with_keys(how.metric, pool, how.weights);
+  pool_with_keys.begin(seeds, taken);
   std::vector<std::size_t> centres(seeds.begin(), seeds.end());  // that no row has been held against
   const auto farthest = [&] {
     pool_with_keys.add(std::exchange(centres, {}));
