@@ -169,7 +169,8 @@ def main():
         print(f"no nvcc at {arguments.nvcc}")
         raise SystemExit(77)
     ptxas = pathlib.Path(os.path.realpath(nvcc)).with_name("ptxas")
-    options = ["-std=c++20", "--expt-relaxed-constexpr", *(f"-I{folder}" for folder in dict.fromkeys(arguments.include) if folder not in ("", "/usr/include"))]
+    folders = [folder for folder in dict.fromkeys(arguments.include) if folder not in ("", "/usr/include")]
+    options = ["-std=c++20", "--expt-relaxed-constexpr", *(f"-I{folder}" for folder in folders)]
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:
@@ -205,11 +206,12 @@ def main():
                 if kernel.spilled:
                     spilling.append(f"{words[mangled]} for {arch}: {kernel.spilled} bytes")
                 warps = resident_warps(kernel, threads) if threads else "?"
-                rows.append([words[mangled], arch, kernel.registers, kernel.shared, kernel.barriers, kernel.stack, kernel.spilled, warps,
-                             *(counts[kind, width] for kind in ("load", "store") for width in WIDTHS), counts["bulk", 0]])
-    text = (f"{len(names)} kernels of {arguments.source.name}. Bytes of static shared memory, stack and spills; warps that the "
-            f"registers of a multiprocessor hold; loads and stores of global memory in the PTX by their bytes, each counted once.\n\n"
-            f"{table(rows)}\n")
+                rows.append([words[mangled], arch, kernel.registers, kernel.shared, kernel.barriers, kernel.stack,
+                             kernel.spilled, warps, *(counts[kind, width] for kind in ("load", "store") for width in WIDTHS),
+                             counts["bulk", 0]])
+    text = (f"{len(names)} kernels of {arguments.source.name}. Bytes of static shared memory, stack and spills; warps that "
+            f"the registers of a multiprocessor hold;\nloads and stores of global memory in the PTX by their bytes, each counted "
+            f"once.\n\n{table(rows)}\n")
     print(text)
     print(f"{elapsed:.0f} s in {arguments.processes} processes")
     if arguments.table:
