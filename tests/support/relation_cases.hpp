@@ -7,6 +7,8 @@
 #include "device_cases.hpp"
 
 #include <limbeck/backend/thrust/dense.hpp>
+#include <limbeck/features.hpp>
+#include <limbeck/relations.hpp>
 
 namespace limbeck_test {
 
@@ -55,6 +57,137 @@ complaints compare_products(lk::device_products* library = nullptr) {
       }
     }
   }
+  return out;
+}
+
+/// An objective of whole batches over features of two widths, on both sides: value and gradient, also added to what is there,
+/// over strided rows, with rows taken out, and deferred.
+template <class T, class Objective>
+void compare_whole(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width,
+                   std::size_t teacher_width, double ulps = 64) {
+  const auto b = random_batch<T>(n, width, 41, 1);
+  const auto other = random_batch<T>(n, teacher_width, 43, 1);
+  const auto s = to_device(b.student), t = to_device(other.student);
+  lk::workspace ws;
+  lk::device_workspace dws;
+  std::vector<float> weights(n, 0.5f);
+  for (std::size_t r = 0; r < n; r += 3) weights[r] = 0;
+  const auto device_weights = to_device(weights);
+  const auto both = [&](const std::string& what, bool turned, bool added, const auto& host_more, const auto& device_more) {
+    const std::string full = name + ", " + what + at("", n, width);
+    std::vector<T> g(b.size(), T(0.125));
+    thrust::device_vector<T> dg = to_device(g);
+    const auto view = [&]<class E>(E* p, std::size_t columns) {
+      return turned ? lk::rows<E>(p, columns, n).transposed() : lk::rows<E>(p, n, columns);
+    };
+    const auto on_device = [&]<class E>(E* p, std::size_t columns) {
+      const auto x = view(p, columns);
+      return lk::device_rows<E>(p, n, columns, x.sample_stride, x.class_stride);
+    };
+    const auto hs = view(b.student.data(), width), ht = view(other.student.data(), teacher_width);
+    const auto hg = view(g.data(), width);
+    const auto ds = on_device(static_cast<const T*>(thrust::raw_pointer_cast(s.data())), width);
+    const auto dt = on_device(static_cast<const T*>(thrust::raw_pointer_cast(t.data())), teacher_width);
+    const auto dgv = on_device(thrust::raw_pointer_cast(dg.data()), width);
+    const auto host = host_more([&](const auto&... more) {
+      return added ? objective(hs, ht, lk::unread_is_fine, lk::add_to(hg), ws, more...)
+                   : objective(hs, ht, lk::unread_is_fine, lk::into(hg), ws, more...);
+    });
+    const auto device = device_more([&](const auto&... more) {
+      return added ? objective(ds, dt, lk::unread_is_fine, lk::add_to(dgv), dws, more...)
+                   : objective(ds, dt, lk::unread_is_fine, lk::into(dgv), dws, more...);
+    });
+    compare_evaluations<T>(out, full, host, device, ulps);
+    const std::vector<T> got = to_host(dg);
+    double largest = 0, worst = 0;
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(g[i]) - (added ? 0.125 : 0)));
+      worst = std::max(worst, std::abs(static_cast<double>(g[i]) - static_cast<double>(got[i])));
+    }
+    const double rounding = static_cast<double>(std::numeric_limits<T>::epsilon());
+    if (!(worst <= ulps * rounding * largest + (added ? rounding : 0)))
+      out.push_back(full + ": a gradient is " + std::to_string(worst / rounding / largest) + " ulps of the largest away");
+    const double value = device_more(
+        [&](const auto&... more) { return objective.value(ds, dt, lk::unread_is_fine, dws, more...); });
+    if (!near<T>(device.loss, value, std::abs(value), 4)) out.push_back(full + ": the value alone differs");
+  };
+  const auto nothing = [](const auto& call) { return call(); };
+  both("as it is", false, false, nothing, nothing);
+  both("added", false, true, nothing, nothing);
+  both("turned", true, false, nothing, nothing);
+  both("some rows", false, false, [&](const auto& call) { return call(lk::row_weights(weights)); },
+       [&](const auto& call) { return call(lk::row_weights(device_weights)); });
+  both("some rows, added", true, true, [&](const auto& call) { return call(lk::row_weights(weights)); },
+       [&](const auto& call) { return call(lk::row_weights(device_weights)); });
+
+  lk::device_result later;
+  thrust::device_vector<T> g(b.size());
+  const auto ds = lk::on_device(s, n, width), dt = lk::on_device(t, n, teacher_width);
+  const double loss = objective(ds, dt, lk::into(lk::on_device(g, n, width)), dws);
+  const std::size_t held = dws.size() + dws.beside().size();
+  objective(ds, dt, lk::into(lk::on_device(g, n, width)), dws, lk::deferred(later));
+  if (!same_bits(loss, later.get().loss)) out.push_back(name + ": a deferred call differs");
+  if (dws.size() + dws.beside().size() != held) out.push_back(name + ": a warm call takes memory");
+}
+
+/// What is said of a number that is not finite, and of finite ones that leave the range.
+template <class T, class Objective>
+void compare_whole_errors(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width) {
+  const auto check = [&](const std::string& what, const auto& spoil) {
+    auto b = random_batch<T>(n, width, 51, 1);
+    spoil(b);
+    std::vector<T> g(b.size());
+    std::vector<float> weights(n, 1.0f);
+    weights[1] = 0;
+    const auto device_weights = to_device(weights);
+    device_batch<T> d(b);
+    lk::device_workspace ws;
+    const auto said = [&](const auto& call) {
+      try {
+        call();
+      } catch (const lk::value_error& e) {
+        return std::string(e.what());
+      }
+      return std::string("nothing");
+    };
+    for (const bool some : {false, true}) {
+      const std::string host = said([&] {
+        some ? objective(b.s(), b.t(), lk::into(lk::rows<T>(g.data(), n, width)), lk::row_weights(weights))
+             : objective(b.s(), b.t(), lk::into(lk::rows<T>(g.data(), n, width)));
+      });
+      const std::string device = said([&] {
+        some ? objective(d.s(), d.t(), lk::into(d.g()), ws, lk::row_weights(device_weights))
+             : objective(d.s(), d.t(), lk::into(d.g()), ws);
+      });
+      if (host != device) out.push_back(name + ", " + what + ": \"" + host + "\" on the host, \"" + device + "\" on the device");
+    }
+  };
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  check("student nan", [&](batch<T>& b) { b.student[3 * width + 1] = nan; });
+  check("teacher inf", [&](batch<T>& b) { b.teacher[4 * width + 2] = -infinity<T>; });
+  check("both", [&](batch<T>& b) { b.teacher[2 * width] = infinity<T>, b.student[4 * width] = infinity<T>; });
+}
+
+/// All losses that run on a device, in one type.
+template <class T>
+complaints compare_whole_batches() {
+  complaints out;
+  const auto each = [&](const std::string& name, const auto& loss, std::size_t n, std::size_t width, std::size_t teacher_width,
+                        double ulps = 64) { compare_whole<T>(out, name, lk::objective(loss), n, width, teacher_width, ulps); };
+  each("hint", lk::hint{}, 11, 300, 300);
+  each("feature mse", lk::feature_mse{}, 700, 5, 5);
+  each("similarity", lk::similarity_preserving{}, 37, 19, 7);
+  each("activation matching", lk::activation_matching{}, 20, 9, 30);
+  each("pkt", lk::pkt{}, 33, 12, 40);
+  each("cka", lk::linear_cka{}, 30, 14, 8);
+  each("correlation congruence", lk::correlation_congruence{}, 26, 10, 10);
+  each("distance matrix", lk::marginal_distance_matrix{.margin = 0.1}, 18, 11, 21);
+  each("info nce", lk::info_nce{}, 31, 17, 17);
+  each("symmetric info nce", lk::symmetric_info_nce{.temperature = 0.2}, 300, 6, 6);
+  // beside losses of rows
+  compare_whole<T>(out, "beside rows", 0.5 * lk::feature_mse{} + lk::at_temperature(2.0, lk::forward_kl{}), 21, 33, 33);
+  compare_whole_errors<T>(out, "hint", lk::objective(lk::hint{}), 9, 40);
+  compare_whole_errors<T>(out, "cka", lk::objective(lk::linear_cka{}), 9, 40);
   return out;
 }
 

@@ -22,6 +22,13 @@
 #endif
 
 #if defined(__CUDACC__)
+#define LIMBECK_HOST_IF_ALONE _Pragma("nv_exec_check_disable")
+#else
+/// Before a template for host and device that calls what only the host has, for teams of the host alone.
+#define LIMBECK_HOST_IF_ALONE
+#endif
+
+#if defined(__CUDACC__)
 #define LIMBECK_OF_COMPILER [[gnu::abi_tag("nvcc")]]
 #else
 /// Keeps what nvcc makes of a call on the host apart from what a C++ compiler makes of it, in one program.

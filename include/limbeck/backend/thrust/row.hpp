@@ -595,14 +595,7 @@ struct device_task {
     } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean) {
       p.code = fault::no_weight;
     }
-    if (p.code == fault::none) return;
-    out->fault_code = static_cast<int>(p.code);
-    out->fault_row = p.row;
-    out->fault_column = p.column;
-    out->fault_has_column = p.has_column;
-    out->fault_value = p.value;
-    out->fault_label = p.label;
-    out->loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
+    if (p.code != fault::none) out->report(p);
   }
 };
 

@@ -8,9 +8,13 @@
 /// weights and faults stay on the device, and the host waits only to read the result, or not at all with `deferred`. With
 /// a C++ compiler the same rows run through `thrust::for_each` on Thrust's CPP, OMP or TBB system.
 
+#include <limbeck/backend/thrust/batch.hpp>
 #include <limbeck/backend/thrust/row.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/objective/objective.hpp>
+
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/length.hpp>
 
 #include <thrust/execution_policy.h>
 #include <thrust/functional.h>
@@ -142,32 +146,28 @@ struct sweep_for<device_memory> {
   /// `evaluation`, or nothing where it is deferred.
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static auto run(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    using Plan = typename plan_of<Terms>::type;
-    constexpr bool later = std::is_same_v<Executor, device_result>;
-    static_assert(later || std::is_same_v<std::remove_const_t<Executor>, serial>,
-                  "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
-                  "device_workspace");
-    static_assert(!Plan::template any<rowwise>,
-                  "limbeck: a rowwise loss works on a whole row at once, on the host; this objective has one and its "
-                  "logits live on a device");
-    require_settings(static_cast<Plan*>(nullptr));
-    const std::size_t samples = in.samples();
-    const std::size_t parts = (std::max<std::size_t>)(1, (samples + rows_per_total - 1) / rows_per_total);
-    const std::size_t outcome = (sizeof(device_outcome) + 15) / 16 * 16;
-    const std::size_t doubles = samples * (1 + Plan::learned) + parts * (3 + Plan::learned);
-    std::byte* const memory = ws.reserve(outcome + doubles * sizeof(double));
-
-    device_task<T, Terms, Mode> task{.in = in, .terms = terms};
-    task.out = reinterpret_cast<device_outcome*>(memory);
-    if constexpr (later) task.out = executor.begin(ws.stream(), in.classes(), in.ignore_index);
-    task.values = reinterpret_cast<double*>(memory + outcome);
-    task.temperatures = task.values + samples;
-    double* const partial = task.temperatures + samples * Plan::learned;
-    set_up(task);
-
-    clear_device(task.out, sizeof(device_outcome), ws.stream());
-    launch(task, partial, parts, ws.stream());
-    if constexpr (!later) return read_outcome(task.out, ws.stream(), in.classes(), in.ignore_index);
+    return concluded(in, start<T, Mode>(in, terms, ws, executor), ws, executor);
+  }
+  /// The same, with losses of the whole batch after those of rows.
+  template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
+  static auto run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, device_workspace& ws,
+                             Executor& executor) {
+    const counted_device_rows<T> counted(in, whole[hana::size_c<0>].name, Mode::gradient, ws.beside().beside());
+    device_outcome* out;
+    if constexpr (decltype(hana::length(swept))::value > 0) {
+      out = start<T, Mode>(in, swept, ws, executor);
+    } else {
+      require_no_row_losses(in);
+      out = fresh_outcome(in, ws.reserve(sizeof(device_outcome)), ws.stream(), executor);
+      if constexpr (Mode::gradient)
+        if (!in.add && in.samples() > 0) clear_on(ws, in.gradient);
+    }
+    if (counted.numbers.rows > 0) {
+      const dense_primitives<T, device_memory> dense{ws.stream(), ws.products()};
+      hana::for_each(whole, [&](const auto& term) { run_batchwise_on_device(counted, term, in, ws, dense, out); });
+      if constexpr (Mode::gradient) counted.give_gradient(in);
+    }
+    return concluded(in, out, ws, executor);
   }
 
   /// Zeros for an output that no loss looks at.
@@ -198,6 +198,48 @@ struct sweep_for<device_memory> {
   }
 
  private:
+  template <class Executor>
+  static constexpr bool later = std::is_same_v<Executor, device_result>;
+
+  /// Zeros in @p here, or in the result to which a call is deferred.
+  template <class T, class Executor>
+  static device_outcome* fresh_outcome(const problem<T>& in, std::byte* here, device_stream stream, Executor& executor) {
+    static_assert(later<Executor> || std::is_same_v<std::remove_const_t<Executor>, serial>,
+                  "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
+                  "device_workspace");
+    auto* out = reinterpret_cast<device_outcome*>(here);
+    if constexpr (later<Executor>) out = executor.begin(stream, in.classes(), in.ignore_index);
+    clear_device(out, sizeof(device_outcome), stream);
+    return out;
+  }
+  template <class T, class Executor>
+  static auto concluded(const problem<T>& in, const device_outcome* out, device_workspace& ws, Executor&) {
+    if constexpr (!later<Executor>) return read_outcome(out, ws.stream(), in.classes(), in.ignore_index);
+  }
+
+  template <class T, class Mode, class Terms, class Executor>
+  static device_outcome* start(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
+    using Plan = typename plan_of<Terms>::type;
+    static_assert(!Plan::template any<rowwise>,
+                  "limbeck: a rowwise loss works on a whole row at once, on the host; this objective has one and its "
+                  "logits live on a device");
+    require_settings(static_cast<Plan*>(nullptr));
+    const std::size_t samples = in.samples();
+    const std::size_t parts = (std::max<std::size_t>)(1, (samples + rows_per_total - 1) / rows_per_total);
+    const std::size_t outcome = (sizeof(device_outcome) + 15) / 16 * 16;
+    const std::size_t doubles = samples * (1 + Plan::learned) + parts * (4 + Plan::learned);
+    std::byte* const memory = ws.reserve(outcome + doubles * sizeof(double));
+
+    device_task<T, Terms, Mode> task{.in = in, .terms = terms};
+    task.out = fresh_outcome(in, memory, ws.stream(), executor);
+    task.values = reinterpret_cast<double*>(memory + outcome);
+    task.temperatures = task.values + samples;
+    double* const partial = task.temperatures + samples * Plan::learned;
+    set_up(task);
+    launch(task, partial, parts, ws.stream());
+    return task.out;
+  }
+
   template <class... Term>
   static constexpr void require_settings(plan<Term...>*) {
     static_assert((std::is_trivially_copyable_v<typename Term::loss_type> && ...),

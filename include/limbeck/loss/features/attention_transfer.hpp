@@ -37,7 +37,7 @@ struct attention_transfer {
     if (!(power >= 1))
       raise<value_error>("limbeck: attention_transfer.power is " + detail::show(power) + ", expected 1 or more");
     if (x.samples() * n == 0) return 0;
-    const rows<const T> s = detail::contiguous(x.student, x.memory), t = detail::contiguous(x.teacher, x.memory);
+    const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     const std::span<double> maps = x.memory.template take<double>(2 * x.on.workers() * n);
     const double factor = 1 / static_cast<double>(x.samples() * n);
     const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t worker) {

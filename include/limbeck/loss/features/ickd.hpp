@@ -31,7 +31,7 @@ struct ickd {
     const std::size_t k = channels, n = detail::positions_of(x.student.classes, k, "student");
     const std::size_t m = detail::positions_of(x.teacher.classes, k, "teacher");
     if (x.samples() == 0) return 0;
-    const rows<const T> s = detail::contiguous(x.student, x.memory), t = detail::contiguous(x.teacher, x.memory);
+    const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     const std::span<T> memory = x.memory.template take<T>(x.on.workers() * (2 * k * k + k));
     const double factor = 1 / static_cast<double>(x.samples() * k);
     const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t worker) {

@@ -52,7 +52,7 @@ T squared_distance(const T* a, const T* b, std::size_t n) {
 template <class T>
 distances<T> distances_of(const batch<T>& x, const rows<const T>& side) {
   const auto matrix = [&] { return take_padded<T>(x.memory, side.samples); };
-  const distances<T> d{centred(side, x.memory), matrix(), matrix(), matrix()};
+  const distances<T> d{centred(x, side), matrix(), matrix(), matrix()};
   x.dense.multiply(T(1), d.points, d.points.transposed(), T(0), d.squared, x.memory, x.on);
   const std::size_t n = side.samples, padded = static_cast<std::size_t>(d.squared.sample_stride);
   const std::span<T> norms = x.memory.template take<T>(padded);
@@ -93,7 +93,7 @@ template <class T>
 void pull_back_distances(const batch<T>& x, const distances<T>& student, const rows<T>& slope, double scale) {
   const std::size_t n = x.samples();
   constexpr std::size_t block = 16;  // columns are read by lines that stay in the first cache
-  const rows<T> laplacian = take_matrix<T>(x.memory, n, n);
+  const rows<T> laplacian = take_matrix(x, n, n);
   x.on((n + block - 1) / block, [&](std::size_t b, std::size_t) {
     const std::size_t first = b * block, last = (std::min)(n, first + block);
     double total[block] = {};
