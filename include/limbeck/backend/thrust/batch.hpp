@@ -292,6 +292,46 @@ struct find_unlike {
   }
 };
 
+template <class T>
+struct gather_row {
+  rows<const T> from;
+  const std::size_t* which;
+  rows<T> to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    for_own<T>(team, to.classes, [&](std::size_t c) { to(i, c) = from(which[i], c); });
+  }
+};
+template <class T>
+struct give_row {
+  rows<T> from;
+  const std::size_t* which;
+  rows<T> to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    for_own<T>(team, to.classes, [&](std::size_t c) { to(which[i], c) += from(i, c); });
+  }
+};
+struct gather_labels {
+  any_vector from;
+  const std::size_t* which;
+  std::int64_t* to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    if (team.rank() == 0) to[i] = from.integer(which[i]);
+  }
+};
+template <class T>
+struct locate_weight {
+  problem<T> in;
+  std::size_t r;
+  fault_place* place;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (team.rank() == 0) *place = locate_fault(in, in.bad_weight(r), r);
+  }
+};
+
 /// The rows of a call that count, in device memory: see counted_rows.
 template <class T>
 struct counted_device_rows {
@@ -333,44 +373,17 @@ struct counted_device_rows {
   /// Adds what the copies have gathered to the gradient of the call.
   void give_gradient(const problem<T>& in) const {
     if (gradient.data == in.gradient.as_native().data) return;
-    run(in.classes(), give_row{gradient, call_rows.data(), in.gradient.as_native()});
+    run(in.classes(), give_row<T>{gradient, call_rows.data(), in.gradient.as_native()});
   }
 
  private:
-  struct gather_row {
-    rows<const T> from;
-    const std::size_t* which;
-    rows<T> to;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
-      for_own<T>(team, to.classes, [&](std::size_t c) { to(i, c) = from(which[i], c); });
-    }
-  };
-  struct give_row {
-    rows<T> from;
-    const std::size_t* which;
-    rows<T> to;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
-      for_own<T>(team, to.classes, [&](std::size_t c) { to(which[i], c) += from(i, c); });
-    }
-  };
-  struct gather_labels {
-    any_vector from;
-    const std::size_t* which;
-    std::int64_t* to;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
-      if (team.rank() == 0) to[i] = from.integer(which[i]);
-    }
-  };
   template <class F>
   void run(std::size_t width, const F& f) const {
     batch_memory<device_memory>::each_row(on, numbers.rows, width, f);
   }
   rows<const T> gathered(const rows<const T>& x) {
     const rows<T> copy(memory.take<T>(numbers.rows * x.classes).data(), numbers.rows, x.classes);
-    run(x.classes, gather_row{x, call_rows.data(), copy});
+    run(x.classes, gather_row<T>{x, call_rows.data(), copy});
     return copy;
   }
   void take_census(const problem<T>& in, std::string_view name) {
@@ -395,18 +408,9 @@ struct counted_device_rows {
     numbers.rows = static_cast<std::size_t>(all.rows);
     numbers.weight = all.weight;
   }
-  struct locate_weight {
-    problem<T> in;
-    std::size_t r;
-    fault_place* place;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
-      if (team.rank() == 0) *place = locate_fault(in, in.bad_weight(r), r);
-    }
-  };
   [[noreturn]] void throw_bad_weight(const problem<T>& in, std::size_t r) {
     fault_place* const place = memory.take<fault_place>(1).data();
-    batch_memory<device_memory>::each_row(on, 1, 1, locate_weight{in, r, place});
+    batch_memory<device_memory>::each_row(on, 1, 1, locate_weight<T>{in, r, place});
     fault_place found;
     fetch_from_device(&found, place, sizeof(found), on.stream);
     throw_fault(found, in.classes(), in.ignore_index);
