@@ -60,21 +60,21 @@ complaints compare_products(lk::device_products* library = nullptr) {
   return out;
 }
 
-/// An objective of whole batches over features of two widths, on both sides: value and gradient, also added to what is there,
-/// over strided rows, with rows taken out, and deferred.
+/// An objective of whole batches over features of two widths, on both sides: value and gradient as it is, and added to what is
+/// there, over turned rows of which some are taken out.
 template <class T, class Objective>
 void compare_whole(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width,
                    std::size_t teacher_width, double ulps = 64) {
   const auto b = random_batch<T>(n, width, 41, 1);
   const auto other = random_batch<T>(n, teacher_width, 43, 1);
   const auto s = to_device(b.student), t = to_device(other.student);
-  lk::workspace ws;
-  lk::device_workspace dws;
   std::vector<float> weights(n, 0.5f);
   for (std::size_t r = 0; r < n; r += 3) weights[r] = 0;
   const auto device_weights = to_device(weights);
-  const auto both = [&](const std::string& what, bool turned, bool added, const auto& host_more, const auto& device_more) {
-    const std::string full = name + ", " + what + at("", n, width);
+  lk::workspace ws;
+  lk::device_workspace dws;
+  for (const bool turned : {false, true}) {
+    const std::string full = name + (turned ? ", turned, added, some rows" : "") + at("", n, width);
     std::vector<T> g(b.size(), T(0.125));
     thrust::device_vector<T> dg = to_device(g);
     const auto view = [&]<class E>(E* p, std::size_t columns) {
@@ -89,45 +89,38 @@ void compare_whole(complaints& out, const std::string& name, const Objective& ob
     const auto ds = on_device(static_cast<const T*>(thrust::raw_pointer_cast(s.data())), width);
     const auto dt = on_device(static_cast<const T*>(thrust::raw_pointer_cast(t.data())), teacher_width);
     const auto dgv = on_device(thrust::raw_pointer_cast(dg.data()), width);
-    const auto host = host_more([&](const auto&... more) {
-      return added ? objective(hs, ht, lk::unread_is_fine, lk::add_to(hg), ws, more...)
-                   : objective(hs, ht, lk::unread_is_fine, lk::into(hg), ws, more...);
-    });
-    const auto device = device_more([&](const auto&... more) {
-      return added ? objective(ds, dt, lk::unread_is_fine, lk::add_to(dgv), dws, more...)
-                   : objective(ds, dt, lk::unread_is_fine, lk::into(dgv), dws, more...);
-    });
+    const lk::evaluation host = turned ? objective(hs, ht, lk::add_to(hg), ws, lk::row_weights(weights))
+                                       : objective(hs, ht, lk::into(hg), ws);
+    const lk::evaluation device = turned ? objective(ds, dt, lk::add_to(dgv), dws, lk::row_weights(device_weights))
+                                         : objective(ds, dt, lk::into(dgv), dws);
     compare_evaluations<T>(out, full, host, device, ulps);
     const std::vector<T> got = to_host(dg);
     double largest = 0, worst = 0;
     for (std::size_t i = 0; i < g.size(); ++i) {
-      largest = std::max(largest, std::abs(static_cast<double>(g[i]) - (added ? 0.125 : 0)));
+      largest = std::max(largest, std::abs(static_cast<double>(g[i]) - (turned ? 0.125 : 0)));
       worst = std::max(worst, std::abs(static_cast<double>(g[i]) - static_cast<double>(got[i])));
     }
     const double rounding = static_cast<double>(std::numeric_limits<T>::epsilon());
-    if (!(worst <= ulps * rounding * largest + (added ? rounding : 0)))
+    if (!(worst <= ulps * rounding * largest + (turned ? rounding : 0)))
       out.push_back(full + ": a gradient is " + std::to_string(worst / rounding / largest) + " ulps of the largest away");
-    const double value = device_more(
-        [&](const auto&... more) { return objective.value(ds, dt, lk::unread_is_fine, dws, more...); });
-    if (!near<T>(device.loss, value, std::abs(value), 4)) out.push_back(full + ": the value alone differs");
-  };
-  const auto nothing = [](const auto& call) { return call(); };
-  both("as it is", false, false, nothing, nothing);
-  both("added", false, true, nothing, nothing);
-  both("turned", true, false, nothing, nothing);
-  both("some rows", false, false, [&](const auto& call) { return call(lk::row_weights(weights)); },
-       [&](const auto& call) { return call(lk::row_weights(device_weights)); });
-  both("some rows, added", true, true, [&](const auto& call) { return call(lk::row_weights(weights)); },
-       [&](const auto& call) { return call(lk::row_weights(device_weights)); });
+    if (turned) continue;
+    if (const double value = objective.value(ds, dt, dws); !near<T>(device.loss, value, std::abs(value), 4))
+      out.push_back(full + ": the value alone differs");
+  }
+}
 
+/// A deferred call has the same bits, and a warm one takes no memory.
+template <class T, class Objective>
+void compare_whole_deferred(complaints& out, const Objective& objective, std::size_t n, std::size_t width) {
+  const auto b = random_batch<T>(n, width, 45, 1);
+  device_batch<T> d(b);
+  lk::device_workspace ws;
   lk::device_result later;
-  thrust::device_vector<T> g(b.size());
-  const auto ds = lk::on_device(s, n, width), dt = lk::on_device(t, n, teacher_width);
-  const double loss = objective(ds, dt, lk::into(lk::on_device(g, n, width)), dws);
-  const std::size_t held = dws.size() + dws.beside().size();
-  objective(ds, dt, lk::into(lk::on_device(g, n, width)), dws, lk::deferred(later));
-  if (!same_bits(loss, later.get().loss)) out.push_back(name + ": a deferred call differs");
-  if (dws.size() + dws.beside().size() != held) out.push_back(name + ": a warm call takes memory");
+  const double loss = objective(d.s(), d.t(), lk::into(d.g()), ws);
+  const std::size_t held = ws.size() + ws.beside().size() + ws.beside().beside().size();
+  objective(d.s(), d.t(), lk::into(d.g()), ws, lk::deferred(later));
+  if (!same_bits(loss, later.get().loss)) out.push_back("a deferred call differs");
+  if (ws.size() + ws.beside().size() + ws.beside().beside().size() != held) out.push_back("a warm call takes memory");
 }
 
 /// What is said of a number that is not finite, and of finite ones that leave the range.
@@ -184,8 +177,12 @@ complaints compare_whole_batches() {
   each("distance matrix", lk::marginal_distance_matrix{.margin = 0.1}, 18, 11, 21);
   each("info nce", lk::info_nce{}, 31, 17, 17);
   each("symmetric info nce", lk::symmetric_info_nce{.temperature = 0.2}, 300, 6, 6);
+  each("rkd distance", lk::rkd_distance{}, 29, 13, 22, 512);
+  each("rkd angle", lk::rkd_angle{}, 21, 13, 8, 512);
+  each("dist", lk::dist{.temperature = 2}, 40, 30, 30);
   // beside losses of rows
   compare_whole<T>(out, "beside rows", 0.5 * lk::feature_mse{} + lk::at_temperature(2.0, lk::forward_kl{}), 21, 33, 33);
+  compare_whole_deferred<T>(out, lk::pkt{} + lk::linear_cka{} + 0.5 * lk::reverse_kl{}, 30, 12);
   compare_whole_errors<T>(out, "hint", lk::objective(lk::hint{}), 9, 40);
   compare_whole_errors<T>(out, "cka", lk::objective(lk::linear_cka{}), 9, 40);
   return out;
