@@ -180,6 +180,11 @@ complaints compare_whole_batches() {
   each("rkd distance", lk::rkd_distance{}, 29, 13, 22, 512);
   each("rkd angle", lk::rkd_angle{}, 21, 13, 8, 512);
   each("dist", lk::dist{.temperature = 2}, 40, 30, 30);
+  each("nst", lk::nst{.positions = 6}, 19, 24, 18);
+  each("attention transfer", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2}, 20, 30, 20);
+  each("attention transfer, p 3", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2, .power = 3}, 20, 30, 20);
+  each("ickd", lk::ickd{.channels = 5}, 18, 35, 20);
+  each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
   // beside losses of rows
   compare_whole<T>(out, "beside rows", 0.5 * lk::feature_mse{} + lk::at_temperature(2.0, lk::forward_kl{}), 21, 33, 33);
   compare_whole_deferred<T>(out, lk::pkt{} + lk::linear_cka{} + 0.5 * lk::reverse_kl{}, 30, 12);

@@ -15,7 +15,6 @@
 #include <limits>
 #include <span>
 #include <string>
-#include <type_traits>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -55,10 +54,20 @@ double finite(const batch<T>& x, double value) {
 /// the number, see batch_number.
 template <class T, class Memory>
 batch_number<Memory> finite(const batch<T, Memory>& x, double factor, const double* sum) {
-  if constexpr (std::is_same_v<Memory, host_rows>) {
+  if constexpr (batch<T, Memory>::on_host) {
     return finite(x, factor * *sum);
   } else {
     return {0, factor, sum};
+  }
+}
+
+/// The same of a sum over @p count.
+template <class T, class Memory>
+batch_number<Memory> finite_mean(const batch<T, Memory>& x, const double* sum, std::size_t count) {
+  if constexpr (batch<T, Memory>::on_host) {
+    return finite(x, *sum / static_cast<double>(count));
+  } else {
+    return finite(x, 1 / static_cast<double>(count), sum);
   }
 }
 

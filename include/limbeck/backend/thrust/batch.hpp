@@ -14,7 +14,9 @@
 #include <limbeck/backend/thrust/workspace.hpp>
 #include <limbeck/engine/batch.hpp>
 
-#if !LIMBECK_ON_CUDA
+#if LIMBECK_ON_CUDA
+#include <cub/device/device_radix_sort.cuh>
+#else
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>
@@ -22,6 +24,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -186,6 +189,26 @@ struct batch_memory<device_memory> {
   template <class Batch>
   static void add_up(const Batch& x, const std::span<double>& values, double* total) {
     each_row(x.on, 1, detail::whole_block, detail::add_values{values.data(), values.size(), total});
+  }
+  /// Numbers in rising order, NaN last; @p values may be in another order then.
+  template <class T, class Batch>
+  static const T* sorted([[maybe_unused]] const Batch& x, const std::span<T>& values) {
+#if LIMBECK_ON_CUDA
+    const auto n = static_cast<std::int64_t>(values.size());
+    T* const out = x.memory.template take<T>(values.size()).data();
+    std::size_t bytes = 0;
+    const auto sort = [&](void* memory) {
+      detail::require_success(cub::DeviceRadixSort::SortKeys(memory, bytes, static_cast<const T*>(values.data()), out, n, 0,
+                                                             static_cast<int>(8 * sizeof(T)), x.on.stream),
+                              "limbeck: sorting numbers of a batch");
+    };
+    sort(nullptr);  // asks for its memory
+    sort(x.memory.template take<std::byte>(bytes).data());
+    return out;
+#else
+    std::sort(values.begin(), values.end(), [](T a, T b) { return a < b || (a == a && b != b); });
+    return values.data();
+#endif
   }
   template <class T, class Batch>
   static void multiply(const Batch& x, T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c) {

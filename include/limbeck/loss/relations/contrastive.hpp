@@ -72,7 +72,7 @@ batch_number<Memory> contrast(const batch<T, Memory>& x, double temperature, con
     x.each_row(1, 1, mean_of_two{value, other, mean});
     value = mean;
   }
-  const batch_number<Memory> result = finite(x, 1 / static_cast<double>(n), value);
+  const batch_number<Memory> result = finite_mean(x, value, n);
   if (!x.wants_gradient()) return result;
 
   const rows<T> slope = take_matrix(x, n, width);

@@ -58,7 +58,7 @@ struct softmax_row {
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
     T* const row = out.row(i);
     for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] = logits(i, c) * by; });
-    const T total = exponentials(team, row, logits.classes, largest(team, static_cast<const T*>(row), logits.classes));
+    const T total = exponentials(team, row, logits.classes, largest(team, row, logits.classes));
     for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] /= total; });
   }
 };
