@@ -727,14 +727,8 @@ struct device_task {
     } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean) {
       p.code = fault::no_weight;
     }
-    out->fault_code = static_cast<int>(p.code);
-    if (p.code == fault::none) return;
-    out->fault_row = p.row;
-    out->fault_column = p.column;
-    out->fault_has_column = p.has_column;
-    out->fault_value = p.value;
-    out->fault_label = p.label;
-    out->loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
+    out->fault_code = 0;
+    if (p.code != fault::none) out->report(p);
   }
   LIMBECK_DEVICE fault_place locate_in_target(std::size_t r) const {
     fault_place p;
