@@ -8,9 +8,12 @@
 #include <limbeck/engine/problem.hpp>
 #include <limbeck/objective/arguments.hpp>
 
+#include <memory>
 #include <stdexcept>
 
 LIMBECK_BEGIN_NAMESPACE
+
+class device_products;
 
 /// Scratch memory on the device, and the stream on which its calls run: `device_workspace ws(stream);`.
 ///
@@ -27,10 +30,24 @@ class device_workspace {
   std::size_t size() const { return block_.size(); }
   /// At least @p bytes, aligned to 16; the content is unspecified.
   std::byte* reserve(std::size_t bytes) { return block_.reserve(bytes); }
+  /// Memory that a further `reserve` leaves alone, on the same stream.
+  device_workspace& beside() {
+    if (!beside_) beside_ = std::make_unique<device_workspace>(stream_);
+    return *beside_;
+  }
+
+  /// Matrix products by @p library, which outlives the calls, such as `cublas_products`; without one, by a kernel of Limbeck's.
+  void use(device_products& library) { products_ = &library; }
+  template <class Products>
+  void use(const Products&&) = delete;
+  /// Who multiplies; null for Limbeck's own kernel.
+  device_products* products() const { return products_; }
 
  private:
   device_stream stream_;
   detail::device_block block_;
+  device_products* products_ = nullptr;
+  std::unique_ptr<device_workspace> beside_;
 };
 
 namespace detail {
