@@ -35,7 +35,7 @@ auto with_head_type(F&& f, Student& student, A&... args) {
   if constexpr (!is_head<Student>) {
     return with_element_type<E>(f, student, args...);
   } else {
-    using Sweep = typename memory_of_call<Student, A...>::type;
+    using Sweep = memory_of_call<Student, A...>;
     const auto as_student = [&](const auto& hidden, auto&... known) {
       using T = typename tensor_traits<std::remove_cvref_t<decltype(hidden)>>::scalar;
       using Backend = std::conditional_t<std::is_void_v<typename Student::backend>,

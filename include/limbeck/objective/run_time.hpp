@@ -57,17 +57,29 @@ struct told_memory {
   }
   using type = typename decltype(told())::type;
 };
-/// Where a call runs: on the device that one of its arguments names, else on the host.
-template <class... A>
-struct memory_of_call {
+template <>
+struct told_memory<workspace> {
   using type = host_rows;
 };
-template <class A, class... Rest>
-struct memory_of_call<A, Rest...> {
-  using own = typename told_memory<std::remove_cvref_t<A>>::type;
-  using type = typename std::conditional_t<std::is_void_v<own> || std::is_same_v<own, host_rows>, memory_of_call<Rest...>,
-                                           std::type_identity<own>>::type;
+template <class E>
+struct told_memory<executor_argument<E>> {
+  using type = host_rows;
 };
+/// What the arguments of a call say together: a device that one of them names, else the host, void where none names any.
+template <class... A>
+struct told_by {
+  using type = void;
+};
+template <class A, class... Rest>
+struct told_by<A, Rest...> {
+  using own = typename told_memory<std::remove_cvref_t<A>>::type;
+  using rest = typename told_by<Rest...>::type;
+  using type = std::conditional_t<std::is_void_v<own> || (std::is_same_v<own, host_rows> && !std::is_void_v<rest>), rest, own>;
+};
+/// Where a call runs: on the device that one of its arguments names, else on the host.
+template <class... A>
+using memory_of_call =
+    std::conditional_t<std::is_void_v<typename told_by<A...>::type>, host_rows, typename told_by<A...>::type>;
 
 /// A workspace that knows only when it is called in which memory the student is.
 template <class A>
@@ -99,7 +111,8 @@ auto with_chosen_memory(const F& f, Student& student, A&... args) {
         return x;
       }
     };
-    return chooser.choose(student, [&](auto& ws) { return f(student, replaced(args, ws)...); });
+    using Told = typename told_by<Student, A...>::type;
+    return chooser.template choose<Told>(student, [&](auto& ws) { return f(student, replaced(args, ws)...); });
   };
   const auto first = []<class X, class... Rest>(const auto& self, X& x, Rest&... rest) -> auto& {
     if constexpr (is_chooser<X>) {
@@ -223,7 +236,7 @@ auto typed_call(F&& f, A&&... args) {
                  ...) <= 3,
                 "limbeck: a call has one student, one teacher and one vector of labels; further tensors have names");
   static constexpr auto where = places<E, A...>();
-  using Sweep = typename memory_of_call<A...>::type;
+  using Sweep = memory_of_call<A...>;
   return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
     if constexpr (where[0] == place::student) {
       const auto check = [&]<place Place>(const any_tensor& student, const auto& a) {

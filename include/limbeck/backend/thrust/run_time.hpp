@@ -39,11 +39,17 @@ class any_workspace {
   device_workspace& on_device() { return device_; }  ///< for calls on the device
 
   /// @cond
-  /// f(workspace of the memory of @p student).
-  template <class Student, class F>
+  /// f(workspace of the memory of @p student); @p Told is what the other arguments say of it, or void.
+  template <class Told, class Student, class F>
   auto choose(const Student& student, const F& f) {
-    if (detail::memory_of(student) == detail::kind_of_device) return f(device_);
-    return f(host_);
+    if constexpr (std::is_same_v<Told, device_memory>) {
+      return f(device_);
+    } else if constexpr (std::is_same_v<Told, host_rows>) {
+      return f(host_);
+    } else {
+      if (detail::memory_of(student) == detail::kind_of_device) return f(device_);
+      return f(host_);
+    }
   }
   /// @endcond
 
