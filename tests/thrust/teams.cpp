@@ -25,8 +25,8 @@ struct thread_team {
   static constexpr bool alone = false;
   template <class T>
   static constexpr std::size_t width = 16 / sizeof(T);
-  std::size_t me;
-  meeting* place;
+  std::size_t me = 0;
+  meeting* place = nullptr;
 
   std::size_t rank() const { return me; }
   static constexpr std::size_t size() { return team_size; }
@@ -38,20 +38,7 @@ struct thread_team {
   A highest(const A& a) const {
     return reduce(a, [](auto x, auto y) { return x > y ? x : y; });
   }
-  template <class F>
-  auto once(F&& f) const {
-    if constexpr (!Block) {
-      return f();
-    } else {
-      using R = decltype(f());
-      static_assert(sizeof(R) <= 4096);
-      if (me == 0) std::construct_at(reinterpret_cast<R*>(place->slot[0]), f());
-      place->barrier.arrive_and_wait();
-      const R result = *reinterpret_cast<R*>(place->slot[0]);
-      place->barrier.arrive_and_wait();
-      return result;
-    }
-  }
+  void wait() const { place->barrier.arrive_and_wait(); }
 
  private:
   template <class A, class F>
@@ -96,12 +83,14 @@ void compare_team(complaints& out, const std::string& name, const E& objective, 
   task.out = &outcome;
   task.values = values.data();
   detail::set_up(task);
+  task.staged = Block;
+  std::vector<T> memory(task.rows_of_memory() * task.padded + 4);
   with_teams([&](std::size_t me, meeting* place) {
     thread_team<Block> team{me, place};
     const auto weigh = task.add_rows(team, 0, b.samples, false);
     if (me == 0) task.conclude(weigh, false);
     place->barrier.arrive_and_wait();
-    for (std::size_t r = 0; r < b.samples; ++r) task.row(team, r);
+    for (std::size_t r = 0; r < b.samples; ++r) task.row(team, r, memory.data());
     place->barrier.arrive_and_wait();
     const auto sum = task.add_rows(team, 0, b.samples, true);
     if (me == 0) task.conclude(sum, true);
@@ -164,7 +153,7 @@ TEST_CASE("device: a fault ends a row for all threads of its team", "[thrust]") 
   detail::set_up(task);
   with_teams([&](std::size_t me, meeting* place) {
     thread_team<true> team{me, place};
-    for (std::size_t r = 6; r-- > 0;) task.row(team, r);
+    for (std::size_t r = 6; r-- > 0;) task.row(team, r, static_cast<float*>(nullptr));
     place->barrier.arrive_and_wait();
     const auto sum = task.add_rows(team, 0, 6, true);
     if (me == 0) task.conclude(sum, true);

@@ -148,7 +148,7 @@ struct label_outcome {
 /// A whole row, for a rowwise loss: `template <class T> T operator()(const row<T>&) const` returns the row's value
 /// and, where `gradient` is not empty, adds `scale` times its gradient with respect to the *logits* to it. A loss that
 /// declares `static constexpr bool any_width = true` may be shown a teacher of another number of classes.
-template <class T>
+template <class T, class Team = detail::single_team>
 struct row {
   std::span<const T> student, teacher;         ///< logits (teacher may be empty)
   std::size_t index;                           ///< which row of the call this is
@@ -157,6 +157,7 @@ struct row {
   std::span<T> scratch;                        ///< `scratch_rows` rows of the wider side, content unspecified
   std::span<T> gradient;                       ///< to be added to; empty where none is wanted
   T scale;                                     ///< of the gradient: the term's weight, the row's, the reduction, T^k
+  Team team{};                                 ///< the threads that share the row
 };
 
 LIMBECK_END_NAMESPACE
