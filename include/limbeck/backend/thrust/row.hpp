@@ -85,6 +85,8 @@ struct device_task {
   static constexpr bool whole = Plan::template any<rowwise>;
   /// Whether the teacher has the student's classes, and is read class by class.
   static constexpr bool by_class = Plan::teacher && !Plan::any_width;
+  /// Whether nobody reads a class of a row that another thread has brought.
+  static constexpr bool may_be_parted = !whole && Plan::top == 0 && !targeted;
   static constexpr bool deviates = Plan::template deviates<student_side> || Plan::template deviates<teacher_side>;
 
   problem<T> in;  // with a normaliser of 1
@@ -99,7 +101,8 @@ struct device_task {
   bool whole_student = false, whole_teacher = false, whole_soft = false, whole_gradient = false;  // see loads_whole
   bool concludes = true;           // sums and faults are reported at the end
   bool staged = false;             // rows are brought into the team's memory
-  std::size_t padded = 0;          // a row of that memory
+  std::size_t padded = 0;          // a row, of whole loads
+  std::size_t stride = 0;          // between rows of a team's memory: padded, or the part that each block of a cluster has
   double* values = nullptr;        // one a row
   double* temperatures = nullptr;  // learned, one a row each
   device_outcome* out = nullptr;
@@ -110,7 +113,7 @@ struct device_task {
   LIMBECK_HOST_DEVICE std::size_t place(T* memory, team_rows<T>& m) const {
     std::size_t count = 0;
     const auto take = [&](bool wanted, std::size_t rows = 1) -> T* {
-      T* const here = wanted && rows > 0 && memory ? memory + count * padded : nullptr;
+      T* const here = wanted && rows > 0 && memory ? memory + count * stride : nullptr;
       count += wanted ? rows : 0;
       return here;
     };
@@ -165,6 +168,7 @@ struct device_task {
     const std::size_t classes = in.classes();
     const auto near = [](const T* row, std::size_t c) -> const block& { return *reinterpret_cast<const block*>(row + c); };
     const own_elements own = own_of<T>(team, classes);
+    LIMBECK_NO_UNROLL
     for (std::size_t c = own.first; c < own.last; c += own.step) {
       const block s = m.student ? near(m.student, c) : load_block<W>(team, in.student, whole_student, r, c);
       [[maybe_unused]] block t, y, k;

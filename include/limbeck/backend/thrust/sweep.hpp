@@ -34,7 +34,7 @@ inline constexpr std::size_t rows_per_total = 8192;  // by one block, so that th
 
 #if LIMBECK_ON_CUDA
 
-inline constexpr unsigned threads_of_lanes = 128, threads_of_blocks = 512, threads_per_total = 256;
+inline constexpr unsigned threads_of_lanes = 128, threads_of_blocks = 256, threads_per_total = 256;
 inline constexpr std::size_t classes_of_a_warp = 1024;
 
 /// How the rows of a call are shared out.
@@ -42,7 +42,6 @@ struct device_launch {
   unsigned blocks = 0, threads = 0;  // of the grid, of a block
   unsigned lanes = 0;                // that share a row; 0: a block does, or
   unsigned cluster = 1;              // so many blocks
-  std::size_t share = 0;             // classes in the memory of a block
   std::size_t shared_bytes = 0;      // of a block
   std::size_t rows = 0;              // of memory, each team's
   void* memory = nullptr;            // where they are not in shared memory
@@ -85,17 +84,12 @@ __global__ void __launch_bounds__(threads_of_lanes)
 template <class T, class Task>
 __global__ void __launch_bounds__(threads_of_blocks)
     rows_by_blocks(const __grid_constant__ Task task, const __grid_constant__ device_launch how) {
-  const block_team team(how.share);
-  T* memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory);
-  if (how.memory) {  // as many rows as there are blocks at a time
-    memory = static_cast<T*>(how.memory) + static_cast<std::size_t>(blockIdx.x) * how.rows * task.padded;
-    for (std::size_t r = blockIdx.x; r < task.in.samples(); r += gridDim.x) {
-      task.row(team, r, memory);
-      __syncthreads();
-    }
-  } else {
-    task.row(team, blockIdx.x / how.cluster, memory);
-    if (how.cluster > 1) team.wait();  // nobody leaves while others read what it has left for them
+  const block_team team(task.stride);
+  T* memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory) - team.part().first;  // a class stands at its number
+  if (how.memory) memory = static_cast<T*>(how.memory) + static_cast<std::size_t>(blockIdx.x) * how.rows * task.padded;
+  for (std::size_t r = blockIdx.x / how.cluster; r < task.in.samples(); r += gridDim.x / how.cluster) {
+    task.row(team, r, memory);
+    team.wait();  // nobody goes on, or leaves, while others read what it has left for them
   }
   total_few(task);
 }
@@ -163,7 +157,6 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   how.rows = task.rows_of_memory();
   const std::size_t row_bytes = how.rows * task.padded * element;
   const auto grid = [&](std::size_t blocks) { how.blocks = static_cast<unsigned>(blocks); };
-  how.share = task.padded;
   if (task.in.classes() <= classes_of_a_warp) {
     how.lanes = 2;
     while (how.lanes < 32 && loads > 4 * how.lanes) how.lanes *= 2;
@@ -178,22 +171,22 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   }
   // so that a block computes while others wait for memory, three of them share a processor
   const std::size_t wanted = limits.shared_of_processor / 3;
-  if (limits.clusters && !Task::whole && Task::Plan::top == 0) {
+  if (limits.clusters && Task::may_be_parted) {
     while (how.cluster < 8 && row_bytes / how.cluster > wanted) how.cluster *= 2;
     while (how.cluster < 8 && samples * how.cluster * 2 <= static_cast<std::size_t>(limits.processors) &&
            loads / how.cluster > threads_of_blocks)
       how.cluster *= 2;
   }
-  how.share = (loads + how.cluster - 1) / how.cluster * width;
-  how.shared_bytes = how.rows * how.share * element;
-  how.threads = how.share > 4096 ? threads_of_blocks : threads_of_blocks / 2;
+  if (how.cluster > 1) task.stride = (loads + how.cluster - 1) / how.cluster * width;
+  how.shared_bytes = how.rows * task.stride * element;
+  how.threads = threads_of_blocks;
   grid(samples * how.cluster);
   if (how.shared_bytes <= limits.shared_of_block) return how;
 
   task.staged = false;
   how.rows = task.rows_of_memory();
   how.cluster = 1;
-  how.share = task.padded;
+  task.stride = task.padded;
   how.shared_bytes = 0;
   how.threads = threads_of_blocks;
   grid(samples);
@@ -250,7 +243,7 @@ void set_up(device_task<T, Terms, Mode, Target>& task) {
   task.whole_gradient = loads_whole<T>(in.gradient);
   const std::size_t widest = Plan::any_width ? (std::max)(in.classes(), in.teacher_classes()) : in.classes();
   constexpr std::size_t line = 16 / sizeof(T);
-  task.padded = (widest + line - 1) / line * line;
+  task.stride = task.padded = (widest + line - 1) / line * line;
   for_each_index<Plan::size>([&](auto k) {
     const auto& term = task.terms[hana::size_t<k>{}];
     using L = typename std::remove_cvref_t<decltype(term)>::loss_type;
@@ -333,13 +326,20 @@ struct sweep_for<device_memory> {
   }
   template <class T, class Mode, class Terms>
   static void sweep(const problem<T>& in, const Terms& terms, device_workspace& ws, device_outcome* out, bool concludes) {
-    using Target = std::conditional_t<std::is_void_v<typename Mode::target>, no_target, typename Mode::target>;
-    device_task<T, Terms, Mode, Target> task{.in = in, .terms = terms};
-    if constexpr (task.targeted) task.target = *static_cast<const Target*>(in.target.object);
-    task.out = out;
-    task.concludes = concludes;
-    set_up(task);
-    launch<T>(task, ws);
+    const auto run = [&](auto&& task) {
+      task.out = out;
+      task.concludes = concludes;
+      set_up(task);
+      launch<T>(task, ws);
+    };
+    using Target = typename Mode::target;
+    if constexpr (std::is_void_v<Target>) {
+      run(device_task<T, Terms, Mode>{.in = in, .terms = terms});
+    } else {
+      alignas(Target) std::byte settled[sizeof(Target)];
+      in.target.settle(in.target.object, in.progress, settled);
+      run(device_task<T, Terms, Mode, Target>{.in = in, .terms = terms, .target = *reinterpret_cast<const Target*>(settled)});
+    }
   }
 
   /// Memory of a call: values, temperatures, sums of parts, and @p row_bytes for the rows of teams.
