@@ -215,7 +215,7 @@ struct rows_of_share {
 
 template <class T>
 struct square_of_element {
-  rows<T> x;
+  stored_rows<T> x;
   LIMBECK_HOST_DEVICE double operator()(std::size_t i) const {
     const double v = static_cast<double>(x(i / x.classes, i % x.classes));
     return v * v;
@@ -224,8 +224,8 @@ struct square_of_element {
 
 template <class T>
 struct zero_element {
-  rows<T> x;
-  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x(i / x.classes, i % x.classes) = T(0); }
+  stored_rows<T> x;
+  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x.put(i / x.classes, i % x.classes, T(0)); }
 };
 
 /// What the host knows before any row.
@@ -299,14 +299,17 @@ struct sweep_for<device_memory> {
 
   /// Zeros for an output that no loss looks at.
   template <class T>
-  static void clear(const rows<T>& x) {
+  static void clear(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
   }
+  template <class T>
+  static void clear(const rows<T>& x) {
+    clear(stored_rows<arithmetic_of_t<T>>(x));
+  }
   /// The same, in the order of the workspace's stream.
   template <class T>
-  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& x) {
 #if LIMBECK_ON_CUDA
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::cuda::par_nosync.on(ws.stream()), first,
@@ -317,8 +320,7 @@ struct sweep_for<device_memory> {
   }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>
-  static double squared_norm(const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static double squared_norm(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     return thrust::transform_reduce(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes),
                                     square_of_element<T>{x}, 0.0, thrust::plus<double>());
