@@ -2,6 +2,8 @@
 #include "catch.hpp"
 #include "thread_team.hpp"
 
+#include <limbeck/engine/deviation.hpp>
+#include <limbeck/engine/top_classes.hpp>
 #include <limbeck/logits.hpp>
 #include <limbeck/targets.hpp>
 
@@ -213,5 +215,60 @@ TEST_CASE("row losses: a team sorts rows of any length", "[thrust]") {
     std::sort(sorted.begin(), sorted.end());
     with_team<false>([&](const auto& team) { detail::sort_row(team, x.data(), n, [](float a, float b) { return a < b; }); });
     CHECK(x == sorted);
+  }
+}
+
+namespace {
+
+template <std::size_t K, class T>
+void compare_ranks(complaints& out, const std::string& name, const std::vector<T>& x, T least) {
+  const T unset(-7);
+  std::vector<T> alone(x.size(), unset), team_ranks(x.size(), unset);
+  detail::rank_classes<K>(detail::single_team{}, x.data(), x.size(), least, alone.data());
+  with_team<false>([&](const auto& team) { detail::rank_classes<K>(team, x.data(), x.size(), least, team_ranks.data()); });
+  if (alone != team_ranks) out.push_back(name + ": other ranks among the first " + std::to_string(K));
+}
+
+}  // namespace
+
+TEST_CASE("row losses: a team ranks a row's highest classes as one thread does", "[thrust]") {
+  complaints found;
+  auto all = examples<float>();
+  all.push_back({"nan", {1, NAN, 3, 3, NAN, inf<float>, -inf<float>, 3, 2, inf<float>}, {}});
+  all.push_back({"all nan", std::vector<float>(9, NAN), {}});
+  all.push_back({"all masked", std::vector<float>(9, -inf<float>), {}});
+  for (const auto& e : all) {
+    compare_ranks<1>(found, e.name, e.student, detail::masked_logit<float>);
+    compare_ranks<5>(found, e.name, e.student, detail::masked_logit<float>);
+    compare_ranks<64>(found, e.name, e.student, -inf<float>);
+  }
+  for (const auto& c : found) UNSCOPED_INFO(c);
+  CHECK(found.empty());
+}
+
+TEST_CASE("row losses: a team takes the deviation of a row", "[thrust]") {
+  using X = lk::pack<lk::scalar_lanes<double>>;
+  for (const auto& e : examples<double>()) {
+    const auto deviation = [&](const auto& team) {
+      return detail::deviation_from([&](double origin) {
+        detail::team_array<double, 3> sums{};
+        detail::for_own<double>(team, e.student.size(), [&](std::size_t c) {
+          detail::deviation_sums<X> one{{X(0), X(0), X(0)}};
+          detail::add_deviation(X(e.student[c]), X(origin), one);
+          for (std::size_t k = 0; k < 3; ++k) sums.v[k] += one.sum[k].v;
+        });
+        sums = team.sum(sums);
+        return detail::deviation_sums<double>{{sums.v[0], sums.v[1], sums.v[2]}};
+      });
+    };
+    const auto alone = deviation(detail::single_team{});
+    with_team<true>([&](const auto& team) {
+      const auto d = deviation(team);
+      if (team.rank() > 0) return;
+      INFO(e.name);
+      CHECK(d.count == alone.count);
+      CHECK(d.mean == Approx(alone.mean).epsilon(1e-13).margin(1e-12));
+      CHECK(d.deviation == Approx(alone.deviation).epsilon(1e-13));
+    });
   }
 }
