@@ -13,6 +13,7 @@
 
 #include <limbeck/backend/thrust/averaging.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
+#include <limbeck/backend/thrust/sparse.hpp>
 #include <limbeck/backend/thrust/sweep.hpp>
 #include <limbeck/backend/thrust/workspace.hpp>
 #include <limbeck/limbeck.hpp>

@@ -6,6 +6,9 @@
 #include <limbeck/engine/top_classes.hpp>
 #include <limbeck/logits.hpp>
 #include <limbeck/targets.hpp>
+#include <limbeck/thrust.hpp>
+
+#include <thrust/copy.h>
 
 #include <cmath>
 #include <random>
@@ -271,4 +274,38 @@ TEST_CASE("row losses: a team takes the deviation of a row", "[thrust]") {
       CHECK(d.deviation == Approx(alone.deviation).epsilon(1e-13));
     });
   }
+}
+
+TEST_CASE("sparse rows in device memory are those of the store", "[thrust]") {
+  const auto e = examples<float>().back();
+  const auto kept = three_rows(e, 4, false), drawn = three_rows(e, 30, true);
+  lk::device_sparse_rows<float> rows = lk::on_device(kept);
+  const auto compare = [&](const lk::sparse_store<float>& store) {
+    const lk::sparse_rows<float, lk::device_memory> v = rows.view();
+    const auto same = [](const auto& device, const auto& host) {
+      using U = typename std::remove_cvref_t<decltype(host)>::value_type;
+      std::vector<U> copied(device.size());
+      thrust::copy_n(thrust::device_pointer_cast(device.data()), device.size(), copied.begin());
+      return copied == host;
+    };
+    CHECK(same(v.offsets, store.offsets));
+    CHECK(same(v.ids, store.ids));
+    CHECK(same(v.log_weights, store.log_weights));
+    CHECK(same(v.log_tails, store.log_tails));
+    CHECK(v.samples() == 3);
+    CHECK(v.classes == store.classes);
+    CHECK(v.temperature == store.temperature);
+    CHECK(v.sampled == store.sampled);
+    const auto loss = lk::sparse_kl(rows);
+    static_assert(std::is_same_v<decltype(loss)::memory, lk::device_memory> && lk::device_rowwise<decltype(loss), float>);
+    static_assert(std::is_trivially_copyable_v<decltype(loss)>);
+    CHECK(loss.teacher.ids.data() == v.ids.data());
+  };
+  compare(kept);
+  rows.copy(drawn.view());
+  compare(drawn);
+  auto wrong = kept;
+  wrong.log_weights[0] = 1;
+  CHECK_THROWS_AS(lk::on_device(wrong), lk::value_error);
+  CHECK_THROWS_AS(lk::sparse_divergence(lk::reverse_kl{}, rows), lk::value_error);  // of draws: no tail
 }

@@ -31,6 +31,16 @@ constexpr void require_labels() {
                 "limbeck: this loss needs labels; pass a vector of integers after the teacher");
 }
 
+/// Whether a loss can read what it holds where the student lives; most hold nothing.
+template <class Loss, class Sweep>
+constexpr bool lives_with() {
+  if constexpr (requires { typename Loss::memory; }) {
+    return std::is_same_v<typename Loss::memory, Sweep>;
+  } else {
+    return true;
+  }
+}
+
 /// Whether a call returns the derivative with respect to a temperature of this term.
 template <class Term, bool RowGradient>
 inline constexpr bool wants_temperature =
@@ -71,6 +81,9 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
                   "limbeck: this target mixes the labels in; pass a vector of integers after it");
     static_assert((Term::signal_type::template lives_in<typename Signature::student_traits::sweep> && ...),
                   "limbeck: given(v) lives in another memory (host or device) than the student");
+    static_assert((lives_with<typename Term::loss_type, typename Signature::student_traits::sweep>() && ...),
+                  "limbeck: the sparse rows of a loss live in another memory (host or device) than the student; "
+                  "on_device(store) copies a store to the device");
     require_named(named_tags{});
     constexpr bool whole = P::template any<batchwise>;
     static_assert(!whole || std::is_same_v<typename Signature::student_traits::sweep, host_rows>,
