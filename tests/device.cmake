@@ -27,6 +27,18 @@ if(why)
   return()
 endif()
 
+# One architecture: this machine's, or where there is no GPU one that has all that the kernels may use.
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
+  set(CMAKE_CUDA_ARCHITECTURES 90-real)
+  find_program(LIMBECK_NVIDIA_SMI nvidia-smi DOC "Says whether there is a GPU, for tests/device")
+  mark_as_advanced(LIMBECK_NVIDIA_SMI)
+  if(LIMBECK_NVIDIA_SMI)
+    execute_process(COMMAND "${LIMBECK_NVIDIA_SMI}" -L RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
+    if(result EQUAL 0)
+      set(CMAKE_CUDA_ARCHITECTURES native)
+    endif()
+  endif()
+endif()
 enable_language(CUDA)
 message(STATUS "limbeck tests: the device path is compiled by nvcc ${CMAKE_CUDA_COMPILER_VERSION}, with its own toolkit's Thrust")
 if(NOT device_files)
@@ -44,7 +56,7 @@ endfunction()
 
 set(programs "${device_files}")
 list(FILTER programs INCLUDE REGEX "/run_[^/]*$")
-list(FILTER device_files EXCLUDE REGEX "/run_[^/]*$")
+list(FILTER device_files EXCLUDE REGEX "/(run_[^/]*|kernels\\.cu)$")
 if(device_files)
   add_library(limbeck_device OBJECT ${device_files})
   limbeck_add_device_target(limbeck_device)
@@ -57,3 +69,15 @@ foreach(file IN LISTS programs)
   add_test(NAME "device: ${name}" COMMAND limbeck_device_${name})
   set_tests_properties("device: ${name}" PROPERTIES LABELS device SKIP_RETURN_CODE 77)
 endforeach()
+
+# What the assembler says of the kernels of typical objectives, which needs no GPU either.
+find_package(Python3 3.9 QUIET COMPONENTS Interpreter)
+if(Python3_Interpreter_FOUND)
+  add_test(NAME "device: no kernel spills" COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/device/static_proof.py"
+    --nvcc "${CMAKE_CUDA_COMPILER}" "--include=$<JOIN:$<TARGET_PROPERTY:limbeck_device,INCLUDE_DIRECTORIES>,;--include=>"
+    --table "${PROJECT_BINARY_DIR}/device_kernels.md" "${CMAKE_CURRENT_SOURCE_DIR}/device/kernels.cu"
+    COMMAND_EXPAND_LISTS)
+  set_tests_properties("device: no kernel spills" PROPERTIES LABELS device PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77)
+else()
+  limbeck_skip("no Python 3" device/static_proof.py)
+endif()

@@ -30,7 +30,7 @@ const auto by_teams = [](const auto& side, const auto& t, double at) {
   std::vector<T> memory(Task::rows_of_place * c, T(5));
   detail::fill_arguments<T> in{side.student().memory, detail::view_vector(side.labels()), at};
   const Task task{detail::settled(t, at), lk::rows<T>(out.data(), n, c), in, memory.data(), 1};
-  with_teams([&](std::size_t me, meeting* place) { task.place(thread_team<false>{me, place}, 0); });
+  with_team<false>([&](const auto& team) { task.place(team, 0); });
   return out;
 };
 

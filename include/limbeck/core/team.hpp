@@ -7,10 +7,10 @@
 ///
 /// - `rank()` of `size()` threads, each of which takes `width<T>` neighbouring elements at a time;
 /// - `sum(a)`, `highest(a)`: over the team, element by element of a `team_array`; every thread gets the result;
-/// - `once(f)`: f's result, which is the same for all, by whichever threads are cheapest;
 /// - `wait()`: what any thread wrote before, all may read after.
 ///
-/// All threads of a team call the last three together. The order of every sum is fixed.
+/// All threads of a team call the last two together. The order of every sum is fixed, and its bits are the same in all of them.
+/// Where a team's memory is in several parts, `part()` says which elements are in that of a thread.
 
 #include <limbeck/core/config.hpp>
 
@@ -38,10 +38,6 @@ struct single_team {
   template <class A>
   LIMBECK_HOST_DEVICE A highest(const A& a) const {
     return a;
-  }
-  template <class F>
-  LIMBECK_HOST_DEVICE auto once(F&& f) const {
-    return f();
   }
   LIMBECK_HOST_DEVICE static constexpr void wait() {}
 };

@@ -65,7 +65,7 @@ auto evaluate(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output>;
+    using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output, typename Signature::target_type>;
     const auto run = [&] {
       check_problem<typename Traits::sweep>(in, terms, true);
       clear_beyond<typename Traits::sweep>(in, ws);
@@ -96,7 +96,7 @@ auto evaluate_value(const E& e, Args&&... args) {
     static_assert(!Signature::gradient, "limbeck: value() writes no gradient; call the objective itself");
     check_problem<typename Traits::sweep>(in, terms, false);
     const auto run = [&] {
-      return run_terms<Traits, sweep_mode<false, Signature::soft_labels, false>>(in, terms, ws, executor);
+      return run_terms<Traits, sweep_mode<false, Signature::soft_labels, false, typename Signature::target_type>>(in, terms, ws, executor);
     };
     if constexpr (std::is_void_v<decltype(run())>) {
       run();
@@ -112,7 +112,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    using Mode = sweep_mode<true, Signature::soft_labels, false>;
+    using Mode = sweep_mode<true, Signature::soft_labels, false, typename Signature::target_type>;
     using Sweep = sweep_for<typename Traits::sweep>;
     static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
     const auto& student = std::get<0>(std::forward_as_tuple(args...));

@@ -8,45 +8,40 @@
 #include <limbeck/engine/problem.hpp>
 #include <limbeck/objective/arguments.hpp>
 
+#include <memory>
 #include <stdexcept>
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// Scratch memory on the device, and the stream on which its calls run: `device_workspace ws(stream);`.
-///
-/// Grows to what the largest call so far has needed. Calls with one workspace follow each other on its stream; use
-/// one workspace a stream. A call without a workspace allocates and runs on the default stream.
-class device_workspace {
- public:
-  using limbeck_workspace = void;
-  /// On @p stream; without one, on the default stream.
-  explicit device_workspace(device_stream stream = {}) : stream_(stream) {}
-  /// The stream of its calls.
-  device_stream stream() const { return stream_; }
-  /// Bytes held on the device.
-  std::size_t size() const { return block_.size(); }
-  /// At least @p bytes, aligned to 16; the content is unspecified.
-  std::byte* reserve(std::size_t bytes) { return block_.reserve(bytes); }
-
- private:
-  device_stream stream_;
-  detail::device_block block_;
-};
-
 namespace detail {
 
-/// What a call leaves on the device. All zero before it.
+/// What a call leaves on the device. All zero before the first; each call leaves `fault` and `ticket` as it found them.
 struct device_outcome {
   double loss, weight, rows;
   double temperature_gradient[8];
   double normalizer;
   unsigned long long fault;  // 0: none; else the complement of row * 16 + code, so that the lowest row is the maximum
-  unsigned int ticket;
+  unsigned int ticket;       // blocks that are done
   int fault_code;
   unsigned long long fault_row, fault_column;
   int fault_has_column;
   double fault_value;
   long long fault_label;
+};
+
+/// An outcome that is zero before its first call.
+class outcome_block {
+ public:
+  device_outcome* get(device_stream stream) {
+    const bool fresh = memory_.size() == 0;
+    auto* const out = reinterpret_cast<device_outcome*>(memory_.reserve(sizeof(device_outcome)));
+    if (fresh) clear_device(out, sizeof(device_outcome), stream);
+    return out;
+  }
+  const device_outcome* get() const { return reinterpret_cast<const device_outcome*>(memory_.data()); }
+
+ private:
+  device_block memory_;
 };
 
 /// Waits, throws the error that the device has found, or returns its numbers.
@@ -74,6 +69,37 @@ inline evaluation read_outcome(const device_outcome* on_device, device_stream st
 
 }  // namespace detail
 
+/// Scratch memory on the device, and the stream on which its calls run: `device_workspace ws(stream);`.
+///
+/// Grows to what the largest call so far has needed. Calls with one workspace follow each other on its stream; use
+/// one workspace a stream. A call without a workspace allocates and runs on the default stream.
+class device_workspace {
+ public:
+  using limbeck_workspace = void;
+  /// On @p stream; without one, on the default stream.
+  explicit device_workspace(device_stream stream = {}) : stream_(stream) {}
+  /// The stream of its calls.
+  device_stream stream() const { return stream_; }
+  /// Bytes held on the device.
+  std::size_t size() const { return block_.size(); }
+  /// At least @p bytes, aligned to 16; the content is unspecified.
+  std::byte* reserve(std::size_t bytes) { return block_.reserve(bytes); }
+  /// Memory that a further `reserve` leaves alone, on the same stream: what one sweep hands to the next of the same call.
+  device_workspace& beside() {
+    if (!beside_) beside_ = std::make_unique<device_workspace>(stream_);
+    return *beside_;
+  }
+  /// @cond
+  detail::device_outcome* outcome() { return outcome_.get(stream_); }
+  /// @endcond
+
+ private:
+  device_stream stream_;
+  detail::device_block block_;
+  detail::outcome_block outcome_;
+  std::unique_ptr<device_workspace> beside_;
+};
+
 /// The outcome of a call that has not been waited for: `objective(..., into(g), ws, deferred(result));`
 ///
 /// The call returns at once, with no round trip to the device; loss and errors stay there. `get()` waits and returns
@@ -99,19 +125,17 @@ class device_result {
     stream_ = stream;
     classes_ = classes;
     ignored_ = ignored;
-    return reinterpret_cast<detail::device_outcome*>(block_.reserve(sizeof(detail::device_outcome)));
+    return outcome_.get(stream);
   }
   /// @endcond
 
  private:
-  const detail::device_outcome* outcome() const {
-    return reinterpret_cast<const detail::device_outcome*>(block_.data());
-  }
+  const detail::device_outcome* outcome() const { return outcome_.get(); }
   bool used_ = false;
   device_stream stream_{};
   std::size_t classes_ = 0;
   std::int64_t ignored_ = 0;
-  detail::device_block block_;
+  detail::outcome_block outcome_;
 };
 
 /// Leaves loss and errors on the device; the call then returns nothing. With `into(g)`, or in `value(...)`.
