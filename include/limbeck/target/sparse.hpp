@@ -268,7 +268,7 @@ struct sparse_teacher {
       log_share = view.log_tails[r.index] - static_cast<T>(std::log(static_cast<double>(others)));
     const T t = static_cast<T>(view.temperature);  // so that a term at T sees the weights
     const std::size_t n = r.out.size();
-    detail::for_own<T>(r.team, n, [&](std::size_t c) { r.out[c] = t * log_share; });
+    detail::for_own<T>(r.team, n, [out = r.out.data(), share = t * log_share](std::size_t c) { out[c] = share; });
     for (std::size_t i = first; i < last; ++i) {
       const auto c = static_cast<std::size_t>(view.ids[i]);
       if (detail::owns<T>(r.team, n, c)) r.out[c] = t * view.log_weights[i];
