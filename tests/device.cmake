@@ -44,7 +44,7 @@ endfunction()
 
 set(programs "${device_files}")
 list(FILTER programs INCLUDE REGEX "/run_[^/]*$")
-list(FILTER device_files EXCLUDE REGEX "/run_[^/]*$")
+list(FILTER device_files EXCLUDE REGEX "/(run_[^/]*|kernels\\.cu)$")
 if(device_files)
   add_library(limbeck_device OBJECT ${device_files})
   limbeck_add_device_target(limbeck_device)
@@ -57,3 +57,15 @@ foreach(file IN LISTS programs)
   add_test(NAME "device: ${name}" COMMAND limbeck_device_${name})
   set_tests_properties("device: ${name}" PROPERTIES LABELS device SKIP_RETURN_CODE 77)
 endforeach()
+
+# What the assembler says of the kernels of typical objectives, which needs no GPU either.
+find_package(Python3 3.9 QUIET COMPONENTS Interpreter)
+if(Python3_Interpreter_FOUND)
+  add_test(NAME "device: no kernel spills" COMMAND "${Python3_EXECUTABLE}" "${CMAKE_CURRENT_SOURCE_DIR}/device/static_proof.py"
+    --nvcc "${CMAKE_CUDA_COMPILER}" "--include=$<JOIN:$<TARGET_PROPERTY:limbeck_device,INCLUDE_DIRECTORIES>,;--include=>"
+    --table "${PROJECT_BINARY_DIR}/device_kernels.md" "${CMAKE_CURRENT_SOURCE_DIR}/device/kernels.cu"
+    COMMAND_EXPAND_LISTS)
+  set_tests_properties("device: no kernel spills" PROPERTIES LABELS device PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77)
+else()
+  limbeck_skip("no Python 3" device/static_proof.py)
+endif()

@@ -78,7 +78,7 @@ struct stored_rows {
     }
   }
   /// @p value, rounded to the type in memory.
-  void put(std::size_t r, std::size_t c, number value) const
+  LIMBECK_HOST_DEVICE void put(std::size_t r, std::size_t c, number value) const
     requires(!std::is_const_v<T>)
   {
     const std::ptrdiff_t i = at(r, c);

@@ -15,6 +15,7 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/stored_rows.hpp>
+#include <limbeck/core/team.hpp>
 
 #include <cstdint>
 #include <span>
@@ -22,7 +23,7 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// A row that a target is asked for.
-template <class T>
+template <class T, class Team = detail::single_team>
 struct target_row {
   std::size_t index;          ///< of the row
   std::span<T> out;           ///< one a class, to be written: logits (any shift is the same), -inf for a masked class
@@ -30,6 +31,7 @@ struct target_row {
   stored_rows<const T> student;  ///< all of the student's logits, held fixed; no data where there is no student
   std::int64_t label;         ///< of the row, -1 where there are no labels
   double progress;            ///< of the call, in [0, 1]
+  Team team{};                ///< the threads that share the row
 };
 
 /// A type that yields teacher rows.

@@ -48,6 +48,11 @@ struct sweep_for<host_rows> {
     if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
     return e;
   }
+  /// The losses of rows alone, for what is measured before the rows are swept.
+  template <class T, class Lanes, class Mode, class Terms, class Executor>
+  static void measure(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
+    (void)run<T, Lanes, Mode>(in, terms, ws, executor);
+  }
   template <class T>
   static void clear(const rows<T>& x) {
     clear(stored_rows<arithmetic_of_t<T>>(x));
@@ -158,8 +163,8 @@ constexpr const auto& temperature_signal(const E& e) {
 }
 
 /// Row temperatures from a signal: a sweep of its own, since exponentials need them.
-template <class Traits, class Signal, class T, class Executor>
-void measure_temperatures(const Signal& s, problem<T>& in, workspace& ws, Executor& executor) {
+template <class Traits, class Signal, class T, class Workspace, class Executor>
+void measure_temperatures(const Signal& s, problem<T>& in, Workspace& ws, Executor& executor) {
   problem<T> measured = in;
   measured.row_losses = reinterpret_cast<T*>(ws.beside().reserve(in.samples() * sizeof(T)));
   measured.reduce = reduction::sum;
@@ -168,8 +173,8 @@ void measure_temperatures(const Signal& s, problem<T>& in, workspace& ws, Execut
   using slot = fixed_slot<1, 1>;
   const auto terms =
       flatten(unit, context<>{.progress = in.progress}.weighed(bind_signal<void, slot, slot, 0>(s, in.progress)));
-  (void)sweep_for<typename Traits::sweep>::template run<T, typename Traits::template lanes<T>,
-                                                        sweep_mode<false, false, false>>(measured, terms, ws, executor);
+  sweep_for<typename Traits::sweep>::template measure<T, typename Traits::template lanes<T>, sweep_mode<false, false, false>>(
+      measured, terms, ws, executor);
   in.row_temperatures = any_vector(measured.row_losses, in.samples());
 }
 
@@ -199,11 +204,6 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     constexpr bool measured = has_temperature_signal<E>();
     static_assert(require_call<T, Plan, Signature, measured, is_scheduled<E>()>::checked());
     if constexpr (Plan::softmaxes::size > 0) require_two_classes(in);
-    static_assert(std::is_same_v<typename Traits::sweep, host_rows> ||
-                      !(Plan::template deviates<student_side> || Plan::template deviates<teacher_side>),
-                  "limbeck: standardized(T) is taken on the host; on a device, standardise the logits before the call");
-    static_assert(std::is_same_v<typename Traits::sweep, host_rows> || Plan::top == 0,
-                  "limbeck: on<top_of_teacher<k>> ranks the teacher's classes on the host; these rows live on a device");
     in.settle_labels();
     hana::for_each(terms, [&](const auto& term) {
       term.signal.check(in.samples());
@@ -211,10 +211,7 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
         term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t);
     });
     if constexpr (measured) {
-      static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
-                    "limbeck: a signal for a temperature is read on the host; on a device, measure it and pass "
-                    "row_temperatures(T) for per_row{}");
-      if constexpr (std::is_same_v<typename Traits::sweep, host_rows> && !InChunks) {
+      if constexpr (!InChunks) {
         check_shapes(in, false, false);
         measure_temperatures<Traits>(temperature_signal(e), in, *ws, executor_of(args...));
       }

@@ -16,50 +16,15 @@ LIMBECK_BEGIN_NAMESPACE
 
 class device_products;
 
-/// Scratch memory on the device, and the stream on which its calls run: `device_workspace ws(stream);`.
-///
-/// Grows to what the largest call so far has needed. Calls with one workspace follow each other on its stream; use
-/// one workspace a stream. A call without a workspace allocates and runs on the default stream.
-class device_workspace {
- public:
-  using limbeck_workspace = void;
-  /// On @p stream; without one, on the default stream.
-  explicit device_workspace(device_stream stream = {}) : stream_(stream) {}
-  /// The stream of its calls.
-  device_stream stream() const { return stream_; }
-  /// Bytes held on the device.
-  std::size_t size() const { return block_.size(); }
-  /// At least @p bytes, aligned to 16; the content is unspecified.
-  std::byte* reserve(std::size_t bytes) { return block_.reserve(bytes); }
-  /// Memory that a further `reserve` leaves alone, on the same stream.
-  device_workspace& beside() {
-    if (!beside_) beside_ = std::make_unique<device_workspace>(stream_);
-    return *beside_;
-  }
-
-  /// Matrix products by @p library, which outlives the calls, such as `cublas_products`; without one, by a kernel of Limbeck's.
-  void use(device_products& library) { products_ = &library; }
-  template <class Products>
-  void use(const Products&&) = delete;
-  /// Who multiplies; null for Limbeck's own kernel.
-  device_products* products() const { return products_; }
-
- private:
-  device_stream stream_;
-  detail::device_block block_;
-  device_products* products_ = nullptr;
-  std::unique_ptr<device_workspace> beside_;
-};
-
 namespace detail {
 
-/// What a call leaves on the device. All zero before it.
+/// What a call leaves on the device. All zero before the first; each call leaves `fault` and `ticket` as it found them.
 struct device_outcome {
   double loss, weight, rows;
   double temperature_gradient[8];
   double normalizer;
   unsigned long long fault;  // 0: none; else the complement of row * 16 + code, so that the lowest row is the maximum
-  unsigned int ticket;
+  unsigned int ticket;       // blocks that are done
   int fault_code;
   unsigned long long fault_row, fault_column;
   int fault_has_column;
@@ -80,6 +45,21 @@ struct device_outcome {
     fault_of_teacher = p.of_teacher;
     loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
   }
+};
+
+/// An outcome that is zero before its first call.
+class outcome_block {
+ public:
+  device_outcome* get(device_stream stream) {
+    const bool fresh = memory_.size() == 0;
+    auto* const out = reinterpret_cast<device_outcome*>(memory_.reserve(sizeof(device_outcome)));
+    if (fresh) clear_device(out, sizeof(device_outcome), stream);
+    return out;
+  }
+  const device_outcome* get() const { return reinterpret_cast<const device_outcome*>(memory_.data()); }
+
+ private:
+  device_block memory_;
 };
 
 /// Waits, throws the error that the device has found, or returns its numbers.
@@ -110,6 +90,44 @@ inline evaluation read_outcome(const device_outcome* on_device, device_stream st
 
 }  // namespace detail
 
+/// Scratch memory on the device, and the stream on which its calls run: `device_workspace ws(stream);`.
+///
+/// Grows to what the largest call so far has needed. Calls with one workspace follow each other on its stream; use
+/// one workspace a stream. A call without a workspace allocates and runs on the default stream.
+class device_workspace {
+ public:
+  using limbeck_workspace = void;
+  /// On @p stream; without one, on the default stream.
+  explicit device_workspace(device_stream stream = {}) : stream_(stream) {}
+  /// The stream of its calls.
+  device_stream stream() const { return stream_; }
+  /// Bytes held on the device.
+  std::size_t size() const { return block_.size(); }
+  /// At least @p bytes, aligned to 16; the content is unspecified.
+  std::byte* reserve(std::size_t bytes) { return block_.reserve(bytes); }
+  /// Memory that a further `reserve` leaves alone, on the same stream: what one sweep hands to the next of the same call.
+  device_workspace& beside() {
+    if (!beside_) beside_ = std::make_unique<device_workspace>(stream_);
+    return *beside_;
+  }
+  /// Matrix products by @p library, which outlives the calls, such as `cublas_products`; without one, by a kernel of Limbeck's.
+  void use(device_products& library) { products_ = &library; }
+  template <class Products>
+  void use(const Products&&) = delete;
+  /// Who multiplies; null for Limbeck's own kernel.
+  device_products* products() const { return products_; }
+  /// @cond
+  detail::device_outcome* outcome() { return outcome_.get(stream_); }
+  /// @endcond
+
+ private:
+  device_stream stream_;
+  detail::device_block block_;
+  detail::outcome_block outcome_;
+  device_products* products_ = nullptr;
+  std::unique_ptr<device_workspace> beside_;
+};
+
 /// The outcome of a call that has not been waited for: `objective(..., into(g), ws, deferred(result));`
 ///
 /// The call returns at once, with no round trip to the device; loss and errors stay there. `get()` waits and returns
@@ -135,19 +153,17 @@ class device_result {
     stream_ = stream;
     classes_ = classes;
     ignored_ = ignored;
-    return reinterpret_cast<detail::device_outcome*>(block_.reserve(sizeof(detail::device_outcome)));
+    return outcome_.get(stream);
   }
   /// @endcond
 
  private:
-  const detail::device_outcome* outcome() const {
-    return reinterpret_cast<const detail::device_outcome*>(block_.data());
-  }
+  const detail::device_outcome* outcome() const { return outcome_.get(); }
   bool used_ = false;
   device_stream stream_{};
   std::size_t classes_ = 0;
   std::int64_t ignored_ = 0;
-  detail::device_block block_;
+  detail::outcome_block outcome_;
 };
 
 /// Leaves loss and errors on the device; the call then returns nothing. With `into(g)`, or in `value(...)`.
