@@ -89,17 +89,18 @@ inline constexpr std::size_t numbers_of_a_warp = 256;
 template <class F>
 __global__ void __launch_bounds__(32 * batch_warps) batch_rows_by_warps(const __grid_constant__ F f, std::size_t n) {
   const std::size_t r = static_cast<std::size_t>(blockIdx.x) * batch_warps + threadIdx.x / 32;
-  if (r < n) f(lanes_team{}, r);
+  if (r < n) f(lanes_team(), r);
 }
 template <class F>
 __global__ void __launch_bounds__(batch_threads) batch_rows_by_blocks(const __grid_constant__ F f) {
-  f(block_team{}, static_cast<std::size_t>(blockIdx.x));
+  f(block_team(), static_cast<std::size_t>(blockIdx.x));
 }
 template <class F>
 __global__ void __launch_bounds__(batch_threads) batch_rows_in_slots(const __grid_constant__ F f, std::size_t n) {
+  const block_team team;
   for (std::size_t r = blockIdx.x; r < n; r += gridDim.x) {
-    f(block_team{}, r, static_cast<std::size_t>(blockIdx.x));
-    __syncthreads();  // the next row finds the slot's memory unused
+    f(team, r, static_cast<std::size_t>(blockIdx.x));
+    team.wait();  // the next row finds the slot's memory unused
   }
 }
 
@@ -440,6 +441,18 @@ struct counted_device_rows {
 
 // --- What becomes of a loss -----------------------------------------------------------------------------------------
 
+/// An outcome of which no sweep has written anything.
+struct begin_outcome {
+  device_outcome* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (team.rank() != 0) return;
+    out->loss = out->weight = out->rows = 0;
+    for (double& by_t : out->temperature_gradient) by_t = 0;
+    out->fault_code = 0;
+  }
+};
+
 /// Adds a term to the outcome of the call. Where it is not finite, the input to blame is looked for; where there is none, it is
 /// +inf, or lost.
 template <class T>
@@ -529,7 +542,7 @@ struct conclude_term {
 template <class T, class Term>
 void run_batchwise_on_device(const counted_device_rows<T>& in, const Term& term, const problem<T>& call, device_workspace& ws,
                              const dense_primitives<T, device_memory>& dense, device_outcome* out) {
-  device_scratch memory(ws.beside());
+  device_scratch memory(ws);
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T, device_memory> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight), term.student_t,
                                   term.teacher_t, memory, in.on, dense, in.call_rows, call.samples()};

@@ -279,13 +279,13 @@ struct sweep_for<device_memory> {
   static auto run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, device_workspace& ws,
                              Executor& executor) {
     const counted_device_rows<T> counted(in, whole[hana::size_c<0>].name, Mode::gradient, ws.beside().beside());
-    device_outcome* out;
+    device_outcome* out = nullptr;
     if constexpr (decltype(hana::length(swept))::value > 0) {
       out = start<T, Mode>(in, swept, ws, executor);
     } else {
       require_no_row_losses(in);
       out = outcome_of(in, ws, executor);
-      clear_device(out, sizeof(device_outcome), ws.stream());
+      batch_memory<device_memory>::each_row(counted.on, 1, 1, begin_outcome{out});
       if constexpr (Mode::gradient)
         if (!in.add && in.samples() > 0) clear_on(ws, in.gradient);
     }
