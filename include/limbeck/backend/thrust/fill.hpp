@@ -55,11 +55,11 @@ inline constexpr std::size_t fill_classes_of_a_warp = 1024, fill_most_places = 4
 template <class Task>
 __global__ void __launch_bounds__(32 * fill_warps) fill_by_warps(const __grid_constant__ Task task) {
   const std::size_t p = static_cast<std::size_t>(blockIdx.x) * fill_warps + threadIdx.x / 32;
-  if (p < task.places) task.place(lanes_team{}, p);
+  if (p < task.places) task.place(lanes_team(), p);
 }
 template <class Task>
 __global__ void __launch_bounds__(fill_threads) fill_by_blocks(const __grid_constant__ Task task) {
-  task.place(block_team{}, blockIdx.x);
+  task.place(block_team(), blockIdx.x);
 }
 
 #else
