@@ -16,6 +16,7 @@
 /// - `using limbeck_loss = composite;` a loss made of others, given as `terms()`.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/core/team.hpp>
 #include <limbeck/engine/math.hpp>
 
 #include <cstdint>
@@ -148,7 +149,12 @@ struct label_outcome {
 /// A whole row, for a rowwise loss: `template <class T> T operator()(const row<T>&) const` returns the row's value
 /// and, where `gradient` is not empty, adds `scale` times its gradient with respect to the *logits* to it. A loss that
 /// declares `static constexpr bool any_width = true` may be shown a teacher of another number of classes.
-template <class T>
+///
+/// That form runs on the host. On a device the threads of a team share a row, and call together
+/// `template <class T, class Team> LIMBECK_HOST_DEVICE T operator()(const row<T, Team>&) const`, which serves the host too,
+/// by a team of one; see `core/team.hpp` and `engine/team_row.hpp`. All spans are memory of the team, and every thread
+/// returns the row's value.
+template <class T, class Team = detail::single_team>
 struct row {
   std::span<const T> student, teacher;         ///< logits (teacher may be empty)
   std::size_t index;                           ///< which row of the call this is
@@ -157,7 +163,16 @@ struct row {
   std::span<T> scratch;                        ///< `scratch_rows` rows of the wider side, content unspecified
   std::span<T> gradient;                       ///< to be added to; empty where none is wanted
   T scale;                                     ///< of the gradient: the term's weight, the row's, the reduction, T^k
+  Team team{};                                 ///< the threads of the row
 };
+
+namespace detail {
+struct team_of_any_kind : single_team {};
+}  // namespace detail
+
+/// A rowwise loss that any team of threads can call, and so a device.
+template <class Loss, class T = double>
+concept device_rowwise = requires(const Loss& loss, const row<T, detail::team_of_any_kind>& x) { T(loss(x)); };
 
 LIMBECK_END_NAMESPACE
 

@@ -203,7 +203,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
 
 /// Whether the value of a class that one side masks is infinite: it grows without bound as that side's logarithm does.
 template <class T, class Loss>
-bool diverges(const Loss& loss, bool student_is_masked) {
+LIMBECK_HOST_DEVICE bool diverges(const Loss& loss, bool student_is_masked) {
   using X = pack<scalar_lanes<T>>;
   constexpr T half = T(0.5), low = masked_logit<T>;
   point<X> x{};

@@ -15,10 +15,18 @@ LIMBECK_BEGIN_NAMESPACE
 template <class Source, schedule S>
 struct power_target : detail::one_source<Source> {
   S gamma;  ///< positive
-  void fill(const target_row<typename Source::scalar>& r) const {
-    const auto g = detail::target_temperature(gamma, r);  // positive too
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return power_target<decltype(inner), constant>{{inner}, constant(gamma(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
+    using T = typename Source::scalar;
+    const T g = detail::target_temperature(gamma, r);  // positive too
     detail::fill_from(this->source, r);
-    for (auto& x : r.out) x *= g;
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t c) { r.out[c] *= g; });
   }
 };
 
@@ -49,6 +57,7 @@ auto power_transformed(X&& teacher, const N& gamma) {
 /// @throws shape_error where out has another length, value_error where gamma is not positive or a row has no softmax.
 template <tensor X, detail::sized_memory Out>
 void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
+  detail::require_host<X>();
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> view = tensor_traits<X>::view(teacher);
   if (!(gamma > 0 && gamma - gamma == 0))

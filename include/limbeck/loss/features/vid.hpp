@@ -89,7 +89,7 @@ struct vid_loss {
     const std::size_t n = detail::positions_of(x.student.classes, channels, "student");
     const std::size_t all = x.samples() * x.student.classes;
     if (all == 0) return 0;
-    const rows<const T> s = detail::contiguous(x.student, x.memory), t = detail::contiguous(x.teacher, x.memory);
+    const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     const std::span<double> variance = x.memory.template take<double>(channels);
     for (std::size_t c = 0; c < channels; ++c) variance[c] = (*variances)[c];
     const std::span<double> squares = x.memory.template take<double>(x.samples() * channels);  // of each sample

@@ -23,8 +23,8 @@ struct margin_mse {
   using limbeck_loss = rowwise;
   static constexpr int temperature_power = 0;
 
-  template <class T>
-  T operator()(const row<T>& x) const {
+  template <class T, class Team>
+  LIMBECK_HOST_DEVICE T operator()(const row<T, Team>& x) const {
     const auto finite = [](T v) { return v - v == T(0); };
     const auto counts = [&](std::size_t j) { return finite(x.student[j]) && finite(x.teacher[j]); };
     // in double: margins are differences of logits, and their difference may be small beside either
@@ -34,23 +34,32 @@ struct margin_mse {
       };
       return margin(x.student, x.student_temperature) - margin(x.teacher, x.teacher_temperature);
     };
+    const std::size_t n = x.student.size();
     const bool positive_masked = !counts(0);
-    double total = 0, count = 0;
-    for (std::size_t j = 1; j < x.student.size(); ++j) {
-      if (!counts(j)) continue;
+    detail::team_array<double, 2> sums{};  // of squares, of negatives
+    detail::for_own<T>(x.team, n, [&](std::size_t j) {
+      if (j == 0 || !counts(j)) return;
       const double d = positive_masked ? 0 : apart(j);
-      total += d * d;
-      count += 1;
-    }
+      sums.v[0] += d * d;
+      sums.v[1] += 1;
+    });
+    sums = x.team.sum(sums);
+    const double total = sums.v[0], count = sums.v[1];
     if (count == 0) return 0;
     if (positive_masked) return std::numeric_limits<T>::infinity();
     if (x.gradient.empty()) return static_cast<T>(total / count);
     const double scale = 2 * static_cast<double>(x.scale) / (count * static_cast<double>(x.student_temperature));
-    for (std::size_t j = 1; j < x.student.size(); ++j) {
-      if (!counts(j)) continue;
+    T mine = 0;
+    T& of_positive = Team::alone ? x.gradient[0] : mine;
+    detail::for_own<T>(x.team, n, [&](std::size_t j) {
+      if (j == 0 || !counts(j)) return;
       const T g = static_cast<T>(scale * apart(j));
-      x.gradient[0] += g;
+      of_positive += g;
       x.gradient[j] -= g;
+    });
+    if constexpr (!Team::alone) {
+      const T of_all = detail::sum_over(x.team, mine);
+      if (x.team.rank() == 0) x.gradient[0] += of_all;
     }
     return static_cast<T>(total / count);
   }

@@ -6,11 +6,10 @@
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/engine/point.hpp>
+#include <limbeck/engine/team_row.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -29,7 +28,7 @@ struct pld {
   using limbeck_loss = rowwise;
   static constexpr bool needs_labels = true;
   static constexpr int temperature_power = 1;
-  static constexpr std::size_t scratch_rows = 3;
+  static constexpr std::size_t scratch_rows = 4;
   double temperature = 1;  ///< of the teacher's softmax, positive; the authors' CIFAR runs have 4
 
   void check() const {
@@ -37,45 +36,71 @@ struct pld {
       raise<value_error>("limbeck: pld.temperature is " + detail::show(temperature) + ", expected a positive number");
   }
 
-  template <class T>
-  T operator()(const row<T>& x) const {
-    const std::size_t n = x.student.size();
+  template <class T, class Team>
+  LIMBECK_HOST_DEVICE T operator()(const row<T, Team>& x) const {
+    const std::size_t n = x.student.size(), label = static_cast<std::size_t>(x.label);
     const auto order = x.scratch.subspan(0, n), weights = x.scratch.subspan(n, n), tails = x.scratch.subspan(2 * n, n);
     const auto at = [](T rank) { return static_cast<std::size_t>(rank); };
-    for (std::size_t i = 0; i < n; ++i) order[i] = static_cast<T>(i);
-    std::swap(order[0], order[static_cast<std::size_t>(x.label)]);
-    std::sort(order.begin() + 1, order.end(), [&](T a, T b) {
+    detail::for_own<T>(x.team, n, [&](std::size_t i) {
+      order[i] = static_cast<T>(i == 0 ? label : i == label ? 0 : i);
+    });
+    detail::sort_row(x.team, order.data() + 1, n - 1, [&](T a, T b) {
       const T s = x.teacher[at(a)], t = x.teacher[at(b)];
       return s > t || (s == t && a < b);
     });
-    const T inverse = static_cast<T>(1 / temperature), top = *std::max_element(x.teacher.begin(), x.teacher.end()),
-            top_student = *std::max_element(x.student.begin(), x.student.end());
+    const T inverse = static_cast<T>(1 / temperature), top = detail::highest_in(x.team, x.teacher.data(), n),
+            top_student = detail::highest_in(x.team, x.student.data(), n);
     T mass = 0;
-    for (std::size_t k = 0; k < n; ++k) mass += weights[k] = std::exp((x.teacher[at(order[k])] - top) * inverse);
+    detail::for_own<T>(x.team, n, [&](std::size_t k) {
+      mass += weights[k] = std::exp((x.teacher[at(order[k])] - top) * inverse);
+    });
+    mass = detail::sum_over(x.team, mass);
 
     const auto student = [&](std::size_t k) { return (x.student[at(order[k])] - top_student) / x.student_temperature; };
     constexpr T infinity = std::numeric_limits<T>::infinity();
-    T tail = -infinity, value = 0;  // tail: log sum_(l >= k) exp(s_l)
-    for (std::size_t k = n; k-- > 0;) {
-      const T s = student(k), w = weights[k] / mass, gap = tail - s;
+    // log(exp(s) + exp(tail)) - s = log(1 + exp(gap)) >= 0, where gap is what the classes behind have over this one
+    const auto loss_of = [](T s, T tail) {
+      const T gap = tail - s;
+      return (gap > T(0) ? gap : T(0)) + std::log1p(std::exp(-std::fabs(gap)));
+    };
+    const auto with = [](T tail, T s) { return detail::log_of_sum(tail, s); };
+    T value = 0;
+    x.team.wait();
+    // tails, from the last class: log sum_(l >= k) exp(s_l)
+    detail::scan_row<T>(x.team, n, -infinity, tails.data(), [&](T tail, std::size_t i) { return with(tail, student(n - 1 - i)); },
+                        with, [&](T tail, std::size_t i) {
+      const std::size_t k = n - 1 - i;
+      const T s = student(k), w = weights[k] / mass;
       if (s == -infinity) {
         if (w > T(0)) value = infinity;
-      } else {  // tail - s = log(1 + exp(gap)) >= 0, where gap is what the classes behind have over this one
-        const T loss = (gap > T(0) ? gap : T(0)) + std::log1p(std::exp(-std::fabs(gap)));
+      } else {
+        const T loss = loss_of(s, tail);
         value += w * loss;
         tail = s + loss;
       }
       weights[k] = w, tails[k] = tail;
-    }
+      return tail;
+    });
+    value = detail::sum_over(x.team, value);
     if (x.gradient.empty()) return value;
+
+    struct chosen {
+      T sum, tail;  // sum_(j <= k) a_j exp(tail_k - tail_j), and tail_k
+    };
+    const auto after = [](const chosen& a, T tail) { return a.sum == T(0) ? T(0) : a.sum * std::exp(tail - a.tail); };
+    const auto fold = [&](const chosen& a, std::size_t k) {
+      return chosen{after(a, tails[k]) + (student(k) == -infinity ? T(0) : weights[k]), tails[k]};
+    };
+    const auto join = [&](const chosen& a, const chosen& b) { return chosen{after(a, b.tail) + b.sum, b.tail}; };
     const T scale = x.scale / x.student_temperature;
-    T chosen = 0;  // sum_(j <= k) a_j exp(tail_k - tail_j)
-    for (std::size_t k = 0; k < n; ++k) {
-      if (k > 0) chosen *= std::exp(tails[k] - tails[k - 1]);
-      if (student(k) == -infinity) continue;
-      chosen += weights[k];
-      x.gradient[at(order[k])] += scale * (chosen * std::exp(student(k) - tails[k]) - weights[k]);
-    }
+    x.team.wait();
+    detail::scan_row<chosen>(x.team, n, chosen{T(0), T(0)}, reinterpret_cast<chosen*>(x.scratch.data() + 3 * n), fold, join,
+                             [&](const chosen& a, std::size_t k) {
+      const chosen now = fold(a, k);
+      const T s = student(k);
+      if (s != -infinity) x.gradient[at(order[k])] += scale * (now.sum * std::exp(s - tails[k]) - weights[k]);
+      return now;
+    });
     return value;
   }
 };
