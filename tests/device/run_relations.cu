@@ -1,7 +1,6 @@
-// On a GPU: losses of whole batches, selection, and targets' rows against the host's. Without a GPU it says so and returns 77.
+// On a GPU: products, Limbeck's own and cuBLAS's, and losses of whole batches against the host's. Without a GPU it says so and
+// returns 77.
 #include "../support/relation_cases.hpp"
-#include "../support/selection_cases.hpp"
-#include "../support/target_cases.hpp"
 
 #include <limbeck/cublas.hpp>
 
@@ -24,16 +23,6 @@ int main() {
   lk::cublas_products library;
   take("products of cuBLAS", compare_products<float>(&library));
   take("whole batches", compare_whole_batches<float>());
-  take("scores", compare_scores<float>());
-  take("signals", compare_signals<float>());
-  take("metrics", compare_metrics<float>());
-  take("errors of selectors", compare_selection_errors<float>());
-  for (const bool spoilt : {false, true}) {
-    complaints found;
-    compare_targets<float>(found, transforms{}, 9, 41, spoilt, by_device);
-    compare_targets<float>(found, transforms{}, 5, 1500, spoilt, by_device);
-    take("targets", found);
-  }
   for (const auto& c : all) std::puts(c.c_str());
   return all.empty() ? 0 : 1;
 }
