@@ -22,6 +22,10 @@
 #include <thrust/iterator/counting_iterator.h>
 #endif
 
+#include <thrust/copy.h>
+#include <thrust/device_vector.h>
+#include <thrust/fill.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -149,6 +153,34 @@ struct batch_memory<device_memory> {
   using scratch_type = device_scratch;
   using executor_type = device_tasks;
   using number = device_number;  ///< a loss
+
+  /// Where numbers live that a loss learns; what follows runs on the default stream.
+  template <class T>
+  using storage = thrust::device_vector<T>;
+  template <class T>
+  static device_span<T> view(thrust::device_vector<T>& v) {
+    return {address(v), v.size()};
+  }
+  template <class T>
+  static T* address(thrust::device_vector<T>& v) {
+    return thrust::raw_pointer_cast(v.data());
+  }
+  template <class T>
+  static const T* address(const thrust::device_vector<T>& v) {
+    return thrust::raw_pointer_cast(v.data());
+  }
+  template <class T>
+  static void fill(thrust::device_vector<T>& v, T value) {
+    thrust::fill(v.begin(), v.end(), value);
+  }
+  template <class Archive, class T>
+  static void serialize(Archive& archive, const char* name, thrust::device_vector<T>& v) {
+    std::vector<T> staged(v.size());
+    thrust::copy(v.begin(), v.end(), staged.begin());
+    std::span<T> all(staged);
+    archive(name, all);
+    thrust::copy(staged.begin(), staged.end(), v.begin());
+  }
 
   template <class Batch, class F>
   static void each_row(const Batch& x, std::size_t n, std::size_t width, const F& f) {
