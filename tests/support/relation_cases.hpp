@@ -158,6 +158,7 @@ void compare_whole_errors(complaints& out, const std::string& name, const Object
   const T nan = std::numeric_limits<T>::quiet_NaN();
   check("student nan", [&](batch<T>& b) { b.student[3 * width + 1] = nan; });
   check("teacher inf", [&](batch<T>& b) { b.teacher[4 * width + 2] = -infinity<T>; });
+  check("range", [&](batch<T>& b) { b.student[3 * width + 2] = std::numeric_limits<T>::max(), b.teacher[0] = 3; });
   check("both", [&](batch<T>& b) { b.teacher[2 * width] = infinity<T>, b.student[4 * width] = infinity<T>; });
 }
 
@@ -251,10 +252,12 @@ complaints compare_whole_batches() {
   each("attention transfer, p 3", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2, .power = 3}, 20, 30, 20);
   each("ickd", lk::ickd{.channels = 5}, 18, 35, 20);
   each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
+  each("sinkhorn", lk::at_temperature(2.0, lk::sinkhorn{}), 17, 40, 40, 512);
   // beside losses of rows
   compare_whole<T>(out, "beside rows", 0.5 * lk::feature_mse{} + lk::at_temperature(2.0, lk::forward_kl{}), 21, 33, 33);
   compare_whole_deferred<T>(out, lk::pkt{} + lk::linear_cka{} + 0.5 * lk::reverse_kl{}, 30, 12);
   compare_whole_errors<T>(out, "hint", lk::objective(lk::hint{}), 9, 40);
+  compare_whole_errors<T>(out, "sinkhorn", lk::objective(lk::sinkhorn{}), 9, 40);
   compare_whole_errors<T>(out, "cka", lk::objective(lk::linear_cka{}), 9, 40);
   return out;
 }

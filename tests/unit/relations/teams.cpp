@@ -22,6 +22,7 @@ struct shared_rows {};
 struct number_at {
   double constant = 0, factor = 1;
   const double* at = nullptr;
+  bool of_logits = false;
   number_at(double c) : constant(c) {}
   number_at(double c, double f, const double* p) : constant(c), factor(f), at(p) {}
   double value() const { return at ? constant + factor * *at : constant; }
@@ -130,6 +131,7 @@ void compare_all() {
   compare<T>(lk::attention_transfer{.student_channels = 2, .teacher_channels = 3}, "attention_transfer", 5, 40, 60);
   compare<T>(lk::attention_transfer{.student_channels = 2, .power = 1.5}, "attention_transfer, p 1.5", 5, 18, 9);
   compare<T>(lk::ickd{.channels = 5}, "ickd", 5, 35, 20);
+  compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);
   compare<T>(lk::hard_quantile{.p_hard = 0.8}, "hard_quantile", 6, 21, 21);
 }
 

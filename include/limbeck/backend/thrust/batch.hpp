@@ -70,6 +70,7 @@ struct device_number {
   double constant = 0;         ///< what is added
   double factor = 1;           ///< of the number there
   const double* at = nullptr;  ///< on the device
+  bool of_logits = false;      ///< which may be -inf: what is said where it is not finite
 
   device_number(double c, double f, const double* p) : constant(c), factor(f), at(p) {}
   /// A number that the host knows.
@@ -517,8 +518,13 @@ struct conclude_term {
   template <class Team>
   LIMBECK_HOST_DEVICE fault_place blame(const Team& team, double loss) const {
     fault_place place;
-    if (find_not_finite(team, student, fault::student_number, place)) return place;
-    if (find_not_finite(team, teacher, fault::teacher_number, place)) return place;
+    if (number.of_logits) {
+      if (find_bad_logits(team, student, fault::student, place)) return place;
+      if (find_bad_logits(team, teacher, fault::teacher, place)) return place;
+    } else {
+      if (find_not_finite(team, student, fault::student_number, place)) return place;
+      if (find_not_finite(team, teacher, fault::teacher_number, place)) return place;
+    }
     if (loss > 0) return place;
     place.code = fault::range;
     place.loss = loss;
@@ -550,6 +556,30 @@ struct conclude_term {
     place.value = static_cast<double>(element(x, i));
     place.has_column = true;
     put(x, i, place);
+    return true;
+  }
+  /// The first row without a softmax: with a number that is neither finite nor -inf, or with none that is finite.
+  template <class Team>
+  LIMBECK_HOST_DEVICE bool find_bad_logits(const Team& team, const rows<const T>& x, fault code, fault_place& place) const {
+    constexpr double none = -std::numeric_limits<double>::infinity();
+    double first = none;
+    for_own<T>(team, x.samples, [&](std::size_t r) {
+      bool bad = false, any = false;
+      for (std::size_t c = 0; c < x.classes; ++c) {
+        const T v = x(r, c);
+        any = any || v - v == T(0);
+        bad = bad || !(v <= (std::numeric_limits<T>::max)());
+      }
+      if ((bad || !any) && -static_cast<double>(r) > first) first = -static_cast<double>(r);
+    });
+    first = highest_over(team, first);
+    if (!(first > none)) return false;
+    problem<T> in;
+    in.student = student;
+    in.teacher = teacher;
+    const auto r = static_cast<std::size_t>(-first);
+    place = locate_fault(in, code, r);
+    place.row = row_of_call(r);
     return true;
   }
   template <class Team>
