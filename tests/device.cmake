@@ -88,10 +88,6 @@ foreach(file IN LISTS programs)
   set_tests_properties("device: ${name}" PROPERTIES LABELS device SKIP_RETURN_CODE 77)
 endforeach()
 find_package(CUDAToolkit QUIET)
-if(TARGET CUDA::cublas AND TARGET limbeck_device_run_relations_on_gpu)
-  target_link_libraries(limbeck_device_run_relations_on_gpu PRIVATE CUDA::cublas)
-  target_compile_definitions(limbeck_device_run_relations_on_gpu PRIVATE LIMBECK_TEST_CUBLAS=1)
-endif()
 
 # What the assembler says of the kernels of typical objectives, which needs no GPU either.
 find_package(Python3 3.9 QUIET COMPONENTS Interpreter)
