@@ -87,7 +87,6 @@ foreach(file IN LISTS programs)
   add_test(NAME "device: ${name}" COMMAND limbeck_device_${name})
   set_tests_properties("device: ${name}" PROPERTIES LABELS device SKIP_RETURN_CODE 77)
 endforeach()
-find_package(CUDAToolkit QUIET)
 
 # What the assembler says of the kernels of typical objectives, which needs no GPU either.
 find_package(Python3 3.9 QUIET COMPONENTS Interpreter)
