@@ -101,3 +101,32 @@ TEST_CASE("device: a list of teachers has a bound there", "[thrust][target]") {
   CHECK_THROWS_WITH(side.filled(lk::mean_of_logits(many), 0),
                     Catch::Matchers::Contains("the ensemble has a list of 17 teachers, on a device at most 16"));
 }
+TEST_CASE("device: weights of rows from a softmax", "[thrust][target]") {
+  auto b = random_batch<float>(5, 21, 3, 3);
+  b.student[3] = -infinity<float>;
+  device_batch<float> d(b);
+  lk::device_workspace ws;
+  std::vector<double> expected(5);
+  thrust::device_vector<double> out(5);
+  const auto compare = [&] {
+    const auto got = to_host(out);
+    for (std::size_t r = 0; r < 5; ++r) CHECK(near<float>(expected[r], got[r], 1, 16));
+  };
+  lk::wttm_row_weights(b.t(), 0.5, expected);
+  lk::wttm_row_weights(d.t(), 0.5, out, ws);
+  compare();
+  lk::uskd_row_weights(b.s(), b.labels, expected);
+  lk::uskd_row_weights(d.s(), d.labels, out, ws);
+  compare();
+
+  b.student[2 * 21] = std::numeric_limits<float>::quiet_NaN();
+  b.labels[4] = 21;
+  const auto same = [&] {
+    const device_batch<float> bad(b);
+    CHECK(sentence([&] { lk::uskd_row_weights(bad.s(), bad.labels, out, ws); }) ==
+          sentence([&] { lk::uskd_row_weights(b.s(), b.labels, expected); }));
+  };
+  same();
+  b.labels[1] = -7;
+  same();
+}

@@ -357,6 +357,10 @@ struct one_source {
 template <class X>
 using target_of = decltype(as_target(std::declval<const std::remove_cvref_t<X>&>()));
 
+[[noreturn]] inline void throw_no_softmax(const char* who, std::size_t r) {
+  raise<value_error>(std::string("limbeck: ") + who + " row " + std::to_string(r) +
+                     " has no softmax: it holds a NaN or +inf, or is all -inf");
+}
 /// @throws value_error where a constant is outside [low, high].
 template <schedule S>
 void check_constant(const char* name, const S& s, double low, double high, const char* expected) {
