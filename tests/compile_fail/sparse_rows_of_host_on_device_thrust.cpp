@@ -7,7 +7,7 @@ namespace lk = limbeck;
 
 int main() {
   const lk::sparse_store<float> kept;
-  const lk::objective objective = lk::sparse_kl(kept);
+  const lk::objective objective{lk::sparse_kl(kept)};
 #ifndef LIMBECK_CONTROL
   const thrust::device_vector<float> student(6);
   return static_cast<int>(objective.value(lk::on_device(student, 2, 3)));

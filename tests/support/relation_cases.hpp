@@ -158,7 +158,74 @@ void compare_whole_errors(complaints& out, const std::string& name, const Object
   const T nan = std::numeric_limits<T>::quiet_NaN();
   check("student nan", [&](batch<T>& b) { b.student[3 * width + 1] = nan; });
   check("teacher inf", [&](batch<T>& b) { b.teacher[4 * width + 2] = -infinity<T>; });
+  check("range", [&](batch<T>& b) { b.student[3 * width + 2] = std::numeric_limits<T>::max(), b.teacher[0] = 3; });
   check("both", [&](batch<T>& b) { b.teacher[2 * width] = infinity<T>, b.student[4 * width] = infinity<T>; });
+}
+
+/// What stands in a learned part's gradient.
+template <class T>
+std::vector<T> host_copy(std::span<T> x) {
+  return std::vector<T>(x.begin(), x.end());
+}
+template <class T>
+std::vector<T> host_copy(const lk::device_span<T>& x) {
+  std::vector<T> out(x.size());
+  thrust::copy_n(thrust::device_pointer_cast(x.data()), x.size(), out.begin());
+  return out;
+}
+
+/// A loss behind a projection, one with learned variances, and both: what they learn lives where the rows do.
+template <class T>
+complaints compare_learned() {
+  complaints out;
+  const std::size_t n = 14, width = 12, teacher_width = 20;
+  const auto near_each = [&](const std::string& name, const std::vector<T>& a, const std::vector<T>& b) {
+    compare_rows(out, name, a, b, a.size(), 64);
+  };
+  const auto check = [&](const std::string& name, std::size_t positions) {
+    auto b = random_batch<T>(n, width, 41, 1);
+    auto other = random_batch<T>(n, teacher_width, 43, 1);
+    lk::projection<T> p(width / positions, teacher_width / positions, lk::he{.seed = 3});
+    lk::projection<T, lk::device_memory> dp(width / positions, teacher_width / positions, lk::he{.seed = 3});
+    lk::channel_variances<T> v(teacher_width / positions, 2);
+    lk::channel_variances<T, lk::device_memory> dv(teacher_width / positions, 2);
+    if (std::abs(v[1] - dv[1]) > 1e-6) out.push_back(name + ": the variances differ");
+    const auto host = lk::objective(lk::projected(p, lk::vid(v), positions) + 0.5 * lk::projected(p, lk::hint{}, positions));
+    const auto device = lk::objective(lk::projected(dp, lk::vid(dv), positions) + 0.5 * lk::projected(dp, lk::hint{}, positions));
+    std::vector<T> g(b.size());
+    const auto s = to_device(b.student), t = to_device(other.student);
+    thrust::device_vector<T> dg(b.size());
+    lk::device_workspace ws;
+    const lk::rows<const T> hs(b.student.data(), n, width), ht(other.student.data(), n, teacher_width);
+    for (int step = 0; step < 2; ++step) {  // gradients of what is learned add up
+      const lk::evaluation h = host(hs, ht, lk::into(lk::rows<T>(g.data(), n, width)));
+      const lk::evaluation d = device(lk::on_device(s, n, width), lk::on_device(t, n, teacher_width),
+                                      lk::into(lk::on_device(dg, n, width)), ws);
+      compare_evaluations<T>(out, name, h, d, 64);
+    }
+    near_each(name + ", gradient", g, to_host(dg));
+    for (std::size_t i = 0; i < 2; ++i)
+      near_each(name + ", gradient of the projection", host_copy(p.gradients()[i]), host_copy(dp.gradients()[i]));
+    const std::vector<T> of_variances = host_copy(dv.gradients()[0]);
+    near_each(name + ", gradient of the variances", host_copy(v.gradients()[0]), of_variances);
+
+    other.student[2 * teacher_width + 3] = std::numeric_limits<T>::quiet_NaN();  // leaves them alone
+    const auto bad = to_device(other.student);
+    const std::vector<T> before = host_copy(dp.gradients()[0]);
+    bool thrown = false;
+    try {
+      device(lk::on_device(s, n, width), lk::on_device(bad, n, teacher_width), lk::into(lk::on_device(dg, n, width)), ws);
+    } catch (const lk::value_error&) {
+      thrown = true;
+    }
+    if (!thrown || !same_bits(before, host_copy(dp.gradients()[0])) || !same_bits(of_variances, host_copy(dv.gradients()[0])))
+      out.push_back(name + ": a fault moves what is learned");
+    dp.zero_gradients();
+    if (host_copy(dp.gradients()[0])[0] != T(0)) out.push_back(name + ": gradients are not zeroed");
+  };
+  check("a projection of rows", 1);
+  check("a projection of channels", 4);
+  return out;
 }
 
 /// All losses that run on a device, in one type.
@@ -185,10 +252,12 @@ complaints compare_whole_batches() {
   each("attention transfer, p 3", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2, .power = 3}, 20, 30, 20);
   each("ickd", lk::ickd{.channels = 5}, 18, 35, 20);
   each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
+  each("sinkhorn", lk::at_temperature(2.0, lk::sinkhorn{}), 17, 40, 40, 512);
   // beside losses of rows
   compare_whole<T>(out, "beside rows", 0.5 * lk::feature_mse{} + lk::at_temperature(2.0, lk::forward_kl{}), 21, 33, 33);
   compare_whole_deferred<T>(out, lk::pkt{} + lk::linear_cka{} + 0.5 * lk::reverse_kl{}, 30, 12);
   compare_whole_errors<T>(out, "hint", lk::objective(lk::hint{}), 9, 40);
+  compare_whole_errors<T>(out, "sinkhorn", lk::objective(lk::sinkhorn{}), 9, 40);
   compare_whole_errors<T>(out, "cka", lk::objective(lk::linear_cka{}), 9, 40);
   return out;
 }

@@ -20,3 +20,7 @@ TEST_CASE("relations: losses of whole batches on a device are those of the host"
   none(compare_whole_batches<float>());
   none(compare_whole_batches<double>());
 }
+
+TEST_CASE("relations: what losses learn may live on a device") {
+  none(compare_learned<float>());
+}

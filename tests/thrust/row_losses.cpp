@@ -48,7 +48,7 @@ std::vector<T> normal(std::size_t n, unsigned seed, double size = 3) {
 template <class T>
 std::vector<example<T>> examples() {
   std::vector<example<T>> all;
-  for (const std::size_t n : {1, 2, 3, 5, 17, 42}) {
+  for (const std::size_t n : {1u, 2u, 3u, 5u, 17u, 42u}) {
     const auto at = [&](const char* what) { return std::string(what) + " of " + std::to_string(n); };
     const auto last = static_cast<std::int64_t>(n) - 1;
     const example<T> plain{at("normal"), normal<T>(n, 1), normal<T>(n, 2), last / 2, T(2)};
@@ -177,7 +177,7 @@ lk::sparse_store<T> three_rows(const example<T>& e, std::size_t kept, bool drawn
 template <bool Block, class T>
 void compare_sparse(complaints& out) {
   for (const auto& e : examples<T>()) {
-    for (const std::size_t kept : {1, 4, 50}) {
+    for (const std::size_t kept : {1u, 4u, 50u}) {
       const auto store = three_rows(e, kept, false);
       const std::string of = " of " + std::to_string(kept) + " kept";
       compare_row<Block>(out, "sparse_kl" + of, lk::sparse_kl(store), e, 1);

@@ -27,6 +27,7 @@
 #include <cmath>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -40,6 +41,31 @@ struct batch_memory<host_rows> {
   using scratch_type = scratch;
   using executor_type = executor_ref;
   using number = double;  ///< a loss
+
+  /// Where numbers live that a loss learns.
+  template <class T>
+  using storage = std::vector<T>;
+  template <class T>
+  static std::span<T> view(std::vector<T>& v) {
+    return v;
+  }
+  template <class T>
+  static T* address(std::vector<T>& v) {
+    return v.data();
+  }
+  template <class T>
+  static const T* address(const std::vector<T>& v) {
+    return v.data();
+  }
+  template <class T>
+  static void fill(std::vector<T>& v, T value) {
+    std::fill(v.begin(), v.end(), value);
+  }
+  template <class Archive, class T>
+  static void serialize(Archive& archive, const char* name, std::vector<T>& v) {
+    std::span<T> all(v);
+    archive(name, all);
+  }
 
   template <class Batch, class F>
   static void each_row(const Batch& x, std::size_t n, std::size_t, const F& f) {

@@ -61,6 +61,13 @@ batch_number<Memory> finite(const batch<T, Memory>& x, double factor, const doub
   }
 }
 
+/// The same of a loss of logits, of which some may be masked, on a device.
+template <class T, class Memory>
+batch_number<Memory> finite_of_logits(const batch<T, Memory>&, const double* value) {
+  batch_number<Memory> number(0, 1, value);
+  number.of_logits = true;
+  return number;
+}
 /// The same of a sum over @p count.
 template <class T, class Memory>
 batch_number<Memory> finite_mean(const batch<T, Memory>& x, const double* sum, std::size_t count) {
@@ -252,6 +259,21 @@ LIMBECK_HOST_DEVICE T largest(const Team& team, const T* x, std::size_t n) {
     return highest_over(team, top);
   }
 }
+
+/// The softmax of logits times a number.
+template <class T>
+struct softmax_row {
+  rows<const T> logits;
+  rows<T> out;
+  T by;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    T* const row = out.row(i);
+    for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] = logits(i, c) * by; });
+    const T total = exponentials(team, row, logits.classes, largest(team, row, logits.classes));
+    for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] /= total; });
+  }
+};
 
 /// Rows divided by their 2-norm, and the norms. A row of 0 stays 0.
 template <class T>

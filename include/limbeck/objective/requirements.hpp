@@ -37,7 +37,7 @@ template <class Loss, class T, class Memory>
 constexpr void require_memory() {
   if constexpr (is<Loss, batchwise> && !std::is_same_v<Memory, host_rows>)
     static_assert(std::is_invocable_v<const Loss&, const batch<T, Memory>&>,
-                  "limbeck: this batchwise loss relates rows to each other on the host only, and these live on a device");
+                  "limbeck: this batchwise loss, or what it learns, lives on the host, and these rows on a device");
 }
 /// Whether a loss can read what it holds where the student lives; most hold nothing.
 template <class Loss, class Sweep>

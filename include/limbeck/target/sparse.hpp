@@ -125,10 +125,6 @@ template <class T>
 void copy_row(const rows<const T>& x, std::size_t r, T* out) {
   for (std::size_t c = 0; c < x.classes; ++c) out[c] = x(r, c);
 }
-[[noreturn]] inline void throw_no_softmax(const char* who, std::size_t r) {
-  raise<value_error>(std::string("limbeck: ") + who + " row " + std::to_string(r) +
-                     " has no softmax: it holds a NaN or +inf, or is all -inf");
-}
 
 }  // namespace detail
 

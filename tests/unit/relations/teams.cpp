@@ -22,8 +22,10 @@ struct shared_rows {};
 struct number_at {
   double constant = 0, factor = 1;
   const double* at = nullptr;
+  bool of_logits = false;
   number_at(double c) : constant(c) {}
   number_at(double c, double f, const double* p) : constant(c), factor(f), at(p) {}
+  double value() const { return at ? constant + factor * *at : constant; }
 };
 
 }  // namespace limbeck_test
@@ -93,7 +95,7 @@ void compare_team(const Loss& loss, const char* name, std::size_t n, std::size_t
   const lk::batch<T, shared_rows<Block>> shared{
       x.s(), x.t(), {}, lk::rows<T>(gradient.data(), n, s), T(0.5), 1, 1, memory, one, dense};
   const number_at number = loss(shared);
-  const double value = number.at ? number.constant + number.factor * *number.at : number.constant;
+  const double value = number.value();
   const double rounding = static_cast<double>(std::numeric_limits<T>::epsilon()) * digits;
   CHECK(std::fabs(value - expected) <= rounding * std::fabs(expected));
   double worst = 0, largest = 0;
@@ -129,6 +131,7 @@ void compare_all() {
   compare<T>(lk::attention_transfer{.student_channels = 2, .teacher_channels = 3}, "attention_transfer", 5, 40, 60);
   compare<T>(lk::attention_transfer{.student_channels = 2, .power = 1.5}, "attention_transfer, p 1.5", 5, 18, 9);
   compare<T>(lk::ickd{.channels = 5}, "ickd", 5, 35, 20);
+  compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);
   compare<T>(lk::hard_quantile{.p_hard = 0.8}, "hard_quantile", 6, 21, 21);
 }
 
@@ -152,8 +155,7 @@ TEST_CASE("relations: teams see rows at the same place, constant sides and rows 
       std::fill(gradient.begin(), gradient.end(), 0.0);
       const lk::batch<double, shared_rows<true>> shared{
           x.s(), x.t(), {}, lk::rows<double>(gradient.data(), 6, 8), 1, 1, 1, memory, one, dense};
-      const number_at number = loss(shared);
-      return number.at ? number.constant + number.factor * *number.at : number.constant;
+      return loss(shared).value();
     };
     CHECK(run() == Approx(expected).margin(1e-14));
     for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(gradient[i] == Approx(x.gradient[i]).margin(1e-12));

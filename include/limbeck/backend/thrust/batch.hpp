@@ -22,6 +22,10 @@
 #include <thrust/iterator/counting_iterator.h>
 #endif
 
+#include <thrust/copy.h>
+#include <thrust/device_vector.h>
+#include <thrust/fill.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -66,6 +70,7 @@ struct device_number {
   double constant = 0;         ///< what is added
   double factor = 1;           ///< of the number there
   const double* at = nullptr;  ///< on the device
+  bool of_logits = false;      ///< which may be -inf: what is said where it is not finite
 
   device_number(double c, double f, const double* p) : constant(c), factor(f), at(p) {}
   /// A number that the host knows.
@@ -149,6 +154,34 @@ struct batch_memory<device_memory> {
   using scratch_type = device_scratch;
   using executor_type = device_tasks;
   using number = device_number;  ///< a loss
+
+  /// Where numbers live that a loss learns; what follows runs on the default stream.
+  template <class T>
+  using storage = thrust::device_vector<T>;
+  template <class T>
+  static device_span<T> view(thrust::device_vector<T>& v) {
+    return {address(v), v.size()};
+  }
+  template <class T>
+  static T* address(thrust::device_vector<T>& v) {
+    return thrust::raw_pointer_cast(v.data());
+  }
+  template <class T>
+  static const T* address(const thrust::device_vector<T>& v) {
+    return thrust::raw_pointer_cast(v.data());
+  }
+  template <class T>
+  static void fill(thrust::device_vector<T>& v, T value) {
+    thrust::fill(v.begin(), v.end(), value);
+  }
+  template <class Archive, class T>
+  static void serialize(Archive& archive, const char* name, thrust::device_vector<T>& v) {
+    std::vector<T> staged(v.size());
+    thrust::copy(v.begin(), v.end(), staged.begin());
+    std::span<T> all(staged);
+    archive(name, all);
+    thrust::copy(staged.begin(), staged.end(), v.begin());
+  }
 
   template <class Batch, class F>
   static void each_row(const Batch& x, std::size_t n, std::size_t width, const F& f) {
@@ -483,8 +516,13 @@ struct conclude_term {
   template <class Team>
   LIMBECK_HOST_DEVICE fault_place blame(const Team& team, double loss) const {
     fault_place place;
-    if (find_not_finite(team, student, fault::student_number, place)) return place;
-    if (find_not_finite(team, teacher, fault::teacher_number, place)) return place;
+    if (number.of_logits) {
+      if (find_bad_logits(team, student, fault::student, place)) return place;
+      if (find_bad_logits(team, teacher, fault::teacher, place)) return place;
+    } else {
+      if (find_not_finite(team, student, fault::student_number, place)) return place;
+      if (find_not_finite(team, teacher, fault::teacher_number, place)) return place;
+    }
     if (loss > 0) return place;
     place.code = fault::range;
     place.loss = loss;
@@ -518,6 +556,30 @@ struct conclude_term {
     put(x, i, place);
     return true;
   }
+  /// The first row without a softmax: with a number that is neither finite nor -inf, or with none that is finite.
+  template <class Team>
+  LIMBECK_HOST_DEVICE bool find_bad_logits(const Team& team, const rows<const T>& x, fault code, fault_place& place) const {
+    constexpr double none = -std::numeric_limits<double>::infinity();
+    double first = none;
+    for_own<T>(team, x.samples, [&](std::size_t r) {
+      bool bad = false, any = false;
+      for (std::size_t c = 0; c < x.classes; ++c) {
+        const T v = x(r, c);
+        any = any || v - v == T(0);
+        bad = bad || !(v <= (std::numeric_limits<T>::max)());
+      }
+      if ((bad || !any) && -static_cast<double>(r) > first) first = -static_cast<double>(r);
+    });
+    first = highest_over(team, first);
+    if (!(first > none)) return false;
+    problem<T> in;
+    in.student = student;
+    in.teacher = teacher;
+    const auto r = static_cast<std::size_t>(-first);
+    place = locate_fault(in, code, r);
+    place.row = row_of_call(r);
+    return true;
+  }
   template <class Team>
   LIMBECK_HOST_DEVICE void find_largest(const Team& team, const rows<const T>& x, bool of_teacher, fault_place& place) const {
     const auto size = [&](std::size_t i) {
@@ -546,11 +608,13 @@ void run_batchwise_on_device(const counted_device_rows<T>& in, const Term& term,
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T, device_memory> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight), term.student_t,
                                   term.teacher_t, memory, in.on, dense, in.call_rows, call.samples()};
-  const device_number value = term.loss(x);
-  batch_memory<device_memory>::each_row(
-      in.on, 1, whole_block,
-      conclude_term<T>{in.student, in.teacher, in.call_rows.data(), value, weight, static_cast<double>(in.numbers.rows),
-                       in.numbers.weight, out});
+  if constexpr (std::is_invocable_v<decltype(term.loss), decltype(x)>) {  // else it has been said
+    const device_number value = term.loss(x);
+    batch_memory<device_memory>::each_row(
+        in.on, 1, whole_block,
+        conclude_term<T>{in.student, in.teacher, in.call_rows.data(), value, weight, static_cast<double>(in.numbers.rows),
+                         in.numbers.weight, out});
+  }
 }
 
 }  // namespace detail

@@ -327,8 +327,11 @@ struct sweep_for<device_memory> {
   }
 
  private:
-  template <class... Term>
-  static constexpr void require_settings(plan<Term...>*) {
+  template <class T, class... Term>
+  static constexpr void require_losses(plan<Term...>*) {
+    static_assert(((!is<typename Term::loss_type, rowwise> || device_rowwise<typename Term::loss_type, T>) && ...),
+                  "limbeck: a rowwise loss of this objective takes rows of the host only; on a device make its call a template over "
+                  "the team (template <class T, class Team> LIMBECK_HOST_DEVICE T operator()(const row<T, Team>&) const)");
     static_assert((std::is_trivially_copyable_v<typename Term::loss_type> && ...),
                   "limbeck: a loss of this objective holds settings that cannot be copied to a device; keep them "
                   "trivially copyable");
@@ -354,7 +357,7 @@ struct sweep_for<device_memory> {
   }
   template <class T, class Mode, class Terms, class Executor>
   static device_outcome* start(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    require_settings(static_cast<typename plan_of<Terms>::type*>(nullptr));
+    require_losses<T>(static_cast<typename plan_of<Terms>::type*>(nullptr));
     device_outcome* const out = outcome_of(in, ws, executor);
     sweep<T, Mode>(in, terms, ws, out, true);
     return out;

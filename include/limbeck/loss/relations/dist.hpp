@@ -49,20 +49,6 @@ struct correlation_moments {
   }
 };
 
-template <class T>
-struct softmax_row {
-  rows<const T> logits;
-  rows<T> out;
-  T by;
-  template <class Team>
-  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
-    T* const row = out.row(i);
-    for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] = logits(i, c) * by; });
-    const T total = exponentials(team, row, logits.classes, largest(team, row, logits.classes));
-    for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] /= total; });
-  }
-};
-
 /// 1 - r of two vectors of @p n numbers that a team reads by q(i) and p(i); put(i, slope) takes the derivative by q.
 template <class T, class Team, class Q, class P, class Put>
 LIMBECK_HOST_DEVICE double correlate(const Team& team, std::size_t n, double epsilon, const Q& q, const P& p, const Put& put) {
