@@ -359,7 +359,9 @@ struct device_task {
         if (team.rank() == 0) values[r] = static_cast<double>(worst);
       }
     }
-    if (team.rank() == 0) device_faults::report(out, r, bad);
+    if (team.rank() != 0) return;
+    device_faults::report(out, r, bad);
+    if (!concludes && in.row_losses) in.row_losses[r] = T(1);  // a temperature that is not to blame
   }
 
   template <class Team>
@@ -715,6 +717,7 @@ struct device_task {
     out->weight = sum.v[0];
     out->rows = sum.v[1];
     out->loss = sum.v[2] * normalizer();
+    for (double& by_t : out->temperature_gradient) by_t = 0;
     for_each_index<learned>([&](auto k) { out->temperature_gradient[k] = sum.v[4 + k]; });
     fault_place p;
     if (const unsigned long long found = *static_cast<const volatile unsigned long long*>(&out->fault); found != 0) {
