@@ -482,7 +482,7 @@ struct device_task {
             signals_at<Plan>(nx, terms, at, e, total);
           });
     }
-    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), r);
+    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), in.first_row + r);
   }
 
   LIMBECK_DEVICE static void take_exponentials(const row_numbers<X, Plan>& n, const position& at, X* e) {
@@ -729,7 +729,7 @@ struct device_task {
     }
     out->fault_code = static_cast<int>(p.code);
     if (p.code == fault::none) return;
-    out->fault_row = p.row;
+    out->fault_row = in.first_row + p.row;
     out->fault_column = p.column;
     out->fault_has_column = p.has_column;
     out->fault_value = p.value;

@@ -265,7 +265,7 @@ struct sweep_for<device_memory> {
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static auto run(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
     using Plan = typename plan_of<Terms>::type;
-    constexpr bool later = std::is_same_v<Executor, device_result>;
+    constexpr bool later = requires { typename Executor::limbeck_deferred; };
     static_assert(later || std::is_same_v<std::remove_const_t<Executor>, serial>,
                   "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
                   "device_workspace");
@@ -318,7 +318,7 @@ struct sweep_for<device_memory> {
 
   template <class T, class Executor>
   static device_outcome* outcome_of(const problem<T>& in, device_workspace& ws, Executor& executor) {
-    if constexpr (std::is_same_v<Executor, device_result>) {
+    if constexpr (requires { typename Executor::limbeck_deferred; }) {
       return executor.begin(ws.stream(), in.classes(), in.ignore_index);
     } else {
       return ws.outcome();
