@@ -487,7 +487,7 @@ struct device_task {
             signals_at<Plan>(nx, terms, at, e, total);
           });
     }
-    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), r);
+    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), in.first_row + r);
   }
 
   LIMBECK_DEVICE static void take_exponentials(const row_numbers<X, Plan>& n, const position& at, X* e) {
@@ -734,6 +734,7 @@ struct device_task {
       p.code = fault::no_weight;
     }
     out->fault_code = 0;
+    p.row += in.first_row;
     if (p.code != fault::none) out->report(p);
   }
   LIMBECK_DEVICE fault_place locate_in_target(std::size_t r) const {

@@ -362,7 +362,7 @@ struct sweep_for<device_memory> {
   }
 
   template <class Executor>
-  static constexpr bool later = std::is_same_v<Executor, device_result>;
+  static constexpr bool later = requires { typename Executor::limbeck_deferred; };
 
   template <class T, class Executor>
   static device_outcome* outcome_of(const problem<T>& in, device_workspace& ws, Executor& executor) {
