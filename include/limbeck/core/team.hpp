@@ -74,6 +74,13 @@ LIMBECK_HOST_DEVICE void for_own(const Team& team, std::size_t n, F&& f) {
       for (std::size_t i = first; i < first + W && i < own.last; ++i) f(i);
   }
 }
+/// The sum of f(i) over all @p n, taken in numbers of type V.
+template <class T, class V, class Team, class F>
+LIMBECK_HOST_DEVICE V sum_own(const Team& team, std::size_t n, F&& f) {
+  V total(0);
+  for_own<T>(team, n, [&](std::size_t i) { total += f(i); });
+  return team.sum(team_array<V, 1>{{total}}).v[0];
+}
 /// The sum of one number of each thread.
 template <class Team, class V>
 LIMBECK_HOST_DEVICE V sum_over(const Team& team, const V& x) {

@@ -251,9 +251,7 @@ void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen,
   if constexpr (tensor<Bare>) {
     static_assert(std::is_same_v<typename tensor_traits<Bare>::sweep, Sweep>,
                   "limbeck: student and teacher live in different memory (host and device)");
-    const auto memory = tensor_traits<Bare>::view(a);
-    require_device_type<T, Sweep, decltype(memory)>();
-    const stored_rows<const T> view = memory;
+    const stored_rows<const T> view = tensor_traits<Bare>::view(a);
     if (seen == 0) {
       in.student = view;
     } else {

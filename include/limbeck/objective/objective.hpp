@@ -162,7 +162,9 @@ auto evaluate_by_name(const E& e, Student& student, Args&... args) {
 template <class Self>
 template <class... Args>
 auto callable<Self>::operator()(Args&&... args) const {
-  if constexpr (detail::by_name<Self, Args...>()) {
+  if constexpr (detail::has_chooser<Args...>) {
+    return detail::with_chosen_memory([this](auto&... known) { return (*this)(known...); }, args...);
+  } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::evaluate_by_name(static_cast<const Self&>(*this), args...);
   } else if constexpr (detail::wants_gradient_like_student<Args...>) {
     auto result = detail::gradient_like_student(args...);
@@ -182,7 +184,9 @@ auto callable<Self>::operator()(Args&&... args) const {
 template <class Self>
 template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
-  if constexpr (detail::by_name<Self, Args...>()) {
+  if constexpr (detail::has_chooser<Args...>) {
+    return detail::with_chosen_memory([this](auto&... known) { return value(known...); }, args...);
+  } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.value(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
     return detail::evaluate_heads<detail::head_result::value>(static_cast<const Self&>(*this), args...);
@@ -196,7 +200,9 @@ auto callable<Self>::value(Args&&... args) const {
 template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
-  if constexpr (detail::by_name<Self, Args...>()) {
+  if constexpr (detail::has_chooser<Args...>) {
+    return detail::with_chosen_memory([this](auto&... known) { return report(known...); }, args...);
+  } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.report(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
     return detail::evaluate_heads<detail::head_result::report>(static_cast<const Self&>(*this), args...);

@@ -17,8 +17,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// A view of sparse rows: those of row r stand at [offsets[r], offsets[r + 1]).
 ///
 /// The weights of a row and its tail sum to 1, without a tail to 1 at most (a tenth is left to rounding: caches store a
-/// byte a weight); those of draws only do so in expectation. The spans show memory of the host, or that of a device
-/// (`device_memory`), see `on_device`.
+/// byte a weight); those of draws only do so in expectation. @p Memory is whose memory it is.
 template <class T, class Memory = host_rows>
 struct sparse_rows {
   std::size_t classes = 0;                 ///< of the whole vocabulary

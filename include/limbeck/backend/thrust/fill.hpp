@@ -8,7 +8,6 @@
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/target/class_map.hpp>
 #include <limbeck/target/fill.hpp>
-#include <limbeck/target/sparse.hpp>
 
 #include <thrust/device_vector.h>
 
@@ -63,41 +62,6 @@ std::span<const T> span_of(const thrust::device_vector<T>& x) {
 }
 
 }  // namespace detail
-
-/// Sparse rows in device memory, for `sparse_target(rows.view())`: a copy of those of the host.
-template <class T>
-class device_sparse_rows {
- public:
-  /// Copies. @throws shape_error, value_error where the rows are inconsistent, as `sparse_target`.
-  explicit device_sparse_rows(const sparse_rows<T>& x)
-      : offsets_(checked(x)),
-        ids_(detail::copied_to_device<std::int32_t>(x.ids)),
-        log_weights_(detail::copied_to_device<T>(x.log_weights)),
-        log_tails_(detail::copied_to_device<T>(x.log_tails)),
-        classes_(x.classes),
-        temperature_(x.temperature),
-        sampled_(x.sampled) {}
-  /// The same.
-  explicit device_sparse_rows(const sparse_store<T>& x) : device_sparse_rows(x.view()) {}
-  /// Valid while this is.
-  sparse_rows<T, device_memory> view() const& {
-    return {classes_, detail::span_of(offsets_), detail::span_of(ids_), detail::span_of(log_weights_),
-            detail::span_of(log_tails_), temperature_, sampled_};
-  }
-  sparse_rows<T, device_memory> view() && = delete;
-
- private:
-  static thrust::device_vector<std::uint64_t> checked(const sparse_rows<T>& x) {
-    detail::check_sparse(x);
-    return detail::copied_to_device<std::uint64_t>(x.offsets);
-  }
-  thrust::device_vector<std::uint64_t> offsets_;
-  thrust::device_vector<std::int32_t> ids_;
-  thrust::device_vector<T> log_weights_, log_tails_;
-  std::size_t classes_;
-  double temperature_;
-  bool sampled_;
-};
 
 /// A class map in device memory, for `class_mapped(teacher, map.view())`: that of the host, turned into columns.
 template <class T>

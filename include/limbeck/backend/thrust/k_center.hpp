@@ -206,14 +206,6 @@ struct fetched_row {
   void read(std::size_t, std::size_t, T* out) const { std::copy(numbers.begin(), numbers.end(), out); }
 };
 
-/// A value of the device's memory.
-template <class V>
-V fetch_value(const V* from) {
-  V x;
-  fetch_from_device(&x, from, sizeof(V), {});
-  return x;
-}
-
 /// The pool, the keys of its rows and what is chosen.
 template <class T, class Metric>
 class device_covering {
@@ -278,8 +270,7 @@ class device_covering {
   }
   /// @throws value_error what is wrong with row @p r.
   void check_on_host(std::size_t r, square_range<T>* range) const {
-    fetched_row<T> fetched{std::vector<T>(pool_.view.classes), r};
-    for (std::size_t c = 0; c < fetched.numbers.size(); ++c) fetched.numbers[c] = fetch_value(&pool_.view(r, c));
+    const fetched_row<T> fetched{fetch_row(pool_.view, r), r};
     embedded_rows<fetched_row<T>, Metric> row(fetched, metric_);
     row.template each_of<true>(std::span<const std::size_t>(&r, 1), [&](std::size_t index, const T* x) {
       if (range) range->look(x, pool_.view.classes, index);

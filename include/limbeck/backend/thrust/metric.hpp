@@ -15,7 +15,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
-#include <type_traits>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -65,6 +65,14 @@ struct device_row {
   std::ptrdiff_t stride;
   LIMBECK_HOST_DEVICE T operator[](std::size_t c) const { return data[static_cast<std::ptrdiff_t>(c) * stride]; }
 };
+
+/// Row @p r, on the host.
+template <class T>
+std::vector<T> fetch_row(const rows<const T>& pool, std::size_t r) {
+  std::vector<T> row(pool.classes);
+  for (std::size_t c = 0; c < pool.classes; ++c) fetch_from_device(&row[c], &pool(r, c), sizeof(T), {});
+  return row;
+}
 
 /// What an embedding keeps of each row.
 struct nothing_of_a_row {};

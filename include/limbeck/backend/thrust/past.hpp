@@ -22,7 +22,7 @@ namespace detail {
 /// One row of predictions: looked at, or added to the average of its sample.
 template <class T>
 struct prediction_job {
-  rows<const T> logits;
+  stored_rows<const T> logits;
   std::span<const std::size_t> ids;
   rows<T> sums;
   std::uint64_t* updates;
@@ -87,7 +87,7 @@ class device_temporal_ensemble {
     static_assert(
         std::is_same_v<typename tensor_traits<X>::scalar, T>,
         "limbeck: the ensemble and the logits hold different scalar types; float goes with float, double with double");
-    const rows<const T> x = tensor_traits<X>::view(logits);
+    const stored_rows<const T> x = tensor_traits<X>::view(logits);
     const std::span<const std::size_t> which = view(ids);
     if (x.samples != which.size() || x.classes != classes_)
       detail::throw_shape("logits", x.samples, x.classes, which.size(), classes_);

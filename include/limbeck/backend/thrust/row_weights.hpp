@@ -27,7 +27,7 @@ concept device_tensor = tensor<X> && std::is_same_v<typename tensor_traits<X>::s
 /// sum_i p_i^gamma of a row, NaN where it has no softmax.
 template <class T>
 struct sum_of_powers {
-  rows<const T> teacher;
+  stored_rows<const T> teacher;
   double gamma;
   double* out;
   template <class Team>
@@ -44,7 +44,7 @@ struct sum_of_powers {
 /// p_y^2 of a row, NaN where it has no softmax; and y, with -1 in the place of the square where it is no class.
 template <class T>
 struct square_of_label {
-  rows<const T> student;
+  stored_rows<const T> student;
   any_vector labels;
   double* out;  // two a row
   template <class Team>
@@ -97,7 +97,7 @@ inline std::vector<double> fetched(const thrust::device_vector<double>& x, const
 template <detail::device_tensor X, class Out>
 void wttm_row_weights(const X& teacher, double gamma, Out&& out, device_workspace& ws) {
   using T = typename tensor_traits<X>::scalar;
-  const rows<const T> x = tensor_traits<X>::view(teacher);
+  const stored_rows<const T> x = tensor_traits<X>::view(teacher);
   detail::check_gamma(gamma);
   detail::check_row_numbers(out, x.samples);
   thrust::device_vector<double> sums(x.samples);
@@ -114,7 +114,7 @@ void uskd_row_weights(const X& student, const Labels& labels, Out&& out, device_
   using T = typename tensor_traits<X>::scalar;
   static_assert(std::is_same_v<detail::vector_memory_t<Labels>, device_memory>,
                 "limbeck: the labels live in another memory (host or device) than the student");
-  const rows<const T> x = tensor_traits<X>::view(student);
+  const stored_rows<const T> x = tensor_traits<X>::view(student);
   const any_vector y = detail::view_vector(labels);
   if (y.size() != x.samples) detail::throw_length("labels", y.size(), x.samples);
   detail::check_row_numbers(out, x.samples);
