@@ -143,7 +143,8 @@ TEST_CASE("device: teachers and students of 16 bits", "[thrust][target]") {
   thrust::device_vector<float> out(n * c);
   lk::device_workspace ws;
   lk::fill(lk::interpolated(lk::smoothed(teacher, 0.1), 0.4), lk::rows<float>(expected.data(), n, c), view(s.data(), n, c));
-  lk::fill(lk::interpolated(lk::smoothed(lk::on_device(dt, n, c), 0.1), 0.4), lk::on_device(out, n, c), lk::on_device(ds, n, c), ws);
+  const auto there = lk::interpolated(lk::smoothed(lk::on_device(dt, n, c), 0.1), 0.4);
+  lk::fill(there, lk::on_device(out, n, c), lk::on_device(ds, n, c), ws);
   complaints found;
   compare_target_rows(found, "16 bits", expected, to_host(out), c);
   for (const auto& complaint : found) UNSCOPED_INFO(complaint);
