@@ -88,8 +88,8 @@ void same_cover(findings& out, const std::string& name, const Selector& s, const
 template <class T>
 findings compare_k_center() {
   findings out;
-  for (const std::size_t d : {1, 3, 8, 13, 67})
-    for (const std::size_t levels : {0, 3}) {
+  for (const std::size_t d : {1u, 3u, 8u, 13u, 67u})
+    for (const std::size_t levels : {0u, 3u}) {
       const auto t = random_table<T>(150, d, 7 * d + levels, levels);
       for (const layout l : {layout::rows, layout::columns, layout::padded}) {
         const device_pool<T> p(t, l);
@@ -127,15 +127,15 @@ findings compare_metrics() {
             lk::pcoreset{}(lk::mixed_heads(logits.view(), other_logits.view(), how), q));
 
   auto wide = t;  // squares beyond double's range, which a direction bears
-  if (sizeof(T) == 8)
-    for (std::size_t c = 0; c < wide.d; ++c) wide.x[c] *= T(1e150), wide.x[5 * wide.d + c] *= static_cast<T>(1e-200);
+  if constexpr (sizeof(T) == 8)
+    for (std::size_t c = 0; c < wide.d; ++c) wide.x[c] *= 1e150, wide.x[5 * wide.d + c] *= 1e-200;
   same_cover(out, "cosine of a wide range", lk::k_center<lk::cosine_distance>{}, wide, device_pool<T>(wide), q);
 
   std::vector<float> weights(120);
   for (std::size_t r = 0; r < 120; ++r) weights[r] = r % 5 == 0 ? 0.0f : 0.3f * static_cast<float>(r % 7);
   const thrust::device_vector<float> on_device(weights.begin(), weights.end());
   const lk::k_center<> host{.weights = lk::any_vector(weights.data(), 120)}, device{.weights = vector_on_device(on_device)};
-  for (const std::size_t budget : {20, 110})
+  for (const std::size_t budget : {20u, 110u})
     same_covering(out, "weighted", host.cover(t.view(), {.budget = budget, .labelled = seeds}),
                   device.cover(device_pool<T>(t).view(), {.budget = budget, .labelled = seeds}));
   return out;
@@ -278,7 +278,7 @@ findings compare_signals() {
   [[maybe_unused]] const auto other = teacher.view();
   [[maybe_unused]] const auto teacher_view = q.view();
   const auto seeds = some_rows(n, 7, 4);
-  for (const std::size_t budget : {1, 30, 83}) {
+  for (const std::size_t budget : {1u, 30u, 83u}) {
     const lk::query host{.budget = budget, .labelled = seeds, .labels = lk::any_vector(labels.data(), n), .seed = 3};
     lk::query device = host;
     device.labels = vector_on_device(device_labels);

@@ -206,7 +206,7 @@ struct batch_memory<device_memory> {
   }
   template <class Batch>
   static std::size_t slots(const Batch&, std::size_t n) {
-    constexpr std::size_t most = LIMBECK_ON_CUDA ? 1024 : 16;
+    constexpr std::size_t most = LIMBECK_ON_CUDA ? 128 : 16;
     return n < most ? n : most;
   }
   template <class Batch, class F>
@@ -608,11 +608,13 @@ void run_batchwise_on_device(const counted_device_rows<T>& in, const Term& term,
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T, device_memory> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight), term.student_t,
                                   term.teacher_t, memory, in.on, dense, in.call_rows, call.samples()};
-  const device_number value = term.loss(x);
-  batch_memory<device_memory>::each_row(
-      in.on, 1, whole_block,
-      conclude_term<T>{in.student, in.teacher, in.call_rows.data(), value, weight, static_cast<double>(in.numbers.rows),
-                       in.numbers.weight, out});
+  if constexpr (std::is_invocable_v<decltype(term.loss), decltype(x)>) {  // else it has been said
+    const device_number value = term.loss(x);
+    batch_memory<device_memory>::each_row(
+        in.on, 1, whole_block,
+        conclude_term<T>{in.student, in.teacher, in.call_rows.data(), value, weight, static_cast<double>(in.numbers.rows),
+                         in.numbers.weight, out});
+  }
 }
 
 }  // namespace detail

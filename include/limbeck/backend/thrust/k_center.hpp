@@ -132,7 +132,7 @@ struct hold_against {
   const T* centres;
   std::size_t pitch;
   T* keys;
-  bool fused;
+  fused_squares fused;
   LIMBECK_HOST_DEVICE void operator()(std::size_t r) const {
     T least = keys[r];
     if (!(least > 0)) return;
@@ -144,11 +144,12 @@ struct hold_against {
       const auto x = pool.numbers(r, c, k);
       for (std::size_t i = 0; i < Count; ++i)
         for (std::size_t j = 0; j < 4; ++j)
-          sums[i][j] = plus_square(sums[i][j], centres[i * pitch + c + j] - x.v[j], fused);
+          sums[i][j] = plus_square(sums[i][j], centres[i * pitch + c + j] - x.v[j], fused.blocks);
     }
     for (; c < width; ++c) {
       const T x = pool.number(r, c, k);
-      for (std::size_t i = 0; i < Count; ++i) sums[i][0] = plus_square(sums[i][0], centres[i * pitch + c] - x, fused);
+      for (std::size_t i = 0; i < Count; ++i)
+        sums[i][0] = plus_square(sums[i][0], centres[i * pitch + c] - x, fused.rest);
     }
     for (std::size_t i = 0; i < Count; ++i) {
       const T distance = (sums[i][0] + sums[i][1]) + (sums[i][2] + sums[i][3]);
@@ -220,7 +221,7 @@ class device_covering {
         centres_(centres_a_pass * pitch_),
         keys_(view.samples),
         pool_{view, {}, thrust::raw_pointer_cast(kept_.data()), neighbours(view)},
-        fused_(fuses_squares<T>()) {}
+        fused_(fuses_distances<T>()) {}
 
   /// Checks the pool as the host does, the seeds first, then row by row; no row has a centre yet, and those @p taken get none.
   void begin(std::span<const std::size_t> seeds, const std::vector<unsigned char>& taken) {
@@ -292,7 +293,7 @@ class device_covering {
   thrust::device_vector<typename pool_type::kept> kept_;
   thrust::device_vector<T> centres_, keys_;
   pool_type pool_;
-  bool fused_;
+  fused_squares fused_;
 };
 
 /// k_center over rows of the device; its weights are in the device's memory, too.

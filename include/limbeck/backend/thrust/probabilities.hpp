@@ -2,9 +2,9 @@
 #define LIMBECK_BACKEND_THRUST_PROBABILITIES_HPP
 
 /// @file
-/// Pools of probabilities on a device: `softmax_of(on_device(logits, n, c))`. The numbers are those of selection/pcoreset.hpp as
-/// far as the two exponential functions agree. Unlike there they are computed at once and kept, for a device reads its pool
-/// once a choice.
+/// Pools of probabilities on a device: `softmax_of(on_device(logits, n, c))`. The numbers are those of
+/// selection/pcoreset.hpp as far as the two exponential functions agree. Unlike there they are computed at once and kept,
+/// for a device reads its pool once a choice.
 
 #include <limbeck/backend/thrust/metric.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
@@ -83,8 +83,7 @@ template <class T>
 struct mix_of_heads {
   double share;
   LIMBECK_HOST_DEVICE T operator()(T a, T b) const {
-    const double first = (1 - share) * static_cast<double>(a);
-    return static_cast<T>(first + share * static_cast<double>(b));
+    return static_cast<T>(rounded_product(1 - share, static_cast<double>(a)) + rounded_product(share, static_cast<double>(b)));
   }
 };
 

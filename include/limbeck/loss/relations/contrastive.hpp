@@ -20,8 +20,8 @@ struct identify_row {
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
     T* const a = logits.row(r);
-    const T logit = a[r];  // before the maximum, which all threads wait for: then its owner writes
-    const T top = largest(team, a, logits.classes), own = logit - top;
+    const T logit = a[r], top = largest(team, a, logits.classes), own = logit - top;
+    team.wait();  // all have read the logit, which its owner overwrites
     const T total = exponentials(team, a, logits.classes, top);
     for_own<T>(team, logits.classes, [&](std::size_t c) { a[c] /= total; });
     team.wait();
