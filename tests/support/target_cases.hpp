@@ -113,8 +113,8 @@ struct device_side {
   mutable lk::device_workspace ws;
   explicit device_side(const target_numbers<T>& x)
       : n(x.n), c(x.c), m(x.m), student_(to_device(x.student)), a_(to_device(x.a)), b_(to_device(x.b)), d_(to_device(x.d)),
-        wide_(to_device(x.wide)), yes_or_no_(to_device(x.yes_or_no)), averages_(to_device(x.averages)), gates_(to_device(x.gates)),
-        labels_(to_device(x.labels)), ids_(to_device(x.ids)), sparse_(x.sparse),
+        wide_(to_device(x.wide)), yes_or_no_(to_device(x.yes_or_no)), averages_(to_device(x.averages)),
+        gates_(to_device(x.gates)), labels_(to_device(x.labels)), ids_(to_device(x.ids)), sparse_(x.sparse),
         map_(lk::class_map<T>{x.c, x.map_offsets, x.map_ids, x.map_weights}) {}
   auto student() const { return lk::on_device(student_, n, c); }
   auto a() const { return lk::on_device(a_, n, c); }
@@ -214,7 +214,8 @@ void compare_targets(complaints& out, const Kind& kind, std::size_t n, std::size
   kind(host, [&](const char* name, const auto& t) { expected.emplace_back(name, host.filled(t, at)); });
   std::size_t i = 0;
   kind(device, [&](const char* name, const auto& t) {
-    compare_target_rows(out, limbeck_test::at(name, n, c) + (spoiled ? ", spoiled" : ""), expected[i++].second, fill(device, t, at), c);
+    const std::string what = limbeck_test::at(name, n, c) + (spoiled ? ", spoiled" : "");
+    compare_target_rows(out, what, expected[i++].second, fill(device, t, at), c);
   });
 }
 inline constexpr auto by_device = [](const auto& side, const auto& t, double at) { return side.filled(t, at); };

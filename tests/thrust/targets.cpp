@@ -130,3 +130,23 @@ TEST_CASE("device: weights of rows from a softmax", "[thrust][target]") {
   b.labels[1] = -7;
   same();
 }
+TEST_CASE("device: teachers and students of 16 bits", "[thrust][target]") {
+  const std::size_t n = 4, c = 21;
+  const auto b = random_batch<float>(n, c, 8, 3);
+  std::vector<lk::bfloat16> s, t;
+  for (const float x : b.student) s.emplace_back(x);
+  for (const float x : b.teacher) t.emplace_back(x);
+  const auto ds = to_device(s), dt = to_device(t);
+  using view = lk::rows<const lk::bfloat16>;
+  const view teacher(t.data(), n, c);
+  std::vector<float> expected(n * c);
+  thrust::device_vector<float> out(n * c);
+  lk::device_workspace ws;
+  lk::fill(lk::interpolated(lk::smoothed(teacher, 0.1), 0.4), lk::rows<float>(expected.data(), n, c), view(s.data(), n, c));
+  const auto there = lk::interpolated(lk::smoothed(lk::on_device(dt, n, c), 0.1), 0.4);
+  lk::fill(there, lk::on_device(out, n, c), lk::on_device(ds, n, c), ws);
+  complaints found;
+  compare_target_rows(found, "16 bits", expected, to_host(out), c);
+  for (const auto& complaint : found) UNSCOPED_INFO(complaint);
+  CHECK(found.empty());
+}

@@ -190,7 +190,8 @@ auto class_mapped(X&& teacher, const class_map<T>& map, const N& temperature = 1
   auto t = as_schedule(temperature);
   detail::check_positive("the temperature of class_mapped", t);
   detail::check_class_map(map, source.classes());
-  if constexpr (std::is_same_v<decltype(source), tensor_target<T>>) return class_mapped_target<T, decltype(t)>{source, map, std::move(t)};
+  if constexpr (std::is_same_v<decltype(source), tensor_target<T>>)
+    return class_mapped_target<T, decltype(t)>{source, map, std::move(t)};
 }
 /// The same by the map's columns: a device takes no other. @throws shape_error where it does not fit the teacher.
 template <class X, class T, class Memory, number N = double>

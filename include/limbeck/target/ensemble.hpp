@@ -124,8 +124,8 @@ struct teacher_list {
   /// @throws shape_error where a device has no room for so many.
   teacher_array<settled_t<S>> settled(double progress) const {
     if (all.size() > max_listed_on_device)
-      raise<shape_error>("limbeck: the ensemble has a list of " + std::to_string(all.size()) + " teachers, on a device at most " +
-                         std::to_string(max_listed_on_device) + "; name them one by one, or nest ensembles");
+      raise<shape_error>("limbeck: the ensemble has a list of " + std::to_string(all.size()) +
+                         " teachers, on a device at most " + std::to_string(max_listed_on_device) + "; name them one by one, or nest ensembles");
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return teacher_array<settled_t<S>>{{detail::settled(all[I < all.size() ? I : 0], progress)...}, all.size()};
     }(std::make_index_sequence<max_listed_on_device>{});
@@ -239,7 +239,8 @@ class ensemble {
   friend class ensemble;
   /// One that has been checked before.
   ensemble(Teachers teachers, Weights weights, Temperature t, std::size_t samples, std::size_t classes)
-      : teachers_(std::move(teachers)), weights_(std::move(weights)), temperature_(std::move(t)), samples_(samples), classes_(classes) {}
+      : teachers_(std::move(teachers)), weights_(std::move(weights)), temperature_(std::move(t)),
+        samples_(samples), classes_(classes) {}
 
   /// False where a row of a teacher, or a weight, is wrong.
   LIMBECK_CALLS_ANY

@@ -18,7 +18,7 @@ namespace detail {
 /// What a target is asked with.
 template <class T>
 struct fill_arguments {
-  rows<const T> student{};
+  stored_rows<const T> student{};
   any_vector labels{};
   double progress = 0;
 };

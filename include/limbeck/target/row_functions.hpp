@@ -313,7 +313,8 @@ inline constexpr bool is_tensor_target<tensor_target<T, Memory>> = true;
 /// Row @p r of a source: in place where it is one in memory, else written to @p buffer. The source's own scratch is @p
 /// memory.
 template <class Source, class T, class Team>
-LIMBECK_HOST_DEVICE const T* source_row(const Source& s, const target_row<T, Team>& r, std::span<T> buffer, std::span<T> memory) {
+LIMBECK_HOST_DEVICE const T* source_row(const Source& s, const target_row<T, Team>& r, std::span<T> buffer,
+                                        std::span<T> memory) {
   if constexpr (is_tensor_target<Source>) {
     if (s.view.class_stride == 1 && s.view.native()) return s.view.row(r.index);
   }

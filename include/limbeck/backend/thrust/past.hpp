@@ -22,7 +22,7 @@ namespace detail {
 /// One row of predictions: looked at, or added to the average of its sample.
 template <class T>
 struct prediction_job {
-  rows<const T> logits;
+  stored_rows<const T> logits;
   std::span<const std::size_t> ids;
   rows<T> sums;
   std::uint64_t* updates;
@@ -68,7 +68,10 @@ class device_temporal_ensemble {
   /// @param decay in [0, 1); 0.6 as published
   /// @throws value_error where it is not, and where samples x classes is beyond any memory.
   device_temporal_ensemble(std::size_t samples, std::size_t classes, double decay = 0.6)
-      : classes_(classes), decay_(decay), sums_(detail::numbers_of("a temporal ensemble", {samples, classes}), T(0)), updates_(samples, 0) {
+      : classes_(classes),
+        decay_(decay),
+        sums_(detail::numbers_of("a temporal ensemble", {samples, classes}), T(0)),
+        updates_(samples, 0) {
     if (!(decay >= 0 && decay < 1))
       raise<value_error>("limbeck: decay is " + detail::show(decay) + ", expected a number in [0, 1)");
   }
@@ -77,8 +80,8 @@ class device_temporal_ensemble {
   /// How often sample @p id was updated; waits.
   std::size_t updates(std::size_t id) const { return static_cast<std::size_t>(static_cast<std::uint64_t>(updates_[id])); }
 
-  /// Adds the student's @p logits of the samples @p ids, one a row. An id may stand there once a call. Waits until all rows have
-  /// been looked at.
+  /// Adds the student's @p logits of the samples @p ids, one a row. An id may stand there once a call. Waits until all rows
+  /// have been looked at.
   /// @throws shape_error, value_error where an id is no sample or a row has no softmax; the state stays as it was.
   template <class Ids, tensor X>
   void update(const Ids& ids, const X& logits, device_workspace& ws) {
@@ -87,7 +90,7 @@ class device_temporal_ensemble {
     static_assert(
         std::is_same_v<typename tensor_traits<X>::scalar, T>,
         "limbeck: the ensemble and the logits hold different scalar types; float goes with float, double with double");
-    const rows<const T> x = tensor_traits<X>::view(logits);
+    const stored_rows<const T> x = tensor_traits<X>::view(logits);
     const std::span<const std::size_t> which = view(ids);
     if (x.samples != which.size() || x.classes != classes_)
       detail::throw_shape("logits", x.samples, x.classes, which.size(), classes_);
@@ -133,7 +136,7 @@ class device_temporal_ensemble {
     using U = detail::vector_element_t<Out>;
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(to.size),
-                     detail::has_average<U>{thrust::raw_pointer_cast(updates_.data()), which, samples(), {to.data, to.size, to.stride}});
+                     detail::has_average<U>{thrust::raw_pointer_cast(updates_.data()), which, samples(), to});
   }
   /// Saves or restores the state, whose size is fixed.
   template <class Archive>
@@ -157,7 +160,8 @@ class device_temporal_ensemble {
                       std::is_same_v<detail::vector_element_t<Ids>, std::size_t>,
                   "limbeck: ids are a vector of std::size_t in device memory");
     const auto memory = detail::vector_memory(ids);
-    if (memory.stride != 1) raise<shape_error>("limbeck: ids stand " + std::to_string(memory.stride) + " apart, expected neighbours");
+    if (memory.stride != 1)
+      raise<shape_error>("limbeck: ids stand " + std::to_string(memory.stride) + " apart, expected neighbours");
     return {memory.data, memory.size};
   }
   std::size_t classes_;

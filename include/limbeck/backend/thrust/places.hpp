@@ -65,7 +65,7 @@ struct place_of_rows {
 /// `job.row(team, r, memory)` for @p samples rows of @p classes, in the order of the workspace's stream; @p numbers: of memory
 /// that a row needs, which is the workspace's.
 template <class T, class Job>
-void run_rows(const Job& job, std::size_t samples, [[maybe_unused]] std::size_t classes, std::size_t numbers, device_workspace& ws) {
+void run_rows(const Job& job, std::size_t samples, std::size_t classes, std::size_t numbers, device_workspace& ws) {
   using Places = row_places<T, Job>;
   static_assert(sizeof(Places) <= 4000, "limbeck: this target has too many teachers for the arguments of one kernel");
   if (samples == 0 || classes == 0) return;

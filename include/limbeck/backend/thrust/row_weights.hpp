@@ -27,7 +27,7 @@ concept device_tensor = tensor<X> && std::is_same_v<typename tensor_traits<X>::s
 /// sum_i p_i^gamma of a row, NaN where it has no softmax.
 template <class T>
 struct sum_of_powers {
-  rows<const T> teacher;
+  stored_rows<const T> teacher;
   double gamma;
   double* out;
   template <class Team>
@@ -35,7 +35,8 @@ struct sum_of_powers {
     const std::size_t n = teacher.classes;
     for_own<T>(team, n, [&](std::size_t c) { z[c] = teacher(r, c); });
     const T* const x = z.data();
-    const auto p = exponentials_of(team, x, n, T(1), nullptr), powers = exponentials_of(team, x, n, static_cast<T>(gamma), nullptr);
+    const auto p = exponentials_of(team, x, n, T(1), nullptr);
+    const auto powers = exponentials_of(team, x, n, static_cast<T>(gamma), nullptr);
     if (team.rank() == 0)
       out[r] = p.proper() && powers.proper() ? static_cast<double>(powers.sum) * std::pow(static_cast<double>(p.sum), -gamma)
                                              : std::numeric_limits<double>::quiet_NaN();
@@ -44,7 +45,7 @@ struct sum_of_powers {
 /// p_y^2 of a row, NaN where it has no softmax; and y, with -1 in the place of the square where it is no class.
 template <class T>
 struct square_of_label {
-  rows<const T> student;
+  stored_rows<const T> student;
   any_vector labels;
   double* out;  // two a row
   template <class Team>
@@ -72,11 +73,12 @@ struct shifted_numbers {
 };
 /// out_r = numbers[r step] + shift.
 template <class Out>
-void write_row_numbers(const thrust::device_vector<double>& numbers, std::size_t step, double shift, Out& out, std::size_t samples) {
+void write_row_numbers(const thrust::device_vector<double>& numbers, std::size_t step, double shift, Out& out,
+                       std::size_t samples) {
   using U = vector_element_t<Out>;
   const auto to = vector_memory(out);
   const shifted_numbers<U> write{thrust::raw_pointer_cast(numbers.data()), static_cast<std::ptrdiff_t>(step), shift,
-                                 {to.data, to.size, to.stride}};
+                                 to};
   const thrust::counting_iterator<std::size_t> first(0);
   thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(samples), write);
 }
@@ -87,7 +89,8 @@ void check_row_numbers(Out& out, std::size_t samples) {
 }
 inline std::vector<double> fetched(const thrust::device_vector<double>& x, const device_workspace& ws) {
   std::vector<double> host(x.size());
-  if (!host.empty()) fetch_from_device(host.data(), thrust::raw_pointer_cast(x.data()), host.size() * sizeof(double), ws.stream());
+  if (!host.empty())
+    fetch_from_device(host.data(), thrust::raw_pointer_cast(x.data()), host.size() * sizeof(double), ws.stream());
   return host;
 }
 
@@ -97,11 +100,12 @@ inline std::vector<double> fetched(const thrust::device_vector<double>& x, const
 template <detail::device_tensor X, class Out>
 void wttm_row_weights(const X& teacher, double gamma, Out&& out, device_workspace& ws) {
   using T = typename tensor_traits<X>::scalar;
-  const rows<const T> x = tensor_traits<X>::view(teacher);
+  const stored_rows<const T> x = tensor_traits<X>::view(teacher);
   detail::check_gamma(gamma);
   detail::check_row_numbers(out, x.samples);
   thrust::device_vector<double> sums(x.samples);
-  detail::run_rows<T>(detail::sum_of_powers<T>{x, gamma, thrust::raw_pointer_cast(sums.data())}, x.samples, x.classes, x.classes, ws);
+  const detail::sum_of_powers<T> job{x, gamma, thrust::raw_pointer_cast(sums.data())};
+  detail::run_rows<T>(job, x.samples, x.classes, x.classes, ws);
   const std::vector<double> seen = detail::fetched(sums, ws);
   for (std::size_t r = 0; r < seen.size(); ++r)
     if (seen[r] != seen[r]) detail::throw_no_softmax("teacher", r);
@@ -114,12 +118,13 @@ void uskd_row_weights(const X& student, const Labels& labels, Out&& out, device_
   using T = typename tensor_traits<X>::scalar;
   static_assert(std::is_same_v<detail::vector_memory_t<Labels>, device_memory>,
                 "limbeck: the labels live in another memory (host or device) than the student");
-  const rows<const T> x = tensor_traits<X>::view(student);
+  const stored_rows<const T> x = tensor_traits<X>::view(student);
   const any_vector y = detail::view_vector(labels);
   if (y.size() != x.samples) detail::throw_length("labels", y.size(), x.samples);
   detail::check_row_numbers(out, x.samples);
   thrust::device_vector<double> squares(2 * x.samples);
-  detail::run_rows<T>(detail::square_of_label<T>{x, y, thrust::raw_pointer_cast(squares.data())}, x.samples, x.classes, x.classes, ws);
+  const detail::square_of_label<T> job{x, y, thrust::raw_pointer_cast(squares.data())};
+  detail::run_rows<T>(job, x.samples, x.classes, x.classes, ws);
   const std::vector<double> seen = detail::fetched(squares, ws);
   double mean_square = 0;
   for (std::size_t r = 0; r < x.samples; ++r) {
