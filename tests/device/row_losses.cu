@@ -68,7 +68,7 @@ double by_one_thread() {
 int main() {
   const lk::sparse_rows<float, lk::device_memory> of_float;
   const lk::sparse_rows<double, lk::device_memory> of_double;
-  compile_all<detail::warp_team<4>>(of_float);
-  compile_all<detail::block_team<512>>(of_double);
+  compile_all<detail::lanes_team>(of_float);
+  compile_all<detail::block_team>(of_double);
   return by_one_thread<float>() < 0;
 }

@@ -38,16 +38,16 @@ struct parted_ways : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-enum class step : std::uint64_t { sum, highest, once, wait, end };
+enum class step : std::uint64_t { sum, highest, wait, end };
 inline const char* name_of(step s) {
-  const char* const names[] = {"sum", "highest", "once", "wait", "end"};
+  const char* const names[] = {"sum", "highest", "wait", "end"};
   return names[static_cast<std::size_t>(s)];
 }
 
 /// Where a team meets: a slot for each thread, twice, so that nobody writes what another still reads.
 class meeting {
  public:
-  static constexpr std::size_t team_size = 5;
+  static constexpr std::size_t team_size = 6;
   static constexpr std::size_t bytes = 4096;
 
   /// Leaves @p mine in the slot of @p me, waits for all, and returns the slots' number. @p ordered: what the others have
@@ -76,6 +76,7 @@ class meeting {
         throw parted_ways("thread 0 is at " + words_of(turn, 0) + ", thread " + std::to_string(r) + " at " + words_of(turn, r));
     return turn;
   }
+  std::atomic<std::size_t> moved{0};  ///< bytes to and from tensors
   /// A thread will not come any more.
   void leave() { broken_.store(true, std::memory_order_relaxed); }
   /// What thread @p r has left.
@@ -120,6 +121,7 @@ struct thread_team {
   template <class T>
   static constexpr std::size_t width = 16 / sizeof(T);
 
+  thread_team() = default;
   thread_team(std::size_t rank, meeting& place) : me_(rank), place_(&place) {}
   std::size_t rank() const { return me_; }
   static constexpr std::size_t size() { return meeting::team_size; }
@@ -131,22 +133,9 @@ struct thread_team {
   A highest(const A& a) const {
     return reduce(step::highest, a, [](auto x, auto y) { return x > y ? x : y; });
   }
-  template <class F>
-  auto once(F&& f) const {
-    using R = decltype(f());
-    if constexpr (Block) {
-      alignas(R) unsigned char mine[sizeof(R)]{};
-      if (me_ == 0) {
-        const R computed = f();
-        std::memcpy(mine, &computed, sizeof(R));
-      }
-      return place_->left_by<R>(meet(step::once, sizeof(R), 1, mine, sizeof(R)), 0);
-    } else {
-      meet(step::once, sizeof(R), 1, nullptr, 0);
-      return f();
-    }
-  }
   void wait() const { place_->at(me_, step::wait, 0, 0, nullptr, 0, true); }
+  /// To or from the tensors of the call.
+  void moves(std::size_t bytes) const { place_->moved.fetch_add(bytes, std::memory_order_relaxed); }
   /// This thread has done its work.
   void end() const { place_->at(me_, step::end, 0, 0, nullptr, 0, true); }
 
@@ -166,13 +155,24 @@ struct thread_team {
     return total;
   }
 
-  std::size_t me_;
-  meeting* place_;
+  std::size_t me_ = 0;
+  meeting* place_ = nullptr;
 };
 
-/// f(team) on every thread of a team. @throws parted_ways where they part ways.
+/// Like the blocks of a cluster: two halves, each with memory of its own for @p share neighbouring classes.
+struct cluster_team : thread_team<true> {
+  std::size_t share = 0;
+  cluster_team() = default;
+  cluster_team(const thread_team<true>& team, std::size_t classes) : thread_team<true>(team), share(classes) {}
+  static constexpr std::size_t size_of_part() { return size() / 2; }
+  std::size_t half() const { return rank() / size_of_part(); }
+  std::size_t rank_in_part() const { return rank() % size_of_part(); }
+  limbeck::detail::team_part part() const { return {half() * share, (half() + 1) * share}; }
+};
+
+/// f(team) on every thread of a team; the bytes that it has moved. @throws parted_ways where they part ways.
 template <bool Block, class F>
-void with_team(F&& f) {
+std::size_t with_team(F&& f) {
   meeting place;
   std::exception_ptr wrong;
   std::mutex one;
@@ -191,6 +191,7 @@ void with_team(F&& f) {
     });
   for (auto& t : threads) t.join();
   if (wrong) std::rethrow_exception(wrong);
+  return place.moved;
 }
 
 }  // namespace limbeck_test

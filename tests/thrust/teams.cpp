@@ -1,82 +1,19 @@
 // The row's algorithm with several threads a row, as warps and blocks run it: here they are threads of the host. A step in
-// which the threads of a team part ways would hang; a class that two of them take, or none, would show.
+// which the threads of a team part ways ends the test; a class that two of them take, or none, shows; and under
+// ThreadSanitizer, what one of them reads while another writes it.
 #include "catch.hpp"
 #include "device_cases.hpp"
-
-#include <barrier>
-#include <memory>
-#include <thread>
+#include "thread_team.hpp"
 
 using namespace limbeck_test;
 namespace detail = limbeck::detail;
 
 namespace {
 
-constexpr std::size_t team_size = 5;
+enum class kind { lanes, block, cluster };
 
-struct meeting {
-  std::barrier<> barrier{static_cast<std::ptrdiff_t>(team_size)};
-  alignas(64) unsigned char slot[team_size][4096];
-};
-
-/// Like a warp (all compute what is done once) or like a block (one does).
-template <bool Block>
-struct thread_team {
-  static constexpr bool alone = false;
-  template <class T>
-  static constexpr std::size_t width = 16 / sizeof(T);
-  std::size_t me;
-  meeting* place;
-
-  std::size_t rank() const { return me; }
-  static constexpr std::size_t size() { return team_size; }
-  template <class A>
-  A sum(const A& a) const {
-    return reduce(a, [](auto x, auto y) { return x + y; });
-  }
-  template <class A>
-  A highest(const A& a) const {
-    return reduce(a, [](auto x, auto y) { return x > y ? x : y; });
-  }
-  template <class F>
-  auto once(F&& f) const {
-    if constexpr (!Block) {
-      return f();
-    } else {
-      using R = decltype(f());
-      static_assert(sizeof(R) <= 4096);
-      if (me == 0) std::construct_at(reinterpret_cast<R*>(place->slot[0]), f());
-      place->barrier.arrive_and_wait();
-      const R result = *reinterpret_cast<R*>(place->slot[0]);
-      place->barrier.arrive_and_wait();
-      return result;
-    }
-  }
-
- private:
-  template <class A, class F>
-  A reduce(const A& a, F f) const {
-    std::construct_at(reinterpret_cast<A*>(place->slot[me]), a);
-    place->barrier.arrive_and_wait();
-    A total = *reinterpret_cast<A*>(place->slot[0]);
-    for (std::size_t r = 1; r < team_size; ++r) {
-      const A& other = *reinterpret_cast<A*>(place->slot[r]);
-      for (std::size_t i = 0; i < sizeof(a.v) / sizeof(a.v[0]); ++i) total.v[i] = f(total.v[i], other.v[i]);
-    }
-    place->barrier.arrive_and_wait();
-    return total;
-  }
-};
-
-template <class F>
-void with_teams(F&& f) {
-  meeting place;
-  std::vector<std::thread> threads;
-  for (std::size_t me = 0; me < team_size; ++me) threads.emplace_back([&, me] { f(me, &place); });
-  for (auto& t : threads) t.join();
-}
-
-template <bool Block, class T, class E>
+/// How a team reads rows: as they lie, or from its own memory.
+template <kind Kind, class T, class E>
 void compare_team(complaints& out, const std::string& name, const E& objective, const batch<T>& b) {
   std::vector<T> expected(b.size()), g(b.size(), T(-7));
   const lk::evaluation host =
@@ -96,15 +33,26 @@ void compare_team(complaints& out, const std::string& name, const E& objective, 
   task.out = &outcome;
   task.values = values.data();
   detail::set_up(task);
-  with_teams([&](std::size_t me, meeting* place) {
-    thread_team<Block> team{me, place};
+  task.staged = Kind != kind::lanes || b.classes > 50;
+  constexpr std::size_t line = 16 / sizeof(T);
+  if constexpr (Kind == kind::cluster) task.stride = (task.padded / line + 1) / 2 * line;
+  std::vector<T> memory[2];
+  for (auto& part : memory) part.resize(task.rows_of_memory() * task.stride + line);
+  const std::size_t moved = with_team<Kind != kind::lanes>([&](const auto& team) {
     const auto weigh = task.add_rows(team, 0, b.samples, false);
-    if (me == 0) task.conclude(weigh, false);
-    place->barrier.arrive_and_wait();
-    for (std::size_t r = 0; r < b.samples; ++r) task.row(team, r);
-    place->barrier.arrive_and_wait();
+    if (team.rank() == 0) task.conclude(weigh, false);
+    team.wait();
+    for (std::size_t r = 0; r < b.samples; ++r) {
+      if constexpr (Kind == kind::cluster) {
+        const cluster_team halves(team, task.stride);
+        task.row(halves, r, memory[halves.half()].data() - static_cast<std::ptrdiff_t>(halves.part().first));
+      } else {
+        task.row(team, r, memory[0].data());
+      }
+      team.wait();
+    }
     const auto sum = task.add_rows(team, 0, b.samples, true);
-    if (me == 0) task.conclude(sum, true);
+    if (team.rank() == 0) task.conclude(sum, true);
   });
   if (outcome.fault_code != 0) out.push_back(name + ": a fault");
   lk::evaluation device;
@@ -113,26 +61,31 @@ void compare_team(complaints& out, const std::string& name, const E& objective, 
   device.rows = static_cast<std::size_t>(outcome.rows);
   compare_evaluations<T>(out, name, host, device);
   compare_rows(out, name, expected, g, b.classes);
+  // the floor: each tensor that is read, once, and the gradient, written once
+  using Plan = typename detail::plan_of<Terms>::type;
+  const std::size_t floor = b.size() * sizeof(T) * (Plan::teacher ? 3 : 2);
+  if (task.staged && moved > floor) out.push_back(name + ": " + std::to_string(moved) + " bytes of " + std::to_string(floor));
+  if (moved < b.classes) out.push_back(name + ": bytes are not counted");
 }
 
-template <bool Block, class T>
+template <kind Kind, class T>
 void compare_teams(complaints& out) {
   const std::vector<std::pair<std::size_t, std::size_t>> shapes = {{3, 2}, {4, 3}, {3, 20}, {2, 21}, {2, 103}, {2, 400}};
   for (const auto& [n, c] : shapes) {
     auto b = random_batch<T>(n, c, 31, 3);
     b.labels[n - 1] = -100;
-    compare_team<Block>(out, at("four terms", n, c),
-                        0.1 * lk::cross_entropy{.smoothing = 0.05} + lk::dkd{} +
-                            lk::at_temperature(4.0, lk::forward_kl{} + lk::jensen_shannon{}),
-                        b);
-    compare_team<Block>(out, at("labels alone", n, c), lk::objective(lk::cross_entropy{}), b);
-    compare_team<Block>(out, at("logits", n, c), lk::objective(lk::mse{}), b);
+    compare_team<Kind>(out, at("four terms", n, c),
+                       0.1 * lk::cross_entropy{.smoothing = 0.05} + lk::dkd{} +
+                           lk::at_temperature(4.0, lk::forward_kl{} + lk::jensen_shannon{}),
+                       b);
+    compare_team<Kind>(out, at("labels alone", n, c), lk::objective(lk::cross_entropy{}), b);
+    compare_team<Kind>(out, at("logits", n, c), lk::objective(lk::mse{}), b);
     if (c < 3) continue;
     b.student[1] = -infinity<T>;
     b.teacher[2] = -infinity<T>;
-    compare_team<Block>(out, at("masked", n, c), lk::at_temperature(2.0, lk::forward_kl{} + lk::reverse_kl{}), b);
+    compare_team<Kind>(out, at("masked", n, c), lk::at_temperature(2.0, lk::forward_kl{} + lk::reverse_kl{}), b);
     const auto close = random_batch<T>(n, c, 33, 2, 1e-4);
-    compare_team<Block>(out, at("close", n, c), lk::at_temperature(2.0, lk::forward_kl{}), close);
+    compare_team<Kind>(out, at("close", n, c), lk::at_temperature(2.0, lk::forward_kl{}), close);
   }
 }
 
@@ -140,8 +93,9 @@ void compare_teams(complaints& out) {
 
 TEST_CASE("device: a team of threads a row", "[thrust]") {
   complaints found;
-  compare_teams<false, float>(found);
-  compare_teams<true, double>(found);
+  compare_teams<kind::lanes, float>(found);
+  compare_teams<kind::block, double>(found);
+  compare_teams<kind::cluster, float>(found);
   for (const auto& c : found) UNSCOPED_INFO(c);
   CHECK(found.empty());
 }
@@ -162,14 +116,31 @@ TEST_CASE("device: a fault ends a row for all threads of its team", "[thrust]") 
   task.out = &outcome;
   task.values = values.data();
   detail::set_up(task);
-  with_teams([&](std::size_t me, meeting* place) {
-    thread_team<true> team{me, place};
-    for (std::size_t r = 6; r-- > 0;) task.row(team, r);
-    place->barrier.arrive_and_wait();
+  with_team<true>([&](const auto& team) {
+    for (std::size_t r = 6; r-- > 0;) task.row(team, r, static_cast<float*>(nullptr));
+    team.wait();
     const auto sum = task.add_rows(team, 0, 6, true);
-    if (me == 0) task.conclude(sum, true);
+    if (team.rank() == 0) task.conclude(sum, true);
   });
   CHECK(outcome.fault_row == 3);
   CHECK(outcome.fault_column == 7);
   CHECK(outcome.loss != outcome.loss);
+}
+
+TEST_CASE("device: threads of a team that part ways are found", "[thrust]") {
+  const auto meet = [](auto&& f) { with_team<true>(f); };
+  CHECK_THROWS_AS(meet([](const auto& team) {
+                    if (team.rank() == 3) team.wait();
+                    else detail::sum_over(team, 1.0);
+                  }),
+                  parted_ways);
+  CHECK_THROWS_AS(meet([](const auto& team) {
+                    if (team.rank() == 0) detail::sum_over(team, 1.0);
+                    else detail::sum_over(team, 1.0f);
+                  }),
+                  parted_ways);
+  CHECK_THROWS_AS(meet([](const auto& team) {
+                    if (team.rank() > 1) detail::highest_over(team, 1.0);
+                  }),
+                  parted_ways);
 }

@@ -7,10 +7,10 @@
 ///
 /// - `rank()` of `size()` threads, each of which takes `width<T>` neighbouring elements at a time;
 /// - `sum(a)`, `highest(a)`: over the team, element by element of a `team_array`; every thread gets the result;
-/// - `once(f)`: f's result, which is the same for all, by whichever threads are cheapest;
 /// - `wait()`: what any thread wrote before, all may read after.
 ///
-/// All threads of a team call the last three together. The order of every sum is fixed.
+/// All threads of a team call the last two together. The order of every sum is fixed, and its bits are the same in all of them.
+/// Where a team's memory is in several parts, `part()` says which elements are in that of a thread.
 
 #include <limbeck/core/config.hpp>
 
@@ -39,12 +39,27 @@ struct single_team {
   LIMBECK_HOST_DEVICE A highest(const A& a) const {
     return a;
   }
-  template <class F>
-  LIMBECK_HOST_DEVICE auto once(F&& f) const {
-    return f();
-  }
   LIMBECK_HOST_DEVICE static constexpr void wait() {}
 };
+
+/// Elements [first, last) stand in one part of a team's memory.
+struct team_part {
+  std::size_t first, last;
+};
+/// The elements that one thread takes: as many neighbours as it has width, every `step`.
+struct own_elements {
+  std::size_t first, last, step;
+};
+template <class T, class Team>
+LIMBECK_HOST_DEVICE own_elements own_of(const Team& team, std::size_t n) {
+  constexpr std::size_t W = Team::template width<T>;
+  if constexpr (requires { team.part(); }) {
+    const team_part part = team.part();
+    return {part.first + team.rank_in_part() * W, part.last < n ? part.last : n, team.size_of_part() * W};
+  } else {
+    return {team.rank() * W, n, team.size() * W};
+  }
+}
 
 /// f(i) for those of @p n elements of type T that this thread takes. They are the same in every such loop, so that a thread
 /// reads what it wrote without a wait.
@@ -54,9 +69,17 @@ LIMBECK_HOST_DEVICE void for_own(const Team& team, std::size_t n, F&& f) {
   if constexpr (Team::alone) {
     for (std::size_t i = 0; i < n; ++i) f(i);
   } else {
-    for (std::size_t first = team.rank() * W; first < n; first += team.size() * W)
-      for (std::size_t i = first; i < first + W && i < n; ++i) f(i);
+    const own_elements own = own_of<T>(team, n);
+    for (std::size_t first = own.first; first < own.last; first += own.step)
+      for (std::size_t i = first; i < first + W && i < own.last; ++i) f(i);
   }
+}
+/// The sum of f(i) over all @p n, taken in numbers of type V.
+template <class T, class V, class Team, class F>
+LIMBECK_HOST_DEVICE V sum_own(const Team& team, std::size_t n, F&& f) {
+  V total(0);
+  for_own<T>(team, n, [&](std::size_t i) { total += f(i); });
+  return team.sum(team_array<V, 1>{{total}}).v[0];
 }
 /// The sum of one number of each thread.
 template <class Team, class V>

@@ -39,8 +39,9 @@ LIMBECK_INLINE void set_origins(row_numbers<T, Plan>& n, T lowest_student, T low
     if (steady(lowest_student, s) && steady(lowest_teacher, t)) {
       a = t, b = s;
     } else {
-      T largest(0);
-      for (const T x : {t, s, lowest_student, lowest_teacher}) largest = largest < size(x) ? size(x) : largest;
+      T largest = size(t);
+      const auto include = [&](T x) LIMBECK_LAMBDA_INLINE { largest = largest < size(x) ? size(x) : largest; };
+      include(s), include(lowest_student), include(lowest_teacher);
       const T coarse = T(6) * largest, between = ((t - s) + coarse) - coarse;
       (size(t) < size(s) ? b : a) = size(t) < size(s) ? -between : between;
     }

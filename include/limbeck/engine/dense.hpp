@@ -19,8 +19,9 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// The dense primitives that a backend supplies through its own library; all else is written over rows.
-template <class T>
+/// The dense primitives that a backend supplies through its own library; all else is written over rows. A backend with
+/// memory of its own specialises it.
+template <class T, class Memory = host_rows>
 struct dense_primitives {
   /// c = alpha a b + beta c, a of n x k, b of k x m, any strides; with beta = 0, c is not read. c overlaps neither.
   void (*multiply)(T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c, scratch& memory,

@@ -28,6 +28,13 @@ template <class K>
 LIMBECK_INLINE pack<K> exp2_negative(const pack<K>& x) {
   using T = typename K::scalar;
   using X = pack<K>;
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 4) {  // one instruction, within 2 units of the last digit
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x.v));
+    return X(y);
+  }
+#endif
   const X y = larger(X(float_bits<T>::lowest_exponent), x);
   const X shifted = y + X(float_bits<T>::magic);
   const X f = y - (shifted - X(float_bits<T>::magic));

@@ -52,9 +52,10 @@ struct row_numbers {
   }
 };
 
-/// What a sweep is compiled for.
-template <bool Gradient, bool SoftLabels, bool RowTemperatureGradient>
+/// What a sweep is compiled for. @p Target: the type of the target whose rows a device's sweep asks for, void where there is none.
+template <bool Gradient, bool SoftLabels, bool RowTemperatureGradient, class Target = void>
 struct sweep_mode {
+  using target = Target;
   static constexpr bool gradient = Gradient;
   static constexpr bool soft_labels = SoftLabels;
   static constexpr bool row_temperature_gradient = RowTemperatureGradient;

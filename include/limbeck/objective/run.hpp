@@ -32,6 +32,27 @@ struct sweep_for<host_rows> {
       return host_sweep<T, lanes_on<Lanes, Isa>, Terms, Mode, Isa>(in, terms).run(ws, executor);
     });
   }
+  /// The losses of rows alone, for what is measured before the rows are swept.
+  template <class T, class Lanes, class Mode, class Terms, class Executor>
+  static void measure(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
+    (void)run<T, Lanes, Mode>(in, terms, ws, executor);
+  }
+  /// The same, with losses of the whole batch after those of rows.
+  template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
+  static evaluation run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, workspace& ws,
+                                   Executor& executor) {
+    evaluation e = require_whole(in, whole[hana::size_c<0>].name);
+    if constexpr (decltype(hana::length(swept))::value > 0) {
+      e = run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
+    } else {
+      require_no_row_losses(in);
+      if constexpr (Mode::gradient) {
+        if (!in.add) clear(in.gradient);
+      }
+    }
+    if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
+    return e;
+  }
   template <class T>
   static void clear(const rows<T>& x) {
     clear(stored_rows<arithmetic_of_t<T>>(x));
@@ -90,22 +111,10 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
   using Sweep = sweep_for<typename Traits::sweep>;
   const auto swept = terms_that<is_swept>(terms);
   const auto whole = terms_that<is_whole>(terms);
-  constexpr bool any_swept = decltype(hana::length(swept))::value > 0;
   if constexpr (decltype(hana::length(whole))::value == 0) {
     return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, terms, ws, executor);
   } else {
-    evaluation e = require_whole(in, whole[hana::size_c<0>].name);
-    if constexpr (any_swept) {
-      e = Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
-    } else {
-      if (in.row_losses) raise<value_error>("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
-      if constexpr (Mode::gradient) {
-        for (std::size_t r = 0; !in.add && r < in.samples(); ++r)
-          for (std::size_t c = 0; c < in.classes(); ++c) in.gradient.put(r, c, T(0));
-      }
-    }
-    if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
-    return e;
+    return Sweep::template run_with_whole<Traits, Mode>(in, swept, whole, ws, executor);
   }
 }
 
@@ -154,8 +163,8 @@ constexpr const auto& temperature_signal(const E& e) {
 }
 
 /// Row temperatures from a signal: a sweep of its own, since exponentials need them.
-template <class Traits, class Signal, class T, class Executor>
-void measure_temperatures(const Signal& s, problem<T>& in, workspace& ws, Executor& executor) {
+template <class Traits, class Signal, class T, class Workspace, class Executor>
+void measure_temperatures(const Signal& s, problem<T>& in, Workspace& ws, Executor& executor) {
   problem<T> measured = in;
   measured.row_losses = reinterpret_cast<T*>(ws.beside().reserve(in.samples() * sizeof(T)));
   measured.reduce = reduction::sum;
@@ -164,8 +173,8 @@ void measure_temperatures(const Signal& s, problem<T>& in, workspace& ws, Execut
   using slot = fixed_slot<1, 1>;
   const auto terms =
       flatten(unit, context<>{.progress = in.progress}.weighed(bind_signal<void, slot, slot, 0>(s, in.progress)));
-  (void)sweep_for<typename Traits::sweep>::template run<T, typename Traits::template lanes<T>,
-                                                        sweep_mode<false, false, false>>(measured, terms, ws, executor);
+  sweep_for<typename Traits::sweep>::template measure<T, typename Traits::template lanes<T>, sweep_mode<false, false, false>>(
+      measured, terms, ws, executor);
   in.row_temperatures = any_vector(measured.row_losses, in.samples());
 }
 
@@ -195,11 +204,6 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     constexpr bool measured = has_temperature_signal<E>();
     static_assert(require_call<T, Plan, Signature, measured, is_scheduled<E>()>::checked());
     if constexpr (Plan::softmaxes::size > 0) require_two_classes(in);
-    static_assert(std::is_same_v<typename Traits::sweep, host_rows> ||
-                      !(Plan::template deviates<student_side> || Plan::template deviates<teacher_side>),
-                  "limbeck: standardized(T) is taken on the host; on a device, standardise the logits before the call");
-    static_assert(std::is_same_v<typename Traits::sweep, host_rows> || Plan::top == 0,
-                  "limbeck: on<top_of_teacher<k>> ranks the teacher's classes on the host; these rows live on a device");
     in.settle_labels();
     hana::for_each(terms, [&](const auto& term) {
       term.signal.check(in.samples());
@@ -207,10 +211,7 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
         term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t);
     });
     if constexpr (measured) {
-      static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
-                    "limbeck: a signal for a temperature is read on the host; on a device, measure it and pass "
-                    "row_temperatures(T) for per_row{}");
-      if constexpr (std::is_same_v<typename Traits::sweep, host_rows> && !InChunks) {
+      if constexpr (!InChunks) {
         check_shapes(in, false, false);
         measure_temperatures<Traits>(temperature_signal(e), in, *ws, executor_of(args...));
       }

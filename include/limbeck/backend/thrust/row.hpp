@@ -4,12 +4,16 @@
 /// @file
 /// One row on a device, and the sums over all rows: written once over a team of threads.
 ///
-/// The functions of a class are those of `engine/row.hpp`. Nothing of a row is kept but its gradient: the exponentials are
-/// taken again in each step, since memory is what a device waits for.
+/// The functions of a class are those of `engine/row.hpp`. The exponentials are taken again in each step: they are cheaper
+/// than a place to keep them.
 
+#include <limbeck/backend/thrust/row_memory.hpp>
 #include <limbeck/backend/thrust/team.hpp>
 #include <limbeck/backend/thrust/workspace.hpp>
+#include <limbeck/engine/deviation.hpp>
 #include <limbeck/engine/signals.hpp>
+#include <limbeck/engine/target.hpp>
+#include <limbeck/engine/top_classes.hpp>
 
 #if !LIMBECK_ON_CUDA
 #include <atomic>
@@ -17,32 +21,6 @@
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
-
-/// One class of one row, in registers.
-template <class T>
-struct device_position {
-  using X = pack<scalar_lanes<T>>;
-  static constexpr T nothing = -std::numeric_limits<T>::infinity();
-  T student, teacher, soft;
-  bool in_mask;   // of the domain `masked`
-  bool is_label;
-  bool within;    // not padding
-  std::size_t class_count;
-
-  template <class Who, class Domain>
-  LIMBECK_INLINE X raw_logit() const {
-    bool outside = !within;
-    if constexpr (std::is_same_v<Domain, masked>) outside = outside || !in_mask;
-    if constexpr (std::is_same_v<Domain, non_target>) outside = outside || is_label;
-    return X(outside ? nothing : std::is_same_v<Who, student_side> ? student : teacher);
-  }
-  LIMBECK_INLINE X soft_label() const { return X(soft); }
-  LIMBECK_INLINE X inside(const X& x) const { return within ? x : X(T(0)); }
-  template <class Y>
-  LIMBECK_INLINE Y classes() const {
-    return Y(static_cast<T>(class_count));
-  }
-};
 
 /// Whether a term needs the mean of the student's logits, whatever its settings.
 template <class Mode, class Plan>
@@ -80,8 +58,13 @@ struct device_faults {
   }
 };
 
+/// In the place of a target where the teacher is a tensor, or there is none.
+struct no_target {
+  static constexpr std::size_t scratch_rows = 0;
+};
+
 /// All that the device needs for one call, copied to it by value.
-template <class T, class Terms, class Mode>
+template <class T, class Terms, class Mode, class Target = no_target>
 struct device_task {
   using X = pack<scalar_lanes<T>>;
   using Plan = typename plan_of<Terms>::type;
@@ -93,95 +76,171 @@ struct device_task {
   static constexpr bool sees_student = Plan::template has_softmax<student_side>();
   static constexpr bool sees_teacher = !Plan::teacher || Plan::template has_softmax<teacher_side>();
   static constexpr std::size_t learned = Plan::learned;
-  static constexpr bool classwise = plan_has_classes<Mode, Plan>::value;
+  /// Whether any value is taken class by class; a temperature's gradient needs sums over classes too.
+  static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
   static constexpr T infinity = std::numeric_limits<T>::infinity();
   /// Whether a class that one side alone masks can make the value infinite.
   static constexpr bool compares = NP > 0 || Plan::template any<logitwise> || Mode::soft_labels;
+  static constexpr bool targeted = !std::is_same_v<Target, no_target>;
+  static constexpr bool whole = Plan::template any<rowwise>;
+  /// Whether the teacher has the student's classes, and is read class by class.
+  static constexpr bool by_class = Plan::teacher && !Plan::any_width;
+  /// Whether nobody reads a class of a row that another thread has brought.
+  static constexpr bool may_be_parted = !whole && Plan::top == 0 && !targeted;
+  static constexpr bool deviates = Plan::template deviates<student_side> || Plan::template deviates<teacher_side>;
 
   problem<T> in;  // with a normaliser of 1
   Terms terms;
+  Target target{};
   Numbers batch{};                                    // what no row changes, for a row of weight 1 and a normaliser of 1
   bool diverges_student[at_least_one(Plan::size)]{};  // where a class is masked on this side alone, the term is infinite
   bool diverges_teacher[at_least_one(Plan::size)]{};
   bool wants_mean = false;
   bool weigh = false;              // the normaliser is on the device, else it is
   double over_weight = 1;
-  bool whole_loads = false;        // every row starts at 16 bytes, its classes are neighbours
+  bool whole_student = false, whole_teacher = false, whole_soft = false, whole_gradient = false;  // see loads_whole
+  bool concludes = true;           // sums and faults are reported at the end
+  bool staged = false;             // rows are brought into the team's memory
+  std::size_t padded = 0;          // a row, of whole loads
+  std::size_t stride = 0;          // between rows of a team's memory: padded, or the part that each block of a cluster has
   double* values = nullptr;        // one a row
   double* temperatures = nullptr;  // learned, one a row each
   device_outcome* out = nullptr;
 
-  // --- reading and writing -----------------------------------------------------------------------------------------
+  // --- a row's memory ------------------------------------------------------------------------------------------------
 
-  template <std::size_t W>
-  struct alignas(W * sizeof(T)) block {
-    T v[W];
-  };
-
-  template <std::size_t W>
-  LIMBECK_DEVICE block<W> load(const T* row, std::ptrdiff_t stride, std::size_t c) const {
-    if constexpr (W > 1) {
-      if (whole_loads && c + W <= in.classes()) return *reinterpret_cast<const block<W>*>(row + c);
-    }
-    block<W> b;
-    for (std::size_t j = 0; j < W; ++j)
-      b.v[j] = c + j < in.classes() ? row[static_cast<std::ptrdiff_t>(c + j) * stride] : T(0);
-    return b;
+  /// Rows of a team's memory, and with @p memory where each is.
+  LIMBECK_HOST_DEVICE std::size_t place(T* memory, team_rows<T>& m) const {
+    std::size_t count = 0;
+    const auto take = [&](bool wanted, std::size_t rows = 1) -> T* {
+      T* const here = wanted && rows > 0 && memory ? memory + count * stride : nullptr;
+      count += wanted ? rows : 0;
+      return here;
+    };
+    constexpr std::size_t of_losses = Plan::rowwise_scratch, of_target = Target::scratch_rows;
+    const bool own_teacher = Plan::teacher && (staged || whole || targeted || Plan::top > 0);
+    const bool own_flows = classwise && (staged || !in.gradient.native());  // rounded once
+    m.student = take(staged || whole);
+    m.teacher = take(own_teacher);
+    m.soft = take(Mode::soft_labels && staged);
+    const bool in_place = by_class && own_teacher && !whole;  // a class that has its flow needs its teacher no more
+    m.gradient = take(Mode::gradient && (whole || own_flows) && !in_place);
+    if (Mode::gradient && in_place && own_flows) m.gradient = m.teacher;
+    m.ranks = take(Plan::top > 0);
+    m.scratch = take(true, of_losses > of_target ? of_losses : of_target);
+    return count;
   }
-  template <std::size_t W>
-  LIMBECK_DEVICE void store(T* row, std::ptrdiff_t stride, std::size_t c, const block<W>& b) const {
-    if constexpr (W > 1) {
-      if (whole_loads && c + W <= in.classes()) {
-        *reinterpret_cast<block<W>*>(row + c) = b;
-        return;
-      }
-    }
-    for (std::size_t j = 0; j < W; ++j)
-      if (c + j < in.classes()) row[static_cast<std::ptrdiff_t>(c + j) * stride] = b.v[j];
+  /// Rows of memory that each team needs.
+  std::size_t rows_of_memory() const {
+    team_rows<T> m;
+    return place(nullptr, m);
   }
 
-  /// body(position, j-th gradient of this thread's block) for every class of the team's threads, in steps of a block;
-  /// between(c) after each step.
-  template <bool ReadGradient, bool WriteGradient, class Team, class Body>
-  LIMBECK_DEVICE void each_class(const Team& team, std::size_t r, std::int64_t label, Body&& body) const {
+  /// Brings row @p r, or what has to be there.
+  template <class Team>
+  LIMBECK_DEVICE void bring(const Team& team, std::size_t r, std::int64_t label, const team_rows<T>& m) const {
+    if (m.student) bring_row(team, in.student, whole_student, r, m.student);
+    if constexpr (Plan::teacher && !targeted)
+      if (m.teacher) bring_row(team, in.teacher, whole_teacher, r, m.teacher);
+    if constexpr (Mode::soft_labels)
+      if (m.soft) bring_row(team, in.soft_labels, whole_soft, r, m.soft);
+    wait_for_rows();
+    if constexpr (targeted) {
+      const std::size_t n = in.target.classes;
+      target.fill(target_row<T, Team>{r, {m.teacher, n}, {m.scratch, padded * Target::scratch_rows}, in.student, label,
+                                      in.progress, team});
+    }
+    if constexpr (Plan::top > 0) {
+      team.wait();
+      rank_classes<Plan::top>(team, static_cast<const T*>(m.teacher), in.classes(), T(masked_logit<T>), m.ranks);
+    }
+    if constexpr (targeted || whole || Plan::top > 0) team.wait();
+  }
+
+  /// body(position, gradient of the class) for every class of this thread. The gradient starts at 0, or at what `add_to` adds
+  /// to, and is written; where flows stand in it, it starts with these.
+  enum class gradient_use { none, flows, finish };
+  template <gradient_use Use, class Team, class Body>
+  LIMBECK_DEVICE void each_class(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label, bool hold,
+                                 Body&& body) const {
     constexpr std::size_t W = Team::template width<T>;
-    const std::size_t classes = in.classes();
-    for (std::size_t c = team.rank() * W; c < classes; c += team.size() * W) {
-      const block<W> s = load<W>(in.student.row(r), in.student.class_stride, c);
-      block<W> t, y, g;
-      if constexpr (Plan::teacher) t = load<W>(in.teacher.row(r), in.teacher.class_stride, c);
-      if constexpr (Mode::soft_labels) y = load<W>(in.soft_labels.row(r), in.soft_labels.class_stride, c);
-      if constexpr (ReadGradient) g = load<W>(in.gradient.row(r), in.gradient.class_stride, c);
-      if constexpr (WriteGradient && !ReadGradient) {  // what the flows and the softmaxes are added to
-        g = block<W>{};
-        if (in.add) g = load<W>(in.gradient.row(r), in.gradient.class_stride, c);
+    using block = device_block_of<T, W>;
+    // 32 bits: a device counts in them at half the price
+    const auto classes = static_cast<std::uint32_t>(in.classes());
+    const auto y_class = static_cast<std::uint32_t>(label < 0 ? -1 : label);
+    const auto near = [](const T* row, std::uint32_t c) -> const block& { return *reinterpret_cast<const block*>(row + c); };
+    const own_elements own = own_of<T>(team, classes);
+    const auto last = static_cast<std::uint32_t>(own.last), step = static_cast<std::uint32_t>(own.step);
+    LIMBECK_NO_UNROLL
+    for (auto c = static_cast<std::uint32_t>(own.first); c < last; c += step) {
+      const block s = m.student ? near(m.student, c) : load_block<W>(team, in.student, whole_student, r, c);
+      [[maybe_unused]] block t, y, k;
+      if constexpr (by_class) t = m.teacher ? near(m.teacher, c) : load_block<W>(team, in.teacher, whole_teacher, r, c);
+      if constexpr (Mode::soft_labels) y = m.soft ? near(m.soft, c) : load_block<W>(team, in.soft_labels, whole_soft, r, c);
+      if constexpr (Plan::top > 0) k = near(m.ranks, c);
+      block g{};
+      if constexpr (Use != gradient_use::none) {
+        constexpr bool first = Use == gradient_use::flows || !classwise;
+        if (!first && m.gradient) g = near(m.gradient, c);
+        // what a row of memory holds is added to the tensor last
+        const bool tensor = !m.gradient ? (first ? in.add : true) : Use == gradient_use::finish && !whole && in.add;
+        if (tensor) {
+          const block old = load_block<W>(team, as_input(in.gradient), whole_gradient, r, c);
+          for (std::size_t j = 0; j < W; ++j) g.v[j] += old.v[j];
+        }
       }
-      for (std::size_t j = 0; j < W; ++j) {
+      for (std::uint32_t j = 0; j < W; ++j) {
         position at;
         at.student = s.v[j];
-        at.teacher = at.soft = T(0);
-        if constexpr (Plan::teacher) at.teacher = t.v[j];
+        at.teacher = at.soft = at.rank = T(0);
+        if constexpr (by_class) at.teacher = t.v[j];
         if constexpr (Mode::soft_labels) at.soft = y.v[j];
+        if constexpr (Plan::top > 0) at.rank = k.v[j];
         at.within = W == 1 || c + j < classes;
-        at.is_label = static_cast<std::int64_t>(c + j) == label;
+        at.is_label = c + j == y_class;
         at.in_mask = true;
         if constexpr (Plan::template uses_domain<masked>) at.in_mask = at.within && in.class_mask.number(c + j) != 0;
-        at.class_count = classes;
-        T unused(0);
-        body(at, ReadGradient || WriteGradient ? g.v[j] : unused);
+        at.class_count = in.classes();
+        body(at, g.v[j]);
       }
-      if constexpr (WriteGradient) store<W>(in.gradient.row(r), in.gradient.class_stride, c, g);
+      if constexpr (Use != gradient_use::none) {
+        if (m.gradient && (Use == gradient_use::flows || whole)) {
+          *reinterpret_cast<block*>(m.gradient + c) = g;
+        } else {
+          give(team, r, c, g, hold);
+        }
+      }
     }
+  }
+  /// To the tensor; @p hold: of a row of infinite loss.
+  template <std::size_t W, class Team>
+  LIMBECK_DEVICE void give(const Team& team, std::size_t r, std::size_t c, device_block_of<T, W> g, bool hold) const {
+    if (hold) {
+      const double largest = largest_of(in.gradient.type);
+      const T most = largest < static_cast<double>((std::numeric_limits<T>::max)()) ? static_cast<T>(largest)
+                                                                                    : (std::numeric_limits<T>::max)();
+      for (std::size_t j = 0; j < W; ++j) {
+        const T x = held(g.v[j]);
+        g.v[j] = x < -most ? -most : x > most ? most : x;
+      }
+    }
+    store_block<W>(team, in.gradient, whole_gradient, r, c, g);
+  }
+  LIMBECK_HOST_DEVICE static stored_rows<const T> as_input(const stored_rows<T>& x) {
+    stored_rows<const T> y;
+    y.data = x.data, y.samples = x.samples, y.classes = x.classes;
+    y.sample_stride = x.sample_stride, y.class_stride = x.class_stride, y.type = x.type;
+    return y;
   }
 
   /// Sums over the row. A thread alone merges its sums every 256 classes: the rounding error of a long row then grows
   /// with the number of merges, not with that of classes.
-  template <class From, class To, bool WriteGradient, class Team, class Body>
-  LIMBECK_DEVICE To sum_classes(Team& team, std::size_t r, std::int64_t label, Body&& body) const {
+  template <class From, class To, gradient_use Use = gradient_use::none, class Team, class Body>
+  LIMBECK_DEVICE To sum_classes(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label, Body&& body) const {
     From total, partial;
     for_each_index<From::size>([&](auto k) { total.sum[k] = partial.sum[k] = X(T(0)); });
     [[maybe_unused]] unsigned pause = 0;
-    each_class<false, WriteGradient>(team, r, label, [&](const position& at, T& g) {
+    each_class<Use>(team, m, r, label, false, [&](const position& at, T& g) {
       if constexpr (Team::alone) {
         body(at, g, partial);
         if (++pause % 256 == 0) {
@@ -209,7 +268,7 @@ struct device_task {
     }
   }
   template <bool Peaks, class From, class To, class Team>
-  LIMBECK_DEVICE static void reduce(Team& team, const From& total, To& result) {
+  LIMBECK_DEVICE static void reduce(const Team& team, const From& total, To& result) {
     team_array<T, at_least_one(active_sums<From, Peaks>())> a{};
     std::size_t i = 0;
     for_each_index<From::size>([&](auto k) {
@@ -257,39 +316,49 @@ struct device_task {
   }
   LIMBECK_DEVICE double normalizer() const { return weigh ? out->normalizer : over_weight; }
 
-  /// Row @p r, by a team of threads that all call this.
+  /// Row @p r, by a team of threads that all call this, with rows_of_memory() rows of memory.
   template <class Team>
-  LIMBECK_DEVICE void row(Team team, std::size_t r) const {
-    const opening o = team.once([&] { return open(r); });
-    if (o.bad != fault::none) return report(team, r, o.bad);
+  LIMBECK_DEVICE void row(const Team& team, std::size_t r, T* memory) const {
+    team_rows<T> m;
+    (void)place(memory, m);
+    const opening o = open(r);
+    if (o.bad != fault::none) return report(team, m, r, o.bad);
     if (!o.valid) return skip(team, r);
     Numbers n = o.numbers;
+    bring(team, r, o.label, m);
+    T logits[at_least_one(NM)]{};
+    label_logits(r, o.label, m, logits);
+    row_deviations<T> deviations{};
+    if constexpr (deviates) take_deviations(team, m, r, n, deviations);
+    bool masks = false;
     if constexpr (NS > 0) {
-      const bool masks = take_maxima(team, r, o.label, n);
-      const fault bad = take_normalizers(team, r, o.label, n);
-      if (bad != fault::none) return report(team, r, bad);
-      if constexpr (!sees_student || !sees_teacher) {
-        bool seen = masks;
-        if (const fault found = check_logits(team, r, seen); found != fault::none) return report(team, r, found);
-      }
-      if constexpr (Plan::weighs) {
-        if (const fault odd = read_signals(team, r, o.label, n); odd != fault::none) return report(team, r, odd);
-      }
-      const bool unbounded = compares && masks && infinite(team, r, o.label, n);
-      close(team, r, o.label, n, unbounded);
-    } else {
-      bool masks = false;
-      const fault bad = check_logits(team, r, masks);
-      if (bad != fault::none) return report(team, r, bad);
-      if constexpr (Plan::weighs) {
-        if (const fault odd = read_signals(team, r, o.label, n); odd != fault::none) return report(team, r, odd);
-      }
-      close(team, r, o.label, n, compares && masks && infinite(team, r, o.label, n));
+      masks = take_maxima(team, m, r, o.label, n);
+      const fault bad = take_normalizers(team, m, r, o.label, n);
+      if (bad != fault::none) return report(team, m, r, bad);
     }
+    if constexpr (!sees_student || !sees_teacher) {
+      if (const fault bad = check_logits(team, m, r, masks); bad != fault::none) return report(team, m, r, bad);
+    }
+    if constexpr (Plan::weighs) {
+      if (const fault odd = read_signals(team, m, r, o.label, logits, n); odd != fault::none) return report(team, m, r, odd);
+    }
+    const bool unbounded = compares && masks && infinite(team, m, r, o.label, n);
+    close(team, m, r, o.label, n, logits, deviations, unbounded);
   }
 
   template <class Team>
-  LIMBECK_DEVICE void report(const Team& team, std::size_t r, fault bad) const {
+  LIMBECK_DEVICE void report(const Team& team, [[maybe_unused]] const team_rows<T>& m, std::size_t r, fault bad) const {
+    if constexpr (targeted) {  // nobody will see the target's row again
+      T worst(0);
+      if (bad == fault::teacher) {
+        for_own<T>(team, in.target.classes, [&](std::size_t c) {
+          const T far = static_cast<T>(in.target.classes - c);  // the first
+          if (!(m.teacher[c] <= -masked_logit<T>) && far > worst) worst = far;
+        });
+        worst = highest_over(team, worst);
+        if (team.rank() == 0) values[r] = static_cast<double>(worst);
+      }
+    }
     if (team.rank() == 0) device_faults::report(out, r, bad);
   }
 
@@ -302,17 +371,53 @@ struct device_task {
       if (in.row_temperature_gradient) in.row_temperature_gradient[r] = T(0);
     }
     if constexpr (Mode::gradient) {
-      if (!in.add) each_class<false, true>(team, r, -1, [](const position&, T& g) { g = T(0); });
+      constexpr std::size_t W = Team::template width<T>;
+      if (in.add) return;
+      const own_elements own = own_of<T>(team, in.classes());
+      for (std::size_t c = own.first; c < own.last; c += own.step)
+        store_block<W>(team, in.gradient, whole_gradient, r, c, device_block_of<T, W>{});
     }
+  }
+
+  /// Of every maximum, the clamped logit at the label.
+  LIMBECK_DEVICE void label_logits(std::size_t r, std::int64_t label, const team_rows<T>& m, T* logits) const {
+    const std::size_t y = label < 0 ? 0 : static_cast<std::size_t>(label);
+    for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
+      T x;
+      if constexpr (std::is_same_v<typename M::who, student_side>) {
+        x = in.student(r, y);
+      } else if constexpr (targeted) {
+        x = m.teacher[y];
+      } else {
+        x = in.teacher(r, y);
+      }
+      logits[Index] = larger(X(T(masked_logit<T>)), X(x)).v;
+    });
+  }
+
+  /// Before step 1, where a temperature is the deviation of the row's logits.
+  template <class Team>
+  LIMBECK_DEVICE void take_deviations(const Team& team, const team_rows<T>& m, std::size_t r, Numbers& n,
+                                      row_deviations<T>& d) const {
+    const auto of = [&]<class Who>() {
+      return deviation_from([&](T origin) {
+        return sum_classes<deviation_sums<X>, deviation_sums<T>>(team, m, r, -1, [&](const position& at, T&, auto& total) {
+          add_deviation(at.template raw_logit<Who, all>(), X(origin), total);
+        });
+      });
+    };
+    if constexpr (Plan::template deviates<student_side>) d.student = of.template operator()<student_side>();
+    if constexpr (Plan::template deviates<teacher_side>) d.teacher = of.template operator()<teacher_side>();
+    standardize<Plan>(n, d);
   }
 
   /// Step 1. Whether a class is masked on one side or both.
   template <class Team>
-  LIMBECK_DEVICE bool take_maxima(Team& team, std::size_t r, std::int64_t label, Numbers& n) const {
+  LIMBECK_DEVICE bool take_maxima(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label, Numbers& n) const {
     team_array<T, NM + (compares ? 3 : 0)> high;  // then the highest of -student and -teacher, 1 where one is masked
     for (std::size_t i = 0; i < NM; ++i) high.v[i] = masked_logit<T>;
     if constexpr (compares) high.v[NM] = high.v[NM + 1] = -infinity, high.v[NM + 2] = T(0);
-    each_class<false, false>(team, r, label, [&](const position& at, T&) {
+    each_class<gradient_use::none>(team, m, r, label, false, [&](const position& at, T&) {
       for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
         high.v[Index] = larger(X(high.v[Index]), at.template raw_logit<typename M::who, typename M::domain>()).v;
       });
@@ -340,76 +445,47 @@ struct device_task {
 
   /// Steps 2 and 3.
   template <class Team>
-  LIMBECK_DEVICE fault take_normalizers(Team& team, std::size_t r, std::int64_t label, Numbers& n) const {
+  LIMBECK_DEVICE fault take_normalizers(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label,
+                                        Numbers& n) const {
     const auto nx = n.template broadcast<X>();
-    const auto sums = sum_classes<exponential_sums<X, Plan>, exponential_sums<T, Plan>, false>(
-        team, r, label, [&](const position& at, T&, auto& total) {
+    const auto sums = sum_classes<exponential_sums<X, Plan>, exponential_sums<T, Plan>>(
+        team, m, r, label, [&](const position& at, T&, auto& total) {
           X e[at_least_one(NS)];
           exponentials<Plan>(nx, at, e, total);
         });
-    struct solution {
-      Numbers numbers;
-      fault bad;
-    };
-    const solution s = team.once([&] {
-      solution x;
-      x.numbers = n;
-      T logs[at_least_one(logarithms<Plan>)];
-      ask_logarithms<Plan>(sums, logs);
-      for (T& v : logs) v = log_positive(X(v)).v;
-      x.bad = solve<Plan>(x.numbers, sums, logs);
-      return x;
-    });
-    n = s.numbers;
+    T logs[at_least_one(logarithms<Plan>)];
+    ask_logarithms<Plan>(sums, logs);
+    for (T& v : logs) v = log_positive(X(v)).v;
+    const fault bad = solve<Plan>(n, sums, logs);
     if constexpr (NP > 0) {
-      if (s.bad == fault::none && is_close<Plan>(n, sums)) {
+      if (bad == fault::none && is_close<Plan>(n, sums)) {
         const auto now = n.template broadcast<X>();
-        correct<Plan>(n, sum_classes<residual_sums<X, Plan>, residual_sums<T, Plan>, false>(
-                             team, r, label, [&](const position& at, T&, auto& total) {
+        correct<Plan>(n, sum_classes<residual_sums<X, Plan>, residual_sums<T, Plan>>(
+                             team, m, r, label, [&](const position& at, T&, auto& total) {
                                X e[at_least_one(NS)];
                                take_exponentials(now, at, e);
                                residuals<Plan>(now, at, e, total);
                              }));
       }
     }
-    return s.bad;
+    return bad;
   }
 
   /// The signals of a row, multiplied into the weights of their terms.
   template <class Team>
-  LIMBECK_DEVICE fault read_signals(Team& team, std::size_t r, std::int64_t label, Numbers& n) const {
+  LIMBECK_DEVICE fault read_signals(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label, const T* logits,
+                                    Numbers& n) const {
     signal_sums<T, Plan> sums{};
     if constexpr (Plan::signals_by_class) {
       const auto nx = n.template broadcast<X>();
-      sums = sum_classes<signal_sums<X, Plan>, signal_sums<T, Plan>, false>(
-          team, r, label, [&](const position& at, T&, auto& total) {
+      sums = sum_classes<signal_sums<X, Plan>, signal_sums<T, Plan>>(
+          team, m, r, label, [&](const position& at, T&, auto& total) {
             X e[at_least_one(NS)];
             take_exponentials(nx, at, e);
             signals_at<Plan>(nx, terms, at, e, total);
           });
     }
-    struct solution {
-      Numbers numbers;
-      fault bad;
-    };
-    const solution s = team.once([&] {
-      T logits[at_least_one(NM)]{};
-      label_logits(r, label, logits);
-      solution x{n, fault::none};
-      signal_sums<T, Plan> mine = sums;
-      x.bad = weigh_by_signals<Plan>(x.numbers, mine, terms, logits, in.classes(), r);
-      return x;
-    });
-    n = s.numbers;
-    return s.bad;
-  }
-  /// Of every maximum, the clamped logit at the label.
-  LIMBECK_DEVICE void label_logits(std::size_t r, std::int64_t label, T* logits) const {
-    const std::size_t y = label < 0 ? 0 : static_cast<std::size_t>(label);
-    for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() {
-      const T x = std::is_same_v<typename M::who, student_side> ? in.student.as_native()(r, y) : in.teacher.as_native()(r, y);
-      logits[Index] = larger(X(T(masked_logit<T>)), X(x)).v;
-    });
+    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), r);
   }
 
   LIMBECK_DEVICE static void take_exponentials(const row_numbers<X, Plan>& n, const position& at, X* e) {
@@ -420,57 +496,59 @@ struct device_task {
 
   /// A row with masked classes: is one of its pointwise sums infinite?
   template <class Team>
-  LIMBECK_DEVICE bool infinite(Team& team, std::size_t r, std::int64_t label, const Numbers& n) const {
-    // a class that the student, or the teacher, masks alone: of each pair, of any; and one that a term's soft label names
-    team_array<T, 2 * (NP + 1) + (Mode::soft_labels ? Plan::size : 0)> found{};
+  LIMBECK_DEVICE bool infinite(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label,
+                               const Numbers& n) const {
+    // of each term: a class that the student, or the teacher, masks alone; and one that its soft label names
+    team_array<T, (Mode::soft_labels ? 3 : 2) * at_least_one(Plan::size)> found{};
     const auto nx = n.template broadcast<X>();
-    each_class<false, false>(team, r, label, [&](const position& at, T&) {
+    each_class<gradient_use::none>(team, m, r, label, false, [&](const position& at, T&) {
       if (!at.within) return;
       const bool no_student = at.student <= masked_logit<T>, no_teacher = at.teacher <= masked_logit<T>;
-      if constexpr (Mode::soft_labels) {
-        for_each_index<Plan::size>([&](auto k) {
-          if constexpr (is<typename Plan::template term_at<k>::loss_type, labelwise> && per_class<Mode, typename Plan::template term_at<k>::loss_type>)
-            if (no_student && soft_target_of(terms[hana::size_t<k>{}].loss, at.soft, in.classes()) > 0)
-              found.v[2 * (NP + 1) + k] = 1;
-        });
-      }
-      if (no_student == no_teacher) return;
-      found.v[no_student ? 2 * NP : 2 * NP + 1] = 1;
       X e[at_least_one(NS)];
       take_exponentials(nx, at, e);
-      for_each_key(typename Plan::pairs{}, [&]<class P, std::size_t J>() {
-        if (no_student && e[Plan::softmaxes::template index<typename P::teacher>()].v > 0) found.v[2 * J] = 1;
-        if (no_teacher && e[Plan::softmaxes::template index<typename P::student>()].v > 0) found.v[2 * J + 1] = 1;
+      for_each_index<Plan::size>([&](auto k) {
+        using Term = typename Plan::template term_at<k>;
+        using Loss = typename Term::loss_type;
+        using D = typename Term::domain;
+        if constexpr (is<Loss, pointwise>) {
+          using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename top_in<D>::softmax_domain>;
+          if constexpr (top_in<D>::with_rest)
+            if (!at.template in_top<top_in<D>::size>()) return;
+          if (no_student && !no_teacher && e[Plan::softmaxes::template index<typename P::teacher>()].v > 0) found.v[2 * k] = 1;
+          if (no_teacher && !no_student && e[Plan::softmaxes::template index<typename P::student>()].v > 0) found.v[2 * k + 1] = 1;
+        }
+        if constexpr (is<Loss, logitwise>)
+          if (no_student != no_teacher) found.v[no_student ? 2 * k : 2 * k + 1] = 1;
+        if constexpr (Mode::soft_labels && is<Loss, labelwise> && per_class<Mode, Loss>)
+          if (no_student && soft_target_of(terms[hana::size_t<k>{}].loss, at.soft, in.classes()) > 0)
+            found.v[2 * Plan::size + k] = 1;
       });
     });
     found = team.highest(found);
     bool result = false;
     for_each_index<Plan::size>([&](auto k) {
-      using Term = typename Plan::template term_at<k>;
-      const auto consider = [&](std::size_t j) {
-        result = result || (n.value_weight[k] != 0 && ((found.v[2 * j] > 0 && diverges_student[k]) ||
-                                                       (found.v[2 * j + 1] > 0 && diverges_teacher[k])));
-      };
-      if constexpr (is<typename Term::loss_type, pointwise>)
-        consider(Plan::pairs::template index<
-                 pair_key<typename Term::student_slot, typename Term::teacher_slot, typename Term::domain>>());
-      if constexpr (is<typename Term::loss_type, logitwise>) consider(NP);
-      if constexpr (Mode::soft_labels) result = result || (n.value_weight[k] != 0 && found.v[2 * (NP + 1) + k] > 0);
+      const bool any = (found.v[2 * k] > 0 && diverges_student[k]) || (found.v[2 * k + 1] > 0 && diverges_teacher[k]);
+      result = result || (n.value_weight[k] != 0 && any);
+      if constexpr (Mode::soft_labels) result = result || (n.value_weight[k] != 0 && found.v[2 * Plan::size + k] > 0);
     });
     return result;
   }
 
   /// For tensors of which there is no softmax, which would have found these.
   template <class Team>
-  LIMBECK_DEVICE fault check_logits(Team& team, std::size_t r, bool& masks) const {
+  LIMBECK_DEVICE fault check_logits(const Team& team, const team_rows<T>& m, std::size_t r, bool& masks) const {
     team_array<T, 5> found{};  // student: a bad one, a finite one; teacher; one is masked
-    each_class<false, false>(team, r, -1, [&](const position& at, T&) {
+    const auto look = [&](T x, std::size_t side) {
+      if (!(x <= -masked_logit<T>)) found.v[side] = 1;
+      found.v[x > masked_logit<T> ? side + 1 : 4] = 1;
+    };
+    each_class<gradient_use::none>(team, m, r, -1, false, [&](const position& at, T&) {
       if (!at.within) return;
-      if (!(at.student <= -masked_logit<T>)) found.v[0] = 1;
-      found.v[at.student > masked_logit<T> ? 1 : 4] = 1;
-      if (!(at.teacher <= -masked_logit<T>)) found.v[2] = 1;
-      found.v[at.teacher > masked_logit<T> ? 3 : 4] = 1;
+      look(at.student, 0);
+      if constexpr (by_class) look(at.teacher, 2);
     });
+    if constexpr (Plan::teacher && !by_class)
+      for_own<T>(team, in.teacher_classes(), [&](std::size_t c) { look(m.teacher[c], 2); });
     found = team.highest(found);
     masks = masks || found.v[4] > 0;
     if (!sees_student && (found.v[0] > 0 || !(found.v[1] > 0))) return fault::student;
@@ -480,66 +558,115 @@ struct device_task {
 
   /// Mean of the student's logits, less their maximum.
   template <class Team>
-  LIMBECK_DEVICE T mean_logit(Team& team, std::size_t r, T highest) const {
+  LIMBECK_DEVICE T mean_logit(const Team& team, const team_rows<T>& m, std::size_t r, T highest) const {
     using Sum = std::conditional_t<Team::alone, double, T>;
-    team_array<Sum, 1> a{};
-    each_class<false, false>(team, r, -1, [&](const position& at, T&) {
-      if (at.within) a.v[0] += static_cast<Sum>(at.student - highest);
+    Sum sum(0);
+    each_class<gradient_use::none>(team, m, r, -1, false, [&](const position& at, T&) {
+      if (at.within) sum += static_cast<Sum>(at.student - highest);
     });
-    return static_cast<T>(team.sum(a).v[0] / static_cast<Sum>(in.classes()));
+    return static_cast<T>(sum_over(team, sum) / static_cast<Sum>(in.classes()));
   }
 
   /// Steps 4 and 5, and what is written.
   template <class Team>
-  LIMBECK_DEVICE void close(Team& team, std::size_t r, std::int64_t label, const Numbers& n, bool unbounded) const {
+  LIMBECK_DEVICE void close(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label, const Numbers& n,
+                            const T* logits, [[maybe_unused]] const row_deviations<T>& deviations, bool unbounded) const {
     const auto nx = n.template broadcast<X>();
     flow_sums<T, Plan, Mode> sums{};
     if constexpr (classwise) {
-      sums = sum_classes<flow_sums<X, Plan, Mode>, flow_sums<T, Plan, Mode>, Mode::gradient>(
-          team, r, label, [&](const position& at, T& g, auto& total) {
+      constexpr gradient_use use = Mode::gradient ? gradient_use::flows : gradient_use::none;
+      sums = sum_classes<flow_sums<X, Plan, Mode>, flow_sums<T, Plan, Mode>, use>(
+          team, m, r, label, [&](const position& at, T& g, auto& total) {
             X e[at_least_one(NS)];
             take_exponentials(nx, at, e);
             g += flows<Plan, Mode>(nx, terms, at, e, total).v;
           });
       if constexpr (Mode::soft_labels) {
-        if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity)) return report(team, r, fault::soft_labels);
+        if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity)) return report(team, m, r, fault::soft_labels);
       }
     }
     T mean(0);
     using Whole = maximum_key<student_side, all>;
     if constexpr (plan_wants_mean<Mode, Plan>::value) {
-      if (wants_mean) mean = mean_logit(team, r, n.maximum[Plan::maxima::template index<Whole>()]);
+      if (wants_mean) mean = mean_logit(team, m, r, n.maximum[Plan::maxima::template index<Whole>()]);
     }
-    const row_finish<T, Plan> result = team.once([&] {
-      T logits[at_least_one(NM)]{};
-      label_logits(r, label, logits);
-      flow_sums<T, Plan, Mode> mine = sums;
-      return finish<Plan, Mode>(in, n, terms, mine, logits, mean);
-    });
-    const T value = unbounded ? infinity : result.value;
+    const row_finish<T, Plan> result = finish<Plan, Mode>(in, n, terms, sums, logits, mean);
+    T value = unbounded ? infinity : result.value;
     const bool hold = !(value < infinity);
-    if (team.rank() == 0) write_numbers(result, r, value);
     if constexpr (Mode::gradient) {
       T coefficient[at_least_one(NS)];
       for_each_index<NS>([&](auto k) { coefficient[k] = result.coefficient[k] * n.inverse_z[k]; });
-      each_class<classwise, true>(team, r, label, [&](const position& at, T& stored) {
-        T g = result.uniform + stored;
+      [[maybe_unused]] T slope(0);
+      if constexpr (Plan::template deviates<student_side>) slope = deviation_slope<Plan>(n, deviations.student, result);
+      each_class<gradient_use::finish>(team, m, r, label, hold, [&](const position& at, T& g) {
+        g += result.uniform;
         for_each_key(typename Plan::softmaxes{}, [&]<class K, std::size_t Index>() {
           if constexpr (std::is_same_v<typename K::who, student_side>) {
-            constexpr auto m = Plan::maxima::template index<typename K::maximum>();
+            constexpr auto h = Plan::maxima::template index<typename K::maximum>();
             constexpr auto t = Plan::slot_keys::template index<typename K::slot>();
             const X x = at.template raw_logit<student_side, typename K::domain>();
-            g += coefficient[Index] * exp2_negative((x - nx.maximum[m]) * nx.exponent_scale[t]).v;
+            g += coefficient[Index] * exp2_negative((x - nx.maximum[h]) * nx.exponent_scale[t]).v;
           }
         });
+        if constexpr (Plan::template deviates<student_side>)
+          if (at.student > masked_logit<T>) g += slope * (at.student - deviations.student.mean);
         if (at.is_label && result.label != 0) g += result.label;
-        stored = hold ? held(g) : g;
       });
     }
+    if constexpr (whole) value = add_whole(team, m, r, label, n, value);
+    if (team.rank() == 0) write_numbers(result, r, value);
+  }
+
+  /// The rowwise losses of one row, on top of @p value.
+  template <class Team>
+  LIMBECK_DEVICE T add_whole(const Team& team, const team_rows<T>& m, std::size_t r, std::int64_t label, const Numbers& n,
+                             T value) const {
+    team.wait();
+    for_each_index<Plan::size>([&](auto k) {
+      const auto& term = terms[hana::size_t<k>{}];
+      using Term = std::remove_cvref_t<decltype(term)>;
+      using Loss = typename Term::loss_type;
+      if constexpr (is<Loss, rowwise>) {
+        constexpr auto s = Plan::slot_keys::template index<typename Term::student_slot>();
+        limbeck::row<T, Team> x{};
+        x.student = {m.student, in.classes()};
+        x.student_temperature = T(1) / n.inverse_t[s];
+        if constexpr (needs_teacher<Loss>()) {
+          constexpr auto t = Plan::slot_keys::template index<typename Term::teacher_slot>();
+          x.teacher = {m.teacher, in.teacher_classes()};
+          x.teacher_temperature = T(1) / n.inverse_t[t];
+        }
+        x.index = r;
+        x.label = label;
+        x.scratch = {m.scratch, padded * scratch_rows<Loss>()};
+        if constexpr (Mode::gradient) x.gradient = {m.gradient, in.classes()};
+        const T weight = n.value_weight[k];
+        if (weight == 0) return;
+        x.scale = static_cast<T>(static_cast<double>(weight) * in.weight(r) * normalizer());
+        x.team = team;
+        value += weight * term.loss(x);
+        team.wait();
+      }
+    });
+    if constexpr (Mode::gradient) {
+      constexpr std::size_t W = Team::template width<T>;
+      using block = device_block_of<T, W>;
+      const own_elements own = own_of<T>(team, in.classes());
+      for (std::size_t c = own.first; c < own.last; c += own.step) {
+        block g = *reinterpret_cast<const block*>(m.gradient + c);
+        if (in.add) {
+          const block old = load_block<W>(team, as_input(in.gradient), whole_gradient, r, c);
+          for (std::size_t j = 0; j < W; ++j) g.v[j] += old.v[j];
+        }
+        give(team, r, c, g, !(value < infinity));
+      }
+    }
+    return value;
   }
 
   LIMBECK_DEVICE void write_numbers(const row_finish<T, Plan>& result, std::size_t r, T value) const {
     values[r] = static_cast<double>(value);
+    if (value != value) device_faults::report(out, r, fault::value);
     if (in.row_losses) in.row_losses[r] = value;
     if constexpr (Mode::gradient) {
       const auto by_t = [&](std::size_t i) {
@@ -561,7 +688,7 @@ struct device_task {
 
   /// Rows [first, last), the losses only once there are any.
   template <class Team>
-  LIMBECK_DEVICE totals add_rows(Team& team, std::size_t first, std::size_t last, bool with_losses) const {
+  LIMBECK_DEVICE totals add_rows(const Team& team, std::size_t first, std::size_t last, bool with_losses) const {
     totals sum{};
     for (std::size_t r = first + team.rank(); r < last; r += team.size()) {
       sum.v[3] += in.shown(r) ? 1 : 0;
@@ -570,14 +697,16 @@ struct device_task {
       sum.v[0] += w;
       sum.v[1] += 1;
       if (!with_losses) continue;
-      sum.v[2] += w * values[r];
+      sum.v[2] += w * written(values + r);
       if constexpr (Mode::gradient)
-        for_each_index<learned>([&](auto k) { sum.v[4 + k] += temperatures[r * learned + k]; });
+        for_each_index<learned>([&](auto k) { sum.v[4 + k] += written(temperatures + r * learned + k); });
     }
     return team.sum(sum);
   }
+  /// What other blocks have written in this kernel.
+  LIMBECK_DEVICE static double written(const double* x) { return *static_cast<const volatile double*>(x); }
 
-  /// What one thread writes in the end, or, before the rows, the normaliser.
+  /// What one thread writes in the end, or, before the rows, the normaliser. The next call finds no fault.
   LIMBECK_DEVICE void conclude(const totals& sum, bool with_losses) const {
     if (!with_losses) {
       out->normalizer = sum.v[0] > 0 ? 1 / sum.v[0] : 0;
@@ -588,21 +717,31 @@ struct device_task {
     out->loss = sum.v[2] * normalizer();
     for_each_index<learned>([&](auto k) { out->temperature_gradient[k] = sum.v[4 + k]; });
     fault_place p;
-    if (out->fault != 0) {
-      const unsigned long long key = ~out->fault;
-      p = locate_fault(in, static_cast<fault>(key % device_faults::codes),
-                       static_cast<std::size_t>(key / device_faults::codes));
+    if (const unsigned long long found = *static_cast<const volatile unsigned long long*>(&out->fault); found != 0) {
+      const unsigned long long key = ~found;
+      const auto code = static_cast<fault>(key % device_faults::codes);
+      const auto r = static_cast<std::size_t>(key / device_faults::codes);
+      if (targeted && code == fault::teacher) {
+        p = locate_in_target(r);
+      } else {
+        p = locate_fault(in, code, r);
+      }
+      out->fault = 0;
     } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean) {
       p.code = fault::no_weight;
     }
-    if (p.code == fault::none) return;
-    out->fault_code = static_cast<int>(p.code);
-    out->fault_row = p.row;
-    out->fault_column = p.column;
-    out->fault_has_column = p.has_column;
-    out->fault_value = p.value;
-    out->fault_label = p.label;
-    out->loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
+    out->fault_code = 0;
+    if (p.code != fault::none) out->report(p);
+  }
+  LIMBECK_DEVICE fault_place locate_in_target(std::size_t r) const {
+    fault_place p;
+    p.code = fault::teacher;
+    p.row = r;
+    const double first = written(values + r);
+    p.has_column = first > 0;
+    if (p.has_column) p.column = in.target.classes - static_cast<std::size_t>(first);
+    p.value = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
+    return p;
   }
 };
 

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -60,6 +61,7 @@ inline constexpr bool is_sparse_store<device_sparse_rows<T>> = true;
 
 /// A store's rows, copied to the device. @throws as `device_sparse_rows`.
 template <class T>
+  requires(!std::is_const_v<T>)
 device_sparse_rows<T> on_device(const sparse_store<T>& store) {
   return device_sparse_rows<T>(store);
 }

@@ -4,13 +4,18 @@
 /// @file
 /// The sweep over rows in device memory.
 ///
-/// Under nvcc a warp takes a row of up to 1024 classes and a block takes a longer one, on the workspace's stream; values,
-/// weights and faults stay on the device, and the host waits only to read the result, or not at all with `deferred`. With
-/// a C++ compiler the same rows run through `thrust::for_each` on Thrust's CPP, OMP or TBB system.
+/// Under nvcc a few lanes of a warp take a row of up to 1,024 classes, and a block or a cluster of blocks a longer one, on the
+/// workspace's stream. A row is brought into shared memory once, where it fits; values, weights and faults stay on the device, and
+/// the host waits only to read the result, or not at all with `deferred`. With a C++ compiler the same rows run through
+/// `thrust::for_each` on Thrust's CPP, OMP or TBB system.
 
+#include <limbeck/backend/thrust/batch.hpp>
 #include <limbeck/backend/thrust/row.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/objective/objective.hpp>
+
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/length.hpp>
 
 #include <thrust/execution_policy.h>
 #include <thrust/functional.h>
@@ -22,7 +27,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <type_traits>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -31,20 +39,64 @@ inline constexpr std::size_t rows_per_total = 8192;  // by one block, so that th
 
 #if LIMBECK_ON_CUDA
 
-inline constexpr int warps_per_block = 8;
-inline constexpr int threads_per_row = 512;
-inline constexpr int threads_per_total = 256;
+inline constexpr unsigned threads_of_lanes = 128, threads_of_blocks = 256, threads_per_total = 256;
 inline constexpr std::size_t classes_of_a_warp = 1024;
 
+/// How the rows of a call are shared out.
+struct device_launch {
+  unsigned blocks = 0, threads = 0;  // of the grid, of a block
+  unsigned lanes = 0;                // that share a row; 0: a block does, or
+  unsigned cluster = 1;              // so many blocks
+  std::size_t shared_bytes = 0;      // of a block
+  std::size_t rows = 0;              // of memory, each team's
+  void* memory = nullptr;            // where they are not in shared memory
+};
+
+/// The last block of a launch to come here; all of its threads learn it.
+__device__ inline bool is_last_block(device_outcome* out) {
+  __shared__ bool last;
+  __threadfence();
+  __syncthreads();
+  if (threadIdx.x == 0) last = atomicInc(&out->ticket, gridDim.x - 1) == gridDim.x - 1;  // wraps to 0 for the next kernel
+  __syncthreads();
+  __threadfence();
+  return last;
+}
+/// Few rows are added up by the kernel that has swept them.
 template <class Task>
-__global__ void __launch_bounds__(32 * warps_per_block) rows_by_warps(const __grid_constant__ Task task) {
-  const std::size_t r = static_cast<std::size_t>(blockIdx.x) * warps_per_block + threadIdx.x / 32;
-  if (r < task.in.samples()) task.row(warp_team<warps_per_block>{}, r);
+__device__ void total_few(const Task& task) {
+  if (task.in.samples() > rows_per_total || !task.concludes || !is_last_block(task.out)) return;
+  const block_of_threads team;
+  const auto sum = task.add_rows(team, 0, task.in.samples(), true);
+  if (threadIdx.x == 0) task.conclude(sum, true);
 }
 
-template <class Task>
-__global__ void __launch_bounds__(threads_per_row) rows_by_blocks(const __grid_constant__ Task task) {
-  task.row(block_team<threads_per_row>{}, blockIdx.x);
+extern __shared__ __align__(16) unsigned char limbeck_rows_in_shared_memory[];
+
+/// A few lanes of a warp a row.
+template <class T, class Task>
+__global__ void __launch_bounds__(threads_of_lanes)
+    rows_by_lanes(const __grid_constant__ Task task, const __grid_constant__ device_launch how) {
+  const lanes_team team(how.lanes);
+  const unsigned teams = blockDim.x / how.lanes, mine = threadIdx.x / how.lanes;
+  T* const memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory) + mine * how.rows * task.padded;
+  const std::size_t r = static_cast<std::size_t>(blockIdx.x) * teams + mine;
+  if (r < task.in.samples()) task.row(team, r, memory);
+  total_few(task);
+}
+
+/// A block, or the blocks of a cluster, a row.
+template <class T, class Task>
+__global__ void __launch_bounds__(threads_of_blocks)
+    rows_by_blocks(const __grid_constant__ Task task, const __grid_constant__ device_launch how) {
+  const block_team team(task.stride);
+  T* memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory) - team.part().first;  // a class stands at its number
+  if (how.memory) memory = static_cast<T*>(how.memory) + static_cast<std::size_t>(blockIdx.x) * how.rows * task.padded;
+  for (std::size_t r = blockIdx.x / how.cluster; r < task.in.samples(); r += gridDim.x / how.cluster) {
+    task.row(team, r, memory);
+    team.wait();  // nobody goes on, or leaves, while others read what it has left for them
+  }
+  total_few(task);
 }
 
 /// Every block sums its rows; the last to finish adds the blocks up, in their order.
@@ -52,42 +104,118 @@ template <class Task>
 __global__ void __launch_bounds__(threads_per_total)
     total_rows(const __grid_constant__ Task task, double* partial, bool with_losses) {
   using Totals = typename Task::totals;
-  block_team<threads_per_total> team;
+  const block_of_threads team;
   const std::size_t first = blockIdx.x * rows_per_total;
   const std::size_t samples = task.in.samples();
   const std::size_t last = first + rows_per_total < samples ? first + rows_per_total : samples;
   Totals sum = task.add_rows(team, first, last, with_losses);
   Totals* const blocks = reinterpret_cast<Totals*>(partial);
-  __shared__ bool am_last;
-  if (threadIdx.x == 0) {
-    blocks[blockIdx.x] = sum;
-    __threadfence();
-    am_last = atomicInc(&task.out->ticket, gridDim.x - 1) == gridDim.x - 1;  // wraps to 0 for the next kernel
-  }
-  __syncthreads();
-  if (!am_last) return;
-  __threadfence();
+  if (threadIdx.x == 0) blocks[blockIdx.x] = sum;
+  if (!is_last_block(task.out)) return;
   sum = Totals{};
-  for (unsigned int b = threadIdx.x; b < gridDim.x; b += threads_per_total)
-    for (std::size_t k = 0; k < sizeof(sum.v) / sizeof(sum.v[0]); ++k)
-      sum.v[k] += static_cast<const volatile double*>(blocks[b].v)[k];
+  for (unsigned b = threadIdx.x; b < gridDim.x; b += blockDim.x)
+    for (std::size_t k = 0; k < sizeof(sum.v) / sizeof(sum.v[0]); ++k) sum.v[k] += Task::written(blocks[b].v + k);
   sum = team.sum(sum);
   if (threadIdx.x == 0) task.conclude(sum, with_losses);
 }
 
+/// What the current device has, and what a kernel may have of it.
+struct device_limits {
+  int processors = 1;
+  std::size_t shared_of_block = 0, shared_of_processor = 0;
+  bool clusters = false;
+};
+/// Asked of the driver once a kernel and device.
+inline const device_limits& limits_of(const void* kernel) {
+  static std::mutex once;
+  static std::map<std::pair<int, const void*>, device_limits> known;
+  int device = 0;
+  require_success(cudaGetDevice(&device), "limbeck: asking for the device");
+  const std::lock_guard lock(once);
+  if (const auto seen = known.find({device, kernel}); seen != known.end()) return seen->second;
+  const auto ask = [&](cudaDeviceAttr what) {
+    int x = 0;
+    require_success(cudaDeviceGetAttribute(&x, what, device), "limbeck: asking what the device has");
+    return x;
+  };
+  device_limits found;
+  cudaFuncAttributes of_kernel{};
+  require_success(cudaFuncGetAttributes(&of_kernel, kernel), "limbeck: asking for a kernel");
+  found.processors = ask(cudaDevAttrMultiProcessorCount);
+  found.shared_of_processor = static_cast<std::size_t>(ask(cudaDevAttrMaxSharedMemoryPerMultiprocessor));
+  found.shared_of_block = static_cast<std::size_t>(ask(cudaDevAttrMaxSharedMemoryPerBlockOptin)) - of_kernel.sharedSizeBytes;
+  found.clusters = of_kernel.ptxVersion >= 90 && ask(cudaDevAttrClusterLaunch) != 0;
+  require_success(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                       static_cast<int>(found.shared_of_block)),
+                  "limbeck: asking for shared memory");
+  return known.emplace(std::pair{device, kernel}, found).first->second;
+}
+
+/// A row of @p row_bytes in the team's memory, W classes a thread at a time. @p rows counts its rows where it is staged.
+template <class Task>
+device_launch share_out(Task& task, std::size_t width, std::size_t element, const device_limits& limits) {
+  device_launch how;
+  const std::size_t samples = task.in.samples(), loads = (task.in.classes() + width - 1) / width;
+  task.staged = true;
+  how.rows = task.rows_of_memory();
+  const std::size_t row_bytes = how.rows * task.padded * element;
+  const auto grid = [&](std::size_t blocks) { how.blocks = static_cast<unsigned>(blocks); };
+  if (task.in.classes() <= classes_of_a_warp) {
+    how.lanes = 2;
+    while (how.lanes < 32 && loads > 4 * how.lanes) how.lanes *= 2;
+    for (how.threads = threads_of_lanes; how.threads >= 32; how.threads /= 2) {
+      const std::size_t teams = how.threads / how.lanes;
+      how.shared_bytes = teams * row_bytes;
+      if (how.shared_bytes > limits.shared_of_block) continue;
+      grid((samples + teams - 1) / teams);
+      return how;
+    }
+    how.lanes = 0;
+  }
+  // so that a block computes while others wait for memory, three of them share a processor
+  const std::size_t wanted = limits.shared_of_processor / 3;
+  if (limits.clusters && Task::may_be_parted) {
+    while (how.cluster < 8 && row_bytes / how.cluster > wanted) how.cluster *= 2;
+    while (how.cluster < 8 && samples * how.cluster * 2 <= static_cast<std::size_t>(limits.processors) &&
+           loads / how.cluster > threads_of_blocks)
+      how.cluster *= 2;
+  }
+  if (how.cluster > 1) task.stride = (loads + how.cluster - 1) / how.cluster * width;
+  how.shared_bytes = how.rows * task.stride * element;
+  how.threads = threads_of_blocks;
+  grid(samples * how.cluster);
+  if (how.shared_bytes <= limits.shared_of_block) return how;
+
+  task.staged = false;
+  how.rows = task.rows_of_memory();
+  how.cluster = 1;
+  task.stride = task.padded;
+  how.shared_bytes = 0;
+  how.threads = threads_of_blocks;
+  grid(samples);
+  if (how.rows > 0) grid((std::min)(samples, static_cast<std::size_t>(limits.processors) * 4));
+  return how;
+}
+
 #else
 
-template <class Task>
-struct row_of_task {
+/// The rows of a share of a call, one after the other, in memory of their own.
+template <class T, class Task>
+struct rows_of_share {
   Task task;
-  void operator()(std::size_t r) const { task.row(single_team{}, r); }
+  T* memory;
+  std::size_t rows, shares;
+  void operator()(std::size_t share) const {
+    for (std::size_t r = share; r < task.in.samples(); r += shares)
+      task.row(single_team{}, r, memory + share * rows * task.padded);
+  }
 };
 
 #endif
 
 template <class T>
 struct square_of_element {
-  rows<T> x;
+  stored_rows<T> x;
   LIMBECK_HOST_DEVICE double operator()(std::size_t i) const {
     const double v = static_cast<double>(x(i / x.classes, i % x.classes));
     return v * v;
@@ -96,20 +224,13 @@ struct square_of_element {
 
 template <class T>
 struct zero_element {
-  rows<T> x;
-  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x(i / x.classes, i % x.classes) = T(0); }
+  stored_rows<T> x;
+  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x.put(i / x.classes, i % x.classes, T(0)); }
 };
 
-/// Whether rows of @p x can be read 16 bytes at a time.
-template <class T>
-bool loads_whole(const rows<T>& x) {
-  return !x.data || (x.class_stride == 1 && reinterpret_cast<std::uintptr_t>(x.data) % 16 == 0 &&
-                     (x.sample_stride * static_cast<std::ptrdiff_t>(sizeof(T))) % 16 == 0);
-}
-
 /// What the host knows before any row.
-template <class T, class Terms, class Mode>
-void set_up(device_task<T, Terms, Mode>& task) {
+template <class T, class Terms, class Mode, class Target>
+void set_up(device_task<T, Terms, Mode, Target>& task) {
   using Plan = typename plan_of<Terms>::type;
   problem<T>& in = task.in;
   in.normalizer = 1;
@@ -119,9 +240,13 @@ void set_up(device_task<T, Terms, Mode>& task) {
     const double over = in.mean_over > 0 ? in.mean_over : static_cast<double>(in.samples());
     task.over_weight = over > 0 ? 1 / over : 0;
   }
-  task.whole_loads =
-      loads_whole(in.student.as_native()) && loads_whole(in.teacher.as_native()) &&
-                     loads_whole(in.soft_labels.as_native()) && loads_whole(in.gradient.as_native());
+  task.whole_student = loads_whole<T>(in.student);
+  task.whole_teacher = loads_whole<T>(in.teacher);
+  task.whole_soft = loads_whole<T>(in.soft_labels);
+  task.whole_gradient = loads_whole<T>(in.gradient);
+  const std::size_t widest = Plan::any_width ? (std::max)(in.classes(), in.teacher_classes()) : in.classes();
+  constexpr std::size_t line = 16 / sizeof(T);
+  task.stride = task.padded = (widest + line - 1) / line * line;
   for_each_index<Plan::size>([&](auto k) {
     const auto& term = task.terms[hana::size_t<k>{}];
     using L = typename std::remove_cvref_t<decltype(term)>::loss_type;
@@ -142,44 +267,49 @@ struct sweep_for<device_memory> {
   /// `evaluation`, or nothing where it is deferred.
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static auto run(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    using Plan = typename plan_of<Terms>::type;
-    constexpr bool later = std::is_same_v<Executor, device_result>;
-    static_assert(later || std::is_same_v<std::remove_const_t<Executor>, serial>,
-                  "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
-                  "device_workspace");
-    static_assert(!Plan::template any<rowwise>,
-                  "limbeck: a rowwise loss works on a whole row at once, on the host; this objective has one and its "
-                  "logits live on a device");
-    require_settings(static_cast<Plan*>(nullptr));
-    const std::size_t samples = in.samples();
-    const std::size_t parts = (std::max<std::size_t>)(1, (samples + rows_per_total - 1) / rows_per_total);
-    const std::size_t outcome = (sizeof(device_outcome) + 15) / 16 * 16;
-    const std::size_t doubles = samples * (1 + Plan::learned) + parts * (3 + Plan::learned);
-    std::byte* const memory = ws.reserve(outcome + doubles * sizeof(double));
-
-    device_task<T, Terms, Mode> task{.in = in, .terms = terms};
-    task.out = reinterpret_cast<device_outcome*>(memory);
-    if constexpr (later) task.out = executor.begin(ws.stream(), in.classes(), in.ignore_index);
-    task.values = reinterpret_cast<double*>(memory + outcome);
-    task.temperatures = task.values + samples;
-    double* const partial = task.temperatures + samples * Plan::learned;
-    set_up(task);
-
-    clear_device(task.out, sizeof(device_outcome), ws.stream());
-    launch(task, partial, parts, ws.stream());
-    if constexpr (!later) return read_outcome(task.out, ws.stream(), in.classes(), in.ignore_index);
+    return concluded(in, start<T, Mode>(in, terms, ws, executor), ws, executor);
+  }
+  /// The losses of rows alone, for what is measured before the rows are swept: faults are left for that.
+  template <class T, class Lanes, class Mode, class Terms, class Executor>
+  static void measure(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
+    sweep<T, Mode>(in, terms, ws, outcome_of(in, ws, executor), false);
+  }
+  /// The same, with losses of the whole batch after those of rows.
+  template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
+  static auto run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, device_workspace& ws,
+                             Executor& executor) {
+    const counted_device_rows<T> counted(in, whole[hana::size_c<0>].name, Mode::gradient, ws.beside().beside());
+    device_outcome* out = nullptr;
+    if constexpr (decltype(hana::length(swept))::value > 0) {
+      out = start<T, Mode>(in, swept, ws, executor);
+    } else {
+      require_no_row_losses(in);
+      out = outcome_of(in, ws, executor);
+      batch_memory<device_memory>::each_row(counted.on, 1, 1, begin_outcome{out});
+      if constexpr (Mode::gradient)
+        if (!in.add && in.samples() > 0) clear_on(ws, in.gradient);
+    }
+    if (counted.numbers.rows > 0) {
+      const dense_primitives<T, device_memory> dense{ws.stream(), ws.products()};
+      hana::for_each(whole, [&](const auto& term) { run_batchwise_on_device(counted, term, in, ws, dense, out); });
+      if constexpr (Mode::gradient) counted.give_gradient(in);
+    }
+    return concluded(in, out, ws, executor);
   }
 
   /// Zeros for an output that no loss looks at.
   template <class T>
-  static void clear(const rows<T>& x) {
+  static void clear(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
   }
+  template <class T>
+  static void clear(const rows<T>& x) {
+    clear(stored_rows<arithmetic_of_t<T>>(x));
+  }
   /// The same, in the order of the workspace's stream.
   template <class T>
-  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& x) {
 #if LIMBECK_ON_CUDA
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::cuda::par_nosync.on(ws.stream()), first,
@@ -190,50 +320,134 @@ struct sweep_for<device_memory> {
   }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>
-  static double squared_norm(const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static double squared_norm(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     return thrust::transform_reduce(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes),
                                     square_of_element<T>{x}, 0.0, thrust::plus<double>());
   }
 
  private:
-  template <class... Term>
-  static constexpr void require_settings(plan<Term...>*) {
+  template <class T, class... Term>
+  static constexpr void require_losses(plan<Term...>*) {
+    static_assert(((!is<typename Term::loss_type, rowwise> || device_rowwise<typename Term::loss_type, T>) && ...),
+                  "limbeck: a rowwise loss of this objective takes rows of the host only; on a device make its call a template over "
+                  "the team (template <class T, class Team> LIMBECK_HOST_DEVICE T operator()(const row<T, Team>&) const)");
     static_assert((std::is_trivially_copyable_v<typename Term::loss_type> && ...),
                   "limbeck: a loss of this objective holds settings that cannot be copied to a device; keep them "
                   "trivially copyable");
   }
 
-#if LIMBECK_ON_CUDA
+  template <class Executor>
+  static constexpr bool later = std::is_same_v<Executor, device_result>;
+
+  template <class T, class Executor>
+  static device_outcome* outcome_of(const problem<T>& in, device_workspace& ws, Executor& executor) {
+    static_assert(later<Executor> || std::is_same_v<std::remove_const_t<Executor>, serial>,
+                  "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
+                  "device_workspace");
+    if constexpr (later<Executor>) {
+      return executor.begin(ws.stream(), in.classes(), in.ignore_index);
+    } else {
+      return ws.outcome();
+    }
+  }
+  template <class T, class Executor>
+  static auto concluded(const problem<T>& in, const device_outcome* out, device_workspace& ws, Executor&) {
+    if constexpr (!later<Executor>) return read_outcome(out, ws.stream(), in.classes(), in.ignore_index);
+  }
+  template <class T, class Mode, class Terms, class Executor>
+  static device_outcome* start(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
+    require_losses<T>(static_cast<typename plan_of<Terms>::type*>(nullptr));
+    device_outcome* const out = outcome_of(in, ws, executor);
+    sweep<T, Mode>(in, terms, ws, out, true);
+    return out;
+  }
+  template <class T, class Mode, class Terms>
+  static void sweep(const problem<T>& in, const Terms& terms, device_workspace& ws, device_outcome* out, bool concludes) {
+    const auto run = [&](auto&& task) {
+      task.out = out;
+      task.concludes = concludes;
+      set_up(task);
+      launch<T>(task, ws);
+    };
+    using Target = typename Mode::target;
+    if constexpr (std::is_void_v<Target>) {
+      run(device_task<T, Terms, Mode>{.in = in, .terms = terms});
+    } else {
+      alignas(Target) std::byte settled[sizeof(Target)];
+      in.target.settle(in.target.object, in.progress, settled);
+      run(device_task<T, Terms, Mode, Target>{.in = in, .terms = terms, .target = *reinterpret_cast<const Target*>(settled)});
+    }
+  }
+
+  /// Memory of a call: values, temperatures, sums of parts, and @p row_bytes for the rows of teams.
   template <class Task>
-  static void launch(const Task& task, double* partial, std::size_t parts, cudaStream_t stream) {
+  static std::byte* take_memory(Task& task, device_workspace& ws, std::size_t parts, std::size_t row_bytes, double*& partial) {
+    constexpr std::size_t learned = Task::learned;
+    const std::size_t samples = task.in.samples();
+    const std::size_t doubles = (samples * (1 + learned) + parts * (4 + learned) + 1) / 2 * 2;
+    std::byte* const memory = ws.reserve(doubles * sizeof(double) + row_bytes);
+    task.values = reinterpret_cast<double*>(memory);
+    task.temperatures = task.values + samples;
+    partial = task.temperatures + samples * learned;
+    return memory + doubles * sizeof(double);
+  }
+
+#if LIMBECK_ON_CUDA
+  template <class T, class Task>
+  static void launch(Task& task, device_workspace& ws) {
     static_assert(sizeof(Task) <= 4000, "limbeck: this objective has too many terms for the arguments of one kernel");
     const std::size_t samples = task.in.samples();
+    const std::size_t parts = (std::max<std::size_t>)(1, (samples + rows_per_total - 1) / rows_per_total);
+    const bool short_rows = task.in.classes() <= classes_of_a_warp;
+    const auto by_lanes = &rows_by_lanes<T, Task>;
+    const auto by_blocks = &rows_by_blocks<T, Task>;
+    const auto limits = [](auto* kernel) -> const device_limits& { return limits_of(reinterpret_cast<const void*>(kernel)); };
+    device_launch how = share_out(task, device_width<T>, sizeof(T), short_rows ? limits(by_lanes) : limits(by_blocks));
+    if (short_rows && how.lanes == 0) (void)limits(by_blocks);
+    double* partial = nullptr;
+    const std::size_t in_memory = task.staged ? 0 : how.blocks * how.rows * task.padded * sizeof(T);
+    std::byte* const rows = take_memory(task, ws, parts, in_memory, partial);
+    if (in_memory > 0) how.memory = rows;
+
+    cudaStream_t stream = ws.stream();
     const auto total = [&](bool with_losses) {
       total_rows<<<static_cast<unsigned>(parts), threads_per_total, 0, stream>>>(task, partial, with_losses);
     };
     if (task.weigh) total(false);
     if (samples > 0) {
-      if (task.in.classes() <= classes_of_a_warp) {
-        const auto blocks = (samples + warps_per_block - 1) / warps_per_block;
-        rows_by_warps<<<static_cast<unsigned>(blocks), 32 * warps_per_block, 0, stream>>>(task);
+      if (how.lanes > 0) {
+        rows_by_lanes<T, Task><<<how.blocks, how.threads, how.shared_bytes, stream>>>(task, how);
       } else {
-        rows_by_blocks<<<static_cast<unsigned>(samples), threads_per_row, 0, stream>>>(task);
+        cudaLaunchConfig_t config{};
+        config.gridDim = dim3(how.blocks);
+        config.blockDim = dim3(how.threads);
+        config.dynamicSmemBytes = how.shared_bytes;
+        config.stream = stream;
+        cudaLaunchAttribute cluster{};
+        cluster.id = cudaLaunchAttributeClusterDimension;
+        cluster.val.clusterDim.x = how.cluster;
+        cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+        config.attrs = &cluster;
+        config.numAttrs = how.cluster > 1 ? 1 : 0;
+        require_success(cudaLaunchKernelEx(&config, by_blocks, task, how), "limbeck: launching an objective");
       }
     }
-    total(true);
+    if (task.concludes && (samples == 0 || samples > rows_per_total)) total(true);
     require_success(cudaGetLastError(), "limbeck: launching an objective");
   }
 #else
-  template <class Task>
-  static void launch(const Task& task, double*, std::size_t, device_stream) {
-    single_team team;
-    const std::size_t samples = task.in.samples();
+  template <class T, class Task>
+  static void launch(Task& task, device_workspace& ws) {
+    const single_team team;
+    const std::size_t samples = task.in.samples(), shares = (std::min<std::size_t>)(samples, 64);
+    double* partial = nullptr;
+    std::byte* const memory = take_memory(task, ws, 1, shares * task.rows_of_memory() * task.padded * sizeof(T), partial);
     if (task.weigh) task.conclude(task.add_rows(team, 0, samples, false), false);
     const thrust::counting_iterator<std::size_t> first(0);
-    thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(samples), row_of_task<Task>{task});
-    task.conclude(task.add_rows(team, 0, samples, true), true);
+    thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(shares),
+                     rows_of_share<T, Task>{task, reinterpret_cast<T*>(memory), task.rows_of_memory(), shares});
+    if (task.concludes) task.conclude(task.add_rows(team, 0, samples, true), true);
   }
 #endif
 };

@@ -31,6 +31,7 @@
 #endif
 #define LIMBECK_ON_CUDA 1
 #define LIMBECK_DEVICE __device__
+#define LIMBECK_NO_UNROLL _Pragma("unroll 1")
 #include <thrust/system/cuda/error.h>
 #include <thrust/system/cuda/execution_policy.h>
 #include <thrust/system_error.h>
@@ -39,6 +40,8 @@
 #define LIMBECK_ON_CUDA 0
 /// Marks a function of the device, whichever that is.
 #define LIMBECK_DEVICE
+/// Keeps a loop over the classes of a row as it is: a body is four classes already, and registers are scarce.
+#define LIMBECK_NO_UNROLL
 #endif
 
 LIMBECK_BEGIN_NAMESPACE

@@ -2,7 +2,7 @@
 #define LIMBECK_BACKEND_THRUST_TEAM_HPP
 
 /// @file
-/// The teams of a device, see core/team.hpp.
+/// The teams of a GPU, see core/team.hpp: a few lanes of a warp, or a block with the other blocks of its cluster.
 
 #include <limbeck/backend/thrust/system.hpp>
 #include <limbeck/core/team.hpp>
@@ -10,29 +10,25 @@
 #include <cstddef>
 
 #if LIMBECK_ON_CUDA
-#include <cub/block/block_reduce.cuh>
-#include <cub/warp/warp_reduce.cuh>
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+#include <cooperative_groups.h>
 #endif
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
-#if LIMBECK_ON_CUDA
-
-struct add_arrays {
-  template <class T, std::size_t N>
-  __device__ team_array<T, N> operator()(const team_array<T, N>& a, const team_array<T, N>& b) const {
-    team_array<T, N> c;
-    for (std::size_t i = 0; i < N; ++i) c.v[i] = a.v[i] + b.v[i];
-    return c;
+struct add_numbers {
+  template <class V>
+  __device__ V operator()(const V& a, const V& b) const {
+    return a + b;
   }
 };
-struct highest_of_arrays {
-  template <class T, std::size_t N>
-  __device__ team_array<T, N> operator()(const team_array<T, N>& a, const team_array<T, N>& b) const {
-    team_array<T, N> c;
-    for (std::size_t i = 0; i < N; ++i) c.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
-    return c;
+/// Passes over NaN, whichever side it is on.
+struct higher_number {
+  template <class V>
+  __device__ V operator()(const V& a, const V& b) const {
+    return a > b || b != b ? a : b;
   }
 };
 
@@ -40,85 +36,134 @@ struct highest_of_arrays {
 template <class T>
 inline constexpr std::size_t device_width = 16 / sizeof(T);
 
-/// A warp; @p Warps of them share a block.
-template <int Warps>
-struct warp_team {
+/// Neighbouring lanes of a warp, a power of two of them: several short rows share a warp, each going its own way.
+class lanes_team {
+ public:
   static constexpr bool alone = false;
   template <class T>
   static constexpr std::size_t width = device_width<T>;
-  __device__ static std::size_t rank() { return threadIdx.x % 32; }
-  __device__ static constexpr std::size_t size() { return 32; }
+  __host__ __device__ explicit lanes_team(unsigned lanes = 32) : lanes_(lanes) {}
+  __device__ std::size_t rank() const { return threadIdx.x & (lanes_ - 1); }
+  __device__ std::size_t size() const { return lanes_; }
   template <class A>
   __device__ A sum(const A& a) const {
-    return reduce(a, add_arrays{});
+    return reduce(a, add_numbers{});
   }
   template <class A>
   __device__ A highest(const A& a) const {
-    return reduce(a, highest_of_arrays{});
+    return reduce(a, higher_number{});
   }
-  __device__ static void wait() { __syncwarp(); }
-  /// All lanes compute it: they would wait anyway.
-  template <class F>
-  __device__ auto once(F&& f) const {
-    return f();
+  __device__ void wait() const { __syncwarp(mask()); }
+
+ private:
+  __device__ unsigned mask() const {
+    return lanes_ == 32 ? 0xffffffffU : ((1U << lanes_) - 1) << (threadIdx.x % 32 & ~(lanes_ - 1));
+  }
+  /// Each lane adds up the same pairs, so that all have the same bits.
+  template <class V, std::size_t N, class Operation>
+  __device__ team_array<V, N> reduce(team_array<V, N> a, Operation operation) const {
+    for (unsigned apart = lanes_ / 2; apart > 0; apart /= 2)
+      for (std::size_t i = 0; i < N; ++i) a.v[i] = operation(a.v[i], __shfl_xor_sync(mask(), a.v[i], static_cast<int>(apart)));
+    return a;
+  }
+
+  unsigned lanes_;
+};
+
+/// Threads of one block, of a power of two of warps, over numbers in registers.
+struct block_of_threads {
+  template <class V>
+  static constexpr std::size_t width = 1;
+  __device__ static std::size_t rank() { return threadIdx.x; }
+  __device__ static std::size_t size() { return blockDim.x; }
+  template <class A>
+  __device__ A sum(const A& a) const {
+    return reduce(a, add_numbers{});
+  }
+  /// The first wait stands between those who read the reduction before and who write this one.
+  template <class V, std::size_t N, class Operation>
+  __device__ static team_array<V, N> reduce(const team_array<V, N>& a, Operation operation) {
+    __shared__ team_array<V, N> of_warps[32];
+    const team_array<V, N> mine = across(a, 32, operation);
+    __syncthreads();
+    if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = mine;
+    __syncthreads();
+    const unsigned warps = blockDim.x / 32;
+    return across(of_warps[threadIdx.x & (warps - 1)], warps, operation);
   }
 
  private:
-  template <class T, std::size_t N, class Operation>
-  __device__ static team_array<T, N> reduce(const team_array<T, N>& a, Operation operation) {
-    using Reduce = cub::WarpReduce<team_array<T, N>>;
-    __shared__ typename Reduce::TempStorage storage[Warps];
-    team_array<T, N> total = Reduce(storage[threadIdx.x / 32]).Reduce(a, operation);
-    for (std::size_t i = 0; i < N; ++i) total.v[i] = __shfl_sync(0xffffffffu, total.v[i], 0);
+  template <class V, std::size_t N, class Operation>
+  __device__ static team_array<V, N> across(team_array<V, N> a, unsigned lanes, Operation operation) {
+    for (unsigned apart = lanes / 2; apart > 0; apart /= 2)
+      for (std::size_t i = 0; i < N; ++i)
+        a.v[i] = operation(a.v[i], __shfl_xor_sync(0xffffffffU, a.v[i], static_cast<int>(apart)));
+    return a;
+  }
+};
+
+/// A block of up to 32 warps, a power of two of them; in a launch of clusters, all blocks of one share a row, each with a part
+/// of it in its memory.
+class block_team {
+ public:
+  static constexpr bool alone = false;
+  template <class T>
+  static constexpr std::size_t width = device_width<T>;
+  /// @p share: elements in the memory of each block.
+  __host__ __device__ explicit block_team(std::size_t share = static_cast<std::size_t>(-1) / 32) : share_(share) {
+#if __CUDA_ARCH__ >= 900
+    blocks_ = cooperative_groups::this_cluster().num_blocks();
+    block_ = cooperative_groups::this_cluster().block_rank();
+#endif
+  }
+  __device__ std::size_t rank() const { return block_ * blockDim.x + threadIdx.x; }
+  __device__ std::size_t size() const { return blocks_ * blockDim.x; }
+  __device__ team_part part() const { return {block_ * share_, (block_ + 1) * share_}; }
+  __device__ std::size_t rank_in_part() const { return threadIdx.x; }
+  __device__ std::size_t size_of_part() const { return blockDim.x; }
+  template <class A>
+  __device__ A sum(const A& a) const {
+    return reduce(a, add_numbers{});
+  }
+  template <class A>
+  __device__ A highest(const A& a) const {
+    return reduce(a, higher_number{});
+  }
+  __device__ void wait() const {
+#if __CUDA_ARCH__ >= 900
+    if (blocks_ > 1) return cooperative_groups::this_cluster().sync();
+#endif
+    __syncthreads();
+  }
+
+ private:
+  template <class V, std::size_t N, class Operation>
+  __device__ team_array<V, N> reduce(const team_array<V, N>& a, Operation operation) const {
+    team_array<V, N> total = block_of_threads::reduce(a, operation);
+#if __CUDA_ARCH__ >= 900
+    if (blocks_ > 1) {
+      __shared__ team_array<V, N> of_block;
+      const auto cluster = cooperative_groups::this_cluster();
+      cluster.sync();
+      if (threadIdx.x == 0) of_block = total;
+      cluster.sync();
+      total = *cluster.map_shared_rank(&of_block, 0);
+      for (unsigned b = 1; b < blocks_; ++b) {
+        const team_array<V, N>& other = *cluster.map_shared_rank(&of_block, b);
+        for (std::size_t i = 0; i < N; ++i) total.v[i] = operation(total.v[i], other.v[i]);
+      }
+    }
+#endif
     return total;
   }
+
+  std::size_t share_;
+  unsigned block_ = 0, blocks_ = 1;
 };
-
-/// A block of @p Threads.
-template <int Threads>
-struct block_team {
-  static constexpr bool alone = false;
-  template <class T>
-  static constexpr std::size_t width = device_width<T>;
-  __device__ static std::size_t rank() { return threadIdx.x; }
-  __device__ static constexpr std::size_t size() { return Threads; }
-  template <class A>
-  __device__ A sum(const A& a) const {
-    return reduce(a, add_arrays{});
-  }
-  template <class A>
-  __device__ A highest(const A& a) const {
-    return reduce(a, highest_of_arrays{});
-  }
-  __device__ static void wait() { __syncthreads(); }
-  /// The first thread computes it. Once a kernel for each @p F: the shared result is not guarded against reuse.
-  template <class F>
-  __device__ auto once(F&& f) const {
-    using R = decltype(f());
-    __shared__ alignas(16) unsigned char storage[sizeof(R)];
-    R& result = *reinterpret_cast<R*>(storage);
-    if (threadIdx.x == 0) result = f();
-    __syncthreads();
-    return result;
-  }
-
- private:
-  // CUB's barrier stands between the readers of one result and the writer of the next
-  template <class T, std::size_t N, class Operation>
-  __device__ static team_array<T, N> reduce(const team_array<T, N>& a, Operation operation) {
-    using Reduce = cub::BlockReduce<team_array<T, N>, Threads, cub::BLOCK_REDUCE_WARP_REDUCTIONS>;
-    __shared__ typename Reduce::TempStorage storage;
-    __shared__ team_array<T, N> result;
-    const team_array<T, N> total = Reduce(storage).Reduce(a, operation);
-    if (threadIdx.x == 0) result = total;
-    __syncthreads();
-    return result;
-  }
-};
-
-#endif
 
 }  // namespace detail
 LIMBECK_END_NAMESPACE
+
+#endif
 
 #endif

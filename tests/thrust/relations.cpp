@@ -1,0 +1,26 @@
+// Losses between samples and layers in device memory.
+#include "catch.hpp"
+#include "relation_cases.hpp"
+
+using namespace limbeck_test;
+
+namespace {
+void none(const complaints& all) {
+  for (const auto& c : all) UNSCOPED_INFO(c);
+  CHECK(all.empty());
+}
+}  // namespace
+
+TEST_CASE("relations: products on a device are those of sums in double") {
+  none(compare_products<float>());
+  none(compare_products<double>());
+}
+
+TEST_CASE("relations: losses of whole batches on a device are those of the host") {
+  none(compare_whole_batches<float>());
+  none(compare_whole_batches<double>());
+}
+
+TEST_CASE("relations: what losses learn may live on a device") {
+  none(compare_learned<float>());
+}
