@@ -63,7 +63,7 @@ struct pld {
       const T gap = tail - s;
       return (gap > T(0) ? gap : T(0)) + std::log1p(std::exp(-std::fabs(gap)));
     };
-    const auto with = [](T tail, T s) { return detail::log_of_sum(tail, s); };
+    const auto with = [](T tail, T s) { return detail::log_add(tail, s); };
     T value = 0;
     x.team.wait();
     // tails, from the last class: log sum_(l >= k) exp(s_l)
