@@ -41,8 +41,8 @@ struct uld {
     };
     // signs[k] becomes their sum over the ranks 0 to k, a whole number; alone it is taken on the way
     if constexpr (Team::alone) {
-      T sum = 0;
-      for (std::size_t k = 0; k < n; ++k) signs[k] = sum += sign_at(k);
+      T so_far = 0;
+      for (std::size_t k = 0; k < n; ++k) signs[k] = so_far += sign_at(k);
       for (std::size_t k = n; k < ranks; ++k) (void)sign_at(k);
       if (x.gradient.empty()) return static_cast<T>(value);
     } else {
