@@ -33,8 +33,8 @@ struct top_of_device;
 }  // namespace detail
 /// @endcond
 
-/// Sparse rows in device memory: a copy of those of the host, or what `keep_top` of a tensor there gives, on the device's default
-/// stream. It goes where a `sparse_store` goes, into objectives whose student is on the device: `sparse_kl(rows)`.
+/// Sparse rows in device memory: a copy of those of the host, or what `keep_top` of a tensor there gives, on the device's
+/// default stream. It goes where a `sparse_store` goes, into objectives whose student is on the device: `sparse_kl(rows)`.
 template <class T>
 class device_sparse_rows {
  public:
@@ -172,8 +172,8 @@ struct top_of_device {
 }  // namespace detail
 /// @endcond
 
-/// `keep_top` of logits on the device: the sparse rows stay there. On the default stream; waits. A pass over the row for each of
-/// the @p k, which is for tens.
+/// `keep_top` of logits on the device: the sparse rows stay there. On the default stream; waits. A pass over the row for each
+/// of the @p k, which is for tens.
 /// @throws as `keep_top`.
 template <class T>
   requires std::floating_point<std::remove_const_t<T>>
