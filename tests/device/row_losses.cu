@@ -70,5 +70,7 @@ int main() {
   const lk::sparse_rows<double, lk::device_memory> of_double;
   compile_all<detail::lanes_team>(of_float);
   compile_all<detail::block_team>(of_double);
-  return by_one_thread<float>() < 0;
+  const thrust::device_vector<float> teacher(6);
+  const auto kept = lk::keep_top(lk::on_device(teacher, 2, 3), 2);
+  return by_one_thread<float>() < 0 || kept.view().samples() != 2;
 }

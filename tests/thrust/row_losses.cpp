@@ -276,6 +276,17 @@ TEST_CASE("row losses: a team takes the deviation of a row", "[thrust]") {
   }
 }
 
+namespace {
+
+template <class U, class V>
+std::vector<U> copied(const V& device) {
+  std::vector<U> x(device.size());
+  thrust::copy_n(thrust::device_pointer_cast(device.data()), device.size(), x.begin());
+  return x;
+}
+
+}  // namespace
+
 TEST_CASE("sparse rows in device memory are those of the store", "[thrust]") {
   const auto e = examples<float>().back();
   const auto kept = three_rows(e, 4, false), drawn = three_rows(e, 30, true);
@@ -283,10 +294,7 @@ TEST_CASE("sparse rows in device memory are those of the store", "[thrust]") {
   const auto compare = [&](const lk::sparse_store<float>& store) {
     const lk::sparse_rows<float, lk::device_memory> v = rows.view();
     const auto same = [](const auto& device, const auto& host) {
-      using U = typename std::remove_cvref_t<decltype(host)>::value_type;
-      std::vector<U> copied(device.size());
-      thrust::copy_n(thrust::device_pointer_cast(device.data()), device.size(), copied.begin());
-      return copied == host;
+      return copied<typename std::remove_cvref_t<decltype(host)>::value_type>(device) == host;
     };
     CHECK(same(v.offsets, store.offsets));
     CHECK(same(v.ids, store.ids));
@@ -308,4 +316,61 @@ TEST_CASE("sparse rows in device memory are those of the store", "[thrust]") {
   wrong.log_weights[0] = 1;
   CHECK_THROWS_AS(lk::on_device(wrong), lk::value_error);
   CHECK_THROWS_AS(lk::sparse_divergence(lk::reverse_kl{}, rows), lk::value_error);  // of draws: no tail
+}
+
+TEST_CASE("keep_top by a team keeps what one thread keeps", "[thrust]") {
+  for (const auto& e : examples<float>()) {
+    const std::size_t n = e.teacher.size(), k = std::min<std::size_t>(n, 4);
+    struct result {
+      std::vector<std::int32_t> ids;
+      std::vector<float> log_weights, log_tails;
+      std::vector<std::uint64_t> counts;
+    };
+    const auto by = [&](const auto& run) {
+      result x{std::vector<std::int32_t>(k, -1), std::vector<float>(k, 0.F), {0.F}, {0}};
+      std::vector<float> memory(n);
+      const detail::keep_top_job<float> job{{e.teacher.data(), 1, n}, k, 0.5F, x.ids.data(), x.log_weights.data(),
+                                            x.log_tails.data(), x.counts.data()};
+      run([&](const auto& team) { job.row(team, 0, std::span<float>(memory)); });
+      for (std::size_t i = x.counts[0]; i < k; ++i) x.ids[i] = -1;
+      return x;
+    };
+    const result alone = by([](const auto& f) { f(detail::single_team{}); });
+    const result team = by([](const auto& f) { with_team<false>(f); });
+    INFO(e.name);
+    CHECK(alone.counts == team.counts);
+    CHECK(alone.ids == team.ids);
+    for (std::size_t i = 0; i < alone.counts[0]; ++i)
+      CHECK(near(alone.log_weights[i], team.log_weights[i], 1 + std::abs(alone.log_weights[i]), 16));
+    CHECK(near(alone.log_tails[0], team.log_tails[0], 1 + std::abs(alone.log_tails[0]), 16));
+  }
+}
+
+TEST_CASE("keep_top of a tensor on the device keeps what the host keeps", "[thrust]") {
+  for (const auto& e : examples<double>()) {
+    INFO(e.name);
+    const std::size_t n = e.teacher.size();
+    std::vector<double> both = e.teacher;
+    both.insert(both.end(), e.student.begin(), e.student.end());
+    const thrust::device_vector<double> on_device(both.begin(), both.end());
+    for (const std::size_t k : {1u, 4u, 50u}) {
+      const auto host = lk::keep_top(lk::rows<const double>(both.data(), 2, n), k, 2);
+      const auto rows = lk::keep_top(lk::on_device(on_device, 2, n), k, 2);
+      const auto v = rows.view();
+      CHECK(copied<std::uint64_t>(v.offsets) == host.offsets);
+      CHECK(copied<std::int32_t>(v.ids) == host.ids);
+      CHECK(v.temperature == 2);
+      const auto same = [](const std::vector<double>& a, const std::vector<double>& b) {
+        bool equal = a.size() == b.size();
+        for (std::size_t i = 0; equal && i < a.size(); ++i) equal = near(a[i], b[i], 1 + std::abs(b[i]), 16);
+        return equal;
+      };
+      CHECK(same(copied<double>(v.log_weights), host.log_weights));
+      CHECK(same(copied<double>(v.log_tails), host.log_tails));
+    }
+  }
+  const thrust::device_vector<double> bad(std::vector<double>{1, 2, 3, 4, NAN, 5});
+  CHECK_THROWS_WITH(lk::keep_top(lk::on_device(bad, 2, 3), 2), Catch::Matchers::Contains("teacher row 1 has no softmax"));
+  CHECK_THROWS_AS(lk::keep_top(lk::on_device(bad, 2, 3), 0), lk::value_error);
+  CHECK_THROWS_AS(lk::keep_top(lk::on_device(bad, 2, 3), 1, 0), lk::value_error);
 }

@@ -92,7 +92,7 @@ LIMBECK_HOST_DEVICE void scan_row(const Team& team, std::size_t n, const S& star
 
 /// log(exp(a) + exp(b)); either may be -inf.
 template <class T>
-LIMBECK_HOST_DEVICE T log_of_sum(T a, T b) {
+LIMBECK_HOST_DEVICE T log_add(T a, T b) {
   const T top = a > b ? a : b, low = a > b ? b : a;
   return low == -std::numeric_limits<T>::infinity() ? top : top + std::log1p(std::exp(low - top));
 }

@@ -9,6 +9,7 @@
 #include <limbeck/core/number.hpp>
 #include <limbeck/engine/math.hpp>
 #include <limbeck/engine/target.hpp>
+#include <limbeck/engine/team_row.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -278,13 +279,6 @@ LIMBECK_INLINE T row_minimum(const Team& team, const T* z, std::size_t n) {
   T low = infinite<T>;
   for_own<T>(team, n, [&](std::size_t c) { low = z[c] < low ? z[c] : low; });
   return -highest_over(team, -low);
-}
-
-/// log(exp(a) + exp(b)); either may be -inf.
-template <class T>
-LIMBECK_HOST_DEVICE T log_add(T a, T b) {
-  const T top = a > b ? a : b, low = a > b ? b : a;
-  return low == -infinite<T> ? top : top + std::log1p(std::exp(low - top));
 }
 
 /// A row that the engine will report: all masked as the faulty source is, else NaN.

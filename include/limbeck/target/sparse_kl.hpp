@@ -12,40 +12,6 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-namespace detail {
-
-/// `exponentials_of` a row in memory that a team shares: each thread reads and writes its own elements.
-template <class T, class Team>
-LIMBECK_HOST_DEVICE softmax_sums<T> exponentials_over(const Team& team, const T* z, std::size_t n, T inverse_t, T* e) {
-  if constexpr (Team::alone) {
-    return exponentials_of(z, n, inverse_t, e);
-  } else {
-    using X = pack<scalar_lanes<T>>;
-    softmax_sums<T> out{-infinite<T>, T(0)};
-    for_own<T>(team, n, [&](std::size_t i) { out.maximum = larger(X(out.maximum), X(z[i])).v; });
-    out.maximum = highest_over(team, out.maximum);
-    const T scale = inverse_t * static_cast<T>(log2e);
-    for_own<T>(team, n, [&](std::size_t i) {
-      e[i] = exp2_negative(X((z[i] - out.maximum) * scale)).v;
-      out.sum += e[i];
-    });
-    out.sum = sum_over(team, out.sum);
-    return out;
-  }
-}
-
-/// `add_scaled`, a z added to @p out, likewise.
-template <class T, class Team>
-LIMBECK_HOST_DEVICE void add_scaled_over(const Team& team, const T* z, std::size_t n, T a, T* out) {
-  if constexpr (Team::alone) {
-    add_scaled(z, n, a, false, out);
-  } else {
-    for_own<T>(team, n, [&](std::size_t i) { out[i] += a * z[i]; });
-  }
-}
-
-}  // namespace detail
-
 /// A sum over the outcomes of sparse rows of a function of (p, q); made by `sparse_divergence` and `sparse_kl`. A loss of
 /// rows: row r of `teacher` goes with row r of the call, whose tensors are in the same @p Memory.
 template <class Divergence, class Scalar, class Memory = host_rows>
@@ -98,12 +64,12 @@ struct sparse_divergence_loss {
     const double log_kept = top > -detail::infinite<double> ? top + std::log(kept) : top;
     x.team.wait();
     // the others among themselves: their share keeps its digits however small it is
-    const auto rest = detail::exponentials_over(x.team, e.data(), n, static_cast<T>(inverse_t), e.data());
+    const auto rest = detail::exponentials_of(x.team, e.data(), n, static_cast<T>(inverse_t), e.data());
     const bool others = rest.maximum != -detail::infinite<T>;
     const double log_rest =
         others ? static_cast<double>(rest.maximum) * inverse_t + std::log(static_cast<double>(rest.sum))
                : -detail::infinite<double>;
-    const double log_z = detail::log_of_sum(log_kept, log_rest);
+    const double log_z = detail::log_add(log_kept, log_rest);
 
     detail::team_array<double, 4> sums{};
     double &value = sums.v[0], &flows = sums.v[1], &mass = sums.v[2], &infinities = sums.v[3];
@@ -141,7 +107,7 @@ struct sparse_divergence_loss {
     x.team.wait();
     if (others) {
       const double share = (tail_flow - std::exp(log_rest - log_z) * flows) / static_cast<double>(rest.sum);
-      detail::add_scaled_over(x.team, e.data(), n, static_cast<T>(scale * share), x.gradient.data());
+      detail::add_scaled(x.team, e.data(), n, static_cast<T>(scale * share), false, x.gradient.data());
     }
     return static_cast<T>(value);
   }

@@ -63,12 +63,12 @@ struct pld {
       const T gap = tail - s;
       return (gap > T(0) ? gap : T(0)) + std::log1p(std::exp(-std::fabs(gap)));
     };
-    const auto with = [](T tail, T s) { return detail::log_of_sum(tail, s); };
+    const auto with = [](T tail, T s) { return detail::log_add(tail, s); };
     T value = 0;
     x.team.wait();
     // tails, from the last class: log sum_(l >= k) exp(s_l)
-    detail::scan_row<T>(x.team, n, -infinity, tails.data(), [&](T tail, std::size_t i) { return with(tail, student(n - 1 - i)); },
-                        with, [&](T tail, std::size_t i) {
+    const auto fold_tail = [&](T tail, std::size_t i) { return with(tail, student(n - 1 - i)); };
+    detail::scan_row<T>(x.team, n, -infinity, tails.data(), fold_tail, with, [&](T tail, std::size_t i) {
       const std::size_t k = n - 1 - i;
       const T s = student(k), w = weights[k] / mass;
       if (s == -infinity) {

@@ -7,6 +7,7 @@
 #include <limbeck/engine/point.hpp>
 #include <limbeck/engine/team_row.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -33,24 +34,37 @@ struct uld {
     const auto s = x.scratch.subspan(0, n), t = x.scratch.subspan(n, ranks), signs = x.scratch.subspan(n + ranks, n);
     const falling<T> q(x.team, x.student, x.student_temperature, s), p(x.team, x.teacher, x.teacher_temperature, t.first(m));
     double value = 0;
-    detail::for_own<T>(x.team, ranks, [&](std::size_t k) {
+    const auto sign_at = [&](std::size_t k) {
       const double mine = k < n ? q(s[k]) : 0, theirs = k < m ? p(t[k]) : 0;
       value += std::fabs(mine - theirs);
-      if (k < n) signs[k] = mine > theirs ? T(1) : mine < theirs ? T(-1) : T(0);
-    });
-    value = detail::sum_over(x.team, value);
-    if (x.gradient.empty()) return static_cast<T>(value);
-
-    x.team.wait();  // then signs[k] is the sum over the ranks 0 to k, a whole number
-    const auto plus = [](T a, T b) { return a + b; };
-    detail::scan_row<T>(x.team, n, T(0), t.data(), [&](T a, std::size_t k) { return a + signs[k]; }, plus,
-                        [&](T a, std::size_t k) { return signs[k] += a; });
-    x.team.wait();
+      return mine > theirs ? T(1) : mine < theirs ? T(-1) : T(0);
+    };
+    // signs[k] becomes their sum over the ranks 0 to k, a whole number; alone it is taken on the way
+    if constexpr (Team::alone) {
+      T so_far = 0;
+      for (std::size_t k = 0; k < n; ++k) signs[k] = so_far += sign_at(k);
+      for (std::size_t k = n; k < ranks; ++k) (void)sign_at(k);
+      if (x.gradient.empty()) return static_cast<T>(value);
+    } else {
+      detail::for_own<T>(x.team, ranks, [&](std::size_t k) {
+        const T sign = sign_at(k);
+        if (k < n) signs[k] = sign;
+      });
+      value = detail::sum_over(x.team, value);
+      if (x.gradient.empty()) return static_cast<T>(value);
+      x.team.wait();
+      const auto plus = [](T a, T b) { return a + b; };
+      detail::scan_row<T>(x.team, n, T(0), t.data(), [&](T a, std::size_t k) { return a + signs[k]; }, plus,
+                          [&](T a, std::size_t k) { return signs[k] += a; });
+      x.team.wait();
+    }
     const auto slope = t;  // d value / d q_i: the mean sign of its ranks
+    const auto comes_before = [](T y, T z) { return y > z; };
     double average = 0;
     detail::for_own<T>(x.team, n, [&](std::size_t i) {
       const T z = x.student[i];
-      const auto [a, b] = ranks_of(s, z);
+      const auto [first, last] = std::equal_range(s.begin(), s.end(), z, comes_before);
+      const auto a = static_cast<std::size_t>(first - s.begin()), b = static_cast<std::size_t>(last - s.begin());
       slope[i] = (signs[b - 1] - (a > 0 ? signs[a - 1] : T(0))) / static_cast<T>(b - a);
       average += q(z) * static_cast<double>(slope[i]);
     });
@@ -63,46 +77,24 @@ struct uld {
   }
 
  private:
-  struct range {
-    std::size_t first, last;
-  };
-  /// Where @p z stands among numbers of falling size: [first, last), most often one place.
-  template <class T>
-  LIMBECK_HOST_DEVICE static range ranks_of(std::span<T> sorted, T z) {
-    const auto bisect = [](std::size_t a, std::size_t b, const auto& before) {
-      while (a < b) {
-        const std::size_t middle = a + (b - a) / 2;
-        if (before(middle)) {
-          a = middle + 1;
-        } else {
-          b = middle;
-        }
-      }
-      return a;
-    };
-    const std::size_t n = sorted.size(), first = bisect(0, n, [&](std::size_t k) { return sorted[k] > z; });
-    std::size_t last = first + 1;
-    while (last < n && sorted[last] == z) last += last - first;
-    return {first, bisect(first + 1, last < n ? last : n, [&](std::size_t k) { return sorted[k] == z; })};
-  }
-
   /// The logits of a side by falling size, and their probabilities, in double: the sides may be close.
   template <class T>
   struct falling {
-    double top, inverse_t, total = 0;
+    double top, inverse_t, total;
     template <class Team>
-    LIMBECK_HOST_DEVICE falling(const Team& team, std::span<const T> x, T temperature, std::span<T> sorted)
+    LIMBECK_INLINE falling(const Team& team, std::span<const T> x, T temperature, std::span<T> sorted)
         : inverse_t(1 / static_cast<double>(temperature)) {
       detail::copy_own(team, x.data(), x.size(), sorted.data());
       detail::sort_row(team, sorted.data(), x.size(), [](T a, T b) { return a > b; });
       top = static_cast<double>(sorted[0]);
-      detail::for_own<T>(team, x.size(), [&](std::size_t i) { total += power(sorted[i]); });
-      total = detail::sum_over(team, total);
+      double sum_of_own = 0;
+      detail::for_own<T>(team, x.size(), [&](std::size_t i) { sum_of_own += power(sorted[i]); });
+      total = detail::sum_over(team, sum_of_own);
     }
-    LIMBECK_HOST_DEVICE double operator()(T z) const { return power(z) / total; }
+    LIMBECK_INLINE double operator()(T z) const { return power(z) / total; }
 
    private:
-    LIMBECK_HOST_DEVICE double power(T z) const { return std::exp((static_cast<double>(z) - top) * inverse_t); }
+    LIMBECK_INLINE double power(T z) const { return std::exp((static_cast<double>(z) - top) * inverse_t); }
   };
 };
 
