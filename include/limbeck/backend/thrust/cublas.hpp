@@ -52,9 +52,9 @@ class cublas_products final : public device_products {
   };
   template <class T>
   static operand see(const rows<T>& x) {
-    if (x.class_stride == 1) return {CUBLAS_OP_N, distance(x.sample_stride, x.classes)};
-    if (x.sample_stride == 1) return {CUBLAS_OP_T, distance(x.class_stride, x.samples)};
-    return {};
+    const operand plain{CUBLAS_OP_N, x.class_stride == 1 ? distance(x.sample_stride, x.classes) : 0};
+    if (plain.apart != 0 || x.sample_stride != 1) return plain;
+    return {CUBLAS_OP_T, distance(x.class_stride, x.samples)};
   }
   static int distance(std::ptrdiff_t stride, std::size_t length) {
     return stride >= static_cast<std::ptrdiff_t>(length) && stride > 0 && stride <= (std::numeric_limits<int>::max)()
