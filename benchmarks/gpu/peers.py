@@ -119,9 +119,8 @@ class Batches:
         return one
 
 
-def replayed(one, least):
+def replayed(one, calls):
     """Seconds a call where a train of calls is a CUDA graph, or None where it cannot be captured."""
-    calls = max(16, least)
     try:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
@@ -149,7 +148,8 @@ def measure(form, name, loss, rows, classes):
         batches = Batches(rows, classes)
         one, least = batches.call(loss), max(4, len(batches.students))
         seconds = fastest(one, least)
-        graph = replayed(one, least) if 4 * 12 * rows * classes < torch.cuda.mem_get_info()[0] else None
+        fits = 48 * rows * classes < torch.cuda.mem_get_info()[0]  # a graph has memory of its own
+        graph = replayed(one, max(len(batches.students), 2 if seconds > 1e-3 else 16)) if fits else None
         count = launches(one)
     except torch.cuda.OutOfMemoryError:
         return put(left_out=f"{form}, {name}, {size}", why="memory")

@@ -42,7 +42,7 @@ def table(ours, peers, measured, copy):
             line.append(number(measured[key] / x["bytes"]) if key in measured else "")
         for form in forms:
             peer = peers.get((*key, form), {})
-            line += [number(peer[time] / x[time]) if peer.get(time) else "" for time in ("us", "graph_us")]
+            line += [number(peer[time] / x[time]) if peer.get(time) and x.get(time) else "" for time in ("us", "graph_us")]
         out.append(line)
     return "\n".join("| " + " | ".join(line) + " |" for line in out)
 

@@ -37,7 +37,7 @@ enum class element_type : std::uint8_t {
 };
 
 /// Bytes of one element, 0 for `none`.
-constexpr std::size_t size_of(element_type e) {
+LIMBECK_HOST_DEVICE constexpr std::size_t size_of(element_type e) {
   constexpr std::uint8_t size[] = {0, 1, 1, 1, 2, 2, 4, 4, 8, 8, 2, 2, 4, 8};
   return size[static_cast<std::size_t>(e)];
 }
@@ -149,13 +149,13 @@ struct any_tensor {
 
   /// All dimensions as one, read as any number: labels, weights, masks.
   /// @throws value_error, shape_error as `rows` does.
-  any_vector vector(const char* argument = "tensor") const {
-    require_memory(argument, memory_kind::host);
+  any_vector vector(const char* argument = "tensor", memory_kind where = memory_kind::host) const {
+    require_memory(argument, where);
     std::ptrdiff_t between = 1, count = 1;
     merge(argument, rank, between, count);
     const auto n = static_cast<std::size_t>(count);
     const auto as = [&]<class T>(T) {
-      require<const T>(argument, memory_kind::host);
+      require<const T>(argument, where);
       return any_vector(static_cast<const T*>(data), n, between).given();
     };
     switch (type) {
@@ -198,7 +198,7 @@ struct any_tensor {
     if (where == memory_kind::host)
       raise<value_error>(about(argument) +
                          " on a device, and this call runs on the host; include <limbeck/thrust.hpp>, "
-                         "compile with nvcc and pass on_device<float>(tensor)");
+                         "compile with nvcc and pass a device_workspace");
     raise<value_error>(about(argument) + " in other memory than that of Thrust's device");
   }
   template <class T>
@@ -255,19 +255,24 @@ concept storable = run_time_tensor<X> || tensor<X> || detail::sized_memory<X>;
 /// @cond
 namespace detail {
 
-/// All of @p x as a view, read-only where @p x is const. Of the host's memory.
-template <storable X>
-any_tensor any_view(X& x) {
+/// The memory that a sweep reads; a backend with memory of its own specialises it.
+template <class Sweep>
+inline constexpr memory_kind kind_of_memory = memory_kind::host;
+
+/// All of @p x as a view, read-only where @p x is const, in whatever memory.
+template <class X>
+any_tensor memory_view(X& x) {
   if constexpr (run_time_tensor<X>) {
     return any_tensor_traits<std::remove_const_t<X>>::view(x);
   } else {
     using Bare = std::remove_const_t<X>;
-    const auto fill = [](auto* data, std::initializer_list<std::size_t> shape,
+    const auto fill = [](memory_kind where, auto* data, std::initializer_list<std::size_t> shape,
                          std::initializer_list<std::ptrdiff_t> strides) {
       using Element = std::remove_pointer_t<decltype(data)>;
       any_tensor out;
       out.data = const_cast<std::remove_const_t<Element>*>(data);
       out.type = element_type_of<std::remove_const_t<Element>>;
+      out.memory = where;
       out.read_only = std::is_const_v<Element>;
       out.rank = shape.size();
       for (std::size_t i = 0; i < out.rank; ++i) {
@@ -277,15 +282,22 @@ any_tensor any_view(X& x) {
       return out;
     };
     if constexpr (tensor<X>) {
-      static_assert(std::is_same_v<typename tensor_traits<Bare>::sweep, host_rows>,
-                    "limbeck: a file, or another library, is given the host's memory; copy the tensor to the host");
       const auto r = tensor_traits<Bare>::view(x);
-      return fill(r.data, {r.samples, r.classes}, {r.sample_stride, r.class_stride});
+      return fill(kind_of_memory<typename tensor_traits<Bare>::sweep>, r.data, {r.samples, r.classes},
+                  {r.sample_stride, r.class_stride});
     } else {
       const auto v = vector_memory(x);
-      return fill(v.data, {v.size}, {v.stride});
+      return fill(kind_of_memory<vector_memory_t<X>>, v.data, {v.size}, {v.stride});
     }
   }
+}
+/// The same of the host's memory.
+template <storable X>
+any_tensor any_view(X& x) {
+  if constexpr (tensor<X> && !run_time_tensor<X>)
+    static_assert(std::is_same_v<typename tensor_traits<std::remove_const_t<X>>::sweep, host_rows>,
+                  "limbeck: a file, or another library, is given the host's memory; copy the tensor to the host");
+  return memory_view(x);
 }
 
 }  // namespace detail

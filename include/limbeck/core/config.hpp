@@ -2,7 +2,7 @@
 #define LIMBECK_CORE_CONFIG_HPP
 
 /// @file
-/// What every other header includes first: the versioned namespace, three attribute macros, and the
+/// What every other header includes first: the versioned namespace, a few attribute macros, and the
 /// one compiler mode that Limbeck refuses.
 
 #include <limbeck/version.hpp>
@@ -22,10 +22,10 @@
 #endif
 
 #if defined(__CUDACC__)
-#define LIMBECK_HOST_IF_ALONE _Pragma("nv_exec_check_disable")
+#define LIMBECK_CALLS_ANY _Pragma("nv_exec_check_disable")
 #else
-/// Before a template for host and device that calls what only the host has, for teams of the host alone.
-#define LIMBECK_HOST_IF_ALONE
+/// Before a template of host and device that calls what it is given, which may be the host's alone.
+#define LIMBECK_CALLS_ANY
 #endif
 
 #if defined(__CUDACC__)

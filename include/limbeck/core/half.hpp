@@ -12,7 +12,7 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// The value of an IEEE 754 binary16, exactly; subnormal numbers, infinities and a NaN's payload are kept.
-constexpr float from_half(std::uint16_t half) {
+LIMBECK_HOST_DEVICE constexpr float from_half(std::uint16_t half) {
   // both cases are computed and one is masked out, without a branch: a loop of these is a loop of packs
   const std::uint32_t sign = (half & 0x8000U) << 16U, exponent = (half >> 10U) & 31U, mantissa = half & 1023U;
   const auto tiny = std::bit_cast<std::uint32_t>(static_cast<float>(static_cast<std::int32_t>(mantissa)) * 0x1p-24F);
@@ -23,7 +23,7 @@ constexpr float from_half(std::uint16_t half) {
 
 /// The nearest IEEE 754 binary16, ties to even: beyond 65504 + 16 infinity, up to 2^-25 zero; a NaN stays a (quiet)
 /// NaN.
-constexpr std::uint16_t to_half(float value) {
+LIMBECK_HOST_DEVICE constexpr std::uint16_t to_half(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t sign = (bits >> 16U) & 0x8000U, x = bits & 0x7fffffffU;
   // All three cases are computed and one is chosen, so that a loop of these is done in packs.
@@ -37,10 +37,10 @@ constexpr std::uint16_t to_half(float value) {
 }
 
 /// The value of a bfloat16, the upper half of a float's bits, exactly.
-constexpr float from_bfloat16(std::uint16_t b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16U); }
+LIMBECK_HOST_DEVICE constexpr float from_bfloat16(std::uint16_t b) { return std::bit_cast<float>(static_cast<std::uint32_t>(b) << 16U); }
 
 /// The nearest bfloat16, ties to even; a NaN stays one.
-constexpr std::uint16_t to_bfloat16(float value) {
+LIMBECK_HOST_DEVICE constexpr std::uint16_t to_bfloat16(float value) {
   const auto x = std::bit_cast<std::uint32_t>(value);
   const std::uint32_t rounded = (x + 0x7fffU + ((x >> 16U) & 1U)) >> 16U;
   return static_cast<std::uint16_t>((x & 0x7fffffffU) > 0x7f800000U ? (x >> 16U) | 0x40U : rounded);
@@ -53,9 +53,9 @@ struct float16 {
 
   constexpr float16() = default;
   /// The nearest, ties to even; beyond 65504 + 16 infinity.
-  constexpr explicit float16(float value) : bits(to_half(value)) {}
+  LIMBECK_HOST_DEVICE constexpr explicit float16(float value) : bits(to_half(value)) {}
   /// The value, exactly.
-  constexpr operator float() const { return from_half(bits); }
+  LIMBECK_HOST_DEVICE constexpr operator float() const { return from_half(bits); }
 };
 
 /// The upper half of a float in memory: range of a float, 8 bits of mantissa. A tensor's element like `float16`.
@@ -64,9 +64,9 @@ struct bfloat16 {
 
   constexpr bfloat16() = default;
   /// The nearest, ties to even.
-  constexpr explicit bfloat16(float value) : bits(to_bfloat16(value)) {}
+  LIMBECK_HOST_DEVICE constexpr explicit bfloat16(float value) : bits(to_bfloat16(value)) {}
   /// The value, exactly.
-  constexpr operator float() const { return from_bfloat16(bits); }
+  LIMBECK_HOST_DEVICE constexpr operator float() const { return from_bfloat16(bits); }
 };
 
 /// The type in which Limbeck computes with numbers of type @p T: float for those of 16 bits, else @p T.

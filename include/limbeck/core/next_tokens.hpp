@@ -30,17 +30,33 @@ template <class Memory>
 any_vector view_vector(const next_token_labels<Memory>& y) {
   return y.values;
 }
+inline void require_sequences(std::size_t tokens, std::size_t time) {
+  if (time == 0 || tokens % time != 0)
+    raise<shape_error>("limbeck: next_tokens of " + std::to_string(tokens) + " labels in sequences of " + std::to_string(time));
+}
+/// The same of a tensor whose type is known at run time, in the memory of the call.
+struct any_next_tokens {
+  using limbeck_view = void;
+  using limbeck_run_time = void;
+  any_tensor labels;
+  std::size_t time;
+  std::size_t size() const { return labels.size(); }
+  template <class T, class Sweep>
+  next_token_labels<Sweep> as() const {
+    return {labels.vector("labels", kind_of_memory<Sweep>).next_within(time)};
+  }
+};
+template <>
+struct vector_element<any_next_tokens> {
+  using type = std::int64_t;
+  using memory = host_rows;  // for who reads them outside a call
+};
+inline any_vector view_vector(const any_next_tokens& y) { return y.as<float, host_rows>().values; }
+
 template <class V>
-inline constexpr bool is_next_tokens = false;
+inline constexpr bool is_next_tokens = std::is_same_v<V, any_next_tokens>;
 template <class Memory>
 inline constexpr bool is_next_tokens<next_token_labels<Memory>> = true;
-
-inline any_vector next_tokens_of(const any_vector& tokens, std::size_t time) {
-  if (time == 0 || tokens.size() % time != 0)
-    raise<shape_error>("limbeck: next_tokens of " + std::to_string(tokens.size()) + " labels in sequences of " +
-                       std::to_string(time));
-  return tokens.next_within(time);
-}
 
 }  // namespace detail
 /// @endcond
@@ -63,13 +79,15 @@ auto next_tokens(V&& labels, std::size_t time) {
     if (x.rank > 1 && x.shape[x.rank - 1] != static_cast<std::ptrdiff_t>(time))
       raise<shape_error>("limbeck: labels is " + x.str() + ", expected sequences of " + std::to_string(time) +
                          " in the last dimension");
-    return detail::next_token_labels<host_rows>{detail::next_tokens_of(x.vector("labels"), time)};
+    detail::require_sequences(x.size(), time);
+    return detail::any_next_tokens{x, time};
   } else {
     using Element = detail::vector_element_t<Bare>;
     static_assert(std::is_integral_v<Element> && !std::is_same_v<Element, bool> && !detail::is_next_tokens<Bare>,
                   "limbeck: next_tokens takes a vector of integer labels");
-    return detail::next_token_labels<detail::vector_memory_t<Bare>>{
-        detail::next_tokens_of(detail::view_vector(labels), time)};
+    const any_vector tokens = detail::view_vector(labels);
+    detail::require_sequences(tokens.size(), time);
+    return detail::next_token_labels<detail::vector_memory_t<Bare>>{tokens.next_within(time)};
   }
 }
 

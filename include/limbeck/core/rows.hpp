@@ -261,16 +261,20 @@ auto vector_memory(V& v) {
 }
 
 /// Labels whose type is known at run time.
+template <class Memory>
 struct any_labels {
   any_vector values;
 };
-template <>
-struct vector_element<any_labels> {
+template <class Memory>
+struct vector_element<any_labels<Memory>> {
   using type = std::int64_t;  // any whole number
-  using memory = host_rows;
+  using memory = Memory;
 };
 
-inline any_vector view_vector(const any_labels& y) { return y.values; }
+template <class Memory>
+any_vector view_vector(const any_labels<Memory>& y) {
+  return y.values;
+}
 template <class V>
 any_vector view_vector(const V& v) {
   const auto memory = vector_memory(v);

@@ -52,7 +52,7 @@ struct stored_rows {
     return static_cast<T*>(data) + static_cast<std::ptrdiff_t>(r) * sample_stride;
   }
   /// The first class of sample @p r, of the type in memory.
-  constexpr pointer at_row(std::size_t r) const {
+  LIMBECK_HOST_DEVICE constexpr pointer at_row(std::size_t r) const {
     using byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
     return static_cast<byte*>(data) +
            static_cast<std::ptrdiff_t>(r) * sample_stride * static_cast<std::ptrdiff_t>(size_of(type));
@@ -122,9 +122,9 @@ LIMBECK_HOST_DEVICE constexpr double largest_of(element_type type) {
 
 /// A tensor of run-time type as such rows. @throws as `any_tensor::rows`.
 template <class T>
-stored_rows<T> stored_view(const any_tensor& x, const char* argument) {
+stored_rows<T> stored_view(const any_tensor& x, const char* argument, memory_kind where = memory_kind::host) {
   const auto as = [&]<class E>(E) {
-    return stored_rows<T>(x.template rows<std::conditional_t<std::is_const_v<T>, const E, E>>(argument));
+    return stored_rows<T>(x.template rows<std::conditional_t<std::is_const_v<T>, const E, E>>(argument, where));
   };
   switch (x.type) {
     case element_type::float16: return as(float16{});
@@ -137,6 +137,14 @@ stored_rows<T> stored_view(const any_tensor& x, const char* argument) {
 
 /// @cond
 namespace detail {
+
+/// A tensor of run-time type in the memory of a sweep; a backend with memory of its own specialises it.
+template <class T, class Sweep>
+struct stored_tensor;
+template <class T>
+struct stored_tensor<T, host_rows> {
+  using type = stored_rows<T>;
+};
 
 /// @p count neighbours from @p from, 64 at a time: loops of fixed length over memory of their own, by one width of number each,
 /// are vector code at -O2, too.

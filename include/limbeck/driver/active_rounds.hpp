@@ -88,12 +88,6 @@ void keep_answer(active_result& result, std::span<const std::size_t> which, cons
   result.labelled.insert(result.labelled.end(), which.begin(), which.end());
 }
 
-template <class Pool>
-std::size_t rows_of_pool(const Pool& p) {
-  const auto& reader = as_reader(p);
-  return static_cast<std::size_t>(reader.size());
-}
-
 }  // namespace detail
 
 /// Rounds of active learning. In round r, beginning with the rows @p seed_rows:
@@ -171,7 +165,7 @@ active_result active_rounds(const active_settings& settings, std::vector<std::si
     if (result.interrupted) return result;
     if (round + 1 < settings.rounds) {
       auto&& candidates = pool();
-      const std::size_t rows = detail::rows_of_pool(candidates);
+      const std::size_t rows = detail::size_of_pool(candidates);
       const std::size_t left = rows - (std::min)(rows, result.labelled.size());
       const std::size_t budget =
           settings.budgets.empty() ? settings.budget : settings.budgets[(std::min)(round, settings.budgets.size() - 1)];

@@ -11,6 +11,8 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <memory>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -57,6 +59,7 @@ template <class T>
 struct target_reference {
   const void* object = nullptr;
   void (*fill)(const void*, const target_row<T>&) = nullptr;
+  void (*settle)(const void*, double, void*) = nullptr;  ///< as a device takes it, at a progress, into memory of its size
   std::size_t samples = 0, classes = 0, scratch_rows = 0;
   bool needs_student = false;
 
@@ -65,7 +68,12 @@ struct target_reference {
   explicit target_reference(const Target& t)
       : object(&t), fill([](const void* who, const target_row<T>& r) { static_cast<const Target*>(who)->fill(r); }),
         samples(t.samples()), classes(t.classes()), scratch_rows(Target::scratch_rows),
-        needs_student(target_needs_student<Target>()) {}
+        needs_student(target_needs_student<Target>()) {
+    if constexpr (!std::is_same_v<target_memory<Target>, host_rows>)
+      settle = [](const void* who, double progress, void* to) {
+        std::construct_at(static_cast<settled_t<Target>*>(to), detail::settled(*static_cast<const Target*>(who), progress));
+      };
+  }
 };
 
 template <class T>

@@ -11,8 +11,14 @@
 /// views: the tensors that it is made from outlive it. Targets nest. `fill` runs on the workers of the call and does not
 /// throw: what is wrong when the target is made is refused there, what turns out wrong in a row is left in it as NaN, which
 /// the call reports.
+///
+/// A target of device memory says so by `using memory = device_memory;`, is copied to the device by value, and has
+/// `template <class Row> LIMBECK_HOST_DEVICE void fill(const Row&) const`: there `r.team` are the threads that share the
+/// row, see core/team.hpp. All call it together; each writes its own elements of `out` (`r.each_own(f)`), and may read those at
+/// once.
 
 #include <limbeck/core/errors.hpp>
+#include <limbeck/core/number.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/stored_rows.hpp>
 #include <limbeck/core/team.hpp>
@@ -25,34 +31,105 @@ LIMBECK_BEGIN_NAMESPACE
 /// A row that a target is asked for.
 template <class T, class Team = detail::single_team>
 struct target_row {
+  using scalar = T;       ///< of the row
+  using team_type = Team;  ///< of `team`
   std::size_t index;          ///< of the row
   std::span<T> out;           ///< one a class, to be written: logits (any shift is the same), -inf for a masked class
   std::span<T> memory;        ///< `scratch_rows` rows of `out.size()` numbers, content unspecified
   stored_rows<const T> student;  ///< all of the student's logits, held fixed; no data where there is no student
   std::int64_t label;         ///< of the row, -1 where there are no labels
   double progress;            ///< of the call, in [0, 1]
-  Team team{};                ///< the threads that share the row
+  [[no_unique_address]] Team team{};  ///< the threads that share the row; one on the host
+
+  /// f(c) for each class that this thread writes: all of them on the host.
+  template <class F>
+  LIMBECK_HOST_DEVICE void each_own(F&& f) const {
+    detail::for_own<T>(team, out.size(), f);
+  }
 };
 
 /// A type that yields teacher rows.
 template <class X>
 concept target = requires { typename std::remove_cvref_t<X>::limbeck_target; };
 
+/// @cond
+namespace detail {
+
+/// A team of several threads, whichever: no function of it is ever called.
+struct some_team {
+  static constexpr bool alone = false;
+  template <class T>
+  static constexpr std::size_t width = 1;
+  LIMBECK_HOST_DEVICE static std::size_t rank();
+  LIMBECK_HOST_DEVICE static std::size_t size();
+  template <class A>
+  LIMBECK_HOST_DEVICE A sum(const A&) const;
+  template <class A>
+  LIMBECK_HOST_DEVICE A highest(const A&) const;
+  template <class F>
+  LIMBECK_HOST_DEVICE auto once(F&& f) const -> decltype(f());
+  LIMBECK_HOST_DEVICE static void wait();
+};
+
+template <class X>
+struct target_memory_of {
+  using type = host_rows;
+};
+template <class X>
+  requires requires { typename X::memory; }
+struct target_memory_of<X> {
+  using type = typename X::memory;
+};
+/// Whose memory a target reads.
+template <class X>
+using target_memory = typename target_memory_of<std::remove_cvref_t<X>>::type;
+
+/// A target as a device takes it: schedules are numbers at this @p progress, lists are arrays.
+template <class X>
+auto settled(const X& t, double progress) {
+  if constexpr (requires { t.settled(progress); }) {
+    return t.settled(progress);
+  } else {
+    return t;
+  }
+}
+template <class X>
+using settled_t = decltype(detail::settled(std::declval<const std::remove_cvref_t<X>&>(), 0.0));
+
+}  // namespace detail
+/// @endcond
+
+/// A target whose `fill` takes a row that several threads share, as a device asks for it.
+template <class X>
+concept device_target = target<X> && requires(const std::remove_cvref_t<X>& t,
+                                              const target_row<typename std::remove_cvref_t<X>::scalar, detail::some_team>& r) {
+  t.fill(r);
+};
+
 /// A tensor as a target: its own rows.
-template <class T>
+template <class T, class Memory = host_rows>
 struct tensor_target {
   using limbeck_target = void;
   using scalar = T;
+  using memory = Memory;  ///< where the tensor lives
   static constexpr std::size_t scratch_rows = 0;
   stored_rows<const T> view;  ///< of the tensor
   std::size_t samples() const { return view.samples; }
   std::size_t classes() const { return view.classes; }
-  void fill(const target_row<T>& r) const {
-    for (std::size_t c = 0; c < view.classes; ++c) r.out[c] = view(r.index, c);
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
+    detail::for_own<T>(r.team, view.classes, [&](std::size_t c) { r.out[c] = view(r.index, c); });
   }
 };
 
 namespace detail {
+
+/// For functions that read or write their tensors on the host.
+template <class... X>
+constexpr void require_host() {
+  static_assert((std::is_same_v<typename tensor_traits<std::remove_cvref_t<X>>::sweep, host_rows> && ...),
+                "limbeck: this function reads its tensors on the host, and one of them lives on a device; copy it to the host");
+}
 
 /// A tensor or a target, as a target: a tensor is looked at, a target is copied.
 template <class X>
@@ -67,9 +144,8 @@ auto as_target(X&& x) {
     return x.as_target();
   } else if constexpr (tensor<Bare>) {
     require_kept<X>();
-    static_assert(std::is_same_v<typename tensor_traits<Bare>::sweep, host_rows>,
-                  "limbeck: a target reads its tensors on the host, and this one lives on a device; copy it to the host");
-    return tensor_target<typename tensor_traits<Bare>::scalar>{tensor_traits<Bare>::view(x)};
+    using Traits = tensor_traits<Bare>;
+    return tensor_target<typename Traits::scalar, typename Traits::sweep>{Traits::view(x)};
   }
 }
 

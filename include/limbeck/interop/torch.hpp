@@ -5,9 +5,9 @@
 /// LibTorch's tensors, without a copy: `objective(logits, teacher, labels, into(gradient))`, then
 /// `logits.backward(gradient)`; or `differentiable(objective, logits, teacher, labels).backward()`.
 ///
-/// Tensors on the CPU of float or double, strided as they like (a batch x positions x vocabulary is rows too), with
+/// Tensors of any floating-point type, strided as they like (a batch x positions x vocabulary is rows too), with
 /// labels of any whole type. Nothing is read or written but the memory that a call needs: torch's thread pool and grad
-/// mode are left alone.
+/// mode are left alone. Tensors on a device: interop/torch_cuda.hpp.
 
 #include <limbeck/objective/objective.hpp>
 
@@ -72,20 +72,36 @@ struct any_tensor_traits<at::Tensor> {
 /// @cond
 namespace detail {
 
+/// The usual call is loss.backward(): no pass over the gradient for a factor of 1. A device is not waited for.
+inline bool is_one(const at::Tensor& outer) { return outer.is_cpu() && outer.item<double>() == 1; }
+
+/// Whether a call leaves its result on a device.
+template <class... Args>
+inline constexpr bool is_deferred = (requires { typename std::remove_cvref_t<Args>::runner::limbeck_deferred; } || ...);
+/// A loss as a tensor of @p type beside @p x.
+inline at::Tensor loss_beside(const at::Tensor& x, double loss, c10::ScalarType type) {
+  return at::full({}, loss, x.options().dtype(type).requires_grad(false));
+}
+/// The one that a call has left on the device.
+template <class... Args>
+at::Tensor loss_left(const at::Tensor& x, c10::ScalarType type, const Args&... args) {
+  const double* const where = executor_of(args...).loss();
+  return at::from_blob(const_cast<double*>(where), {}, x.options().dtype(at::kDouble).requires_grad(false)).to(type, false, true);
+}
+
 /// A loss whose gradient was computed together with its value.
 struct torch_loss : torch::autograd::Function<torch_loss> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& student,
-                            const at::Tensor& gradient, double loss) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor&, const at::Tensor& gradient,
+                            const at::Tensor& loss) {
     context->save_for_backward({gradient});
-    return at::full({}, loss, student.options().requires_grad(false));
+    return loss;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& outer) {
     if (c10::GradMode::is_enabled())
       raise<value_error>("limbeck: the gradient of this loss has no gradient of its own (create_graph is set)");
     const at::Tensor gradient = context->get_saved_variables()[0];
-    // the usual call is loss.backward(): no pass over the gradient for a factor of 1
-    const bool alone = outer[0].item<double>() == 1;
+    const bool alone = is_one(outer[0]);
     return {alone ? gradient : outer[0] * gradient, at::Tensor(), at::Tensor()};
   }
 };
@@ -108,7 +124,7 @@ struct torch_head_loss : torch::autograd::Function<torch_head_loss> {
     if (c10::GradMode::is_enabled())
       raise<value_error>("limbeck: the gradient of this loss has no gradient of its own (create_graph is set)");
     torch::autograd::variable_list all = context->get_saved_variables();
-    const bool alone = outer[0].item<double>() == 1;
+    const bool alone = is_one(outer[0]);
     for (at::Tensor& g : all)
       if (g.defined() && !alone) g = (outer[0] * g).to(g.scalar_type());
     all.resize(5);
@@ -122,7 +138,8 @@ struct torch_head_loss : torch::autograd::Function<torch_head_loss> {
 /// The loss as a node of autograd's graph: `differentiable(objective, logits, teacher, labels, ws).backward()`, or
 /// added to other torch losses first. The arguments are those of the objective, without `into`; the student's logits
 /// come first, and only they get a gradient (learned temperatures are refused). Value and gradient are computed at once, here; with grad mode off, or
-/// where the logits need no gradient, the value alone.
+/// where the logits need no gradient, the value alone. With `deferred(result)` the loss stays on the device, and nobody waits:
+/// what is wrong with values is then known to `result.get()`, and the loss is NaN.
 ///
 /// Returns a scalar of the logits' type. @throws as the objective; from `backward`, value_error if the graph of the
 /// backward pass is asked for (there is no second derivative). Allocates the gradient, which the graph keeps.
@@ -132,12 +149,25 @@ at::Tensor differentiable(const Objective& objective, const at::Tensor& student,
   static_assert(detail::plan_of<Terms>::type::learned == 0,
                 "limbeck: differentiable hands no gradient to a learned temperature, which would stay as it is; call the "
                 "objective itself, which returns it");
-  if (!student.requires_grad() || !c10::GradMode::is_enabled())
-    return at::full({}, objective.value(student, std::forward<Args>(args)...), student.options().requires_grad(false));
-  const auto result = objective(student, std::forward<Args>(args)...);
-  static_assert(
-      requires { result.gradient; }, "limbeck: differentiable keeps the gradient itself; leave into(gradient) out");
-  return detail::torch_loss::apply(student, result.gradient, result.loss);
+  const bool wants = student.requires_grad() && c10::GradMode::is_enabled();
+  const auto type = student.scalar_type();
+  if constexpr (detail::is_deferred<Args...>) {
+    at::Tensor gradient;
+    if (wants) {
+      gradient = any_tensor_traits<at::Tensor>::gradient_like(student);
+      objective(student, args..., into(gradient));
+    } else {
+      objective.value(student, args...);
+    }
+    const at::Tensor loss = detail::loss_left(student, type, args...);
+    return wants ? detail::torch_loss::apply(student, gradient, loss) : loss;
+  } else {
+    if (!wants) return detail::loss_beside(student, objective.value(student, std::forward<Args>(args)...), type);
+    const auto result = objective(student, std::forward<Args>(args)...);
+    static_assert(
+        requires { result.gradient; }, "limbeck: differentiable keeps the gradient itself; leave into(gradient) out");
+    return detail::torch_loss::apply(student, result.gradient, detail::loss_beside(student, result.loss, type));
+  }
 }
 /// The same of a student's head, whose logits are never there: `differentiable(objective, logits_of(hidden, weights, bias),
 /// logits_of(teacher_hidden, teacher_weights), labels, ws)`. Of hidden states, weights and bias those get a gradient that

@@ -218,7 +218,7 @@ T largest(const T* x, std::size_t n) {
 
 // The same by a team; one that is alone has the packs.
 
-LIMBECK_HOST_IF_ALONE
+LIMBECK_CALLS_ANY
 template <class Team, class T>
 LIMBECK_HOST_DEVICE T inner_product(const Team& team, const T* a, const T* b, std::size_t n) {
   if constexpr (Team::alone) {
@@ -227,7 +227,7 @@ LIMBECK_HOST_DEVICE T inner_product(const Team& team, const T* a, const T* b, st
     return sum_own<T, T>(team, n, [&](std::size_t i) { return a[i] * b[i]; });
   }
 }
-LIMBECK_HOST_IF_ALONE
+LIMBECK_CALLS_ANY
 template <class Team, class T>
 LIMBECK_HOST_DEVICE void add_scaled(const Team& team, T* y, T a, const T* x, std::size_t n) {
   if constexpr (Team::alone) {
@@ -236,7 +236,7 @@ LIMBECK_HOST_DEVICE void add_scaled(const Team& team, T* y, T a, const T* x, std
     for_own<T>(team, n, [&](std::size_t i) { y[i] += a * x[i]; });
   }
 }
-LIMBECK_HOST_IF_ALONE
+LIMBECK_CALLS_ANY
 template <class Team, class T>
 LIMBECK_HOST_DEVICE T exponentials(const Team& team, T* x, std::size_t n, T shift) {
   if constexpr (Team::alone) {
@@ -248,7 +248,7 @@ LIMBECK_HOST_DEVICE T exponentials(const Team& team, T* x, std::size_t n, T shif
     });
   }
 }
-LIMBECK_HOST_IF_ALONE
+LIMBECK_CALLS_ANY
 template <class Team, class T>
 LIMBECK_HOST_DEVICE T largest(const Team& team, const T* x, std::size_t n) {
   if constexpr (Team::alone) {

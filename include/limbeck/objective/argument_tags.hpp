@@ -118,13 +118,6 @@ using named_tags = tag_list<gradient_tag, soft_labels_tag, row_losses_tag, row_t
                             row_mask_tag, row_temperatures_tag, class_mask_tag>;
 
 // What the functions below return; one that views data also names its memory.
-/// What is stored otherwise than it is computed with passes through a worker's scratch, which a device's sweep does not have.
-template <class T, class Sweep, class View>
-constexpr void require_device_type() {
-  static_assert(std::is_same_v<Sweep, host_rows> || std::is_same_v<std::remove_const_t<typename View::element>, T>,
-                "limbeck: on a device all tensors of a call are float, or all double; those of 16 bits and mixed types are for "
-                "the host");
-}
 template <class View, class Sweep>
 struct gradient_argument {
   using limbeck_argument = void;
@@ -136,7 +129,6 @@ struct gradient_argument {
   template <class T>
     requires std::is_constructible_v<stored_rows<T>, View>
   void apply(problem<T>& in) const {
-    require_device_type<T, Sweep, View>();
     in.gradient = view;
     in.add = add;
     in.gradient_beyond = beyond;
@@ -151,7 +143,6 @@ struct soft_labels_argument {
   template <class T>
     requires std::is_constructible_v<stored_rows<const T>, View>
   void apply(problem<T>& in) const {
-    require_device_type<T, Sweep, View>();
     in.soft_labels = view;
   }
 };
@@ -169,30 +160,6 @@ struct row_output_argument {
     Tag::in(in) = out.data;
   }
 };
-/// One of the arguments above, of a tensor whose element type is known at run time.
-template <class Tag>
-struct any_argument {
-  using limbeck_argument = void;
-  using limbeck_run_time = void;
-  using tag = Tag;
-  any_tensor tensor;
-  bool add = false;  // of a gradient
-  template <class T>
-  auto as() const {
-    if constexpr (std::is_same_v<Tag, gradient_tag>) {
-      return gradient_argument<stored_rows<T>, host_rows>{stored_view<T>(tensor, Tag::name), add, tensor.beyond};
-    } else if constexpr (std::is_same_v<Tag, soft_labels_tag>) {
-      return soft_labels_argument<stored_rows<const T>, host_rows>{stored_view<const T>(tensor, Tag::name)};
-    } else {
-      const auto out = tensor.span<T>(Tag::name);
-      return row_output_argument<T, Tag, host_rows>{{out.data(), out.size(), 1}};
-    }
-  }
-};
-template <class Tag, class X>
-any_argument<Tag> any_named(const X& x) {
-  return {any_tensor_traits<X>::view(x), false};
-}
 template <class Tag, class Memory>
 struct vector_argument {
   using limbeck_argument = void;
@@ -207,6 +174,33 @@ struct vector_argument {
     Tag::in(in) = values;
   }
 };
+/// One of the arguments above, of a tensor whose element type is known at run time.
+template <class Tag>
+struct any_argument {
+  using limbeck_argument = void;
+  using limbeck_run_time = void;
+  using tag = Tag;
+  any_tensor tensor;
+  bool add = false;  // of a gradient
+  template <class T, class Sweep>
+  auto as() const {
+    constexpr memory_kind where = kind_of_memory<Sweep>;
+    if constexpr (std::is_same_v<Tag, gradient_tag>) {
+      return gradient_argument<stored_rows<T>, Sweep>{stored_view<T>(tensor, Tag::name, where), add, tensor.beyond};
+    } else if constexpr (std::is_same_v<Tag, soft_labels_tag>) {
+      return soft_labels_argument<stored_rows<const T>, Sweep>{stored_view<const T>(tensor, Tag::name, where)};
+    } else if constexpr (requires { Tag::of_classes; }) {
+      return vector_argument<Tag, Sweep>{tensor.vector(Tag::name, where)};
+    } else {
+      const auto out = tensor.span<T>(Tag::name, where);
+      return row_output_argument<T, Tag, Sweep>{{out.data(), out.size(), 1}};
+    }
+  }
+};
+template <class Tag, class X>
+any_argument<Tag> any_named(const X& x) {
+  return {any_tensor_traits<X>::view(x), false};
+}
 struct ignore_argument {
   using limbeck_argument = void;
   std::int64_t label;
@@ -255,16 +249,17 @@ constexpr void require_vector() {
                 "std::vector<unsigned char>");
 }
 template <class Tag, class V>
-vector_argument<Tag, vector_memory_t<V>> vector_input(const V& v) {
+auto vector_input(const V& v) {
   if constexpr (run_time_tensor<V>) {
-    return {any_tensor_traits<V>::view(v).vector(Tag::name)};
+    return any_named<Tag>(v);
   } else {
+    using Argument = vector_argument<Tag, vector_memory_t<V>>;
     require_vector<V>();
     static_assert(!is_next_tokens<V>, "limbeck: next_tokens are labels; weights, masks and temperatures are one a row");
     if constexpr (!std::is_void_v<vector_element_t<V>>) {
-      return {view_vector(v)};
+      return Argument{view_vector(v)};
     } else {
-      return {};
+      return Argument{};
     }
   }
 }

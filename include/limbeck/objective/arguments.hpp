@@ -183,6 +183,20 @@ struct any_twice<First, Rest...> {
 template <class Tag, class... A>
 inline constexpr bool has_tag = (std::is_same_v<typename role_of<A>::type, Tag> || ...);
 
+/// The target of a call on a device, as it is copied there; void where there is none, and on the host, whose sweep does not
+/// know it.
+template <class Sweep, class... A>
+struct target_type_of {
+  using type = void;
+};
+template <class Sweep, class First, class... Rest>
+struct target_type_of<Sweep, First, Rest...> : target_type_of<Sweep, Rest...> {};
+template <class Sweep, target First, class... Rest>
+  requires(!std::is_same_v<Sweep, host_rows>)
+struct target_type_of<Sweep, First, Rest...> {
+  using type = settled_t<First>;
+};
+
 /// What a list of argument types says before anything runs.
 template <class... A>
 struct signature {
@@ -193,6 +207,7 @@ struct signature {
       (std::is_same_v<A, ignore_argument> || ...) || (std::is_same_v<A, unlabelled_argument> || ...);
   static constexpr bool unread_is_fine = (std::is_same_v<A, unread_argument> || ...);
   using student_traits = tensor_traits<std::tuple_element_t<0, std::tuple<A...>>>;
+  using target_type = typename target_type_of<typename student_traits::sweep, A...>::type;
   static constexpr std::size_t tensors = (std::size_t{tensor<A> || target<A>} + ... + 0);
   static constexpr bool target_needs_labels = (detail::target_needs_labels<A>() || ...);
   static constexpr bool teacher = tensors > 1;
@@ -213,20 +228,30 @@ constexpr void require_argument() {
                 "integer labels, no progress, no workspace and no named argument such as into(gradient)");
 }
 
+/// What a device asks of a target.
+template <class Target, class Sweep>
+constexpr void require_takes_teams() {
+  if constexpr (!std::is_same_v<Sweep, host_rows> && std::is_same_v<target_memory<Target>, Sweep>) {
+    static_assert(device_target<Target>,
+                  "limbeck: the fill of this target takes rows of the host only; on a device make it a template over the row "
+                  "(template <class Row> LIMBECK_HOST_DEVICE void fill(const Row&) const)");
+    static_assert(std::is_trivially_copyable_v<settled_t<Target>>,
+                  "limbeck: this target holds settings that cannot be copied to a device; keep them trivially copyable");
+  }
+}
+
 /// Applies one argument; positional tensors are told apart by their order.
 template <class T, class Sweep, class A>
 void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen, A& a) {
   using Bare = std::remove_cvref_t<A>;
-  if constexpr (requires { typename Bare::memory; })
+  if constexpr (!target<Bare> && requires { typename Bare::memory; })
     static_assert(std::is_same_v<typename Bare::memory, Sweep>,
                   "limbeck: a named argument (gradient, soft labels, weights, a mask, temperatures or an output) lives "
                   "in another memory (host or device) than the student");
   if constexpr (tensor<Bare>) {
     static_assert(std::is_same_v<typename tensor_traits<Bare>::sweep, Sweep>,
                   "limbeck: student and teacher live in different memory (host and device)");
-    const auto memory = tensor_traits<Bare>::view(a);
-    require_device_type<T, Sweep, decltype(memory)>();
-    const stored_rows<const T> view = memory;
+    const stored_rows<const T> view = tensor_traits<Bare>::view(a);
     if (seen == 0) {
       in.student = view;
     } else {
@@ -236,9 +261,9 @@ void apply_argument(problem<T>& in, workspace_of<Sweep>*& ws, std::size_t& seen,
   } else if constexpr (target<Bare>) {
     static_assert(std::is_same_v<typename Bare::scalar, T>,
                   "limbeck: student and target hold different scalar types; float goes with float, double with double");
-    static_assert(std::is_same_v<Sweep, host_rows>,
-                  "limbeck: a target is asked for rows on the host; for a student on a device, fill(target, tensor) "
-                  "and copy the tensor there");
+    static_assert(std::is_same_v<target_memory<Bare>, Sweep>,
+                  "limbeck: the tensors of a target live in another memory (host or device) than the student");
+    require_takes_teams<Bare, Sweep>();
     in.target = target_reference<T>(a);
     ++seen;
   } else if constexpr (is_labels<Bare>) {

@@ -22,7 +22,7 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 /// A head in numbers of type T. In the place of a teacher, a target.
-template <class T>
+template <class T, class Memory = host_rows>
 struct head_view {
   using limbeck_target = void;
   using limbeck_head = void;
@@ -48,16 +48,16 @@ struct head_view {
 /// states.
 template <class T, class Backend>
 struct head_student {
-  head_view<T> head;
+  head_view<T, typename Backend::sweep> head;
 };
 
 /// Where the gradients of a head go; a member without data is not wanted.
-template <class T>
+template <class T, class Memory = host_rows>
 struct head_gradient_argument {
   using limbeck_argument = void;
   using limbeck_head = void;
   using tag = gradient_tag;
-  using memory = host_rows;
+  using memory = Memory;
   stored_rows<T> hidden, weights, bias;
   bool add = false;
   void apply(problem<T>&) const {}
@@ -81,11 +81,12 @@ inline any_tensor one_row(any_tensor x, const char* name) {
 inline any_tensor whole_or_nothing(std::nullptr_t) { return {}; }
 template <class X>
 any_tensor whole_or_nothing(X&& x) {
-  constexpr bool known = storable<std::remove_reference_t<X>>;
-  static_assert(known, "limbeck: hidden states, weights and bias of a head, and their gradients, are tensors of floats in the "
-                       "host's memory (is their backend's header included?), the bias a vector");
+  using Bare = std::remove_cvref_t<X>;
+  constexpr bool known = storable<std::remove_reference_t<X>> || !std::is_void_v<vector_element_t<Bare>>;
+  static_assert(known, "limbeck: hidden states, weights and bias of a head, and their gradients, are tensors of floats (is their "
+                       "backend's header included?), the bias a vector");
   if constexpr (known) {
-    return any_view(x);
+    return memory_view(x);
   } else {
     return {};
   }
@@ -125,20 +126,24 @@ struct head_logits {
   using limbeck_head = void;
   using backend = typename detail::head_backend<Hidden>::type;
   using scalar = typename detail::head_backend<Hidden>::scalar;
-  template <class T>
-  detail::head_view<T> as() const {
-    detail::head_view<T> x{stored_view<const T>(hidden, "hidden"), stored_view<const T>(weights, "weights"), {}};
+  template <class T, class Sweep>
+  detail::head_view<T, Sweep> as() const {
+    if constexpr (!std::is_void_v<backend>)
+      static_assert(std::is_same_v<typename backend::sweep, Sweep>,
+                    "limbeck: student and teacher live in different memory (host and device)");
+    constexpr memory_kind where = detail::kind_of_memory<Sweep>;
+    detail::head_view<T, Sweep> x{stored_view<const T>(hidden, "hidden", where), stored_view<const T>(weights, "weights", where), {}};
     if (x.weights.classes != x.hidden.classes)
       raise<shape_error>("limbeck: weights is " + weights.str() + " of a head whose hidden states are " + hidden.str() +
                          ", expected classes x width");
     if (bias.type == element_type::none) return x;
-    x.bias = stored_view<const T>(bias, "bias");
+    x.bias = stored_view<const T>(bias, "bias", where);
     if (x.bias.classes != x.weights.samples) detail::throw_length("bias", x.bias.classes, x.weights.samples, "one a class");
     return x;
   }
   auto as_target() const {
     static_assert(!std::is_void_v<scalar>, "limbeck: a target needs to know its type; logits_of(as_rows<const float>(hidden), ...)");
-    return as<std::conditional_t<std::is_void_v<scalar>, float, scalar>>();
+    return as<std::conditional_t<std::is_void_v<scalar>, float, scalar>, host_rows>();
   }
   /// @endcond
   any_tensor hidden;   ///< samples x width
@@ -191,11 +196,11 @@ struct head_gradients {
   using limbeck_run_time = void;
   using limbeck_head = void;
   using tag = detail::gradient_tag;
-  template <class T>
-  detail::head_gradient_argument<T> as() const {
-    detail::head_gradient_argument<T> x;
+  template <class T, class Sweep>
+  detail::head_gradient_argument<T, Sweep> as() const {
+    detail::head_gradient_argument<T, Sweep> x;
     const auto see = [](stored_rows<T>& to, const any_tensor& from, const char* name) {
-      if (from.type != element_type::none) to = stored_view<T>(from, name);
+      if (from.type != element_type::none) to = stored_view<T>(from, name, detail::kind_of_memory<Sweep>);
     };
     see(x.hidden, hidden, "hidden gradient");
     see(x.weights, weights, "weights gradient");

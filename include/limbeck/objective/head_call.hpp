@@ -35,19 +35,22 @@ auto with_head_type(F&& f, Student& student, A&... args) {
   if constexpr (!is_head<Student>) {
     return with_element_type<E>(f, student, args...);
   } else {
+    using Sweep = memory_of_call<Student, A...>;
     const auto as_student = [&](const auto& hidden, auto&... known) {
       using T = typename tensor_traits<std::remove_cvref_t<decltype(hidden)>>::scalar;
       using Backend = std::conditional_t<std::is_void_v<typename Student::backend>,
                                          tensor_traits<std::remove_cvref_t<decltype(hidden)>>, typename Student::backend>;
-      const head_student<T, Backend> s{student.template as<T>()};
+      const head_student<T, Backend> s{student.template as<T, Sweep>()};
       return f(s, known...);
     };
+    constexpr memory_kind where = kind_of_memory<Sweep>;
     if constexpr (std::is_void_v<typename Student::scalar>) {
-      (void)stored_view<const float>(student.hidden, "hidden");  // says what is wrong with it by its own name
+      (void)stored_view<const float>(student.hidden, "hidden", where);  // says what is wrong with it by its own name
       return with_element_type<E>(as_student, student.hidden, args...);
     } else {
       using T = typename Student::scalar;
-      return typed_call<T, E>(as_student, stored_view<const T>(student.hidden, "hidden"), args...);
+      using Hidden = typename stored_tensor<const T, Sweep>::type;
+      return typed_call<T, E>(as_student, Hidden{stored_view<const T>(student.hidden, "hidden", where)}, args...);
     }
   }
 }

@@ -65,7 +65,7 @@ auto evaluate(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output>;
+    using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output, typename Signature::target_type>;
     const auto run = [&] {
       check_problem<typename Traits::sweep>(in, terms, true);
       clear_beyond<typename Traits::sweep>(in, ws);
@@ -96,7 +96,7 @@ auto evaluate_value(const E& e, Args&&... args) {
     static_assert(!Signature::gradient, "limbeck: value() writes no gradient; call the objective itself");
     check_problem<typename Traits::sweep>(in, terms, false);
     const auto run = [&] {
-      return run_terms<Traits, sweep_mode<false, Signature::soft_labels, false>>(in, terms, ws, executor);
+      return run_terms<Traits, sweep_mode<false, Signature::soft_labels, false, typename Signature::target_type>>(in, terms, ws, executor);
     };
     if constexpr (std::is_void_v<decltype(run())>) {
       run();
@@ -112,7 +112,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    using Mode = sweep_mode<true, Signature::soft_labels, false>;
+    using Mode = sweep_mode<true, Signature::soft_labels, false, typename Signature::target_type>;
     using Sweep = sweep_for<typename Traits::sweep>;
     static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
     const auto& student = std::get<0>(std::forward_as_tuple(args...));
@@ -162,7 +162,9 @@ auto evaluate_by_name(const E& e, Student& student, Args&... args) {
 template <class Self>
 template <class... Args>
 auto callable<Self>::operator()(Args&&... args) const {
-  if constexpr (detail::by_name<Self, Args...>()) {
+  if constexpr (detail::has_chooser<Args...>) {
+    return detail::with_chosen_memory([this](auto&... known) { return (*this)(known...); }, args...);
+  } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::evaluate_by_name(static_cast<const Self&>(*this), args...);
   } else if constexpr (detail::wants_gradient_like_student<Args...>) {
     auto result = detail::gradient_like_student(args...);
@@ -182,7 +184,9 @@ auto callable<Self>::operator()(Args&&... args) const {
 template <class Self>
 template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
-  if constexpr (detail::by_name<Self, Args...>()) {
+  if constexpr (detail::has_chooser<Args...>) {
+    return detail::with_chosen_memory([this](auto&... known) { return value(known...); }, args...);
+  } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.value(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
     return detail::evaluate_heads<detail::head_result::value>(static_cast<const Self&>(*this), args...);
@@ -196,7 +200,9 @@ auto callable<Self>::value(Args&&... args) const {
 template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
-  if constexpr (detail::by_name<Self, Args...>()) {
+  if constexpr (detail::has_chooser<Args...>) {
+    return detail::with_chosen_memory([this](auto&... known) { return report(known...); }, args...);
+  } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.report(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
     return detail::evaluate_heads<detail::head_result::report>(static_cast<const Self&>(*this), args...);

@@ -39,6 +39,15 @@ constexpr void require_memory() {
     static_assert(std::is_invocable_v<const Loss&, const batch<T, Memory>&>,
                   "limbeck: this batchwise loss, or what it learns, lives on the host, and these rows on a device");
 }
+/// Whether a loss can read what it holds where the student lives; most hold nothing.
+template <class Loss, class Sweep>
+constexpr bool lives_with() {
+  if constexpr (requires { typename Loss::memory; }) {
+    return std::is_same_v<typename Loss::memory, Sweep>;
+  } else {
+    return true;
+  }
+}
 
 /// Whether a call returns the derivative with respect to a temperature of this term.
 template <class Term, bool RowGradient>
@@ -80,6 +89,9 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
                   "limbeck: this target mixes the labels in; pass a vector of integers after it");
     static_assert((Term::signal_type::template lives_in<typename Signature::student_traits::sweep> && ...),
                   "limbeck: given(v) lives in another memory (host or device) than the student");
+    static_assert((lives_with<typename Term::loss_type, typename Signature::student_traits::sweep>() && ...),
+                  "limbeck: the sparse rows of a loss live in another memory (host or device) than the student; "
+                  "on_device(store) copies a store to the device");
     require_named(named_tags{});
     (require_memory<typename Term::loss_type, T, typename Signature::student_traits::sweep>(), ...);
     static_assert(P::learned <= 8, "limbeck: at most 8 learned temperatures in one objective");

@@ -32,6 +32,11 @@ struct sweep_for<host_rows> {
       return host_sweep<T, lanes_on<Lanes, Isa>, Terms, Mode, Isa>(in, terms).run(ws, executor);
     });
   }
+  /// The losses of rows alone, for what is measured before the rows are swept.
+  template <class T, class Lanes, class Mode, class Terms, class Executor>
+  static void measure(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
+    (void)run<T, Lanes, Mode>(in, terms, ws, executor);
+  }
   /// The same, with losses of the whole batch after those of rows.
   template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
   static evaluation run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, workspace& ws,
@@ -47,11 +52,6 @@ struct sweep_for<host_rows> {
     }
     if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
     return e;
-  }
-  /// The losses of rows alone, for what is measured before the rows are swept.
-  template <class T, class Lanes, class Mode, class Terms, class Executor>
-  static void measure(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
-    (void)run<T, Lanes, Mode>(in, terms, ws, executor);
   }
   template <class T>
   static void clear(const rows<T>& x) {

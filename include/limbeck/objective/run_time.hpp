@@ -30,9 +30,99 @@ inline constexpr bool is_any_argument = requires {
 };
 /// A head in the place of logits.
 template <class A>
-inline constexpr bool is_logits = is_any_argument<A> && !is_named<std::remove_cvref_t<A>>;
+inline constexpr bool is_logits = is_head<A> && !is_named<std::remove_cvref_t<A>>;
 template <class... A>
 inline constexpr bool any_run_time = ((run_time_tensor<A> || is_any_argument<A>) || ...);
+
+/// The memory in which an argument of a call says that it lives, void for one that says nothing: a tensor of run-time type is
+/// where the others are.
+template <class A>
+struct told_memory {
+  static constexpr auto told() {
+    if constexpr (run_time_tensor<A> || requires { typename A::limbeck_run_time; }) {
+      if constexpr (requires { typename A::backend::sweep; }) {
+        return std::type_identity<typename A::backend::sweep>{};
+      } else {
+        return std::type_identity<void>{};
+      }
+    } else if constexpr (tensor<A>) {
+      return std::type_identity<typename tensor_traits<A>::sweep>{};
+    } else if constexpr (is_labels<A>) {
+      return std::type_identity<vector_memory_t<A>>{};
+    } else if constexpr (requires { typename A::memory; }) {
+      return std::type_identity<typename A::memory>{};
+    } else {
+      return std::type_identity<void>{};
+    }
+  }
+  using type = typename decltype(told())::type;
+};
+template <>
+struct told_memory<workspace> {
+  using type = host_rows;
+};
+template <class E>
+struct told_memory<executor_argument<E>> {
+  using type = host_rows;
+};
+/// What the arguments of a call say together: a device that one of them names, else the host, void where none names any.
+template <class... A>
+struct told_by {
+  using type = void;
+};
+template <class A, class... Rest>
+struct told_by<A, Rest...> {
+  using own = typename told_memory<std::remove_cvref_t<A>>::type;
+  using rest = typename told_by<Rest...>::type;
+  using type = std::conditional_t<std::is_void_v<own> || (std::is_same_v<own, host_rows> && !std::is_void_v<rest>), rest, own>;
+};
+/// Where a call runs: on the device that one of its arguments names, else on the host.
+template <class... A>
+using memory_of_call =
+    std::conditional_t<std::is_void_v<typename told_by<A...>::type>, host_rows, typename told_by<A...>::type>;
+
+/// A workspace that knows only when it is called in which memory the student is.
+template <class A>
+inline constexpr bool is_chooser = requires { typename std::remove_cvref_t<A>::limbeck_chooser; };
+template <class... A>
+inline constexpr bool has_chooser = (is_chooser<A> || ...);
+
+/// The memory of a student whose type is known at run time: of a tensor, a head, the first of several outputs.
+template <class X>
+memory_kind memory_of(const X& x) {
+  if constexpr (run_time_tensor<X>) {
+    return any_tensor_traits<X>::view(x).memory;
+  } else if constexpr (requires { x.hidden.memory; }) {
+    return x.hidden.memory;
+  } else if constexpr (requires { std::get<0>(x.all).value; }) {
+    return memory_of(std::get<0>(x.all).value);
+  } else {
+    return kind_of_memory<typename tensor_traits<X>::sweep>;
+  }
+}
+/// f(the arguments of a call), the workspace that chooses replaced by the one it chose.
+template <class F, class Student, class... A>
+auto with_chosen_memory(const F& f, Student& student, A&... args) {
+  const auto choose = [&](auto& chooser) {
+    const auto replaced = []<class X>(X& x, auto& ws) -> auto& {
+      if constexpr (is_chooser<X>) {
+        return ws;
+      } else {
+        return x;
+      }
+    };
+    using Told = typename told_by<Student, A...>::type;
+    return chooser.template choose<Told>(student, [&](auto& ws) { return f(student, replaced(args, ws)...); });
+  };
+  const auto first = []<class X, class... Rest>(const auto& self, X& x, Rest&... rest) -> auto& {
+    if constexpr (is_chooser<X>) {
+      return x;
+    } else {
+      return self(self, rest...);
+    }
+  };
+  return choose(first(first, args...));
+}
 
 /// Whether a call on @p T can take this argument, as far as its type says.
 template <class T, class A>
@@ -41,8 +131,7 @@ constexpr bool fits() {
   if constexpr (run_time_tensor<Bare> || is_any_argument<Bare>) {
     return true;
   } else if constexpr (tensor<Bare>) {
-    return std::is_same_v<typename tensor_traits<Bare>::sweep, host_rows> ||
-           std::is_same_v<typename tensor_traits<Bare>::scalar, T>;
+    return true;
   } else if constexpr (target<Bare>) {
     return std::is_same_v<typename Bare::scalar, T>;
   } else if constexpr (is_named<Bare>) {
@@ -105,24 +194,26 @@ constexpr std::array<place, sizeof...(A)> places() {
   return out;
 }
 
-/// An argument as a call on @p T takes it.
-template <class T, place Place, class A>
+/// An argument as a call on @p T takes it, in the memory of @p Sweep.
+template <class T, class Sweep, place Place, class A>
 decltype(auto) typed(A&& a) {
+  constexpr memory_kind where = kind_of_memory<Sweep>;
   if constexpr (is_any_argument<A>) {
-    return a.template as<T>();
+    return a.template as<T, Sweep>();
   } else if constexpr (Place == place::as_it_is) {
     return std::forward<A>(a);
   } else {
     const any_tensor x = any_tensor_traits<std::remove_cvref_t<A>>::view(a);
     if constexpr (Place == place::labels) {
       if (!is_integer(x.type)) raise<value_error>("limbeck: labels is " + x.str() + ", expected whole numbers");
-      return any_labels{x.vector("labels")};
+      return any_labels<Sweep>{x.vector("labels", where)};
     } else {
+      using Tensor = typename stored_tensor<const T, Sweep>::type;
       if constexpr (Place == place::student) {  // its type decides in what is computed: nothing is narrowed, silently
         const bool short_float = x.type == element_type::float16 || x.type == element_type::bfloat16;
-        if (std::is_same_v<T, double> || !short_float) return stored_rows<const T>(x.template rows<const T>("student"));
+        if (std::is_same_v<T, double> || !short_float) return Tensor{stored_rows<const T>(x.template rows<const T>("student", where))};
       }
-      return stored_view<const T>(x, Place == place::student ? "student" : "teacher");
+      return Tensor{stored_view<const T>(x, Place == place::student ? "student" : "teacher", where)};
     }
   }
 }
@@ -145,6 +236,7 @@ auto typed_call(F&& f, A&&... args) {
                  ...) <= 3,
                 "limbeck: a call has one student, one teacher and one vector of labels; further tensors have names");
   static constexpr auto where = places<E, A...>();
+  using Sweep = memory_of_call<A...>;
   return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
     if constexpr (where[0] == place::student) {
       const auto check = [&]<place Place>(const any_tensor& student, const auto& a) {
@@ -157,8 +249,8 @@ auto typed_call(F&& f, A&&... args) {
       (check.template operator()<where[Index]>(view(args...), args), ...);
     }
     // a tuple in braces: the first argument that is wrong is the one that is named
-    std::tuple<decltype(typed<T, where[Index]>(std::forward<A>(args)))...> all{
-        typed<T, where[Index]>(std::forward<A>(args))...};
+    std::tuple<decltype(typed<T, Sweep, where[Index]>(std::forward<A>(args)))...> all{
+        typed<T, Sweep, where[Index]>(std::forward<A>(args))...};
     return f(std::get<Index>(all)...);
   }
   (std::index_sequence_for<A...>{});

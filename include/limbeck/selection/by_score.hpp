@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <tuple>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -29,11 +29,10 @@ struct signal_scores {
   S measured_signal;
   const Teacher* teacher = nullptr;
 
-  /// `f(row, score)` for every row of @p p, in order.
-  template <class Reader, class F>
-  void each(const Reader& p, const query& q, F&& f) const {
-    using T = typename Reader::scalar;
-    using Reads = signal_reads<S>;
+  using Reads = signal_reads<S>;
+
+  /// What the signal reads is there.
+  static void require([[maybe_unused]] const query& q) {
     static_assert(!Reads::given,
                   "limbeck: given(v) has one number for each row of a batch, and a selector reads its pool in blocks; "
                   "rank by the vector itself, by_highest(v)");
@@ -42,6 +41,13 @@ struct signal_scores {
     if constexpr (Reads::labels) {
       if (q.labels.empty()) raise<value_error>("limbeck: this signal needs the labels of the query");
     }
+  }
+
+  /// `f(row, score)` for every row of @p p, in order.
+  template <class Reader, class F>
+  void each(const Reader& p, const query& q, F&& f) const {
+    using T = typename Reader::scalar;
+    require(q);
     const auto size = static_cast<std::size_t>(p.size()), columns = static_cast<std::size_t>(p.columns());
     const std::size_t block = rows_of_block(size, columns);
     std::vector<T> logits(block * columns), teacher_logits, scores(block);
@@ -91,11 +97,15 @@ struct signal_scores {
   }
 };
 
-/// Scores that are there already, one for each row of the whole pool.
+/// Scores that are there already in @p Memory, one for each row of the whole pool.
+template <class Memory>
 struct given_scores {
   any_vector values;
   template <class Reader, class F>
   void each(const Reader& p, const query&, F&& f) const {
+    static_assert(std::is_same_v<Memory, host_rows>,
+                  "limbeck: these scores lie on a device, and the selector reads them on the host; copy them there, or give "
+                  "by_highest and by_lowest a pool on the device, too");
     if (values.size() != original_size(p))
       throw_length("scores", values.size(), original_size(p), "one a row of the pool");
     for (std::size_t r = 0; r < static_cast<std::size_t>(p.size()); ++r) f(r, values.number(original_row(p, r)));
@@ -109,9 +119,9 @@ auto score_source(const S& s) {
     return signal_scores<S>{s};
   } else {
     static_assert(
-        sized_memory<S>,
+        vector_of_numbers<S>,
         "limbeck: a score is a signal, such as entropy{}, or a vector of numbers with one for each row of the pool");
-    return given_scores{view_vector(s)};
+    return given_scores<vector_memory_t<S>>{view_vector(s)};
   }
 }
 
@@ -122,17 +132,20 @@ template <class Scores, int Sign>
 struct ranked_rows {
   Scores scores;  ///< where the scores come from
 
-  /// O(budget) memory besides the block that is read. @throws value_error, shape_error as the query is wrong,
-  /// value_error where a score is NaN.
+  /// O(budget) memory besides the block that is read; on a device 32 bytes a row and the scores. @throws value_error,
+  /// shape_error as the query is wrong, value_error where a score is NaN.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = as_reader(pool);
-    const auto labelled = check_query(q, static_cast<std::size_t>(reader.size()));
-    detail::best_rows best(q.budget);
-    scores.each(reader, q, [&](std::size_t r, double score) {
-      if (!labelled[r]) best.offer(Sign * score, r);
-    });
-    return best.sorted_rows();
+    const auto labelled = check_query(q, detail::size_of_pool(pool));
+    if constexpr (detail::read_by_host<Pool>) {
+      detail::best_rows best(q.budget);
+      scores.each(as_reader(pool), q, [&](std::size_t r, double score) {
+        if (!labelled[r]) best.offer(Sign * score, r);
+      });
+      return best.sorted_rows();
+    } else {
+      return detail::selection_in<detail::pool_memory_t<Pool>>::ranked(scores, pool, q, labelled, Sign);
+    }
   }
 };
 

@@ -25,6 +25,21 @@ struct covering {
   double radius = 0;              ///< the largest distance of a row that is left to its centre; 0 if none is
 };
 
+namespace detail {
+
+/// @throws value_error, shape_error
+inline void check_first_and_weights(std::size_t first, const any_vector& weights, std::size_t n) {
+  if (first >= n)
+    raise<value_error>("limbeck: first is " + std::to_string(first) + ", expected a row of the pool, 0 to " +
+                       std::to_string(n - 1));
+  if (!weights.empty() && weights.size() != n) throw_length("weights", weights.size(), n);
+}
+[[noreturn]] inline void throw_weight_of_row(double w, std::size_t r) {
+  raise<value_error>("limbeck: weights is " + show(w) + " in row " + std::to_string(r) + ", expected a finite number >= 0");
+}
+
+}  // namespace detail
+
 /// Farthest first: i* = argmax_i w_i min_{s in S} d(x_i, s), S := S + {i*}, from S = the labelled rows. Where nothing
 /// is labelled, row `first` is the first choice, at distance inf. Among equals the lowest row is chosen.
 ///
@@ -45,7 +60,7 @@ struct covering {
 template <class Metric = euclidean_distance>
 struct k_center {
   Metric metric{};        ///< what distance is
-  any_vector weights{};   ///< w, one a row of the pool, finite, >= 0: any measure of interest; default 1
+  any_vector weights{};   ///< w, one a row of the pool and in its memory, finite, >= 0: any measure of interest; default 1
   double radius = -1;     ///< stop as soon as every row is within it of a centre; negative: choose budget rows
   std::size_t first = 0;  ///< the first choice where nothing is labelled
 
@@ -54,17 +69,25 @@ struct k_center {
   /// space of the metric; weights of another length, negative or not finite; `first` outside the pool.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    return choose(as_reader(pool), q, false).rows;
+    return choose(pool, q, false).rows;
   }
   /// The same with the distance of each choice and the radius that is left, which costs about one choice more.
   template <class Pool>
   covering cover(const Pool& pool, const query& q) const {
-    return choose(as_reader(pool), q, true);
+    return choose(pool, q, true);
   }
 
  private:
+  template <class Pool>
+  covering choose(const Pool& pool, const query& q, bool with_radius) const {
+    if constexpr (detail::read_by_host<Pool>) {
+      return choose_on_host(as_reader(pool), q, with_radius);
+    } else {
+      return detail::selection_in<detail::pool_memory_t<Pool>>::farthest_first(*this, pool, q, with_radius);
+    }
+  }
   template <class Reader>
-  covering choose(const Reader& pool, const query& q, bool with_radius) const {
+  covering choose_on_host(const Reader& pool, const query& q, bool with_radius) const {
     using T = typename Reader::scalar;
     using centres = detail::centres<T, Metric>;
     const std::size_t n = pool.size();
@@ -144,15 +167,9 @@ struct k_center {
     return w > 0 ? (detail::embedding<Metric> ? w * w : w) * unweighted : 0;
   }
   void check_options(std::size_t n) const {
-    if (first >= n)
-      raise<value_error>("limbeck: first is " + std::to_string(first) + ", expected a row of the pool, 0 to " +
-                         std::to_string(n - 1));
-    if (weights.empty()) return;
-    if (weights.size() != n) detail::throw_length("weights", weights.size(), n);
-    for (std::size_t r = 0; r < n; ++r)
-      if (const double w = weights.number(r); !(w >= 0 && std::isfinite(w)))
-        raise<value_error>("limbeck: weights is " + detail::show(w) + " in row " + std::to_string(r) +
-                           ", expected a finite number >= 0");
+    detail::check_first_and_weights(first, weights, n);
+    for (std::size_t r = 0; r < weights.size(); ++r)
+      if (const double w = weights.number(r); !(w >= 0 && std::isfinite(w))) detail::throw_weight_of_row(w, r);
   }
 };
 

@@ -28,6 +28,42 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+
+/// The sum of the squares of a row's numbers, in double. Whether the compiler rounds a double's square before it is added, it
+/// says once for a pack of them: a row has one sum, and a device can follow. Squares of floats are exact.
+template <class T>
+double sum_of_squares(std::span<const T> x) {
+  double parts[8] = {};
+  std::size_t c = 0;
+  if constexpr (sizeof(T) == 8) {
+    using K = host_lanes<T>;
+    using X = pack<K>;
+    X sums[8 / K::count];
+    for (X& s : sums) s = X(T(0));
+    const auto add = [&sums](const T* eight) LIMBECK_LAMBDA_INLINE {
+      for (std::size_t l = 0; l < 8; l += K::count) {
+        const X v = X::from(K::load(eight + l));
+        sums[l / K::count] += v * v;
+      }
+    };
+    for (; c + 8 <= x.size(); c += 8) add(x.data() + c);
+    if (c < x.size()) {
+      T rest[8] = {};
+      for (std::size_t l = 0; c + l < x.size(); ++l) rest[l] = x[c + l];
+      add(rest);
+    }
+    for (std::size_t l = 0; l < 8; l += K::count) K::store(parts + l, sums[l / K::count].v);
+  } else {
+    for (; c + 8 <= x.size(); c += 8)  // side by side, so that the compiler takes them in packs
+      for (std::size_t l = 0; l < 8; ++l) parts[l] += static_cast<double>(x[c + l]) * static_cast<double>(x[c + l]);
+    for (std::size_t l = 0; c + l < x.size(); ++l) parts[l] += static_cast<double>(x[c + l]) * static_cast<double>(x[c + l]);
+  }
+  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+}
+
+}  // namespace detail
+
 /// The Euclidean distance, sqrt(sum (a - b)^2).
 struct euclidean_distance {
   static constexpr double scale = 1;
@@ -47,31 +83,16 @@ struct cosine_distance {
   /// The row over its length.
   template <class T>
   void embed(std::span<T> row) const {
-    double square = squares(row);
+    double square = detail::sum_of_squares(std::span<const T>(row));
     if (!(square > 1e-280 && square < 1e280)) {  // first by a power of two: exact
       T largest = 0;
       for (const T x : row) largest = (std::max)(largest, std::fabs(x));
       const int exponent = std::ilogb(largest);
       for (T& x : row) x = std::ldexp(x, -exponent);
-      square = squares(row);
+      square = detail::sum_of_squares(std::span<const T>(row));
     }
     const double inverse = 1 / std::sqrt(square);
     for (T& x : row) x = static_cast<T>(static_cast<double>(x) * inverse);
-  }
-
- private:
-  template <class T>
-  static double squares(std::span<const T> x) {
-    double parts[8] = {};  // side by side, so that the compiler takes them in packs
-    std::size_t c = 0;
-    for (; c + 8 <= x.size(); c += 8)
-      for (std::size_t l = 0; l < 8; ++l) parts[l] += static_cast<double>(x[c + l]) * static_cast<double>(x[c + l]);
-    for (; c < x.size(); ++c) parts[0] += static_cast<double>(x[c]) * static_cast<double>(x[c]);
-    return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
-  }
-  template <class T>
-  static double squares(std::span<T> x) {
-    return squares(std::span<const T>(x));
   }
 };
 
@@ -139,12 +160,14 @@ void check_finite(std::span<const T> row, std::size_t index) {
 template <class T>
 class square_range {
  public:
+  /// The largest size of a number in rows of @p width.
+  static T limit(std::size_t width) { return std::sqrt((std::numeric_limits<T>::max)() / static_cast<T>(8 * width)); }
   /// @throws value_error where a square of row @p r, or a sum of them, overflows.
   void look(const T* x, std::size_t width, std::size_t r) {
     T top(0);
     for (std::size_t c = 0; c < width; ++c) top = (std::max)(top, x[c] < 0 ? -x[c] : x[c]);
     largest_ = (std::max)(largest_, top);
-    const T most = std::sqrt((std::numeric_limits<T>::max)() / static_cast<T>(8 * width));
+    const T most = limit(width);
     if (top <= most) return;
     for (std::size_t c = 0; c < width; ++c)
       if (x[c] > most || x[c] < -most)

@@ -7,7 +7,7 @@
 /// A selector is a callable `std::vector<std::size_t> operator()(const Pool&, const query&) const`: rows of the pool in
 /// order of choice. Ties go to the lowest row. A pool is a tensor, or anything that reads blocks of rows: selectors
 /// hold O(pool) numbers and a few blocks, never a copy of the pool. What a selector of your own needs is as_reader(),
-/// check_query() and for_each_row() (pool_rows.hpp).
+/// check_query() and for_each_row() (pool_rows.hpp). For pools on a device see backend/thrust/selection.hpp.
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
@@ -26,7 +26,7 @@ LIMBECK_BEGIN_NAMESPACE
 struct query {
   std::size_t budget = 0;                   ///< how many rows to choose: at least 1, at most the rows not labelled
   std::span<const std::size_t> labelled{};  ///< rows of the pool that are labelled already: the seed set, never chosen
-  any_vector labels{};                      ///< the class of each row of the pool, for selectors that balance classes
+  any_vector labels{};                      ///< the class of each row, in the memory of the pool
   std::uint64_t seed = 0;                   ///< of every random choice
 };
 
@@ -54,6 +54,24 @@ concept selector = requires(S& s, const Pool& p, const query& q) {
 };
 
 namespace detail {
+
+/// Whose memory a pool lies in; a reader's rows come to the host.
+template <class P>
+struct pool_memory {
+  using type = host_rows;
+};
+template <tensor P>
+struct pool_memory<P> {
+  using type = typename tensor_traits<P>::sweep;
+};
+template <class P>
+using pool_memory_t = typename pool_memory<P>::type;
+template <class P>
+inline constexpr bool read_by_host = std::is_same_v<pool_memory_t<P>, host_rows>;
+
+/// The selectors over memory that the host does not read. A backend with such memory specialises it.
+template <class Memory>
+struct selection_in;
 
 /// A pool in memory, as a reader.
 template <class T>
@@ -90,8 +108,8 @@ const typename P::scalar* row_of(const P& p, std::size_t r, typename P::scalar* 
 
 }  // namespace detail
 
-/// Any pool as a reader: what a selector begins with, `const auto& reader = as_reader(pool);`. A tensor becomes a view
-/// of it, a reader is handed on; either outlives the result.
+/// Any pool that the host reads, as a reader: what a selector begins with, `const auto& reader = as_reader(pool);`. A tensor
+/// becomes a view of it, a reader is handed on; either outlives the result.
 template <class P>
 decltype(auto) as_reader(const P& p) {
   static_assert(pool<P>,
@@ -99,13 +117,26 @@ decltype(auto) as_reader(const P& p) {
                 "with size(), columns() and read(first, count, out)");
   if constexpr (tensor<P>) {
     using Traits = tensor_traits<P>;
-    static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
-                  "limbeck: a selector reads its pool on the host; copy the pool there, or pass a reader");
+    static_assert(detail::read_by_host<P>,
+                  "limbeck: this selector reads its pool on the host; copy the pool there, or pass a reader (k_center, "
+                  "pcoreset, by_highest, by_lowest and random_rows choose on a device, too)");
     return detail::memory_pool<typename Traits::scalar>{Traits::view(p)};
   } else {
     return (p);
   }
 }
+
+namespace detail {
+/// Rows of a pool, wherever it lies.
+template <class P>
+std::size_t size_of_pool(const P& p) {
+  if constexpr (read_by_host<P>) {
+    return static_cast<std::size_t>(as_reader(p).size());
+  } else {
+    return tensor_traits<P>::view(p).samples;
+  }
+}
+}  // namespace detail
 
 /// Whether @p q can be asked of a pool of so many rows, and which of these are labelled: not 0 where a row is, and so
 /// must not be chosen. O(rows).

@@ -26,7 +26,7 @@ struct random_rows {
   /// @throws value_error, shape_error as the query is wrong.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto labelled = check_query(q, static_cast<std::size_t>(as_reader(pool).size()));
+    const auto labelled = check_query(q, detail::size_of_pool(pool));
     std::vector<std::size_t> rows;
     rows.reserve(labelled.size() - q.labelled.size());
     for (std::size_t r = 0; r < labelled.size(); ++r)

@@ -6,15 +6,20 @@
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
+#include <limbeck/selection/query.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
+
+template <class V>
+concept vector_of_numbers = !std::is_void_v<vector_element_t<V>>;
 
 /// A row and its score.
 struct ranked_row {
@@ -22,7 +27,7 @@ struct ranked_row {
   std::size_t row;
 };
 /// The higher score first, then the lower row.
-inline bool ranks_before(const ranked_row& a, const ranked_row& b) {
+LIMBECK_HOST_DEVICE inline bool ranks_before(const ranked_row& a, const ranked_row& b) {
   return a.score > b.score || (a.score == b.score && a.row < b.row);
 }
 
@@ -71,25 +76,31 @@ inline void check_k(std::size_t k, std::size_t size, const char* of_what) {
                        ", the number of " + of_what);
 }
 
-inline std::vector<std::size_t> best_of(const any_vector& scores, std::size_t k, double sign) {
+/// Of scores in @p Memory.
+template <class Memory>
+std::vector<std::size_t> best_of(const any_vector& scores, std::size_t k, double sign) {
   check_k(k, scores.size(), "scores");
-  best_rows best(k);
-  for (std::size_t i = 0; i < scores.size(); ++i) best.offer(sign * scores.number(i), i);
-  return best.sorted_rows();
+  if constexpr (std::is_same_v<Memory, host_rows>) {
+    best_rows best(k);
+    for (std::size_t i = 0; i < scores.size(); ++i) best.offer(sign * scores.number(i), i);
+    return best.sorted_rows();
+  } else {
+    return selection_in<Memory>::best_of(scores, k, sign);
+  }
 }
 
 }  // namespace detail
 
-/// The places of the @p k highest of @p scores (any vector of numbers), highest first, ties by the lowest place.
-/// O(n log k) at worst. @throws value_error where k is 0 or more than there are, or a score is NaN.
-template <detail::sized_memory V>
+/// The places of the @p k highest of @p scores (any vector of numbers, on a device too), highest first, ties by the lowest
+/// place. O(n log k) at worst, O(n log n) on a device. @throws value_error where k is 0 or more than there are, or a score is NaN.
+template <detail::vector_of_numbers V>
 std::vector<std::size_t> top_k(const V& scores, std::size_t k) {
-  return detail::best_of(detail::view_vector(scores), k, 1);
+  return detail::best_of<detail::vector_memory_t<V>>(detail::view_vector(scores), k, 1);
 }
 /// The places of the @p k lowest of @p scores, lowest first. See top_k().
-template <detail::sized_memory V>
+template <detail::vector_of_numbers V>
 std::vector<std::size_t> bottom_k(const V& scores, std::size_t k) {
-  return detail::best_of(detail::view_vector(scores), k, -1);
+  return detail::best_of<detail::vector_memory_t<V>>(detail::view_vector(scores), k, -1);
 }
 
 LIMBECK_END_NAMESPACE

@@ -14,15 +14,23 @@ LIMBECK_BEGIN_NAMESPACE
 template <class Source, schedule S>
 struct binary_labels_target : detail::one_source<Source> {
   S temperature;  ///< of the term
-  void fill(const target_row<typename Source::scalar>& r) const {
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return binary_labels_target<decltype(inner), constant>{{inner}, constant(temperature(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;
     constexpr T sure = T(1e4);  // its sigmoid is 1, and its negative's 0
     detail::fill_from(this->source, r);
     const T t = detail::target_temperature(temperature, r);
-    for (T& y : r.out) {
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t c) {
+      const T y = r.out[c];
       const T z = std::log(y) - std::log1p(-y);  // NaN outside [0, 1]
-      y = t * (z > sure ? sure : z < -sure ? -sure : z);
-    }
+      r.out[c] = t * (z > sure ? sure : z < -sure ? -sure : z);
+    });
   }
 };
 

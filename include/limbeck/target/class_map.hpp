@@ -74,6 +74,62 @@ struct class_mapped_target {
   }
 };
 
+/// The same matrix by columns: what class j of the student gets stands at [offsets[j], offsets[j + 1]), so that threads add up
+/// classes without getting in each other's way. A view, see `device_class_map`.
+template <class T, class Memory = host_rows>
+struct class_map_by_columns {
+  std::size_t teacher_classes = 0;         ///< of the teacher
+  std::span<const std::uint64_t> offsets;  ///< one more than the student's classes, rising from 0
+  std::span<const std::int32_t> ids;       ///< classes of the teacher
+  std::span<const T> weights;              ///< what share of the teacher's class comes here: finite, not negative
+};
+
+/// The teacher's probabilities gathered at the student's classes; made by `class_mapped`.
+template <class T, schedule S, class Memory>
+struct class_gathered_target {
+  using limbeck_target = void;
+  using scalar = T;
+  using memory = Memory;
+  static constexpr std::size_t scratch_rows = 0;
+  tensor_target<T, Memory> teacher;     ///< logits of its own classes
+  class_map_by_columns<T, Memory> map;  ///< from them to the student's
+  S temperature;                        ///< of the term
+  std::size_t samples() const { return teacher.samples(); }
+  std::size_t classes() const { return map.offsets.size() - 1; }
+  /// @cond
+  auto settled(double at) const {
+    return class_gathered_target<T, constant, Memory>{teacher, map, constant(temperature(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
+    using X = pack<scalar_lanes<T>>;
+    const std::size_t n = teacher.view.classes;
+    const T t = detail::target_temperature(temperature, r), scale = static_cast<T>(detail::log2e) / t;
+    T top = -detail::infinite<T>;
+    detail::for_own<T>(r.team, n, [&](std::size_t i) {
+      const T z = teacher.view(r.index, i);
+      top = z == z && !(z > top) ? top : z == z ? z : detail::infinite<T>;
+    });
+    const T maximum = detail::highest_over(r.team, top);
+    const auto share = [&](std::size_t i) {  // what the teacher does not mask has a probability, however small
+      const T z = teacher.view(r.index, i), e = detail::exp2_negative(X((z - maximum) * scale)).v;
+      return z > -detail::infinite<T> && e < detail::tiny_probability<T> ? detail::tiny_probability<T> : e;
+    };
+    double total = 0;
+    detail::for_own<T>(r.team, n, [&](std::size_t i) { total += static_cast<double>(share(i)); });
+    total = detail::sum_over(r.team, total);
+    if (!(total > 0 && total - total == 0)) return detail::spoil(r, maximum);
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t j) {
+      T p = 0;
+      const auto last = static_cast<std::size_t>(map.offsets[j + 1]);
+      for (auto k = static_cast<std::size_t>(map.offsets[j]); k < last; ++k)
+        p += map.weights[k] * share(static_cast<std::size_t>(map.ids[k]));
+      r.out[j] = t * static_cast<T>(std::log(static_cast<double>(p) / total));  // -inf where nothing comes
+    });
+  }
+};
+
 /// @cond
 namespace detail {
 
@@ -115,8 +171,8 @@ void check_class_map(const class_map<T>& m, std::size_t teacher_classes) {
 /// weights everywhere. Probabilities below 1e-30 (float; 1e-280 in double) of that of the highest class count as that.
 /// O(teacher's classes + weights) a row. The map and the teacher's memory outlive the target.
 ///
-/// @param teacher tensor of logits, samples x classes of its own, on the host
-/// @param map from these classes to the student's
+/// @param teacher tensor of logits, samples x classes of its own
+/// @param map from these classes to the student's; for a teacher on a device the `view()` of a `device_class_map`
 /// @param temperature T, which has to be the term's, a constant or a schedule
 /// @throws shape_error, value_error where the map is inconsistent, does not fit the teacher, or T is not positive. A
 /// row of
@@ -129,10 +185,30 @@ auto class_mapped(X&& teacher, const class_map<T>& map, const N& temperature = 1
   static_assert(
       std::is_same_v<typename decltype(source)::scalar, T>,
       "limbeck: teacher and class map hold different scalar types; float goes with float, double with double");
+  static_assert(std::is_same_v<detail::target_memory<decltype(source)>, host_rows>,
+                "limbeck: this class map is the host's and the teacher lives on a device; device_class_map(map) goes with it");
   auto t = as_schedule(temperature);
   detail::check_positive("the temperature of class_mapped", t);
   detail::check_class_map(map, source.classes());
-  return class_mapped_target<T, decltype(t)>{source, map, std::move(t)};
+  if constexpr (std::is_same_v<decltype(source), tensor_target<T>>) return class_mapped_target<T, decltype(t)>{source, map, std::move(t)};
+}
+/// The same by the map's columns: a device takes no other. @throws shape_error where it does not fit the teacher.
+template <class X, class T, class Memory, number N = double>
+auto class_mapped(X&& teacher, const class_map_by_columns<T, Memory>& map, const N& temperature = 1) {
+  static_assert(!target<X>, "limbeck: class_mapped reads a tensor; fill(target, tensor) first");
+  const auto source = detail::as_target(std::forward<X>(teacher));
+  using Source = std::remove_const_t<decltype(source)>;
+  static_assert(
+      std::is_same_v<typename Source::scalar, T>,
+      "limbeck: teacher and class map hold different scalar types; float goes with float, double with double");
+  static_assert(std::is_same_v<detail::target_memory<Source>, Memory>,
+                "limbeck: the class map lives in another memory (host or device) than the teacher");
+  auto t = as_schedule(temperature);
+  detail::check_positive("the temperature of class_mapped", t);
+  if (map.teacher_classes != source.classes())
+    detail::throw_length("the rows of the class map", map.teacher_classes, source.classes(), "one a class of the teacher");
+  if constexpr (std::is_same_v<Source, tensor_target<T, Memory>>)
+    return class_gathered_target<T, decltype(t), Memory>{source, map, std::move(t)};
 }
 
 LIMBECK_END_NAMESPACE

@@ -13,17 +13,24 @@ template <class Source, schedule S>
 struct interpolated_target : detail::one_source<Source> {
   static constexpr bool needs_student = true;
   S t;  ///< share of the teacher
-  void fill(const target_row<typename Source::scalar>& r) const {
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return interpolated_target<decltype(inner), constant>{{inner}, constant(t(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;
-    const double share = t(r.progress);
+    const double share = detail::at_progress(t, r);
     if (!(share >= 0 && share <= 1) || !r.student.data) return detail::spoil(r);
     detail::fill_from(this->source, r);
     if (share == 1) return;
     const T of_student = static_cast<T>(1 - share), of_teacher = static_cast<T>(share);
-    for (std::size_t c = 0; c < r.out.size(); ++c) {
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t c) {
       const T s = r.student(r.index, c);
       r.out[c] = share == 0 ? s : of_student * s + of_teacher * r.out[c];
-    }
+    });
   }
 };
 

@@ -14,20 +14,27 @@ struct label_mixed_target : detail::one_source<Source> {
   static constexpr bool needs_labels = true;
   A alpha;        ///< share of the label
   S temperature;  ///< of the term
-  void fill(const target_row<typename Source::scalar>& r) const {
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return label_mixed_target<decltype(inner), constant, constant>{{inner}, constant(alpha(at)), constant(temperature(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;
     detail::fill_from(this->source, r);
-    const double a = alpha(r.progress);
+    const double a = detail::at_progress(alpha, r);
     const T t = detail::target_temperature(temperature, r);
     if (!(a >= 0 && a <= 1)) return detail::spoil(r);
     if (r.label < 0 || a == 0) return;
     const auto y = static_cast<std::size_t>(r.label);
-    const auto s = detail::exponentials_of<T>(r.out.data(), r.out.size(), T(1) / t, nullptr);
+    const auto s = detail::exponentials_of(r.team, r.out.data(), r.out.size(), T(1) / t, nullptr);
     if (y >= r.out.size() || !s.proper()) return detail::spoil(r, s.maximum);
     const T rest = static_cast<T>(std::log1p(-a));  // -inf where the label is all
     const T shift = s.maximum + t * std::log(s.sum);
-    for (T& x : r.out) x = (x - shift) + t * rest;
-    r.out[y] = t * detail::log_add(r.out[y] / t, static_cast<T>(std::log(a)));
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t c) { r.out[c] = (r.out[c] - shift) + t * rest; });
+    if (detail::owns<T>(r.team, r.out.size(), y)) r.out[y] = t * detail::log_add(r.out[y] / t, static_cast<T>(std::log(a)));
   }
 };
 
@@ -36,19 +43,26 @@ template <class Source, schedule E, schedule S>
 struct smoothed_target : detail::one_source<Source> {
   E epsilon;      ///< share of the uniform distribution
   S temperature;  ///< of the term
-  void fill(const target_row<typename Source::scalar>& r) const {
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return smoothed_target<decltype(inner), constant, constant>{{inner}, constant(epsilon(at)), constant(temperature(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;
     detail::fill_from(this->source, r);
-    const double share = epsilon(r.progress);
+    const double share = detail::at_progress(epsilon, r);
     const std::size_t n = r.out.size();
     const T t = detail::target_temperature(temperature, r);
     if (!(share >= 0 && share <= 1)) return detail::spoil(r);
     if (share == 0) return;
-    const auto s = detail::exponentials_of(r.out.data(), n, T(1) / t, r.out.data());
+    const auto s = detail::exponentials_of(r.team, r.out.data(), n, T(1) / t, r.out.data());
     if (!s.proper()) return detail::spoil(r, s.maximum);
     const T scale = static_cast<T>(1 - share) / s.sum, floor = static_cast<T>(share / static_cast<double>(n));
-    for (T& x : r.out) x = x * scale + floor;
-    detail::scaled_logarithm(r.out.data(), n, t, r.out.data());
+    detail::for_own<T>(r.team, n, [&](std::size_t c) { r.out[c] = r.out[c] * scale + floor; });
+    detail::scaled_logarithm(r.team, r.out.data(), n, t, r.out.data());
   }
 };
 
@@ -98,6 +112,7 @@ auto smoothed(X&& teacher, const E& epsilon, const N& temperature = 1) {
 /// @throws shape_error where shapes differ, value_error where g_y and g_f are the same.
 template <tensor Y, tensor F, tensor V>
 double optimal_label_share(const Y& fitted_to_labels, const F& fitted_to_predictions, const V& labels) {
+  detail::require_host<Y, F, V>();
   const auto g = tensor_traits<Y>::view(fitted_to_labels);
   const auto f = tensor_traits<F>::view(fitted_to_predictions);
   const auto y = tensor_traits<V>::view(labels);

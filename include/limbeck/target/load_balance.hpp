@@ -27,6 +27,7 @@ enum class balance {
 /// @throws shape_error where shapes differ, value_error where a row of the gate has no softmax.
 template <tensor G, class D>
 double load_balance(const G& gate, D&& gradient, balance measure = balance::kl) {
+  detail::require_host<G, D>();
   using T = typename tensor_traits<G>::scalar;
   const rows<const T> x = tensor_traits<G>::view(gate);
   const rows<T> g = tensor_traits<std::remove_cvref_t<D>>::view(gradient);

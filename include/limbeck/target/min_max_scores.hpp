@@ -12,17 +12,27 @@ LIMBECK_BEGIN_NAMESPACE
 template <class Source>
 struct min_max_target : detail::one_source<Source> {
   double scale;  ///< of the best
-  void fill(const target_row<typename Source::scalar>& r) const {
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return min_max_target<decltype(inner)>{{inner}, scale};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;
     detail::fill_from(this->source, r);
     T low = detail::infinite<T>, high = -detail::infinite<T>;
-    for (const T x : r.out) {
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t c) {
+      const T x = r.out[c];
       if (x > high) high = x;
       if (x < low && x > -detail::infinite<T>) low = x;
-    }
+    });
+    const auto ends = r.team.highest(detail::team_array<T, 2>{{high, -low}});
+    high = ends.v[0], low = -ends.v[1];
     const T factor = static_cast<T>(scale) / (high - low + T(1e-6));
     if (!(high >= low)) return;  // all masked, or NaN: comes through
-    for (T& x : r.out) x = (x - low) * factor;
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t c) { r.out[c] = (r.out[c] - low) * factor; });
   }
 };
 

@@ -29,22 +29,31 @@ inline std::size_t numbers_of(const char* what, std::initializer_list<std::uint6
 }  // namespace detail
 
 /// Averages of the probabilities of some samples, as a target; made by `temporal_ensemble::target`.
-template <class T, schedule S>
+template <class T, schedule S, class Memory = host_rows>
 struct temporal_target {
   using limbeck_target = void;
   using scalar = T;
+  using memory = Memory;  ///< of sums and ids
   static constexpr std::size_t scratch_rows = 0;
   rows<const T> sums;                ///< all samples x classes
   std::span<const std::size_t> ids;  ///< of the rows
   S temperature;                     ///< of the term
   std::size_t samples() const { return ids.size(); }
   std::size_t classes() const { return sums.classes; }
-  void fill(const target_row<T>& r) const {
+  /// @cond
+  auto settled(double at) const {
+    return temporal_target<T, constant, Memory>{sums, ids, constant(temperature(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
+    if (ids[r.index] >= sums.samples) return detail::spoil(r);  // on the host there is none
     const T* const z = sums.row(ids[r.index]);
     const T t = detail::target_temperature(temperature, r);
     const std::size_t n = r.out.size();
-    if (detail::row_maximum(z, n) <= 0) return std::fill(r.out.begin(), r.out.end(), T(0));
-    detail::scaled_logarithm(z, n, t, r.out.data());
+    if (detail::row_maximum(r.team, z, n) <= 0)
+      return detail::for_own<T>(r.team, n, [&](std::size_t c) { r.out[c] = T(0); });
+    detail::scaled_logarithm(r.team, z, n, t, r.out.data());
   }
 };
 
@@ -85,6 +94,7 @@ class temporal_ensemble {
     static_assert(
         std::is_same_v<typename tensor_traits<X>::scalar, T>,
         "limbeck: the ensemble and the logits hold different scalar types; float goes with float, double with double");
+    detail::require_host<X>();
     const rows<const T> x = tensor_traits<X>::view(logits);
     check_ids(ids);
     if (x.samples != ids.size() || x.classes != classes_)
@@ -170,6 +180,7 @@ class snapshots {
     static_assert(std::is_same_v<typename tensor_traits<X>::scalar, T>,
                   "limbeck: the snapshots and this tensor hold different scalar types; float goes with float, double "
                   "with double");
+    detail::require_host<X>();
     const rows<const T> x = tensor_traits<X>::view(state);
     if (pushed_ > 0 && (x.samples != samples_ || x.classes != classes_))
       detail::throw_shape("the state", x.samples, x.classes, static_cast<std::size_t>(samples_),

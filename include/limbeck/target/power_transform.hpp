@@ -15,10 +15,18 @@ LIMBECK_BEGIN_NAMESPACE
 template <class Source, schedule S>
 struct power_target : detail::one_source<Source> {
   S gamma;  ///< positive
-  void fill(const target_row<typename Source::scalar>& r) const {
-    const auto g = detail::target_temperature(gamma, r);  // positive too
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return power_target<decltype(inner), constant>{{inner}, constant(gamma(at))};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
+    using T = typename Source::scalar;
+    const T g = detail::target_temperature(gamma, r);  // positive too
     detail::fill_from(this->source, r);
-    for (auto& x : r.out) x *= g;
+    detail::for_own<T>(r.team, r.out.size(), [&](std::size_t c) { r.out[c] *= g; });
   }
 };
 
@@ -38,6 +46,13 @@ auto power_transformed(X&& teacher, const N& gamma) {
   return power_target<detail::target_of<X>, decltype(g)>{{detail::as_target(std::forward<X>(teacher))}, std::move(g)};
 }
 
+namespace detail {
+inline void check_gamma(double gamma) {
+  if (!(gamma > 0 && gamma - gamma == 0))
+    raise<value_error>("limbeck: gamma is " + show(gamma) + ", expected a positive number");
+}
+}  // namespace detail
+
 /// WTTM's weight of each row, U = sum_i p_i^gamma with p = softmax(t): large where the teacher is smooth, 1 at gamma
 /// = 1.
 ///
@@ -49,10 +64,10 @@ auto power_transformed(X&& teacher, const N& gamma) {
 /// @throws shape_error where out has another length, value_error where gamma is not positive or a row has no softmax.
 template <tensor X, detail::sized_memory Out>
 void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
+  detail::require_host<X>();
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> view = tensor_traits<X>::view(teacher);
-  if (!(gamma > 0 && gamma - gamma == 0))
-    raise<value_error>("limbeck: gamma is " + detail::show(gamma) + ", expected a positive number");
+  detail::check_gamma(gamma);
   if (out.size() != view.samples) detail::throw_length("out", out.size(), view.samples);
   std::vector<T> row(view.classes);
   using U = std::remove_cvref_t<decltype(*out.data())>;
@@ -61,8 +76,7 @@ void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
     const auto p = detail::exponentials_of<T>(row.data(), row.size(), T(1), nullptr);
     const auto powers = detail::exponentials_of<T>(row.data(), row.size(), static_cast<T>(gamma), nullptr);
     if (!p.proper() || !powers.proper())
-      raise<value_error>("limbeck: teacher row " + std::to_string(r) +
-                         " has no softmax: it holds a NaN or +inf, or is all -inf");
+      detail::throw_no_softmax("teacher", r);
     // sum exp(gamma (t - max)) / (sum exp(t - max))^gamma
     out.data()[r] = static_cast<U>(static_cast<double>(powers.sum) * std::pow(static_cast<double>(p.sum), -gamma));
   }

@@ -17,8 +17,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// A view of sparse rows: those of row r stand at [offsets[r], offsets[r + 1]).
 ///
 /// The weights of a row and its tail sum to 1, without a tail to 1 at most (a tenth is left to rounding: caches store a
-/// byte a weight); those of draws only do so in expectation. The spans show memory of the host, or that of a device
-/// (`device_memory`), see `on_device`.
+/// byte a weight); those of draws only do so in expectation. @p Memory is whose memory it is.
 template <class T, class Memory = host_rows>
 struct sparse_rows {
   std::size_t classes = 0;                 ///< of the whole vocabulary
@@ -126,10 +125,6 @@ template <class T>
 void copy_row(const rows<const T>& x, std::size_t r, T* out) {
   for (std::size_t c = 0; c < x.classes; ++c) out[c] = x(r, c);
 }
-[[noreturn]] inline void throw_no_softmax(const char* who, std::size_t r) {
-  raise<value_error>(std::string("limbeck: ") + who + " row " + std::to_string(r) +
-                     " has no softmax: it holds a NaN or +inf, or is all -inf");
-}
 
 }  // namespace detail
 
@@ -142,6 +137,7 @@ void copy_row(const rows<const T>& x, std::size_t r, T* out) {
 /// @throws value_error where k is 0, T is not positive or a row has no softmax.
 template <tensor X>
 auto keep_top(const X& teacher, std::size_t k, double temperature = 1) {
+  detail::require_host<X>();
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> x = tensor_traits<X>::view(teacher);
   if (k == 0) raise<value_error>("limbeck: k is 0, expected at least 1");
@@ -199,6 +195,7 @@ auto keep_top(const X& teacher, std::size_t k, double temperature = 1) {
 template <tensor X>
 auto draw_sparse(const X& teacher, std::size_t draws, const random_stream& stream, double power = 1,
                  double temperature = 1) {
+  detail::require_host<X>();
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> x = tensor_traits<X>::view(teacher);
   if (draws == 0) raise<value_error>("limbeck: draws is 0, expected at least 1");
@@ -247,16 +244,18 @@ enum class tail {
 };
 
 /// Sparse rows as a target; made by `sparse_target`.
-template <class T>
+template <class T, class Memory = host_rows>
 struct sparse_teacher {
   using limbeck_target = void;
   using scalar = T;
+  using memory = Memory;
   static constexpr std::size_t scratch_rows = 0;
-  sparse_rows<T> view;  ///< of the rows
+  sparse_rows<T, Memory> view;  ///< of the rows
   tail rest;            ///< what the others get
   std::size_t samples() const { return view.samples(); }
   std::size_t classes() const { return view.classes; }
-  void fill(const target_row<T>& r) const {
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     const auto first = static_cast<std::size_t>(view.offsets[r.index]),
                last = static_cast<std::size_t>(view.offsets[r.index + 1]);
     const std::size_t others = view.classes - (last - first);
@@ -264,18 +263,23 @@ struct sparse_teacher {
     if (rest == tail::spread && !view.log_tails.empty() && others > 0)
       log_share = view.log_tails[r.index] - static_cast<T>(std::log(static_cast<double>(others)));
     const T t = static_cast<T>(view.temperature);  // so that a term at T sees the weights
-    std::fill(r.out.begin(), r.out.end(), t * log_share);
-    for (std::size_t i = first; i < last; ++i) r.out[static_cast<std::size_t>(view.ids[i])] = t * view.log_weights[i];
+    const std::size_t n = r.out.size();
+    detail::for_own<T>(r.team, n, [out = r.out.data(), share = t * log_share](std::size_t c) { out[c] = share; });
+    for (std::size_t i = first; i < last; ++i) {
+      const auto c = static_cast<std::size_t>(view.ids[i]);
+      if (detail::owns<T>(r.team, n, c)) r.out[c] = t * view.log_weights[i];
+    }
   }
 };
 
 /// Sparse rows as dense logits T_c log w, T_c the temperature with which they were made, for any loss. Neither choice of @p rest is the teacher:
 /// `spread` invents the tail's shape, `drop` is biased (the student's optimum is p_i over the kept mass). `sparse_kl`
 /// needs neither.
-/// @throws shape_error, value_error where the rows are inconsistent: ids that do not rise, offsets that fall.
-template <class T>
-sparse_teacher<T> sparse_target(const sparse_rows<T>& view, tail rest = tail::spread) {
-  detail::check_sparse(view);
+/// @throws shape_error, value_error where the rows are inconsistent: ids that do not rise, offsets that fall. Rows in device
+///   memory are taken as they are; those of `device_sparse_rows` have been checked.
+template <class T, class Memory>
+sparse_teacher<T, Memory> sparse_target(const sparse_rows<T, Memory>& view, tail rest = tail::spread) {
+  if constexpr (std::is_same_v<Memory, host_rows>) detail::check_sparse(view);
   return {view, rest};
 }
 /// @cond

@@ -11,41 +11,89 @@
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
+namespace detail {
+
+[[noreturn]] inline void throw_no_class(std::int64_t label, std::size_t r, std::size_t classes) {
+  raise<value_error>("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) + ", expected 0 to " +
+                     std::to_string(classes - 1));
+}
+
+/// Sorts a row that all threads of a team see; all of them see it sorted, too.
+template <class Team, class T, class Less>
+LIMBECK_HOST_DEVICE void sort_row(const Team& team, std::span<T> x, const Less& less) {
+  if constexpr (in_packs<Team>) {
+    std::sort(x.begin(), x.end(), less);
+  } else {
+    // Batcher's bitonic sort, all of whose exchanges put the smaller one in front: what stands behind the end is never moved
+    const std::size_t n = x.size();
+    const auto exchange = [&](std::size_t flipped) {
+      for (std::size_t i = team.rank(); i < n; i += team.size()) {
+        const std::size_t j = i ^ flipped;
+        if (j <= i || j >= n || !less(x[j], x[i])) continue;
+        const T a = x[i];
+        x[i] = x[j];
+        x[j] = a;
+      }
+      team.wait();
+    };
+    for (std::size_t length = 2; length / 2 < n; length *= 2) {
+      exchange(length - 1);
+      for (std::size_t step = length / 4; step > 0; step /= 2) exchange(step);
+    }
+  }
+}
+
+}  // namespace detail
 
 /// Zipf's law over the classes that are not the label; made by `zipf_labels`.
 template <class Source>
 struct zipf_target : detail::one_source<Source> {
   static constexpr bool needs_labels = true, needs_student = true;
   static constexpr std::size_t scratch_rows = 2 + Source::scratch_rows;
-  void fill(const target_row<typename Source::scalar>& r) const {
+  /// @cond
+  auto settled(double at) const {
+    auto inner = detail::settled(this->source, at);
+    return zipf_target<decltype(inner)>{{inner}};
+  }
+  /// @endcond
+  template <class Row>
+  LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;
     const std::size_t n = r.out.size();
     if (!r.student.data || r.label < 0 || static_cast<std::size_t>(r.label) >= n) return detail::spoil(r);
     const auto y = static_cast<std::size_t>(r.label);
     const std::span<T> score = r.memory.first(n), e = r.memory.subspan(n, n);
     detail::fill_from(this->source, r, 2);
-    std::fill(score.begin(), score.end(), T(0));
+    detail::for_own<T>(r.team, n, [&](std::size_t c) { score[c] = T(0); });
     const auto add = [&](const T* z) {  // p_i/(1 - p_y), the sum over the others taken as such
-      const auto s = detail::exponentials_of(z, n, T(1), e.data());
+      const auto s = detail::exponentials_of(r.team, z, n, T(1), e.data());
       if (!s.proper()) return false;
       T others = 0;
-      for (std::size_t c = 0; c < n; ++c)
+      detail::for_own<T>(r.team, n, [&](std::size_t c) {
         if (c != y) others += e[c];
-      for (std::size_t c = 0; c < n; ++c) score[c] += e[c] / (others + T(1e-6) * s.sum);
+      });
+      others = detail::sum_over(r.team, others);
+      detail::for_own<T>(r.team, n, [&](std::size_t c) { score[c] += e[c] / (others + T(1e-6) * s.sum); });
       return true;
     };
     bool good = add(r.out.data());
-    for (std::size_t c = 0; c < n; ++c) r.out[c] = r.student(r.index, c);
-    good = good && add(r.out.data());
+    if (good) {
+      detail::for_own<T>(r.team, n, [&](std::size_t c) { r.out[c] = r.student(r.index, c); });
+      good = add(r.out.data());
+    }
     if (!good) return detail::spoil(r);
     // positions by sorting (score, class); e holds the order as numbers, so nothing is allocated
-    for (std::size_t c = 0; c < n; ++c) e[c] = static_cast<T>(c);
-    std::sort(e.begin(), e.end(), [&](T a, T b) {
+    detail::for_own<T>(r.team, n, [&](std::size_t c) { e[c] = static_cast<T>(c); });
+    r.team.wait();
+    detail::sort_row(r.team, e, [&](T a, T b) {
       const T x = score[static_cast<std::size_t>(a)], z = score[static_cast<std::size_t>(b)];
       return x > z || (x == z && a < b);
     });
-    for (std::size_t i = 0; i < n; ++i) r.out[static_cast<std::size_t>(e[i])] = -std::log(static_cast<T>(i + 1));
-    r.out[y] = -detail::infinite<T>;
+    for (std::size_t i = r.team.rank(); i < n; i += r.team.size()) {
+      const auto c = static_cast<std::size_t>(e[i]);
+      r.out[c] = c == y ? -detail::infinite<T> : -std::log(static_cast<T>(i + 1));
+    }
+    r.team.wait();
   }
 };
 
@@ -77,6 +125,7 @@ auto zipf_labels(X&& weak) {
 /// @throws shape_error where lengths differ, value_error where a label is no class or a row has no softmax.
 template <tensor X, class Labels, detail::sized_memory Out>
 void uskd_row_weights(const X& student, const Labels& labels, Out&& out) {
+  detail::require_host<X>();
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> view = tensor_traits<X>::view(student);
   const any_vector y = detail::view_vector(labels);
@@ -88,13 +137,10 @@ void uskd_row_weights(const X& student, const Labels& labels, Out&& out) {
   for (std::size_t r = 0; r < view.samples; ++r) {
     const std::int64_t label = y.integer(r);
     if (label < 0 || static_cast<std::size_t>(label) >= view.classes)
-      raise<value_error>("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) +
-                         ", expected 0 to " + std::to_string(view.classes - 1));
+      detail::throw_no_class(label, r, view.classes);
     for (std::size_t c = 0; c < view.classes; ++c) row[c] = view(r, c);
     const double surprise = detail::surprise_of(row.data(), row.size(), static_cast<std::size_t>(label));
-    if (surprise != surprise)
-      raise<value_error>("limbeck: student row " + std::to_string(r) +
-                         " has no softmax: it holds a NaN or +inf, or is all -inf");
+    if (surprise != surprise) detail::throw_no_softmax("student", r);
     squares[r] = std::exp(-2 * surprise);
     mean_square += squares[r];
   }

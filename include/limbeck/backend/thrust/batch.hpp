@@ -351,22 +351,23 @@ struct find_unlike {
 
 template <class T>
 struct gather_row {
-  rows<const T> from;
-  const std::size_t* which;
+  stored_rows<const T> from;
+  const std::size_t* which;  // null: all
   rows<T> to;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
-    for_own<T>(team, to.classes, [&](std::size_t c) { to(i, c) = from(which[i], c); });
+    for_own<T>(team, to.classes, [&](std::size_t c) { to(i, c) = from(which ? which[i] : i, c); });
   }
 };
 template <class T>
 struct give_row {
   rows<T> from;
   const std::size_t* which;
-  rows<T> to;
+  stored_rows<T> to;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
-    for_own<T>(team, to.classes, [&](std::size_t c) { to(which[i], c) += from(i, c); });
+    const std::size_t r = which ? which[i] : i;
+    for_own<T>(team, to.classes, [&](std::size_t c) { to.put(r, c, to(r, c) + from(i, c)); });
   }
 };
 struct gather_labels {
@@ -410,27 +411,24 @@ struct counted_device_rows {
     if (samples > 0 && (in.labels.data() || in.row_weights.data() || in.row_mask.data())) take_census(in, name);
     require_whole_mean(in, numbers.weight, name);
     if (with_gradient) gradient = in.gradient.as_native();
-    if (numbers.rows == samples) {
-      call_rows = {};
-      return;
-    }
     if (numbers.rows == 0) return;
-    call_rows = call_rows.first(numbers.rows);
-    student = gathered(student);
-    if (teacher.data) teacher = gathered(teacher);
-    if (labels.data()) {
+    const bool all = numbers.rows == samples;
+    call_rows = all ? std::span<std::size_t>{} : call_rows.first(numbers.rows);
+    if (!all || !in.student.native()) student = gathered(in.student);
+    if (teacher.data && (!all || !in.teacher.native())) teacher = gathered(in.teacher);
+    if (labels.data() && !all) {
       const std::span<std::int64_t> y = memory.take<std::int64_t>(numbers.rows);
       run(1, gather_labels{in.labels, call_rows.data(), y.data()});
       labels = any_vector(y.data(), numbers.rows);
     }
-    if (!with_gradient) return;
+    if (!with_gradient || (all && in.gradient.native())) return;
     gradient = rows<T>(memory.take<T>(numbers.rows * in.classes()).data(), numbers.rows, in.classes());
     clear_device(gradient.data, numbers.rows * in.classes() * sizeof(T), on.stream);
   }
   /// Adds what the copies have gathered to the gradient of the call.
   void give_gradient(const problem<T>& in) const {
-    if (gradient.data == in.gradient.as_native().data) return;
-    run(in.classes(), give_row<T>{gradient, call_rows.data(), in.gradient.as_native()});
+    if (gradient.data == in.gradient.data) return;
+    run(in.classes(), give_row<T>{gradient, call_rows.empty() ? nullptr : call_rows.data(), in.gradient});
   }
 
  private:
@@ -438,9 +436,9 @@ struct counted_device_rows {
   void run(std::size_t width, const F& f) const {
     batch_memory<device_memory>::each_row(on, numbers.rows, width, f);
   }
-  rows<const T> gathered(const rows<const T>& x) {
+  rows<const T> gathered(const stored_rows<const T>& x) {
     const rows<T> copy(memory.take<T>(numbers.rows * x.classes).data(), numbers.rows, x.classes);
-    run(x.classes, gather_row<T>{x, call_rows.data(), copy});
+    run(x.classes, gather_row<T>{x, call_rows.empty() ? nullptr : call_rows.data(), copy});
     return copy;
   }
   void take_census(const problem<T>& in, std::string_view name) {

@@ -12,9 +12,14 @@
 #include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
+#include <limbeck/core/stored_rows.hpp>
 
 #include <thrust/device_vector.h>
 #include <thrust/host_vector.h>
+#if LIMBECK_ON_CUDA
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+#endif
 
 #include <type_traits>
 
@@ -23,7 +28,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// A view of samples x classes in device memory: `rows<T>` with a device pointer. @p T is const for an input.
 template <class T>
 struct device_rows {
-  using element = T;  ///< float or double, const for an input
+  using element = T;  ///< float or double, float16 or bfloat16, const for an input
   rows<T> memory;     ///< pointer, shape and strides; the pointer is the device's
 
   /// Contiguous, one row after the other.
@@ -76,29 +81,64 @@ struct vector_element<device_span<T>> {
 
 }  // namespace detail
 
-/// The rows of a device vector. @throws shape_error where its size is not samples x classes.
+/// @cond
+namespace detail {
+
+/// The element type by Limbeck's name: CUDA's own numbers of 16 bits are the same bits.
+template <class T>
+struct device_element {
+  using type = T;
+};
+template <class T>
+struct device_element<const T> {
+  using type = const typename device_element<T>::type;
+};
+#if LIMBECK_ON_CUDA
+template <>
+struct device_element<__half> {
+  using type = float16;
+};
+template <>
+struct device_element<__nv_bfloat16> {
+  using type = bfloat16;
+};
+#endif
+template <class T>
+using device_element_t = typename device_element<T>::type;
+template <class T>
+device_rows<device_element_t<T>> device_rows_at(T* p, std::size_t samples, std::size_t classes) {
+  return {reinterpret_cast<device_element_t<T>*>(p), samples, classes};
+}
+
+}  // namespace detail
+/// @endcond
+
+/// The rows of a device vector of float, double, float16 or bfloat16, under nvcc also of `__half` or `__nv_bfloat16`.
+/// @throws shape_error where its size is not samples x classes.
 template <class T, class A>
-device_rows<const T> on_device(const thrust::device_vector<T, A>& v, std::size_t samples, std::size_t classes) {
+auto on_device(const thrust::device_vector<T, A>& v, std::size_t samples, std::size_t classes) {
   detail::require_size(v.size(), samples, classes);
-  return {thrust::raw_pointer_cast(v.data()), samples, classes};
+  return detail::device_rows_at(thrust::raw_pointer_cast(v.data()), samples, classes);
 }
 /// The same, to write to.
 template <class T, class A>
-device_rows<T> on_device(thrust::device_vector<T, A>& v, std::size_t samples, std::size_t classes) {
+auto on_device(thrust::device_vector<T, A>& v, std::size_t samples, std::size_t classes) {
   detail::require_size(v.size(), samples, classes);
-  return {thrust::raw_pointer_cast(v.data()), samples, classes};
+  return detail::device_rows_at(thrust::raw_pointer_cast(v.data()), samples, classes);
 }
 template <class T, class A>
 void on_device(thrust::device_vector<T, A>&&, std::size_t, std::size_t) = delete;
 /// The rows behind a device pointer.
 template <class T>
-device_rows<T> on_device(thrust::device_ptr<T> p, std::size_t samples, std::size_t classes) {
-  return {thrust::raw_pointer_cast(p), samples, classes};
+auto on_device(thrust::device_ptr<T> p, std::size_t samples, std::size_t classes) {
+  return detail::device_rows_at(thrust::raw_pointer_cast(p), samples, classes);
 }
 
 /// @cond
 namespace detail {
 inline constexpr memory_kind kind_of_device = LIMBECK_ON_CUDA ? memory_kind::cuda : memory_kind::host;
+template <>
+inline constexpr memory_kind kind_of_memory<device_memory> = kind_of_device;
 }  // namespace detail
 /// @endcond
 
@@ -135,19 +175,54 @@ void on_host(thrust::host_vector<T, A>&&, std::size_t, std::size_t) = delete;
 template <class T>
 struct tensor_traits<device_rows<T>> {
   static constexpr bool is_view = true;
-  using scalar = std::remove_const_t<T>;
+  using element = std::remove_const_t<T>;
+  using scalar = arithmetic_of_t<element>;
   template <class S>
   using lanes = scalar_lanes<S>;
   using sweep = device_memory;
   /// The gradient of the convenience form: contiguous, samples x classes.
-  using gradient = thrust::device_vector<scalar>;
+  using gradient = thrust::device_vector<element>;
 
   static rows<T> view(const device_rows<T>& x) { return x.memory; }
   static gradient gradient_like(const device_rows<T>& x) { return gradient(x.memory.samples * x.memory.classes); }
-  static rows<scalar> view_gradient(gradient& g, const device_rows<T>& x) {
+  static rows<element> view_gradient(gradient& g, const device_rows<T>& x) {
     return {thrust::raw_pointer_cast(g.data()), x.memory.samples, x.memory.classes};
   }
 };
+
+/// @cond
+namespace detail {
+
+/// A tensor on the device whose type is known at run time, in a call that computes in T.
+template <class T>
+struct stored_device_rows {
+  stored_rows<T> memory;
+};
+template <class T>
+struct stored_tensor<T, device_memory> {
+  using type = stored_device_rows<T>;
+};
+
+}  // namespace detail
+
+template <class T>
+struct tensor_traits<detail::stored_device_rows<T>> {
+  static constexpr bool is_view = true;
+  using scalar = std::remove_const_t<T>;
+  template <class S>
+  using lanes = scalar_lanes<S>;
+  using sweep = device_memory;
+  using gradient = thrust::device_vector<scalar>;
+
+  static stored_rows<T> view(const detail::stored_device_rows<T>& x) { return x.memory; }
+  static gradient gradient_like(const detail::stored_device_rows<T>& x) {
+    return gradient(x.memory.samples * x.memory.classes);
+  }
+  static rows<scalar> view_gradient(gradient& g, const detail::stored_device_rows<T>& x) {
+    return {thrust::raw_pointer_cast(g.data()), x.memory.samples, x.memory.classes};
+  }
+};
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

@@ -30,6 +30,7 @@
 #include <map>
 #include <mutex>
 #include <type_traits>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -125,21 +126,19 @@ struct device_limits {
   bool clusters = false;
 };
 /// Asked of the driver once a kernel and device.
-template <class Kernel>
-const device_limits& limits_of(Kernel* kernel) {
+inline const device_limits& limits_of(const void* kernel) {
   static std::mutex once;
-  static std::map<int, device_limits> known;
+  static std::map<std::pair<int, const void*>, device_limits> known;
   int device = 0;
   require_success(cudaGetDevice(&device), "limbeck: asking for the device");
   const std::lock_guard lock(once);
-  const auto [entry, fresh] = known.try_emplace(device);
-  if (!fresh) return entry->second;
+  if (const auto seen = known.find({device, kernel}); seen != known.end()) return seen->second;
   const auto ask = [&](cudaDeviceAttr what) {
     int x = 0;
     require_success(cudaDeviceGetAttribute(&x, what, device), "limbeck: asking what the device has");
     return x;
   };
-  device_limits& found = entry->second;
+  device_limits found;
   cudaFuncAttributes of_kernel{};
   require_success(cudaFuncGetAttributes(&of_kernel, kernel), "limbeck: asking for a kernel");
   found.processors = ask(cudaDevAttrMultiProcessorCount);
@@ -149,7 +148,7 @@ const device_limits& limits_of(Kernel* kernel) {
   require_success(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                        static_cast<int>(found.shared_of_block)),
                   "limbeck: asking for shared memory");
-  return found;
+  return known.emplace(std::pair{device, kernel}, found).first->second;
 }
 
 /// A row of @p row_bytes in the team's memory, W classes a thread at a time. @p rows counts its rows where it is staged.
@@ -216,7 +215,7 @@ struct rows_of_share {
 
 template <class T>
 struct square_of_element {
-  rows<T> x;
+  stored_rows<T> x;
   LIMBECK_HOST_DEVICE double operator()(std::size_t i) const {
     const double v = static_cast<double>(x(i / x.classes, i % x.classes));
     return v * v;
@@ -225,8 +224,8 @@ struct square_of_element {
 
 template <class T>
 struct zero_element {
-  rows<T> x;
-  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x(i / x.classes, i % x.classes) = T(0); }
+  stored_rows<T> x;
+  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x.put(i / x.classes, i % x.classes, T(0)); }
 };
 
 /// What the host knows before any row.
@@ -270,6 +269,11 @@ struct sweep_for<device_memory> {
   static auto run(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
     return concluded(in, start<T, Mode>(in, terms, ws, executor), ws, executor);
   }
+  /// The losses of rows alone, for what is measured before the rows are swept: faults are left for that.
+  template <class T, class Lanes, class Mode, class Terms, class Executor>
+  static void measure(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
+    sweep<T, Mode>(in, terms, ws, outcome_of(in, ws, executor), false);
+  }
   /// The same, with losses of the whole batch after those of rows.
   template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
   static auto run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, device_workspace& ws,
@@ -293,22 +297,19 @@ struct sweep_for<device_memory> {
     return concluded(in, out, ws, executor);
   }
 
-  /// The losses of rows alone, for what is measured before the rows are swept: faults are left for that.
-  template <class T, class Lanes, class Mode, class Terms, class Executor>
-  static void measure(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    sweep<T, Mode>(in, terms, ws, outcome_of(in, ws, executor), false);
-  }
-
   /// Zeros for an output that no loss looks at.
   template <class T>
-  static void clear(const rows<T>& x) {
+  static void clear(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
   }
+  template <class T>
+  static void clear(const rows<T>& x) {
+    clear(stored_rows<arithmetic_of_t<T>>(x));
+  }
   /// The same, in the order of the workspace's stream.
   template <class T>
-  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& x) {
 #if LIMBECK_ON_CUDA
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::cuda::par_nosync.on(ws.stream()), first,
@@ -319,54 +320,64 @@ struct sweep_for<device_memory> {
   }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>
-  static double squared_norm(const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static double squared_norm(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     return thrust::transform_reduce(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes),
                                     square_of_element<T>{x}, 0.0, thrust::plus<double>());
   }
 
  private:
-  template <class T, class Executor>
-  static auto concluded(const problem<T>& in, const device_outcome* out, device_workspace& ws, Executor&) {
-    if constexpr (!std::is_same_v<Executor, device_result>)
-      return read_outcome(out, ws.stream(), in.classes(), in.ignore_index);
-  }
-  template <class T, class Mode, class Terms, class Executor>
-  static device_outcome* start(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    require_settings(static_cast<typename plan_of<Terms>::type*>(nullptr));
-    device_outcome* const out = outcome_of(in, ws, executor);
-    sweep<T, Mode>(in, terms, ws, out, true);
-    return out;
-  }
-
-  template <class... Term>
-  static constexpr void require_settings(plan<Term...>*) {
+  template <class T, class... Term>
+  static constexpr void require_losses(plan<Term...>*) {
+    static_assert(((!is<typename Term::loss_type, rowwise> || device_rowwise<typename Term::loss_type, T>) && ...),
+                  "limbeck: a rowwise loss of this objective takes rows of the host only; on a device make its call a template over "
+                  "the team (template <class T, class Team> LIMBECK_HOST_DEVICE T operator()(const row<T, Team>&) const)");
     static_assert((std::is_trivially_copyable_v<typename Term::loss_type> && ...),
                   "limbeck: a loss of this objective holds settings that cannot be copied to a device; keep them "
                   "trivially copyable");
   }
 
+  template <class Executor>
+  static constexpr bool later = std::is_same_v<Executor, device_result>;
+
   template <class T, class Executor>
   static device_outcome* outcome_of(const problem<T>& in, device_workspace& ws, Executor& executor) {
-    static_assert(std::is_same_v<Executor, device_result> || std::is_same_v<std::remove_const_t<Executor>, serial>,
+    static_assert(later<Executor> || std::is_same_v<std::remove_const_t<Executor>, serial>,
                   "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
                   "device_workspace");
-    if constexpr (std::is_same_v<Executor, device_result>) {
+    if constexpr (later<Executor>) {
       return executor.begin(ws.stream(), in.classes(), in.ignore_index);
     } else {
       return ws.outcome();
     }
   }
+  template <class T, class Executor>
+  static auto concluded(const problem<T>& in, const device_outcome* out, device_workspace& ws, Executor&) {
+    if constexpr (!later<Executor>) return read_outcome(out, ws.stream(), in.classes(), in.ignore_index);
+  }
+  template <class T, class Mode, class Terms, class Executor>
+  static device_outcome* start(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
+    require_losses<T>(static_cast<typename plan_of<Terms>::type*>(nullptr));
+    device_outcome* const out = outcome_of(in, ws, executor);
+    sweep<T, Mode>(in, terms, ws, out, true);
+    return out;
+  }
   template <class T, class Mode, class Terms>
   static void sweep(const problem<T>& in, const Terms& terms, device_workspace& ws, device_outcome* out, bool concludes) {
-    using Target = std::conditional_t<std::is_void_v<typename Mode::target>, no_target, typename Mode::target>;
-    device_task<T, Terms, Mode, Target> task{.in = in, .terms = terms};
-    if constexpr (task.targeted) task.target = *static_cast<const Target*>(in.target.object);
-    task.out = out;
-    task.concludes = concludes;
-    set_up(task);
-    launch<T>(task, ws);
+    const auto run = [&](auto&& task) {
+      task.out = out;
+      task.concludes = concludes;
+      set_up(task);
+      launch<T>(task, ws);
+    };
+    using Target = typename Mode::target;
+    if constexpr (std::is_void_v<Target>) {
+      run(device_task<T, Terms, Mode>{.in = in, .terms = terms});
+    } else {
+      alignas(Target) std::byte settled[sizeof(Target)];
+      in.target.settle(in.target.object, in.progress, settled);
+      run(device_task<T, Terms, Mode, Target>{.in = in, .terms = terms, .target = *reinterpret_cast<const Target*>(settled)});
+    }
   }
 
   /// Memory of a call: values, temperatures, sums of parts, and @p row_bytes for the rows of teams.
@@ -391,8 +402,9 @@ struct sweep_for<device_memory> {
     const bool short_rows = task.in.classes() <= classes_of_a_warp;
     const auto by_lanes = &rows_by_lanes<T, Task>;
     const auto by_blocks = &rows_by_blocks<T, Task>;
-    device_launch how = share_out(task, device_width<T>, sizeof(T), limits_of(short_rows ? by_lanes : by_blocks));
-    if (short_rows && how.lanes == 0) (void)limits_of(by_blocks);
+    const auto limits = [](auto* kernel) -> const device_limits& { return limits_of(reinterpret_cast<const void*>(kernel)); };
+    device_launch how = share_out(task, device_width<T>, sizeof(T), short_rows ? limits(by_lanes) : limits(by_blocks));
+    if (short_rows && how.lanes == 0) (void)limits(by_blocks);
     double* partial = nullptr;
     const std::size_t in_memory = task.staged ? 0 : how.blocks * how.rows * task.padded * sizeof(T);
     std::byte* const rows = take_memory(task, ws, parts, in_memory, partial);

@@ -42,7 +42,7 @@ class lanes_team {
   static constexpr bool alone = false;
   template <class T>
   static constexpr std::size_t width = device_width<T>;
-  __device__ explicit lanes_team(unsigned lanes = 32) : lanes_(lanes) {}
+  __host__ __device__ explicit lanes_team(unsigned lanes = 32) : lanes_(lanes) {}
   __device__ std::size_t rank() const { return threadIdx.x & (lanes_ - 1); }
   __device__ std::size_t size() const { return lanes_; }
   template <class A>
@@ -110,7 +110,7 @@ class block_team {
   template <class T>
   static constexpr std::size_t width = device_width<T>;
   /// @p share: elements in the memory of each block.
-  __device__ explicit block_team(std::size_t share = static_cast<std::size_t>(-1) / 32) : share_(share) {
+  __host__ __device__ explicit block_team(std::size_t share = static_cast<std::size_t>(-1) / 32) : share_(share) {
 #if __CUDA_ARCH__ >= 900
     blocks_ = cooperative_groups::this_cluster().num_blocks();
     block_ = cooperative_groups::this_cluster().block_rank();

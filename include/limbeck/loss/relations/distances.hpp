@@ -66,7 +66,7 @@ struct distances_of_row {
   distances<T> d;
   const T* norms;
 
-  LIMBECK_HOST_IF_ALONE
+  LIMBECK_CALLS_ANY
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
     const std::size_t n = d.squared.samples, padded = static_cast<std::size_t>(d.squared.sample_stride);

@@ -25,7 +25,7 @@ struct add_distances_of_row {
   distances<T> d;
   double* counts;
 
-  LIMBECK_HOST_IF_ALONE
+  LIMBECK_CALLS_ANY
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
     const std::size_t n = d.length.samples;
@@ -87,7 +87,7 @@ struct compare_distances_of_row {
   const mean_distance *student, *teacher;
   double* part;
 
-  LIMBECK_HOST_IF_ALONE
+  LIMBECK_CALLS_ANY
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
     const T by_average = static_cast<T>(student->inverse), ratio = static_cast<T>(student->average / teacher->average);
@@ -133,7 +133,7 @@ struct slopes_of_squares_row {
   const mean_distance* student;
   const double* along;  // the sum of huber' times d: what mu takes back
 
-  LIMBECK_HOST_IF_ALONE
+  LIMBECK_CALLS_ANY
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
     const T back = student->pairs > 0 ? static_cast<T>(*along * student->inverse / student->pairs) : T(0);

@@ -2,9 +2,7 @@
 // shows as skipped.
 #include "../support/relation_cases.hpp"
 
-#if LIMBECK_TEST_CUBLAS
 #include <limbeck/cublas.hpp>
-#endif
 
 #include <cstdio>
 
@@ -23,11 +21,9 @@ int main() {
   };
   take("products", compare_products<float>());
   take("products in double", compare_products<double>());
-#if LIMBECK_TEST_CUBLAS
   lk::cublas_products blas;
   take("products by cuBLAS", compare_products<float>(&blas));
   take("products by cuBLAS in double", compare_products<double>(&blas));
-#endif
   take("losses", compare_whole_batches<float>());
   take("weights", compare_whole_weights<float>());
   take("learned", compare_learned<float>());
