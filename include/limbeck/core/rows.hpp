@@ -150,6 +150,12 @@ class any_vector {
     next.sequence_ = length;
     return next;
   }
+  /// Elements [first, first + count).
+  constexpr any_vector part(std::size_t first, std::size_t count) const {
+    any_vector p = *this;
+    if (data_) p.first_ += first, p.size_ = count;
+    return p;
+  }
   /// What the last element of a sequence is; -100 unless told.
   constexpr void end_at(std::int64_t value) { end_ = value; }
 
@@ -177,6 +183,7 @@ class any_vector {
   }
   template <class R>
   LIMBECK_HOST_DEVICE R read(std::size_t index) const {
+    index += first_;
     if (sequence_ > 0 && ++index % sequence_ == 0) return static_cast<R>(end_);
     const std::ptrdiff_t i = static_cast<std::ptrdiff_t>(index) * stride_;
     switch (kind_) {
@@ -196,6 +203,7 @@ class any_vector {
 
   const void* data_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t first_ = 0;
   std::ptrdiff_t stride_ = 1;
   std::size_t sequence_ = 0;
   std::int64_t end_ = -100;

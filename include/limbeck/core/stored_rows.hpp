@@ -57,6 +57,13 @@ struct stored_rows {
     return static_cast<byte*>(data) +
            static_cast<std::ptrdiff_t>(r) * sample_stride * static_cast<std::ptrdiff_t>(size_of(type));
   }
+  /// Rows [first, first + count).
+  constexpr stored_rows part(std::size_t first, std::size_t count) const {
+    stored_rows x = *this;
+    if (data) x.data = at_row(first);
+    x.samples = count;
+    return x;
+  }
   /// The same as rows, where they are native.
   LIMBECK_HOST_DEVICE constexpr rows<T> as_native() const {
     rows<T> x;

@@ -9,7 +9,7 @@
 /// - `sum(a)`, `highest(a)`: over the team, element by element of a `team_array`; every thread gets the result;
 /// - `wait()`: what any thread wrote before, all may read after.
 ///
-/// All threads of a team call the last two together. The order of every sum is fixed, and its bits are the same in all of them.
+/// All threads of a team call the last two together. The order of every sum is fixed, and its bits are the same in all of them; of the highest of 0 and -0 each may get either.
 /// Where a team's memory is in several parts, `part()` says which elements are in that of a thread.
 
 #include <limbeck/core/config.hpp>

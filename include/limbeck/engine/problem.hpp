@@ -93,7 +93,7 @@ struct problem {
   reduction reduce = reduction::mean;
   double mean_over = 0;   ///< 0: the weight of this call's own rows
   double normalizer = 1;  ///< 1 / what the sum is divided by
-  std::size_t first_row = 0, end_row = static_cast<std::size_t>(-1);  ///< those that the host's sweep takes, see head_chunks.hpp
+  std::size_t first_row = 0, end_row = static_cast<std::size_t>(-1);  ///< those that the host's sweep takes; on a device, where in the call row 0 is
 
   LIMBECK_HOST_DEVICE std::size_t samples() const { return student.samples; }
   LIMBECK_HOST_DEVICE std::size_t classes() const { return student.classes; }

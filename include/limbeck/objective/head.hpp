@@ -27,20 +27,22 @@ struct head_view {
   using limbeck_target = void;
   using limbeck_head = void;
   using scalar = T;
+  using memory = Memory;
   static constexpr std::size_t scratch_rows = 0;
   stored_rows<const T> hidden, weights, bias;  // samples x width, classes x width, 1 x classes or nothing
 
-  std::size_t samples() const { return hidden.samples; }
-  std::size_t classes() const { return weights.samples; }
-  std::size_t width() const { return hidden.classes; }
+  LIMBECK_HOST_DEVICE std::size_t samples() const { return hidden.samples; }
+  LIMBECK_HOST_DEVICE std::size_t classes() const { return weights.samples; }
+  LIMBECK_HOST_DEVICE std::size_t width() const { return hidden.classes; }
   /// One row: for a target among others. A call with a head takes many rows at once.
-  void fill(const target_row<T>& r) const {
-    for (std::size_t c = 0; c < classes(); ++c) {
+  template <class Team>
+  LIMBECK_HOST_DEVICE void fill(const target_row<T, Team>& r) const {
+    for_own<T>(r.team, classes(), [&](std::size_t c) {
       double z = bias.data ? static_cast<double>(bias(0, c)) : 0;
       for (std::size_t k = 0; k < width(); ++k)
         z += static_cast<double>(hidden(r.index, k)) * static_cast<double>(weights(c, k));
       r.out[c] = static_cast<T>(z);
-    }
+    });
   }
 };
 
@@ -143,7 +145,8 @@ struct head_logits {
   }
   auto as_target() const {
     static_assert(!std::is_void_v<scalar>, "limbeck: a target needs to know its type; logits_of(as_rows<const float>(hidden), ...)");
-    return as<std::conditional_t<std::is_void_v<scalar>, float, scalar>, host_rows>();
+    using Backend = std::conditional_t<std::is_void_v<backend>, tensor_traits<rows<const float>>, backend>;
+    return as<typename Backend::scalar, typename Backend::sweep>();
   }
   /// @endcond
   any_tensor hidden;   ///< samples x width
@@ -166,7 +169,8 @@ struct head_logits {
 /// The student's gradients go `into(head_gradient(...))`. Any objective of rows stands on top; batchwise losses relate all rows
 /// and are refused. In the place of a teacher it is a target, too, so that an ensemble may have one, a row at a time.
 ///
-/// The same bits for any number of workers. On the host; a sentence of the compiler says so for others.
+/// The same bits for any number of workers. Tensors on a device are multiplied there, 128 MiB of logits at a time: by Limbeck's own
+/// kernel, or by the library that the `device_workspace` was given.
 /// Cost: 2 samples x classes x width operations for each side's logits and for each gradient.
 /// @throws shape_error where the bias is no vector; where shapes do not fit, when the call is made.
 ///

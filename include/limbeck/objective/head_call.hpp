@@ -55,6 +55,10 @@ auto with_head_type(F&& f, Student& student, A&... args) {
   }
 }
 
+/// A target that is no head.
+template <class A>
+inline constexpr bool is_target_only = target<std::remove_cvref_t<A>> && !is_head<A>;
+
 enum class head_result { evaluation, value, report };
 
 /// A call of which student, teacher or both are heads.
@@ -64,13 +68,15 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
     using S = std::remove_cvref_t<decltype(student)>;
     constexpr bool head = is_head<std::remove_const_t<Student>>;
     using T = typename tensor_traits<S>::scalar;
-    constexpr bool places = (std::is_same_v<std::remove_cvref_t<decltype(known)>, head_gradient_argument<T>> || ...);
+    constexpr bool places = (std::is_same_v<std::remove_cvref_t<decltype(known)>, head_gradient_argument<T, typename tensor_traits<S>::sweep>> || ...);
     const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
       using Signature = decltype(signature);
       using Traits = typename Signature::student_traits;
       using Plan = typename plan_of<std::remove_cvref_t<decltype(terms)>>::type;
-      static_assert(std::is_same_v<typename Traits::sweep, host_rows>,
-                    "limbeck: logits_of multiplies on the host; for a device, write the logits there and pass them");
+      using Memory = typename Traits::sweep;
+      static_assert(std::is_same_v<Memory, host_rows> || !head || !(is_target_only<decltype(known)> || ...),
+                    "limbeck: on a device a student of logits_of compares with logits or with another logits_of; fill(target, "
+                    "tensor) writes a target's rows there");
       static_assert(!Plan::template any<batchwise>,
                     "limbeck: a batchwise loss relates all rows of a call, and logits_of shows it a chunk of them at a time");
       static_assert(head || !places,
@@ -83,34 +89,36 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
                     "that is a tensor into(gradient), or ask for value(...)");
       static_assert(Result != head_result::value || !Signature::gradient,
                     "limbeck: value() writes no gradient; call the objective itself");
-      using Sweep = sweep_for<typename Traits::sweep>;
-      heads_of_call<T> heads{nullptr, the_one_of<head_view<T>>(known...), the_one_of<head_gradient_argument<T>>(known...)};
+      using Sweep = sweep_for<Memory>;
+      heads_of_call<T, Memory> heads{nullptr, the_one_of<head_view<T, Memory>>(known...),
+                                     the_one_of<head_gradient_argument<T, Memory>>(known...)};
       if constexpr (head) heads.student = &student.head;
       constexpr bool wants = Result == head_result::evaluation;
-      check_problem<typename Traits::sweep>(in, terms, wants && !head);
+      check_problem<Memory>(in, terms, wants && !head);
       heads.check(in);
       if constexpr (Result == head_result::report) heads.gradient = nullptr;  // a report writes to nobody
-      if constexpr (wants && !head) clear_beyond<typename Traits::sweep>(in, ws);
+      if constexpr (wants && !head) clear_beyond<Memory>(in, ws);
       if constexpr (has_temperature_signal<E>()) check_shapes(in, false, false);
       constexpr bool sweeps_gradient = Result != head_result::value;
       using Mode = sweep_mode<sweeps_gradient, Signature::soft_labels, wants && Signature::temperature_output>;
       const auto run = [&](const auto& some, bool own, const auto& after) {
-        head_chunks<T> chunks(in, heads, own, dense_for<Traits, T>(), ws, executor);
-        evaluation all;
-        chunks.each([&](problem<T>& chunk) {
-          if constexpr (has_temperature_signal<E>()) measure_temperatures<Traits>(temperature_signal(e), chunk, ws, executor);
-          const evaluation part = Sweep::template run<T, typename Traits::template lanes<T>, Mode>(chunk, some, ws, executor);
-          all.loss += part.loss;
-          all.weight += part.weight;
-          all.rows += part.rows;
-          for (std::size_t i = 0; i < all.temperature_gradient.size(); ++i)
-            all.temperature_gradient[i] += part.temperature_gradient[i];
-          after(chunks, chunk);
+        head_chunks<T, Memory> chunks(in, heads, own, std::type_identity<Traits>{}, ws, executor);
+        return chunks.each(executor, [&](problem<T>& chunk, auto& how) {
+          if constexpr (has_temperature_signal<E>()) measure_temperatures<Traits>(temperature_signal(e), chunk, ws, how);
+          const auto swept = [&] { return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(chunk, some, ws, how); };
+          if constexpr (std::is_void_v<decltype(swept())>) {
+            swept();
+            after(chunks, chunk);
+          } else {
+            const auto part = swept();
+            after(chunks, chunk);
+            return part;
+          }
         });
-        return all;
       };
       const auto nothing = [](const auto&, const auto&) {};
       if constexpr (Result == head_result::report) {
+        static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
         objective_report out;
         hana::for_each(terms, [&](const auto& term) {
           double squares = 0;
@@ -121,7 +129,11 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
         });
         return out;
       } else if constexpr (Result == head_result::value) {
-        return run(terms, false, nothing).loss;
+        if constexpr (Signature::deferred) {
+          run(terms, false, nothing);
+        } else {
+          return run(terms, false, nothing).loss;
+        }
       } else {
         return run(terms, head, nothing);
       }

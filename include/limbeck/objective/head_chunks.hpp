@@ -17,17 +17,17 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 /// The heads of a call and where the student's gradients go; null where there is none.
-template <class T>
+template <class T, class Memory = host_rows>
 struct heads_of_call {
-  const head_view<T>*student = nullptr, *teacher = nullptr;
-  const head_gradient_argument<T>* gradient = nullptr;
+  const head_view<T, Memory>*student = nullptr, *teacher = nullptr;
+  const head_gradient_argument<T, Memory>* gradient = nullptr;
 
   /// @throws shape_error, value_error
   void check(const problem<T>& in) const {
-    const head_view<T>* const both[] = {student, teacher};
+    const head_view<T, Memory>* const both[] = {student, teacher};
     const auto apart = [&](const stored_rows<T>& g, bool from_tensors) {
       bool meets = from_tensors && (overlaps(g, in.teacher) || overlaps(g, in.soft_labels));
-      for (const head_view<T>* head : both)
+      for (const head_view<T, Memory>* head : both)
         meets = meets || (head && (overlaps(g, head->hidden) || overlaps(g, head->weights) || overlaps(g, head->bias)));
       if (meets)
         raise<value_error>("limbeck: a gradient overlaps what a call with heads reads; outputs need memory of their own");
@@ -49,9 +49,11 @@ struct heads_of_call {
   }
 };
 
-/// The chunks of one call.
+/// The chunks of one call; a backend with memory of its own specialises them.
+template <class T, class Memory>
+class head_chunks;
 template <class T>
-class head_chunks {
+class head_chunks<T, host_rows> {
   static constexpr std::size_t chunk_bytes = std::size_t{1} << 25, classes_a_block = 1024;
 
   const problem<T>& call_;
@@ -66,10 +68,10 @@ class head_chunks {
 
  public:
   /// @p gradient: whether one of the student's logits is wanted that is not in the call's own tensor.
-  template <class Executor>
-  head_chunks(const problem<T>& call, const heads_of_call<T>& heads, bool gradient, const dense_primitives<T>& dense,
-              workspace& ws, Executor& executor)
-      : call_(call), heads_(heads), dense_(dense), products_(ws.beside().beside().beside()), on_(executor),
+  template <class Traits, class Executor>
+  head_chunks(const problem<T>& call, const heads_of_call<T>& heads, bool gradient, std::type_identity<Traits>, workspace& ws,
+              Executor& executor)
+      : call_(call), heads_(heads), dense_(dense_for<Traits, T>()), products_(ws.beside().beside().beside()), on_(executor),
         memory_(ws.beside().beside()) {
     const std::size_t teacher_classes = heads.teacher ? heads.teacher->classes() : 0;
     const std::size_t row_bytes = (std::max)({std::size_t{1}, call.classes(), teacher_classes}) * sizeof(T);
@@ -90,9 +92,11 @@ class head_chunks {
     weights_ = block ? memory_.template take<T>(block).data() : nullptr;
   }
 
-  /// sweep(problem of a chunk), for all of them; where the student's head has a gradient, it is given what the sweep wrote.
-  template <class Sweep>
-  void each(const Sweep& sweep) {
+  /// The sum of sweep(problem of a chunk, executor) over all of them; where the student's head has a gradient, it is given what
+  /// the sweep wrote.
+  template <class Executor, class Sweep>
+  evaluation each(Executor& executor, const Sweep& sweep) {
+    evaluation all;
     clear();
     bool first = true;
     for (std::size_t begin = 0, end = 0;; begin = end, first = false) {
@@ -116,9 +120,15 @@ class head_chunks {
         chunk.gradient = placed<T>(gradient_, begin, call_.classes());
         chunk.add = false;
       }
-      sweep(chunk);
+      const evaluation part = sweep(chunk, executor);
+      all.loss += part.loss;
+      all.weight += part.weight;
+      all.rows += part.rows;
+      for (std::size_t i = 0; i < all.temperature_gradient.size(); ++i)
+        all.temperature_gradient[i] += part.temperature_gradient[i];
       if (heads_.gradient) give(begin, end, first);
     }
+    return all;
   }
   /// That of the gradient of a chunk.
   double squared_norm(const problem<T>& chunk) const {

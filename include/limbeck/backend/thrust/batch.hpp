@@ -206,7 +206,7 @@ struct batch_memory<device_memory> {
   }
   template <class Batch>
   static std::size_t slots(const Batch&, std::size_t n) {
-    constexpr std::size_t most = LIMBECK_ON_CUDA ? 1024 : 16;
+    constexpr std::size_t most = LIMBECK_ON_CUDA ? 128 : 16;
     return n < most ? n : most;
   }
   template <class Batch, class F>

@@ -112,6 +112,7 @@ class device_temporal_ensemble {
                                              " has no softmax: it holds a NaN or +inf, or is all -inf");
     job.faults = nullptr;
     detail::run_rows<T>(job, x.samples, x.classes, x.classes, ws);
+    detail::wait_for_device(ws.stream());  // who asks for averages may do so on another stream
   }
   /// The averages of the samples @p ids as a target, for a term at @p temperature, see `temporal_ensemble::target`; a row whose
   /// id is no sample is NaN.

@@ -38,7 +38,7 @@ struct row_places {
 #if LIMBECK_ON_CUDA
 
 inline constexpr int warps_of_places = 4, threads_of_place = 256;
-inline constexpr std::size_t classes_of_a_place_by_warp = 1024, most_places = 4096;
+inline constexpr std::size_t classes_of_a_place_by_warp = 1024, most_places = 4096, most_bytes_of_places = std::size_t{1} << 28;
 
 template <class Places>
 __global__ void __launch_bounds__(32 * warps_of_places) places_by_warps(const __grid_constant__ Places all) {
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(threads_of_place) places_by_blocks(const __gri
 
 #else
 
-inline constexpr std::size_t most_places = 64;
+inline constexpr std::size_t most_places = 64, most_bytes_of_places = std::size_t{1} << 28;
 
 template <class Places>
 struct place_of_rows {
@@ -69,7 +69,9 @@ void run_rows(const Job& job, std::size_t samples, [[maybe_unused]] std::size_t 
   using Places = row_places<T, Job>;
   static_assert(sizeof(Places) <= 4000, "limbeck: this target has too many teachers for the arguments of one kernel");
   if (samples == 0 || classes == 0) return;
-  const std::size_t places = (std::min)(samples, most_places);
+  constexpr std::size_t most = most_places, most_bytes = most_bytes_of_places;
+  const std::size_t room = (std::max<std::size_t>)(1, most_bytes / ((numbers + 1) * sizeof(T)));
+  const std::size_t places = (std::min)(samples, (std::min)(most, room));
   const Places all{job, samples, places, numbers, reinterpret_cast<T*>(ws.reserve(places * numbers * sizeof(T)))};
 #if LIMBECK_ON_CUDA
   if (classes <= classes_of_a_place_by_warp) {

@@ -359,7 +359,9 @@ struct device_task {
         if (team.rank() == 0) values[r] = static_cast<double>(worst);
       }
     }
-    if (team.rank() == 0) device_faults::report(out, r, bad);
+    if (team.rank() != 0) return;
+    device_faults::report(out, r, bad);
+    if (!concludes && in.row_losses) in.row_losses[r] = T(1);  // a temperature that is not to blame
   }
 
   template <class Team>
@@ -485,7 +487,7 @@ struct device_task {
             signals_at<Plan>(nx, terms, at, e, total);
           });
     }
-    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), r);
+    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), in.first_row + r);
   }
 
   LIMBECK_DEVICE static void take_exponentials(const row_numbers<X, Plan>& n, const position& at, X* e) {
@@ -715,6 +717,7 @@ struct device_task {
     out->weight = sum.v[0];
     out->rows = sum.v[1];
     out->loss = sum.v[2] * normalizer();
+    for (double& by_t : out->temperature_gradient) by_t = 0;
     for_each_index<learned>([&](auto k) { out->temperature_gradient[k] = sum.v[4 + k]; });
     fault_place p;
     if (const unsigned long long found = *static_cast<const volatile unsigned long long*>(&out->fault); found != 0) {
@@ -731,6 +734,7 @@ struct device_task {
       p.code = fault::no_weight;
     }
     out->fault_code = 0;
+    p.row += in.first_row;
     if (p.code != fault::none) out->report(p);
   }
   LIMBECK_DEVICE fault_place locate_in_target(std::size_t r) const {

@@ -123,8 +123,18 @@ __global__ void __launch_bounds__(threads_per_total)
 struct device_limits {
   int processors = 1;
   std::size_t shared_of_block = 0, shared_of_processor = 0;
-  bool clusters = false;
+  unsigned cluster = 1;  // blocks that can share a row, each with all the shared memory that there is
 };
+inline cudaLaunchConfig_t in_clusters(unsigned blocks, cudaLaunchAttribute& cluster) {
+  cudaLaunchConfig_t config{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = blocks;
+  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  config.attrs = &cluster;
+  config.numAttrs = blocks > 1 ? 1 : 0;
+  return config;
+}
+
 /// Asked of the driver once a kernel and device.
 inline const device_limits& limits_of(const void* kernel) {
   static std::mutex once;
@@ -144,16 +154,28 @@ inline const device_limits& limits_of(const void* kernel) {
   found.processors = ask(cudaDevAttrMultiProcessorCount);
   found.shared_of_processor = static_cast<std::size_t>(ask(cudaDevAttrMaxSharedMemoryPerMultiprocessor));
   found.shared_of_block = static_cast<std::size_t>(ask(cudaDevAttrMaxSharedMemoryPerBlockOptin)) - of_kernel.sharedSizeBytes;
-  found.clusters = of_kernel.ptxVersion >= 90 && ask(cudaDevAttrClusterLaunch) != 0;
   require_success(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                        static_cast<int>(found.shared_of_block)),
                   "limbeck: asking for shared memory");
+  if (of_kernel.ptxVersion >= 90 && ask(cudaDevAttrClusterLaunch) != 0) {
+    for (unsigned blocks = 8; blocks > 1 && found.cluster == 1; blocks /= 2) {
+      cudaLaunchAttribute cluster{};
+      cudaLaunchConfig_t config = in_clusters(blocks, cluster);
+      config.gridDim = dim3(blocks);
+      config.blockDim = dim3(threads_of_blocks);
+      config.dynamicSmemBytes = found.shared_of_block;
+      int active = 0;
+      if (cudaOccupancyMaxActiveClusters(&active, kernel, &config) == cudaSuccess && active > 0) found.cluster = blocks;
+      (void)cudaGetLastError();
+    }
+  }
   return known.emplace(std::pair{device, kernel}, found).first->second;
 }
 
-/// A row of @p row_bytes in the team's memory, W classes a thread at a time. @p rows counts its rows where it is staged.
+/// How a call's rows are shared out: by lanes where their kernel has room, else by blocks.
 template <class Task>
-device_launch share_out(Task& task, std::size_t width, std::size_t element, const device_limits& limits) {
+device_launch share_out(Task& task, std::size_t width, std::size_t element, const device_limits& of_lanes,
+                        const device_limits& limits) {
   device_launch how;
   const std::size_t samples = task.in.samples(), loads = (task.in.classes() + width - 1) / width;
   task.staged = true;
@@ -166,7 +188,7 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
     for (how.threads = threads_of_lanes; how.threads >= 32; how.threads /= 2) {
       const std::size_t teams = how.threads / how.lanes;
       how.shared_bytes = teams * row_bytes;
-      if (how.shared_bytes > limits.shared_of_block) continue;
+      if (how.shared_bytes > of_lanes.shared_of_block) continue;
       grid((samples + teams - 1) / teams);
       return how;
     }
@@ -174,9 +196,9 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   }
   // so that a block computes while others wait for memory, three of them share a processor
   const std::size_t wanted = limits.shared_of_processor / 3;
-  if (limits.clusters && Task::may_be_parted) {
-    while (how.cluster < 8 && row_bytes / how.cluster > wanted) how.cluster *= 2;
-    while (how.cluster < 8 && samples * how.cluster * 2 <= static_cast<std::size_t>(limits.processors) &&
+  if (Task::may_be_parted) {
+    while (how.cluster < limits.cluster && row_bytes / how.cluster > wanted) how.cluster *= 2;
+    while (how.cluster < limits.cluster && samples * how.cluster * 2 <= static_cast<std::size_t>(limits.processors) &&
            loads / how.cluster > threads_of_blocks)
       how.cluster *= 2;
   }
@@ -193,7 +215,7 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   how.shared_bytes = 0;
   how.threads = threads_of_blocks;
   grid(samples);
-  if (how.rows > 0) grid((std::min)(samples, static_cast<std::size_t>(limits.processors) * 4));
+  if (how.rows > 0) grid((std::min)(samples, static_cast<std::size_t>(limits.processors) * 2));
   return how;
 }
 
@@ -272,7 +294,9 @@ struct sweep_for<device_memory> {
   /// The losses of rows alone, for what is measured before the rows are swept: faults are left for that.
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static void measure(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    sweep<T, Mode>(in, terms, ws, outcome_of(in, ws, executor), false);
+    device_outcome* const out = outcome_of(in, ws, executor);
+    clear_device(&out->fault, sizeof(out->fault), ws.stream());  // what a call has left that never came to its end
+    sweep<T, Mode>(in, terms, ws, out, false);
   }
   /// The same, with losses of the whole batch after those of rows.
   template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
@@ -338,7 +362,7 @@ struct sweep_for<device_memory> {
   }
 
   template <class Executor>
-  static constexpr bool later = std::is_same_v<Executor, device_result>;
+  static constexpr bool later = requires { typename Executor::limbeck_deferred; };
 
   template <class T, class Executor>
   static device_outcome* outcome_of(const problem<T>& in, device_workspace& ws, Executor& executor) {
@@ -399,12 +423,10 @@ struct sweep_for<device_memory> {
     static_assert(sizeof(Task) <= 4000, "limbeck: this objective has too many terms for the arguments of one kernel");
     const std::size_t samples = task.in.samples();
     const std::size_t parts = (std::max<std::size_t>)(1, (samples + rows_per_total - 1) / rows_per_total);
-    const bool short_rows = task.in.classes() <= classes_of_a_warp;
     const auto by_lanes = &rows_by_lanes<T, Task>;
     const auto by_blocks = &rows_by_blocks<T, Task>;
     const auto limits = [](auto* kernel) -> const device_limits& { return limits_of(reinterpret_cast<const void*>(kernel)); };
-    device_launch how = share_out(task, device_width<T>, sizeof(T), short_rows ? limits(by_lanes) : limits(by_blocks));
-    if (short_rows && how.lanes == 0) (void)limits(by_blocks);
+    device_launch how = share_out(task, device_width<T>, sizeof(T), limits(by_lanes), limits(by_blocks));
     double* partial = nullptr;
     const std::size_t in_memory = task.staged ? 0 : how.blocks * how.rows * task.padded * sizeof(T);
     std::byte* const rows = take_memory(task, ws, parts, in_memory, partial);
@@ -419,17 +441,12 @@ struct sweep_for<device_memory> {
       if (how.lanes > 0) {
         rows_by_lanes<T, Task><<<how.blocks, how.threads, how.shared_bytes, stream>>>(task, how);
       } else {
-        cudaLaunchConfig_t config{};
+        cudaLaunchAttribute cluster{};
+        cudaLaunchConfig_t config = in_clusters(how.cluster, cluster);
         config.gridDim = dim3(how.blocks);
         config.blockDim = dim3(how.threads);
         config.dynamicSmemBytes = how.shared_bytes;
         config.stream = stream;
-        cudaLaunchAttribute cluster{};
-        cluster.id = cudaLaunchAttributeClusterDimension;
-        cluster.val.clusterDim.x = how.cluster;
-        cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
-        config.attrs = &cluster;
-        config.numAttrs = how.cluster > 1 ? 1 : 0;
         require_success(cudaLaunchKernelEx(&config, by_blocks, task, how), "limbeck: launching an objective");
       }
     }
