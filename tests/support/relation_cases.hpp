@@ -217,6 +217,14 @@ complaints compare_whole_weights() {
   const std::string host = said([&] { return objective.value(b.s(), b.t(), lk::row_losses(losses), ws); });
   const std::string device = said([&] { return objective.value(d.s(), d.t(), lk::row_losses(device_losses), dws); });
   if (host != device) out.push_back("row losses: \"" + host + "\" on the host, \"" + device + "\" on the device");
+
+  const auto both = lk::pkt{} + 0.5 * lk::hint{};
+  const lk::objective_report on_host = both.report(b.s(), b.t(), ws), on_device = both.report(d.s(), d.t(), dws);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto &h = on_host.terms()[i], &o = on_device.terms()[i];
+    if (!near<T>(h.value, o.value, std::abs(h.value), 64) || !near<T>(h.gradient_norm, o.gradient_norm, h.gradient_norm, 64))
+      out.push_back("a report differs in " + h.name);
+  }
   return out;
 }
 
