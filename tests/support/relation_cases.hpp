@@ -125,7 +125,8 @@ void compare_whole_deferred(complaints& out, const Objective& objective, std::si
 
 /// What is said of a number that is not finite, and of finite ones that leave the range.
 template <class T, class Objective>
-void compare_whole_errors(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width) {
+void compare_whole_errors(complaints& out, const std::string& name, const Objective& objective, std::size_t n,
+                          std::size_t width) {
   const auto check = [&](const std::string& what, const auto& spoil) {
     auto b = random_batch<T>(n, width, 51, 1);
     spoil(b);
@@ -257,7 +258,8 @@ complaints compare_learned() {
     lk::channel_variances<T, lk::device_memory> dv(teacher_width / positions, 2);
     if (std::abs(v[1] - dv[1]) > 1e-6) out.push_back(name + ": the variances differ");
     const auto host = lk::objective(lk::projected(p, lk::vid(v), positions) + 0.5 * lk::projected(p, lk::hint{}, positions));
-    const auto device = lk::objective(lk::projected(dp, lk::vid(dv), positions) + 0.5 * lk::projected(dp, lk::hint{}, positions));
+    const auto device =
+        lk::objective(lk::projected(dp, lk::vid(dv), positions) + 0.5 * lk::projected(dp, lk::hint{}, positions));
     std::vector<T> g(b.size());
     const auto s = to_device(b.student), t = to_device(other.student);
     thrust::device_vector<T> dg(b.size());

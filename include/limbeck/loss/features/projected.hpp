@@ -35,7 +35,8 @@ struct each_position {
       for (std::size_t c = 0; c < by_position.classes; ++c)
         for (std::size_t p = 0; p < positions; ++p) f(x(r, c * positions + p), by_position(r * positions + p, c));
     } else {
-      for_own<B>(team, x.classes, [&](std::size_t e) { f(x(r, e), by_position(r * positions + e % positions, e / positions)); });
+      for_own<B>(team, x.classes,
+                 [&](std::size_t e) { f(x(r, e), by_position(r * positions + e % positions, e / positions)); });
     }
   }
 };
