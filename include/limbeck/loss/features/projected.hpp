@@ -60,10 +60,11 @@ struct add_there {
 };
 template <class T>
 struct zero_row {
-  rows<T> x;
+  rows<T> x;  // contiguous
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    for_own<T>(team, x.classes, [&](std::size_t c) { x(r, c) = T(0); });
+    T* const row = x.row(r);
+    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] = T(0); });
   }
 };
 

@@ -6,6 +6,7 @@
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/engine/batch.hpp>
+#include <limbeck/loss/support.hpp>
 
 #include <algorithm>
 #include <array>
@@ -41,7 +42,7 @@ struct add_bias_row {
   const T* bias;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    for_own<T>(team, y.classes, [&](std::size_t c) { y(r, c) += bias[c]; });
+    add_to_row(team, y, r, [&](std::size_t c) { return bias[c]; });
   }
 };
 /// Adds sums over the rows to a bias, or rows to others, unless the loss that they are for has turned out not to be finite.
