@@ -25,6 +25,7 @@ int main() {
   take("products by cuBLAS", compare_products<float>(&blas));
   take("products by cuBLAS in double", compare_products<double>(&blas));
   take("losses", compare_whole_batches<float>());
+  take("weights", compare_whole_weights<float>());
   take("learned", compare_learned<float>());
   for (const auto& c : all) std::puts(c.c_str());
   return all.empty() ? 0 : 1;

@@ -125,7 +125,8 @@ void compare_whole_deferred(complaints& out, const Objective& objective, std::si
 
 /// What is said of a number that is not finite, and of finite ones that leave the range.
 template <class T, class Objective>
-void compare_whole_errors(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width) {
+void compare_whole_errors(complaints& out, const std::string& name, const Objective& objective, std::size_t n,
+                          std::size_t width) {
   const auto check = [&](const std::string& what, const auto& spoil) {
     auto b = random_batch<T>(n, width, 51, 1);
     spoil(b);
@@ -162,6 +163,72 @@ void compare_whole_errors(complaints& out, const std::string& name, const Object
   check("both", [&](batch<T>& b) { b.teacher[2 * width] = infinity<T>, b.student[4 * width] = infinity<T>; });
 }
 
+/// Rows that do not count, and what is said of weights that no loss of whole batches can take.
+template <class T>
+complaints compare_whole_weights() {
+  complaints out;
+  const std::size_t n = 600, width = 6;
+  const auto b = random_batch<T>(n, width, 61, 1);
+  device_batch<T> d(b);
+  lk::workspace ws;
+  lk::device_workspace dws;
+  const auto objective = lk::objective(lk::pkt{});
+  const auto said = [&](const auto& call) {
+    try {
+      return std::to_string(call());
+    } catch (const std::exception& e) {
+      return std::string(e.what());
+    }
+  };
+  const auto check = [&](const std::string& what, const std::vector<float>& w, const auto&... more) {
+    const auto dw = to_device(w);
+    const std::string host = said([&] { return objective.value(b.s(), b.t(), lk::row_weights(w), ws, more...); });
+    const std::string device = said([&] { return objective.value(d.s(), d.t(), lk::row_weights(dw), dws, more...); });
+    if (host != device) out.push_back(what + ": \"" + host + "\" on the host, \"" + device + "\" on the device");
+  };
+  std::vector<float> w(n, 2.0f);
+  check("alike", w);
+  check("mean over them", w, lk::mean_over(1200));
+  check("mean over others", w, lk::mean_over(12));
+  check("a sum", w, lk::sum);
+  check("none", std::vector<float>(n, 0.0f));
+  w[3] = 0, w[290] = 1, w[500] = 3;
+  check("unlike", w);
+  w[299] = std::numeric_limits<float>::quiet_NaN(), w[300] = -1;
+  check("not a number", w);
+
+  std::vector<unsigned char> mask(n, 0);
+  auto labels = b.labels;
+  const auto masked = [&](const std::string& what) {
+    const auto dm = to_device(mask);
+    const auto dl = to_device(labels);
+    const std::string host =
+        said([&] { return objective.value(b.s(), b.t(), labels, lk::ignore_index(-100), lk::row_mask(mask), ws); });
+    const std::string device =
+        said([&] { return objective.value(d.s(), d.t(), dl, lk::ignore_index(-100), lk::row_mask(dm), dws); });
+    if (host != device) out.push_back(what + ": \"" + host + "\" on the host, \"" + device + "\" on the device");
+  };
+  masked("no row counts");
+  for (std::size_t r = 0; r < n; r += 2) mask[r] = 1;
+  for (std::size_t r = 0; r < n; r += 7) labels[r] = -100;
+  masked("some rows count");
+
+  std::vector<T> losses(n);
+  thrust::device_vector<T> device_losses(n);
+  const std::string host = said([&] { return objective.value(b.s(), b.t(), lk::row_losses(losses), ws); });
+  const std::string device = said([&] { return objective.value(d.s(), d.t(), lk::row_losses(device_losses), dws); });
+  if (host != device) out.push_back("row losses: \"" + host + "\" on the host, \"" + device + "\" on the device");
+
+  const auto both = lk::pkt{} + 0.5 * lk::hint{};
+  const lk::objective_report on_host = both.report(b.s(), b.t(), ws), on_device = both.report(d.s(), d.t(), dws);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto &h = on_host.terms()[i], &o = on_device.terms()[i];
+    if (!near<T>(h.value, o.value, std::abs(h.value), 64) || !near<T>(h.gradient_norm, o.gradient_norm, h.gradient_norm, 64))
+      out.push_back("a report differs in " + h.name);
+  }
+  return out;
+}
+
 /// What stands in a learned part's gradient.
 template <class T>
 std::vector<T> host_copy(std::span<T> x) {
@@ -191,7 +258,8 @@ complaints compare_learned() {
     lk::channel_variances<T, lk::device_memory> dv(teacher_width / positions, 2);
     if (std::abs(v[1] - dv[1]) > 1e-6) out.push_back(name + ": the variances differ");
     const auto host = lk::objective(lk::projected(p, lk::vid(v), positions) + 0.5 * lk::projected(p, lk::hint{}, positions));
-    const auto device = lk::objective(lk::projected(dp, lk::vid(dv), positions) + 0.5 * lk::projected(dp, lk::hint{}, positions));
+    const auto device =
+        lk::objective(lk::projected(dp, lk::vid(dv), positions) + 0.5 * lk::projected(dp, lk::hint{}, positions));
     std::vector<T> g(b.size());
     const auto s = to_device(b.student), t = to_device(other.student);
     thrust::device_vector<T> dg(b.size());

@@ -145,8 +145,8 @@ struct packed {
     storage low[tile_rows], high[tile_rows];
     // a function of its own: with the numbers of the callers in registers, g++ finds one too few for the sums
     Isa::call([&]() LIMBECK_LAMBDA_INLINE { sums(deep, a, b, low, high, std::make_index_sequence<tile_rows>{}); });
-    const std::size_t down = (std::min)(tile_rows, c.samples - row),
-                      across = (std::min)(tile_columns, c.classes - column);
+    const std::size_t down = (std::min)(std::size_t{tile_rows}, c.samples - row),
+                      across = (std::min)(std::size_t{tile_columns}, c.classes - column);
     for (std::size_t i = 0; i < down; ++i) {
       alignas(64) T line[tile_columns];
       K::store(line, low[i]);

@@ -52,9 +52,9 @@ class cublas_products final : public device_products {
   };
   template <class T>
   static operand see(const rows<T>& x) {
-    if (x.class_stride == 1) return {CUBLAS_OP_N, distance(x.sample_stride, x.classes)};
-    if (x.sample_stride == 1) return {CUBLAS_OP_T, distance(x.class_stride, x.samples)};
-    return {};
+    const operand plain{CUBLAS_OP_N, x.class_stride == 1 ? distance(x.sample_stride, x.classes) : 0};
+    if (plain.apart != 0 || x.sample_stride != 1) return plain;
+    return {CUBLAS_OP_T, distance(x.class_stride, x.samples)};
   }
   static int distance(std::ptrdiff_t stride, std::size_t length) {
     return stride >= static_cast<std::ptrdiff_t>(length) && stride > 0 && stride <= (std::numeric_limits<int>::max)()
@@ -63,11 +63,13 @@ class cublas_products final : public device_products {
   }
 
   template <class Gemm, class T>
-  bool product(Gemm gemm, T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c, device_stream stream) {
+  bool product(Gemm gemm, T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c,
+               device_stream stream) {
     if (c.class_stride != 1)
       return c.sample_stride == 1 && product(gemm, alpha, b.transposed(), a.transposed(), beta, c.transposed(), stream);
     constexpr auto most = static_cast<std::size_t>((std::numeric_limits<int>::max)());
-    const bool sized = c.samples > 0 && c.classes > 0 && a.classes > 0 && c.samples <= most && c.classes <= most && a.classes <= most;
+    const auto takes = [](std::size_t size) { return size > 0 && size <= most; };
+    const bool sized = takes(c.samples) && takes(c.classes) && takes(a.classes);
     const operand left = see(a), right = see(b), out = see(c);
     if (!sized || left.apart == 0 || right.apart == 0 || out.apart == 0) return false;
     require(cublasSetStream(handle_, stream));
@@ -76,7 +78,8 @@ class cublas_products final : public device_products {
     return true;
   }
   static void require(cublasStatus_t status) {
-    if (status != CUBLAS_STATUS_SUCCESS) throw std::runtime_error(std::string("limbeck: cuBLAS: ") + cublasGetStatusString(status));
+    if (status != CUBLAS_STATUS_SUCCESS)
+      throw std::runtime_error(std::string("limbeck: cuBLAS: ") + cublasGetStatusString(status));
   }
 
   cublasHandle_t handle_ = nullptr;

@@ -18,8 +18,8 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// A library's products on a device, for `device_workspace::use`: c = alpha a b + beta c on @p stream, a of n x k, b of k x m, any
-/// strides; with beta = 0, c is not read. Returns false, and has done nothing, where the library has no such product:
+/// A library's products on a device, for `device_workspace::use`: c = alpha a b + beta c on @p stream, a of n x k, b of
+/// k x m, any strides; with beta = 0, c is not read. Returns false, and has done nothing, where the library has no such product:
 /// Limbeck's kernel then takes it.
 class device_products {
  public:
@@ -44,8 +44,8 @@ namespace detail {
 inline constexpr int product_side = 16;   // 16 x 16 threads a tile
 inline constexpr int product_depth = 16;  // of the inner dimension at a time
 
-/// Numbers (first + i, from + k) of @p x to @p tile, i below 16 Own and k below the depth, zeros where there are none. Neighbouring
-/// threads read neighbours in memory, whichever way the rows lie.
+/// Numbers (first + i, from + k) of @p x to @p tile, i below 16 Own and k below the depth, zeros where there are none.
+/// Neighbouring threads read neighbours in memory, whichever way the rows lie.
 template <int Own, class T>
 __device__ void load_tile(const rows<const T>& x, std::size_t first, std::size_t from,
                           T (*tile)[product_side * Own + 1]) {
@@ -58,8 +58,8 @@ __device__ void load_tile(const rows<const T>& x, std::size_t first, std::size_t
   }
 }
 
-/// A tile of 16 Own rows and columns of c a block, Own x Own numbers a thread. Every number is a sum over the inner dimension in
-/// one order, so equal rows have equal products. @p b is given transposed.
+/// A tile of 16 Own rows and columns of c a block, Own x Own numbers a thread. Every number is a sum over the inner dimension
+/// in one order, so equal rows have equal products. @p b is given transposed.
 template <int Own, class T>
 __global__ void __launch_bounds__(product_side* product_side)
     product_tiles(T alpha, const __grid_constant__ rows<const T> a, const __grid_constant__ rows<const T> b, T beta,
@@ -102,7 +102,8 @@ void launch_tiles(T alpha, const rows<const T>& a, const rows<const T>& b, T bet
 
 /// Limbeck's own kernel. Small products are cut into small tiles, so that they occupy more of the device.
 template <class T>
-void multiply_on_device(T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c, device_stream stream) {
+void multiply_on_device(T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c,
+                        device_stream stream) {
   if (c.samples == 0 || c.classes == 0) return;
   constexpr std::size_t many = 256 * 64 * 64;  // numbers of c from which on large tiles are enough for a large device
   if (c.samples * c.classes >= many) {
@@ -133,7 +134,8 @@ struct row_of_product {
 template <class T>
 void multiply_on_device(T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c, device_stream) {
   const thrust::counting_iterator<std::size_t> first(0);
-  thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(c.samples), row_of_product<T>{alpha, a, b, beta, c});
+  thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(c.samples),
+                   row_of_product<T>{alpha, a, b, beta, c});
 }
 
 #endif
@@ -146,7 +148,8 @@ struct dense_primitives<T, device_memory> {
   device_stream stream{};              ///< on which they run
   device_products* library = nullptr;  ///< who is asked first, if anybody
 
-  /// c = alpha a b + beta c, a of n x k, b of k x m, any strides; with beta = 0, c is not read. c overlaps neither. Does not wait.
+  /// c = alpha a b + beta c, a of n x k, b of k x m, any strides; with beta = 0, c is not read. c overlaps neither. Does not
+  /// wait.
   void multiply(T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c) const {
     if (library && library->multiply(alpha, a, b, beta, c, stream)) return;
     detail::multiply_on_device(alpha, a, b, beta, c, stream);

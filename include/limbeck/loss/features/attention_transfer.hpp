@@ -56,7 +56,9 @@ struct attention_row {
 
  private:
   /// sign(v) |v|^p
-  LIMBECK_HOST_DEVICE static double root(double v, double p) { return v == 0 ? 0 : std::copysign(std::pow(std::fabs(v), p), v); }
+  LIMBECK_HOST_DEVICE static double root(double v, double p) {
+    return v == 0 ? 0 : std::copysign(std::pow(std::fabs(v), p), v);
+  }
   /// The normalised map; returns the norm that it was divided by.
   template <class Team>
   LIMBECK_HOST_DEVICE double map_of(const Team& team, const T* row, std::size_t channels, double* map) const {
@@ -108,8 +110,9 @@ struct attention_transfer {
     const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     double* const maps = x.memory.template take<double>(2 * x.slots(x.samples()) * n).data();
     const double factor = 1 / static_cast<double>(x.samples() * n);
+    const double scale = 2 * factor * power * static_cast<double>(x.scale);
     return detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::attention_row<T>{
-        s, t, x.gradient, student_channels, teacher_channels, n, power, 2 * factor * power * static_cast<double>(x.scale), maps}));
+        s, t, x.gradient, student_channels, teacher_channels, n, power, scale, maps}));
   }
 };
 

@@ -87,10 +87,11 @@ struct penalty_of_row {
   T slope;
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
+    const T* const a = s.row(r);
     const double value = sum_own<T, double>(team, s.classes, [&](std::size_t c) {
-      return static_cast<double>(s(r, c)) * static_cast<double>(s(r, c));
+      return static_cast<double>(a[c]) * static_cast<double>(a[c]);
     });
-    if (gradient.data) add_to_row(team, gradient, r, [&](std::size_t c) { return slope * s(r, c); });
+    if (gradient.data) add_to_row(team, gradient, r, [&](std::size_t c) { return slope * a[c]; });
     return value;
   }
 };
@@ -161,7 +162,8 @@ struct out_of_domain_penalty {
     const std::size_t n = x.samples() * x.student.classes;
     if (n == 0) return 0;
     const T slope = static_cast<T>(2 * static_cast<double>(x.scale) / static_cast<double>(n));
-    return detail::finite_mean(x, x.sum_rows(x.student.classes, detail::penalty_of_row<T>{x.student, x.gradient, slope}), n);
+    const rows<const T> s = detail::contiguous(x, x.student);
+    return detail::finite_mean(x, x.sum_rows(s.classes, detail::penalty_of_row<T>{s, x.gradient, slope}), n);
   }
 };
 

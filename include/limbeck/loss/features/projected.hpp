@@ -35,7 +35,8 @@ struct each_position {
       for (std::size_t c = 0; c < by_position.classes; ++c)
         for (std::size_t p = 0; p < positions; ++p) f(x(r, c * positions + p), by_position(r * positions + p, c));
     } else {
-      for_own<B>(team, x.classes, [&](std::size_t e) { f(x(r, e), by_position(r * positions + e % positions, e / positions)); });
+      for_own<B>(team, x.classes,
+                 [&](std::size_t e) { f(x(r, e), by_position(r * positions + e % positions, e / positions)); });
     }
   }
 };
@@ -59,10 +60,11 @@ struct add_there {
 };
 template <class T>
 struct zero_row {
-  rows<T> x;
+  rows<T> x;  // contiguous
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    for_own<T>(team, x.classes, [&](std::size_t c) { x(r, c) = T(0); });
+    T* const row = x.row(r);
+    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] = T(0); });
   }
 };
 

@@ -6,6 +6,7 @@
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/engine/batch.hpp>
+#include <limbeck/loss/support.hpp>
 
 #include <algorithm>
 #include <array>
@@ -41,7 +42,7 @@ struct add_bias_row {
   const T* bias;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    for_own<T>(team, y.classes, [&](std::size_t c) { y(r, c) += bias[c]; });
+    add_to_row(team, y, r, [&](std::size_t c) { return bias[c]; });
   }
 };
 /// Adds sums over the rows to a bias, or rows to others, unless the loss that they are for has turned out not to be finite.
@@ -75,7 +76,8 @@ struct add_row_if_finite {
 ///
 /// It belongs to the caller, who hands `parameters()` and `gradients()` to an optimiser and calls `zero_gradients()`
 /// between steps; losses hold it by address and *add* to its gradients. Weights depend on the seed alone; b starts at
-/// 0. With `device_memory` for @p Memory it lives on a device, beside the features; it is zeroed and saved on the default stream.
+/// 0. With `device_memory` for @p Memory it lives on a device, beside the features; it is zeroed and saved on the default
+/// stream.
 template <class T, class Memory = host_rows>
 class projection {
   using place = batch_memory<Memory>;
@@ -115,8 +117,8 @@ class projection {
     in.each_row(y.samples, y.classes, detail::add_bias_row<T>{y, place::address(bias_)});
   }
   /// Adds to the gradients what @p slope, the derivative with respect to y, says of W and b; and to @p x_gradient what
-  /// it says of x, where that has data. Two products. On a device, whose host does not know it yet, @p loss has to be finite, or
-  /// nothing is added to the gradients of W and b.
+  /// it says of x, where that has data. Two products. On a device, whose host does not know it yet, @p loss has to be
+  /// finite, or nothing is added to the gradients of W and b.
   void pull_back(const rows<const T>& x, const rows<const T>& slope, const rows<T>& x_gradient, const batch<T, Memory>& in,
                  [[maybe_unused]] const batch_number<Memory>& loss = 0) {
     T* const bias = place::address(bias_gradients_);

@@ -45,7 +45,13 @@ struct channel_distance {
     if (team.rank() == 0) squares[r * channels + c] = total;
     if (!gradient.data) return;
     const T slope = static_cast<T>(scale / variance[c]);
-    for_own<T>(team, n, [&](std::size_t j) { gradient(r, c * n + j) += slope * (a[j] - b[j]); });
+    const std::ptrdiff_t stride = gradient.class_stride;
+    T* const g = gradient.row(r) + static_cast<std::ptrdiff_t>(c * n) * stride;
+    if (stride == 1) {
+      for_own<T>(team, n, [&](std::size_t j) { g[j] += slope * (a[j] - b[j]); });
+    } else {
+      for_own<T>(team, n, [&](std::size_t j) { g[static_cast<std::ptrdiff_t>(j) * stride] += slope * (a[j] - b[j]); });
+    }
   }
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {

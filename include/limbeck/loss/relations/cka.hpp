@@ -18,7 +18,9 @@ struct squares_of_row {
   rows<T> x;
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
-    return sum_own<T, double>(team, x.classes, [&](std::size_t j) { return static_cast<double>(x(i, j)) * static_cast<double>(x(i, j)); });
+    return sum_own<T, double>(team, x.classes, [&](std::size_t j) {
+      return static_cast<double>(x(i, j)) * static_cast<double>(x(i, j));
+    });
   }
 };
 /// The norms of two Gram matrices, and 1 over the first; where either is constant there is no gradient.

@@ -58,7 +58,8 @@ struct shift_of_column {
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t c) const {
     const T first = in(0, c);
-    const double total = sum_own<T, double>(team, in.samples, [&](std::size_t r) { return static_cast<double>(in(r, c) - first); });
+    const double total =
+        sum_own<T, double>(team, in.samples, [&](std::size_t r) { return static_cast<double>(in(r, c) - first); });
     if (team.rank() == 0) shift[c] = static_cast<T>(total / static_cast<double>(in.samples));
   }
 };

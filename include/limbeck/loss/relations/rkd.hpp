@@ -80,7 +80,8 @@ const mean_distance* mean_of(const batch<T, Memory>& x, const distances<T>& d) {
   return mean_of_pairs;
 }
 
-/// The sum of huber over a row; its slopes by d_s/mu_s take the place of the teacher's squares, their sum times d goes to @p part.
+/// The sum of huber over a row; its slopes by d_s/mu_s take the place of the teacher's squares, their sum times d goes to
+/// @p part.
 template <class T>
 struct compare_distances_of_row {
   distances<T> s, t;
@@ -196,7 +197,8 @@ struct angles_opposite {
     for_own<T>(team, n, [&](std::size_t k) {
       T total(0);
       for (std::size_t i = 0; i < n && k != j; ++i)
-        total += s.inverse(i, j) / 2 * s.inverse(i, k) * clamped_slope(vertex::cosine_at(s, i, j, k) - vertex::cosine_at(t, i, j, k));
+        total += s.inverse(i, j) / 2 * s.inverse(i, k) *
+                 clamped_slope(vertex::cosine_at(s, i, j, k) - vertex::cosine_at(t, i, j, k));
       arms(j, k) = arms(j, k) * s.inverse(j, k) - total;
     });
   }
