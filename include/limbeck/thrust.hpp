@@ -14,9 +14,12 @@
 #include <limbeck/backend/thrust/averaging.hpp>
 #include <limbeck/backend/thrust/fill.hpp>
 #include <limbeck/backend/thrust/head.hpp>
+#include <limbeck/backend/thrust/past.hpp>
+#include <limbeck/backend/thrust/row_weights.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/backend/thrust/run_time.hpp>
 #include <limbeck/backend/thrust/selection.hpp>
+#include <limbeck/backend/thrust/sparse.hpp>
 #include <limbeck/backend/thrust/sweep.hpp>
 #include <limbeck/backend/thrust/workspace.hpp>
 #include <limbeck/limbeck.hpp>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proves without a GPU that no kernel spills, and counts what each takes: registers, shared memory, loads and stores.
 
-    static_proof.py [--nvcc NVCC] [--table device_kernels.md] [--include FOLDER]... kernels.cu
+    static_proof.py [--nvcc NVCC] [--table device_kernels.md] [--include FOLDER]... FILE...
 
 nvcc makes PTX once for each virtual architecture, and ptxas, which stands beside it, assembles that for each architecture of
 cards. Loads and stores of global memory are counted in the PTX, each once however often it is run: a row kernel whose
@@ -131,8 +131,8 @@ def shortened(name):
         return name[:100]
     head, found = arguments_of(name)
     task = next((text for text in found if "device_task<" in text), "")
-    numbers = [re.sub(r"^\(.*\)", "", text) for text in found if text is not task]
     scalar = re.search(r"\bdevice_task<\s*(\w+)", task)
+    numbers = [re.sub(r"^\(.*\)", "", text) for text in found if text is not task and not (scalar and text == scalar[1])]
     losses = re.findall(r"\bterm<\s*(?:\w+::)*(\w+)", task)
     return (head + (f"<{', '.join(text[:30] for text in numbers)}>" if numbers else "") +
             (f": {scalar[1]}, {' + '.join(losses)}" if scalar else "") + (", T learned" if "learned_slot" in task else ""))
@@ -158,7 +158,7 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("sources", nargs="+", type=pathlib.Path)
     parser.add_argument("--nvcc", default=shutil.which("nvcc") or "/usr/local/cuda/bin/nvcc")
     parser.add_argument("--include", action="append", default=[])
     parser.add_argument("--table", type=pathlib.Path, help="also write the table there")
@@ -174,24 +174,26 @@ def main():
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, concurrent.futures.ThreadPoolExecutor(arguments.processes) as pool:
-        def translate(virtual):
-            ptx = pathlib.Path(folder) / f"{virtual}.ptx"
-            run([nvcc, *options, f"-arch={virtual}", "-ptx", "-o", str(ptx), str(arguments.source)])
-            return ptx
+        def prove(source, virtual):
+            ptx = pathlib.Path(folder) / f"{source.stem}.{virtual}.ptx"
+            run([nvcc, *options, f"-arch={virtual}", "-ptx", "-o", str(ptx), str(source)])
+            words = [run([str(ptxas), "-v", f"-arch={arch}", "-o", os.devnull, str(ptx)]) for arch in ARCHITECTURES[virtual]]
+            return accesses(ptx.read_text()), [resources(text) for text in words]
 
-        def assemble(virtual, arch):
-            return resources(run([str(ptxas), "-v", f"-arch={arch}", "-o", os.devnull, str(ptx[virtual])]))
-
-        ptx = dict(zip(ARCHITECTURES, pool.map(translate, ARCHITECTURES)))
-        assembled = {arch: pool.submit(assemble, virtual, arch)
-                     for virtual, archs in ARCHITECTURES.items() for arch in archs}
-        read = {virtual: accesses(file.read_text()) for virtual, file in ptx.items()}
-        assembled = {arch: result.result() for arch, result in assembled.items()}
+        read = {virtual: ({}, {}) for virtual in ARCHITECTURES}
+        assembled = {arch: ({}, []) for archs in ARCHITECTURES.values() for arch in archs}
+        jobs = [(source, virtual) for source in arguments.sources for virtual in ARCHITECTURES]
+        for (_, virtual), (counted, found) in zip(jobs, pool.map(prove, *zip(*jobs))):
+            for kept, more in zip(read[virtual], counted):
+                kept.update(more)
+            for arch, (kernels, functions) in zip(ARCHITECTURES[virtual], found):
+                assembled[arch][0].update(kernels)
+                assembled[arch][1].extend(functions)
     elapsed = time.monotonic() - started
 
     names = sorted({name for kernels, _ in assembled.values() for name in kernels if name.startswith("_ZN7limbeck")})
     if not names:
-        fail("there is no kernel of limbeck's in this file")
+        fail("there is no kernel of limbeck's")
     words = {mangled: shortened(name) for mangled, name in readable(names).items()}
     rows = []
     spilling = [f"{function} for {arch}" for arch, (kernels, functions) in assembled.items()
@@ -201,17 +203,18 @@ def main():
             counts, threads = (part.get(mangled) for part in read[virtual])
             for arch in archs:
                 kernel = assembled[arch][0].get(mangled)
-                if kernel is None:
-                    fail(f"{words[mangled]} is missing for {arch}")
+                if kernel is None:  # one that only newer cards have
+                    continue
                 if kernel.spilled:
                     spilling.append(f"{words[mangled]} for {arch}: {kernel.spilled} bytes")
                 warps = resident_warps(kernel, threads) if threads else "?"
                 rows.append([words[mangled], arch, kernel.registers, kernel.shared, kernel.barriers, kernel.stack,
                              kernel.spilled, warps, *(counts[kind, width] for kind in ("load", "store") for width in WIDTHS),
                              counts["bulk", 0]])
-    text = (f"{len(names)} kernels of {arguments.source.name}. Bytes of static shared memory, stack and spills; warps that "
-            f"the registers of a multiprocessor hold;\nloads and stores of global memory in the PTX by their bytes, each counted "
-            f"once.\n\n{table(rows)}\n")
+    files = ", ".join(source.name for source in arguments.sources)
+    text = (f"{len(names)} kernels of {files}. Bytes of static shared memory, stack and spills; warps that the registers of a "
+            f"multiprocessor hold;\nloads and stores of global memory in the PTX by their bytes, each "
+            f"counted once.\n\n{table(rows)}\n")
     print(text)
     print(f"{elapsed:.0f} s in {arguments.processes} processes")
     if arguments.table:

@@ -7,6 +7,8 @@
 #include "device_cases.hpp"
 
 #include <limbeck/backend/thrust/dense.hpp>
+#include <limbeck/features.hpp>
+#include <limbeck/relations.hpp>
 
 namespace limbeck_test {
 
@@ -55,6 +57,208 @@ complaints compare_products(lk::device_products* library = nullptr) {
       }
     }
   }
+  return out;
+}
+
+/// An objective of whole batches over features of two widths, on both sides: value and gradient as it is, and added to what is
+/// there, over turned rows of which some are taken out.
+template <class T, class Objective>
+void compare_whole(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width,
+                   std::size_t teacher_width, double ulps = 64) {
+  const auto b = random_batch<T>(n, width, 41, 1);
+  const auto other = random_batch<T>(n, teacher_width, 43, 1);
+  const auto s = to_device(b.student), t = to_device(other.student);
+  std::vector<float> weights(n, 0.5f);
+  for (std::size_t r = 0; r < n; r += 3) weights[r] = 0;
+  const auto device_weights = to_device(weights);
+  lk::workspace ws;
+  lk::device_workspace dws;
+  for (const bool turned : {false, true}) {
+    const std::string full = name + (turned ? ", turned, added, some rows" : "") + at("", n, width);
+    std::vector<T> g(b.size(), T(0.125));
+    thrust::device_vector<T> dg = to_device(g);
+    const auto view = [&]<class E>(E* p, std::size_t columns) {
+      return turned ? lk::rows<E>(p, columns, n).transposed() : lk::rows<E>(p, n, columns);
+    };
+    const auto on_device = [&]<class E>(E* p, std::size_t columns) {
+      const auto x = view(p, columns);
+      return lk::device_rows<E>(p, n, columns, x.sample_stride, x.class_stride);
+    };
+    const auto hs = view(b.student.data(), width), ht = view(other.student.data(), teacher_width);
+    const auto hg = view(g.data(), width);
+    const auto ds = on_device(static_cast<const T*>(thrust::raw_pointer_cast(s.data())), width);
+    const auto dt = on_device(static_cast<const T*>(thrust::raw_pointer_cast(t.data())), teacher_width);
+    const auto dgv = on_device(thrust::raw_pointer_cast(dg.data()), width);
+    const lk::evaluation host = turned ? objective(hs, ht, lk::add_to(hg), ws, lk::row_weights(weights))
+                                       : objective(hs, ht, lk::into(hg), ws);
+    const lk::evaluation device = turned ? objective(ds, dt, lk::add_to(dgv), dws, lk::row_weights(device_weights))
+                                         : objective(ds, dt, lk::into(dgv), dws);
+    compare_evaluations<T>(out, full, host, device, ulps);
+    const std::vector<T> got = to_host(dg);
+    double largest = 0, worst = 0;
+    for (std::size_t i = 0; i < g.size(); ++i) {
+      largest = std::max(largest, std::abs(static_cast<double>(g[i]) - (turned ? 0.125 : 0)));
+      worst = std::max(worst, std::abs(static_cast<double>(g[i]) - static_cast<double>(got[i])));
+    }
+    const double rounding = static_cast<double>(std::numeric_limits<T>::epsilon());
+    if (!(worst <= ulps * rounding * largest + (turned ? rounding : 0)))
+      out.push_back(full + ": a gradient is " + std::to_string(worst / rounding / largest) + " ulps of the largest away");
+    if (turned) continue;
+    if (const double value = objective.value(ds, dt, dws); !near<T>(device.loss, value, std::abs(value), 4))
+      out.push_back(full + ": the value alone differs");
+  }
+}
+
+/// A deferred call has the same bits, and a warm one takes no memory.
+template <class T, class Objective>
+void compare_whole_deferred(complaints& out, const Objective& objective, std::size_t n, std::size_t width) {
+  const auto b = random_batch<T>(n, width, 45, 1);
+  device_batch<T> d(b);
+  lk::device_workspace ws;
+  lk::device_result later;
+  const double loss = objective(d.s(), d.t(), lk::into(d.g()), ws);
+  const std::size_t held = ws.size() + ws.beside().beside().size();
+  objective(d.s(), d.t(), lk::into(d.g()), ws, lk::deferred(later));
+  if (!same_bits(loss, later.get().loss)) out.push_back("a deferred call differs");
+  if (ws.size() + ws.beside().beside().size() != held) out.push_back("a warm call takes memory");
+}
+
+/// What is said of a number that is not finite, and of finite ones that leave the range.
+template <class T, class Objective>
+void compare_whole_errors(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width) {
+  const auto check = [&](const std::string& what, const auto& spoil) {
+    auto b = random_batch<T>(n, width, 51, 1);
+    spoil(b);
+    std::vector<T> g(b.size());
+    std::vector<float> weights(n, 1.0f);
+    weights[1] = 0;
+    const auto device_weights = to_device(weights);
+    device_batch<T> d(b);
+    lk::device_workspace ws;
+    const auto said = [&](const auto& call) {
+      try {
+        call();
+      } catch (const lk::value_error& e) {
+        return std::string(e.what());
+      }
+      return std::string("nothing");
+    };
+    for (const bool some : {false, true}) {
+      const std::string host = said([&] {
+        some ? objective(b.s(), b.t(), lk::into(lk::rows<T>(g.data(), n, width)), lk::row_weights(weights))
+             : objective(b.s(), b.t(), lk::into(lk::rows<T>(g.data(), n, width)));
+      });
+      const std::string device = said([&] {
+        some ? objective(d.s(), d.t(), lk::into(d.g()), ws, lk::row_weights(device_weights))
+             : objective(d.s(), d.t(), lk::into(d.g()), ws);
+      });
+      if (host != device) out.push_back(name + ", " + what + ": \"" + host + "\" on the host, \"" + device + "\" on the device");
+    }
+  };
+  const T nan = std::numeric_limits<T>::quiet_NaN();
+  check("student nan", [&](batch<T>& b) { b.student[3 * width + 1] = nan; });
+  check("teacher inf", [&](batch<T>& b) { b.teacher[4 * width + 2] = -infinity<T>; });
+  check("range", [&](batch<T>& b) { b.student[3 * width + 2] = std::numeric_limits<T>::max(), b.teacher[0] = 3; });
+  check("both", [&](batch<T>& b) { b.teacher[2 * width] = infinity<T>, b.student[4 * width] = infinity<T>; });
+}
+
+/// What stands in a learned part's gradient.
+template <class T>
+std::vector<T> host_copy(std::span<T> x) {
+  return std::vector<T>(x.begin(), x.end());
+}
+template <class T>
+std::vector<T> host_copy(const lk::device_span<T>& x) {
+  std::vector<T> out(x.size());
+  thrust::copy_n(thrust::device_pointer_cast(x.data()), x.size(), out.begin());
+  return out;
+}
+
+/// A loss behind a projection, one with learned variances, and both: what they learn lives where the rows do.
+template <class T>
+complaints compare_learned() {
+  complaints out;
+  const std::size_t n = 14, width = 12, teacher_width = 20;
+  const auto near_each = [&](const std::string& name, const std::vector<T>& a, const std::vector<T>& b) {
+    compare_rows(out, name, a, b, a.size(), 64);
+  };
+  const auto check = [&](const std::string& name, std::size_t positions) {
+    auto b = random_batch<T>(n, width, 41, 1);
+    auto other = random_batch<T>(n, teacher_width, 43, 1);
+    lk::projection<T> p(width / positions, teacher_width / positions, lk::he{.seed = 3});
+    lk::projection<T, lk::device_memory> dp(width / positions, teacher_width / positions, lk::he{.seed = 3});
+    lk::channel_variances<T> v(teacher_width / positions, 2);
+    lk::channel_variances<T, lk::device_memory> dv(teacher_width / positions, 2);
+    if (std::abs(v[1] - dv[1]) > 1e-6) out.push_back(name + ": the variances differ");
+    const auto host = lk::objective(lk::projected(p, lk::vid(v), positions) + 0.5 * lk::projected(p, lk::hint{}, positions));
+    const auto device = lk::objective(lk::projected(dp, lk::vid(dv), positions) + 0.5 * lk::projected(dp, lk::hint{}, positions));
+    std::vector<T> g(b.size());
+    const auto s = to_device(b.student), t = to_device(other.student);
+    thrust::device_vector<T> dg(b.size());
+    lk::device_workspace ws;
+    const lk::rows<const T> hs(b.student.data(), n, width), ht(other.student.data(), n, teacher_width);
+    for (int step = 0; step < 2; ++step) {  // gradients of what is learned add up
+      const lk::evaluation h = host(hs, ht, lk::into(lk::rows<T>(g.data(), n, width)));
+      const lk::evaluation d = device(lk::on_device(s, n, width), lk::on_device(t, n, teacher_width),
+                                      lk::into(lk::on_device(dg, n, width)), ws);
+      compare_evaluations<T>(out, name, h, d, 64);
+    }
+    near_each(name + ", gradient", g, to_host(dg));
+    for (std::size_t i = 0; i < 2; ++i)
+      near_each(name + ", gradient of the projection", host_copy(p.gradients()[i]), host_copy(dp.gradients()[i]));
+    const std::vector<T> of_variances = host_copy(dv.gradients()[0]);
+    near_each(name + ", gradient of the variances", host_copy(v.gradients()[0]), of_variances);
+
+    other.student[2 * teacher_width + 3] = std::numeric_limits<T>::quiet_NaN();  // leaves them alone
+    const auto bad = to_device(other.student);
+    const std::vector<T> before = host_copy(dp.gradients()[0]);
+    bool thrown = false;
+    try {
+      device(lk::on_device(s, n, width), lk::on_device(bad, n, teacher_width), lk::into(lk::on_device(dg, n, width)), ws);
+    } catch (const lk::value_error&) {
+      thrown = true;
+    }
+    if (!thrown || !same_bits(before, host_copy(dp.gradients()[0])) || !same_bits(of_variances, host_copy(dv.gradients()[0])))
+      out.push_back(name + ": a fault moves what is learned");
+    dp.zero_gradients();
+    if (host_copy(dp.gradients()[0])[0] != T(0)) out.push_back(name + ": gradients are not zeroed");
+  };
+  check("a projection of rows", 1);
+  check("a projection of channels", 4);
+  return out;
+}
+
+/// All losses that run on a device, in one type.
+template <class T>
+complaints compare_whole_batches() {
+  complaints out;
+  const auto each = [&](const std::string& name, const auto& loss, std::size_t n, std::size_t width, std::size_t teacher_width,
+                        double ulps = 64) { compare_whole<T>(out, name, lk::objective(loss), n, width, teacher_width, ulps); };
+  each("hint", lk::hint{}, 11, 300, 300);
+  each("feature mse", lk::feature_mse{}, 700, 5, 5);
+  each("similarity", lk::similarity_preserving{}, 37, 19, 7);
+  each("activation matching", lk::activation_matching{}, 20, 9, 30);
+  each("pkt", lk::pkt{}, 33, 12, 40);
+  each("cka", lk::linear_cka{}, 30, 14, 8);
+  each("correlation congruence", lk::correlation_congruence{}, 26, 10, 10);
+  each("distance matrix", lk::marginal_distance_matrix{.margin = 0.1}, 18, 11, 21);
+  each("info nce", lk::info_nce{}, 31, 17, 17);
+  each("symmetric info nce", lk::symmetric_info_nce{.temperature = 0.2}, 300, 6, 6);
+  each("rkd distance", lk::rkd_distance{}, 29, 13, 22, 512);
+  each("rkd angle", lk::rkd_angle{}, 21, 13, 8, 512);
+  each("dist", lk::dist{.temperature = 2}, 40, 30, 30);
+  each("nst", lk::nst{.positions = 6}, 19, 24, 18);
+  each("attention transfer", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2}, 20, 30, 20);
+  each("attention transfer, p 3", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2, .power = 3}, 20, 30, 20);
+  each("ickd", lk::ickd{.channels = 5}, 18, 35, 20);
+  each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
+  each("sinkhorn", lk::at_temperature(2.0, lk::sinkhorn{}), 17, 40, 40, 512);
+  // beside losses of rows
+  compare_whole<T>(out, "beside rows", 0.5 * lk::feature_mse{} + lk::at_temperature(2.0, lk::forward_kl{}), 21, 33, 33);
+  compare_whole_deferred<T>(out, lk::pkt{} + lk::linear_cka{} + 0.5 * lk::reverse_kl{}, 30, 12);
+  compare_whole_errors<T>(out, "hint", lk::objective(lk::hint{}), 9, 40);
+  compare_whole_errors<T>(out, "sinkhorn", lk::objective(lk::sinkhorn{}), 9, 40);
+  compare_whole_errors<T>(out, "cka", lk::objective(lk::linear_cka{}), 9, 40);
   return out;
 }
 

@@ -15,3 +15,12 @@ TEST_CASE("relations: products on a device are those of sums in double") {
   none(compare_products<float>());
   none(compare_products<double>());
 }
+
+TEST_CASE("relations: losses of whole batches on a device are those of the host") {
+  none(compare_whole_batches<float>());
+  none(compare_whole_batches<double>());
+}
+
+TEST_CASE("relations: what losses learn may live on a device") {
+  none(compare_learned<float>());
+}

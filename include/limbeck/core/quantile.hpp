@@ -26,20 +26,31 @@ std::pair<T, T> order_statistics(std::span<T> x, std::size_t rank) {
 
 /// a + t (b - a) for a <= b and t in [0, 1), taken from the nearer end; beside an infinite one, that one.
 template <class T>
-T between(T a, T b, T t) {
+LIMBECK_HOST_DEVICE T between(T a, T b, T t) {
   if (t == 0 || a == b) return a;
   constexpr T largest = (std::numeric_limits<T>::max)();
   if (!(b - a <= largest)) return b > largest ? b : a;
   return t < T(0.5) ? a + t * (b - a) : b - (1 - t) * (b - a);
 }
 
-/// The quantile @p q, in [0, 1], of @p x, which is not empty, holds no NaN, and whose order is lost. O(n).
+/// The quantile @p q, in [0, 1], of @p size numbers: pair(rank) gives those of two neighbouring ranks.
+template <class T, class Pair>
+LIMBECK_HOST_DEVICE T quantile_of(std::size_t size, double q, const Pair& pair) {
+  const double place = q * static_cast<double>(size - 1);
+  std::size_t below = static_cast<std::size_t>(place);
+  if (below > size - 1) below = size - 1;
+  const std::pair<T, T> at = pair(below);
+  return between(at.first, at.second, static_cast<T>(place - static_cast<double>(below)));
+}
+/// That of @p x, which is not empty, holds no NaN, and whose order is lost. O(n).
 template <class T>
 T quantile_in_place(std::span<T> x, double q) {
-  const double place = q * static_cast<double>(x.size() - 1);
-  const auto below = (std::min)(static_cast<std::size_t>(place), x.size() - 1);
-  const auto [a, b] = order_statistics(x, below);
-  return between(a, b, static_cast<T>(place - static_cast<double>(below)));
+  return quantile_of<T>(x.size(), q, [&](std::size_t rank) { return order_statistics(x, rank); });
+}
+/// The same of numbers that are sorted.
+template <class T>
+LIMBECK_HOST_DEVICE T quantile_of_sorted(const T* x, std::size_t size, double q) {
+  return quantile_of<T>(size, q, [&](std::size_t rank) { return std::pair<T, T>(x[rank], x[rank + 1 < size ? rank + 1 : rank]); });
 }
 
 }  // namespace detail

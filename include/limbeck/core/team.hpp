@@ -9,7 +9,7 @@
 /// - `sum(a)`, `highest(a)`: over the team, element by element of a `team_array`; every thread gets the result;
 /// - `wait()`: what any thread wrote before, all may read after.
 ///
-/// All threads of a team call the last two together. The order of every sum is fixed, and its bits are the same in all of them.
+/// All threads of a team call the last two together. The order of every sum is fixed, and its bits are the same in all of them; of the highest of 0 and -0 each may get either.
 /// Where a team's memory is in several parts, `part()` says which elements are in that of a thread.
 
 #include <limbeck/core/config.hpp>
@@ -73,6 +73,13 @@ LIMBECK_HOST_DEVICE void for_own(const Team& team, std::size_t n, F&& f) {
     for (std::size_t first = own.first; first < own.last; first += own.step)
       for (std::size_t i = first; i < first + W && i < own.last; ++i) f(i);
   }
+}
+/// The sum of f(i) over all @p n, taken in numbers of type V.
+template <class T, class V, class Team, class F>
+LIMBECK_HOST_DEVICE V sum_own(const Team& team, std::size_t n, F&& f) {
+  V total(0);
+  for_own<T>(team, n, [&](std::size_t i) { total += f(i); });
+  return team.sum(team_array<V, 1>{{total}}).v[0];
 }
 /// The sum of one number of each thread.
 template <class Team, class V>

@@ -5,7 +5,9 @@
 /// What a batchwise loss sees: all rows at once, scratch memory, an executor and the dense primitives of the backend.
 ///
 /// `using limbeck_loss = batchwise;` and `template <class T> double operator()(const batch<T>&) const`, which returns the
-/// loss and, where there is a gradient, *adds* `scale` times its derivative with respect to the student to it.
+/// loss and, where there is a gradient, *adds* `scale` times its derivative with respect to the student to it. Such a loss runs
+/// on the host. One that is written over `each_row`, `sum_rows` and `multiply` runs wherever its rows live:
+/// `template <class T, class Memory> auto operator()(const batch<T, Memory>&) const -> batch_number<Memory>`.
 ///
 /// It may declare `static constexpr bool any_width = true` where student and teacher may have different numbers of
 /// columns, `needs_teacher = false`, `needs_labels = true`, and `temperature_power` (0 unless told; a batchwise
@@ -15,6 +17,7 @@
 #include <limbeck/core/executor.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/scratch.hpp>
+#include <limbeck/core/team.hpp>
 #include <limbeck/engine/dense.hpp>
 #include <limbeck/engine/statistics.hpp>
 
@@ -24,22 +27,91 @@
 #include <cmath>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
+/// Who works on a batch that lives in @p Memory. A backend with memory of its own specialises it.
+template <class Memory>
+struct batch_memory;
+
+/// The host: an executor runs the rows, each by one thread.
+template <>
+struct batch_memory<host_rows> {
+  using scratch_type = scratch;
+  using executor_type = executor_ref;
+  using number = double;  ///< a loss
+
+  /// Where numbers live that a loss learns.
+  template <class T>
+  using storage = std::vector<T>;
+  template <class T>
+  static std::span<T> view(std::vector<T>& v) {
+    return v;
+  }
+  template <class T>
+  static T* address(std::vector<T>& v) {
+    return v.data();
+  }
+  template <class T>
+  static const T* address(const std::vector<T>& v) {
+    return v.data();
+  }
+  template <class T>
+  static void fill(std::vector<T>& v, T value) {
+    std::fill(v.begin(), v.end(), value);
+  }
+  template <class Archive, class T>
+  static void serialize(Archive& archive, const char* name, std::vector<T>& v) {
+    std::span<T> all(v);
+    archive(name, all);
+  }
+
+  template <class Batch, class F>
+  static void each_row(const Batch& x, std::size_t n, std::size_t, const F& f) {
+    x.on(n, [&](std::size_t r, std::size_t) { f(detail::single_team{}, r); });
+  }
+  template <class Batch>
+  static std::size_t slots(const Batch& x, std::size_t) {
+    return x.on.workers();
+  }
+  template <class Batch, class F>
+  static void each_row_in_slots(const Batch& x, std::size_t n, std::size_t, std::size_t, const F& f) {
+    x.on(n, [&](std::size_t r, std::size_t worker) { f(detail::single_team{}, r, worker); });
+  }
+  template <class Batch>
+  static void add_up(const Batch&, const std::span<double>& values, double* total) {
+    double all = 0;
+    for (const double v : values) all += v;
+    *total = all;
+  }
+  template <class T, class Batch>
+  static void multiply(const Batch& x, T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c) {
+    x.dense.multiply(alpha, a, b, beta, c, x.memory, x.on);
+  }
+};
+
+/// What a batchwise loss returns: a double, or on a device a number that is still there.
+template <class Memory>
+using batch_number = typename batch_memory<Memory>::number;
+
 /// A whole batch, for a batchwise loss: the rows of the call that count. Where a label, a mask or a weight of 0 takes some
-/// out, the others stand side by side in memory of the call's.
-template <class T>
+/// out, the others stand side by side in memory of the call's. In the memory of a device nothing of it is read by the host:
+/// what is done to a row is a functor, trivially copyable, called as `f(team, r)` with the threads that share the row
+/// (core/team.hpp), and numbers go from one step to the next by address.
+template <class T, class Memory = host_rows>
 struct batch {
+  using place = batch_memory<Memory>;
+  static constexpr bool on_host = std::is_same_v<Memory, host_rows>;  ///< whether the host may read it
   rows<const T> student;  ///< samples x features (or classes)
   rows<const T> teacher;  ///< the same samples; no data where none is given
   any_vector labels;      ///< one a sample, or empty
   rows<T> gradient;       ///< to be added to; no data where none is wanted
   T scale;                ///< of the gradient: the term's weight, the reduction, T^k
   double student_temperature, teacher_temperature;  ///< of the term, at this call
-  scratch& memory;                                  ///< for as long as the call runs
-  const executor_ref& on;             ///< same bits for any number of workers, please
-  const dense_primitives<T>& dense;  ///< products
+  typename place::scratch_type& memory;             ///< for as long as the call runs
+  const typename place::executor_type& on;          ///< same bits for any number of workers, please
+  const dense_primitives<T, Memory>& dense;         ///< products
   std::span<const std::size_t> call_rows = {};  ///< which rows of the call these are, rising; empty: all
   std::size_t rows_of_call = 0;                 ///< how many it has, where these are not all
 
@@ -51,9 +123,55 @@ struct batch {
   std::size_t samples_of_call() const { return call_rows.empty() ? samples() : rows_of_call; }
   /// Which row of the call row @p r is, for data that the loss holds of each.
   std::size_t row_of_call(std::size_t r) const { return call_rows.empty() ? r : call_rows[r]; }
+
+  /// f(team, r) for @p n rows, or anything else of which there are n, each about @p width numbers long.
+  template <class F>
+  void each_row(std::size_t n, std::size_t width, const F& f) const {
+    place::each_row(*this, n, width, f);
+  }
+  /// How many of @p n rows are worked on at once.
+  std::size_t slots(std::size_t n) const { return place::slots(*this, n); }
+  /// f(team, r, slot) for n rows; no two of one slot run at once, so that each slot may have memory of its own.
+  template <class F>
+  void each_row_in_slots(std::size_t n, std::size_t width, const F& f) const {
+    place::each_row_in_slots(*this, n, width, slots(n), f);
+  }
+  /// Where the sum of f(team, r) over the samples stands, added up in their order; f's result is the same on all threads.
+  template <class F>
+  const double* sum_rows(std::size_t width, const F& f) const;
+  /// The same with slots.
+  template <class F>
+  const double* sum_rows_in_slots(std::size_t width, const F& f) const;
+  /// Where the sum of values stands, in their order.
+  const double* add_up(const std::span<double>& values) const {
+    double* const total = memory.template take<double>(1).data();
+    place::add_up(*this, values, total);
+    return total;
+  }
+  /// c = alpha a b + beta c.
+  void multiply(T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c) const {
+    place::template multiply<T>(*this, alpha, a, b, beta, c);
+  }
 };
 
 namespace detail {
+
+/// Keeps the value of each row.
+template <class F>
+struct value_of_row {
+  F f;
+  double* values;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    const double v = f(team, r);
+    if (team.rank() == 0) values[r] = v;
+  }
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r, std::size_t slot) const {
+    const double v = f(team, r, slot);
+    if (team.rank() == 0) values[r] = v;
+  }
+};
 
 /// The products of a backend, where it has some.
 template <class Traits, class T>
@@ -159,35 +277,65 @@ inline std::string without_scopes(std::string_view name) {
   return text;
 }
 
-/// What an objective with a batchwise term, called @p name, asks of a call: all rows that count at once, each as much as
-/// the others.
+/// What an objective with a batchwise term, called @p name, asks of a call whatever its rows hold.
 template <class T>
-evaluation require_whole(const problem<T>& in, std::string_view name) {
+void require_mean_of_tensors(const problem<T>& in, std::string_view name) {
   if (in.reduce != reduction::mean)
     raise<value_error>(
         "limbeck: " + without_scopes(name) + " relates all rows of a call and has the mean of its paper; sum and none are for losses "
         "of rows");
   if (in.target.fill)
     raise<value_error>("limbeck: " + without_scopes(name) + " reads the teacher's tensor as a whole; fill(target, tensor) first");
+}
+template <class T>
+void require_no_row_losses(const problem<T>& in) {
+  if (in.row_losses) raise<value_error>("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
+}
+[[noreturn]] inline void throw_unlike_weights(double w, std::size_t row, double each, std::string_view name) {
+  raise<value_error>("limbeck: row_weights is " + show(w) + " at row " + std::to_string(row) + " and " + show(each) +
+                     " at another; " + without_scopes(name) + " relates rows to each other, whose weights are all the same or 0");
+}
+/// @p weight: of all rows.
+template <class T>
+void require_whole_mean(const problem<T>& in, double weight, std::string_view name) {
+  if (in.mean_over != 0 && !(std::abs(in.mean_over - weight) <= 1e-9 * weight))
+    raise<value_error>("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(weight) +
+                       "; " + without_scopes(name) + " relates all rows of a batch and cannot be summed over parts of it, such as micro-batches");
+}
+/// All rows that count at once, each as much as the others.
+template <class T>
+evaluation require_whole(const problem<T>& in, std::string_view name) {
+  require_mean_of_tensors(in, name);
   evaluation e;
   double each = 1;
   for (std::size_t r = 0; r < in.samples(); ++r) {
     if (!in.valid(r)) continue;
     const double w = in.weight(r);
     if (e.rows == 0) each = w;
-    if (w != each)
-      raise<value_error>("limbeck: row_weights is " + show(w) + " at row " + std::to_string(r) + " and " + show(each) +
-                         " at another; " + without_scopes(name) + " relates rows to each other, whose weights are all the same or 0");
+    if (w != each) throw_unlike_weights(w, r, each, name);
     e.rows += 1;
     e.weight += w;
   }
-  if (in.mean_over != 0 && !(std::abs(in.mean_over - e.weight) <= 1e-9 * e.weight))
-    raise<value_error>("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(e.weight) +
-                       "; " + without_scopes(name) + " relates all rows of a batch and cannot be summed over parts of it, such as micro-batches");
+  require_whole_mean(in, e.weight, name);
   return e;
 }
 
 }  // namespace detail
+
+template <class T, class Memory>
+template <class F>
+const double* batch<T, Memory>::sum_rows(std::size_t width, const F& f) const {
+  const std::span<double> values = memory.template take<double>(samples());
+  each_row(samples(), width, detail::value_of_row<F>{f, values.data()});
+  return add_up(values);
+}
+template <class T, class Memory>
+template <class F>
+const double* batch<T, Memory>::sum_rows_in_slots(std::size_t width, const F& f) const {
+  const std::span<double> values = memory.template take<double>(samples());
+  each_row_in_slots(samples(), width, detail::value_of_row<F>{f, values.data()});
+  return add_up(values);
+}
 
 LIMBECK_END_NAMESPACE
 

@@ -164,6 +164,24 @@ struct row {
   std::span<T> gradient;                       ///< to be added to; empty where none is wanted
   T scale;                                     ///< of the gradient: the term's weight, the row's, the reduction, T^k
   Team team{};                                 ///< the threads of the row
+
+  /// f(c) for each class of the student that this thread takes: all of them on the host.
+  template <class F>
+  LIMBECK_HOST_DEVICE void each_own(F&& f) const {
+    detail::for_own<T>(team, student.size(), f);
+  }
+  /// The sum of a number of each thread, the same for all.
+  template <class V>
+  LIMBECK_HOST_DEVICE V sum(const V& v) const {
+    return detail::sum_over(team, v);
+  }
+  /// The highest number of all threads; none is NaN.
+  template <class V>
+  LIMBECK_HOST_DEVICE V highest(const V& v) const {
+    return detail::highest_over(team, v);
+  }
+  /// What any thread wrote before, all may read after.
+  LIMBECK_HOST_DEVICE void wait() const { team.wait(); }
 };
 
 namespace detail {

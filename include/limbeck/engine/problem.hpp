@@ -33,7 +33,10 @@ namespace detail {
 enum class reduction { mean, sum, none };
 
 /// What can be wrong with a row; weights and their sum are found by the host before its sweep, by a device inside it.
-enum class fault : int { none, label, row_temperature, student, teacher, soft_labels, row_weights, row_mask, class_mask, no_weight, signal, value };
+enum class fault : int {
+  none, label, row_temperature, student, teacher, soft_labels, row_weights, row_mask, class_mask, no_weight, signal, value,
+  student_number, teacher_number, range  // of losses between rows
+};
 
 /// Where a fault is and what stands there: all that its message needs.
 struct fault_place {
@@ -42,7 +45,14 @@ struct fault_place {
   bool has_column = false;
   double value = 0;
   std::int64_t label = 0;
+  double loss = 0;          // out of the range of float, or double; the largest number is to blame
+  bool in_float = false, of_teacher = false;
 };
+
+[[noreturn]] inline void throw_not_finite(const char* argument, double value, std::size_t row, std::size_t column) {
+  raise<value_error>(std::string("limbeck: ") + argument + " is " + show(value) + " at row " + std::to_string(row) +
+                     ", column " + std::to_string(column) + ", expected a finite number");
+}
 
 /// A target in the place of a teacher's tensor; its type is gone, so that it adds no sweep.
 template <class T>
@@ -199,6 +209,13 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
     case fault::value:
       raise<value_error>("limbeck: a loss is nan" + at + ": its arithmetic leaves the range of numbers; the largest finite "
                          "logit of the student has size " + show(p.value) + in_class);
+    case fault::student_number: throw_not_finite("student", p.value, p.row, p.column);
+    case fault::teacher_number: throw_not_finite("teacher", p.value, p.row, p.column);
+    case fault::range:
+      raise<value_error>("limbeck: a loss between rows is " + show(p.loss) + ": its squares and products leave the range of " +
+                         (p.in_float ? "float" : "double") + "; the largest number, of the " +
+                         (p.of_teacher ? "teacher" : "student") + ", has size " + show(p.value) + at + ", column " +
+                         std::to_string(p.column));
     case fault::soft_labels:
       if (p.has_column)
         raise<value_error>("limbeck: soft_labels" + value + in_class + "; probabilities are finite and not negative");

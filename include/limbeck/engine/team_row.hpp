@@ -72,15 +72,15 @@ LIMBECK_HOST_DEVICE void scan_row(const Team& team, std::size_t n, const S& star
     const std::size_t stretches = (n + length - 1) / length, mine = team.rank();
     const std::size_t first = mine * length, last = first + length < n ? first + length : n;
     if (stretches > 1) {
-      S sum = start;
-      for (std::size_t i = first; i < last; ++i) sum = fold(sum, i);
-      if (mine < stretches) memory[mine] = sum;
+      S own = start;
+      for (std::size_t i = first; i < last; ++i) own = fold(own, i);
+      if (mine < stretches) memory[mine] = own;
       team.wait();
       for (std::size_t back = 1; back < stretches; back *= 2) {
         const bool joins = back <= mine && mine < stretches;
-        if (joins) sum = join(memory[mine - back], sum);
+        if (joins) own = join(memory[mine - back], own);
         team.wait();
-        if (joins) memory[mine] = sum;
+        if (joins) memory[mine] = own;
         team.wait();
       }
       if (0 < mine && mine < stretches) state = memory[mine - 1];

@@ -5,6 +5,7 @@
 /// The classes of a row with the highest logits, in the sweep: what the domains of the teacher's top are made of.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/core/team.hpp>
 #include <limbeck/engine/pack.hpp>
 
 #include <algorithm>
@@ -57,6 +58,59 @@ LIMBECK_INLINE void rank_classes(const T* x, std::size_t classes, std::size_t k,
   for (; c < classes; ++c) consider(c);
   std::sort(best, best + found);
   for (std::size_t i = 0; i < found; ++i) ranks[best[i].place] = static_cast<T>(i);
+}
+
+/// Which of a row's numbers have been picked: those up to @p last in falling order, of equal ones the first.
+template <class T>
+struct picked {
+  std::size_t count = 0;
+  T value = std::numeric_limits<T>::infinity();  // the last one's
+  std::int64_t place = -1;
+  /// Whether the number @p x at @p c comes behind them; never NaN.
+  LIMBECK_HOST_DEVICE bool before(T x, std::size_t c) const {
+    return x < value || (x == value && static_cast<std::int64_t>(c) > place);
+  }
+};
+
+/// pick(i, c) for the i-th highest of the numbers above @p least, at the place c, by the thread that takes c; i = 0, ...,
+/// @p k - 1, or as many as there are. A round a number: the thread whose own was picked looks for its next.
+template <class T, class Team, class Pick>
+LIMBECK_HOST_DEVICE picked<T> pick_highest(const Team& team, const T* x, std::size_t classes, std::size_t k, T least,
+                                           const Pick& pick) {
+  constexpr std::int64_t no_place = (std::numeric_limits<std::int64_t>::max)();
+  picked<T> done;
+  T mine;
+  std::int64_t place;
+  const auto look = [&] {
+    mine = least, place = no_place;
+    for_own<T>(team, classes, [&](std::size_t c) {
+      if (x[c] > mine && done.before(x[c], c)) mine = x[c], place = static_cast<std::int64_t>(c);
+    });
+  };
+  look();
+  for (; done.count < k; ++done.count) {
+    const T highest = highest_over(team, mine);
+    if (!(highest > least)) break;
+    done.value = highest;
+    done.place = -highest_over(team, mine == highest ? -place : -no_place);
+    if (place == done.place) {
+      pick(done.count, static_cast<std::size_t>(place));
+      look();
+    }
+  }
+  return done;
+}
+
+/// The ranks of `rank_classes` for the K highest, by a team; each thread writes those of its own classes.
+template <std::size_t K, class T, class Team>
+LIMBECK_HOST_DEVICE void rank_classes(const Team& team, const T* x, std::size_t classes, T least, T* ranks) {
+  if constexpr (Team::alone) {
+    placed<T> best[K];
+    rank_classes<scalar_lanes<T>>(x, classes, K, least, best, ranks);
+  } else {
+    for_own<T>(team, classes, [&](std::size_t c) { ranks[c] = std::numeric_limits<T>::infinity(); });
+    pick_highest(team, x, classes, K, least, [&](std::size_t i, std::size_t c) { ranks[c] = static_cast<T>(i); });
+  }
 }
 
 }  // namespace detail

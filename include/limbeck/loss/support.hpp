@@ -8,6 +8,7 @@
 #include <limbeck/engine/batch.hpp>
 #include <limbeck/engine/dense.hpp>  // what the objective hands to a batchwise loss
 #include <limbeck/engine/math.hpp>
+#include <limbeck/engine/problem.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -26,11 +27,8 @@ void check_finite(const batch<T>& of, const rows<const T>& x, const char* argume
     T total = 0;  // of zeros, and NaN where there is anything else
     for (std::size_t c = 0; c < x.classes; ++c) total += x(r, c) - x(r, c);
     if (total == 0) continue;
-    for (std::size_t c = 0; c < x.classes; ++c) {
-      if (x(r, c) - x(r, c) == 0) continue;
-      raise<value_error>(std::string("limbeck: ") + argument + " is " + show(static_cast<double>(x(r, c))) + " at row " +
-                         std::to_string(of.row_of_call(r)) + ", column " + std::to_string(c) + ", expected a finite number");
-    }
+    for (std::size_t c = 0; c < x.classes; ++c)
+      if (x(r, c) - x(r, c) != 0) throw_not_finite(argument, static_cast<double>(x(r, c)), of.row_of_call(r), c);
   }
 }
 
@@ -42,23 +40,47 @@ double finite(const batch<T>& x, double value) {
   check_finite(x, x.student, "student");
   if (x.teacher.data != nullptr) check_finite(x, x.teacher, "teacher");
   if (value == std::numeric_limits<double>::infinity()) return value;
-  std::string largest = "student";
-  double most = -1;
-  std::size_t row = 0, column = 0;
+  fault_place at;
+  at.code = fault::range, at.loss = value, at.in_float = sizeof(T) == 4, at.value = -1;
   for (const rows<const T>* side : {&x.student, &x.teacher}) {
     for (std::size_t r = 0; side->data && r < side->samples; ++r)
       for (std::size_t c = 0; c < side->classes; ++c)
-        if (const double size = std::abs(static_cast<double>((*side)(r, c))); size > most)
-          most = size, row = r, column = c, largest = side == &x.student ? "student" : "teacher";
+        if (const double size = std::abs(static_cast<double>((*side)(r, c))); size > at.value)
+          at.value = size, at.row = x.row_of_call(r), at.column = c, at.of_teacher = side == &x.teacher;
   }
-  raise<value_error>("limbeck: a loss between rows is " + show(value) + ": its squares and products leave the range of " +
-                     (sizeof(T) == 4 ? "float" : "double") + "; the largest number, of the " + largest + ", has size " +
-                     show(most) + " at row " + std::to_string(x.row_of_call(row)) + ", column " + std::to_string(column));
+  throw_fault(at, 0, 0);
+}
+/// What a loss returns: @p factor times a sum that stands in the batch's memory. On a device its faults are found by what takes
+/// the number, see batch_number.
+template <class T, class Memory>
+batch_number<Memory> finite(const batch<T, Memory>& x, double factor, const double* sum) {
+  if constexpr (batch<T, Memory>::on_host) {
+    return finite(x, factor * *sum);
+  } else {
+    return {0, factor, sum};
+  }
+}
+
+/// The same of a loss of logits, of which some may be masked, on a device.
+template <class T, class Memory>
+batch_number<Memory> finite_of_logits(const batch<T, Memory>&, const double* value) {
+  batch_number<Memory> number(0, 1, value);
+  number.of_logits = true;
+  return number;
+}
+/// The same of a sum over @p count.
+template <class T, class Memory>
+batch_number<Memory> finite_mean(const batch<T, Memory>& x, const double* sum, std::size_t count) {
+  if constexpr (batch<T, Memory>::on_host) {
+    return finite(x, *sum / static_cast<double>(count));
+  } else {
+    return finite(x, 1 / static_cast<double>(count), sum);
+  }
 }
 
 /// @throws shape_error unless student and teacher have equally many columns.
-template <class T>
-void check_widths(const batch<T>& x, const char* loss) {
+template <class T, class Memory>
+void check_widths(const batch<T, Memory>& x, const char* loss) {
   if (x.student.classes != x.teacher.classes)
     raise<shape_error>("limbeck: student has " + std::to_string(x.student.classes) + " columns and teacher " +
                        std::to_string(x.teacher.classes) + ", but " + loss +
@@ -73,7 +95,7 @@ inline std::size_t positions_of(std::size_t columns, std::size_t channels, const
   return columns / channels;
 }
 
-/// The sum of body(r) over all rows, in the order of rows whoever computes them.
+/// The sum of body(r) over all rows, in the order of rows whoever computes them: for losses of the host.
 template <class T, class Body>
 double sum_rows(const batch<T>& x, const Body& body) {
   const std::span<double> values = x.memory.template take<double>(x.samples());
@@ -83,25 +105,42 @@ double sum_rows(const batch<T>& x, const Body& body) {
   return total;
 }
 
-/// @p x itself where its rows are contiguous, else a copy that is.
+template <class T, class Memory>
+rows<T> take_matrix(const batch<T, Memory>& x, std::size_t n, std::size_t m) {
+  return {x.memory.template take<T>(n * m).data(), n, m};
+}
+
 template <class T>
-rows<const T> contiguous(const rows<const T>& x, scratch& memory) {
-  if (x.class_stride == 1) return x;
-  const rows<T> copy(memory.template take<T>(x.samples * x.classes).data(), x.samples, x.classes);
-  for (std::size_t r = 0; r < x.samples; ++r)
-    for (std::size_t c = 0; c < x.classes; ++c) copy(r, c) = x(r, c);
+struct contiguous_row {
+  rows<const T> from;
+  rows<T> to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) = from(r, c); });
+  }
+};
+/// @p side itself where its rows are contiguous, else a copy that is.
+template <class T, class Memory>
+rows<const T> contiguous(const batch<T, Memory>& x, const rows<const T>& side) {
+  if (side.class_stride == 1) return side;
+  const rows<T> copy = take_matrix(x, side.samples, side.classes);
+  x.each_row(side.samples, side.classes, contiguous_row<T>{side, copy});
   return copy;
 }
 
 /// x[c] += f(c) along a row.
-template <class T, class F>
-void add_to_row(const rows<T>& x, std::size_t r, const F& f) {
+template <class Team, class T, class F>
+LIMBECK_HOST_DEVICE void add_to_row(const Team& team, const rows<T>& x, std::size_t r, const F& f) {
   T* const row = x.row(r);
   if (x.class_stride == 1) {
-    for (std::size_t c = 0; c < x.classes; ++c) row[c] += f(c);
+    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] += f(c); });
   } else {
-    for (std::size_t c = 0; c < x.classes; ++c) row[static_cast<std::ptrdiff_t>(c) * x.class_stride] += f(c);
+    for_own<T>(team, x.classes, [&](std::size_t c) { row[static_cast<std::ptrdiff_t>(c) * x.class_stride] += f(c); });
   }
+}
+template <class T, class F>
+void add_to_row(const rows<T>& x, std::size_t r, const F& f) {
+  add_to_row(single_team{}, x, r, f);
 }
 
 /// The inner product, over packs, in one order.
@@ -177,23 +216,95 @@ T largest(const T* x, std::size_t n) {
   return top;
 }
 
+// The same by a team; one that is alone has the packs.
+
+LIMBECK_CALLS_ANY
+template <class Team, class T>
+LIMBECK_HOST_DEVICE T inner_product(const Team& team, const T* a, const T* b, std::size_t n) {
+  if constexpr (Team::alone) {
+    return inner_product(a, b, n);
+  } else {
+    return sum_own<T, T>(team, n, [&](std::size_t i) { return a[i] * b[i]; });
+  }
+}
+LIMBECK_CALLS_ANY
+template <class Team, class T>
+LIMBECK_HOST_DEVICE void add_scaled(const Team& team, T* y, T a, const T* x, std::size_t n) {
+  if constexpr (Team::alone) {
+    add_scaled(y, a, x, n);
+  } else {
+    for_own<T>(team, n, [&](std::size_t i) { y[i] += a * x[i]; });
+  }
+}
+LIMBECK_CALLS_ANY
+template <class Team, class T>
+LIMBECK_HOST_DEVICE T exponentials(const Team& team, T* x, std::size_t n, T shift) {
+  if constexpr (Team::alone) {
+    return exponentials(x, n, shift);
+  } else {
+    using X = pack<scalar_lanes<T>>;
+    return sum_own<T, T>(team, n, [&](std::size_t i) {
+      return x[i] = exp2_negative(X((x[i] - shift) * static_cast<T>(log2e))).v;
+    });
+  }
+}
+LIMBECK_CALLS_ANY
+template <class Team, class T>
+LIMBECK_HOST_DEVICE T largest(const Team& team, const T* x, std::size_t n) {
+  if constexpr (Team::alone) {
+    return largest(x, n);
+  } else {
+    T top = -std::numeric_limits<T>::infinity();
+    for_own<T>(team, n, [&](std::size_t i) { top = x[i] > top ? x[i] : top; });
+    return highest_over(team, top);
+  }
+}
+
+/// The softmax of logits times a number.
+template <class T>
+struct softmax_row {
+  rows<const T> logits;
+  rows<T> out;
+  T by;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    T* const row = out.row(i);
+    for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] = logits(i, c) * by; });
+    const T total = exponentials(team, row, logits.classes, largest(team, row, logits.classes));
+    for_own<T>(team, logits.classes, [&](std::size_t c) { row[c] /= total; });
+  }
+};
+
 /// Rows divided by their 2-norm, and the norms. A row of 0 stays 0.
 template <class T>
-void unit_rows(const rows<const T>& x, const rows<T>& unit, std::span<T> norms, const executor_ref& on) {
-  on(x.samples, [&](std::size_t r, std::size_t) {
+struct unit_row {
+  rows<const T> x;
+  rows<T> unit;
+  T* norms;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
     T* const u = unit.row(r);
-    for (std::size_t c = 0; c < x.classes; ++c) u[c] = x(r, c);
-    const T norm = norms[r] = std::sqrt(inner_product(u, u, x.classes));
+    for_own<T>(team, x.classes, [&](std::size_t c) { u[c] = x(r, c); });
+    const T norm = std::sqrt(inner_product(team, u, u, x.classes));
+    if (team.rank() == 0) norms[r] = norm;
     if (norm == T(0)) return;
-    for (std::size_t c = 0; c < x.classes; ++c) u[c] /= norm;
-  });
+    for_own<T>(team, x.classes, [&](std::size_t c) { u[c] /= norm; });
+  }
+};
+template <class T>
+void unit_rows(const rows<const T>& x, const rows<T>& unit, std::span<T> norms, const executor_ref& on) {
+  on(x.samples, [&](std::size_t r, std::size_t) { unit_row<T>{x, unit, norms.data()}(single_team{}, r); });
 }
 /// @p slope, by the unit row u, becomes the slope by the row itself: (slope - (u . slope) u)/norm, or 0 where the norm
 /// is.
+template <class Team, class T>
+LIMBECK_HOST_DEVICE void pull_back_unit(const Team& team, const T* u, T norm, T* slope, std::size_t n) {
+  const T along = inner_product(team, u, slope, n), inverse = norm > T(0) ? T(1) / norm : T(0);
+  for_own<T>(team, n, [&](std::size_t c) { slope[c] = (slope[c] - along * u[c]) * inverse; });
+}
 template <class T>
 void pull_back_unit(const T* u, T norm, T* slope, std::size_t n) {
-  const T along = inner_product(u, slope, n), inverse = norm > T(0) ? T(1) / norm : T(0);
-  for (std::size_t c = 0; c < n; ++c) slope[c] = (slope[c] - along * u[c]) * inverse;
+  pull_back_unit(single_team{}, u, norm, slope, n);
 }
 
 }  // namespace detail

@@ -233,7 +233,9 @@ class named_call {
           const auto one = [&]<class O>(std::type_identity<O>) {
             constexpr auto& all = parts<E>;
             constexpr bool read = all.index({O::name.view(), {}, false, false}) < all.count;
-            if constexpr (!read) clear_gradient(output_at<output_index<G>(O::name.view())>(*a.all));
+            if constexpr (!read)
+              std::apply([&](const auto&... all_args) { clear_gradient<memory_of_call<std::remove_cvref_t<Args>...>>(
+                  output_at<output_index<G>(O::name.view())>(*a.all), all_args...); }, args_);
           };
           (one(std::type_identity<Output>{}), ...);
         }(static_cast<G*>(nullptr));

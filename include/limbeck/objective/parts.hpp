@@ -11,6 +11,7 @@
 
 #include <array>
 #include <tuple>
+#include <type_traits>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -159,20 +160,40 @@ auto view_made_gradient(G& made, const X& x) {
     return tensor_traits<X>::view_gradient(made, x);
 }
 
-/// Zeros for a tensor that no loss looks at.
-template <class G>
-void clear_gradient(G&& g) {
+/// f(the workspace of @p Sweep among the arguments of a call, or a new one).
+template <class Sweep, class F>
+void with_workspace(const F& f) {
+  const workspace_of<Sweep> own{};
+  f(own);
+}
+template <class Sweep, class F, class A, class... Rest>
+void with_workspace(const F& f, const A& a, const Rest&... rest) {
+  if constexpr (std::is_same_v<A, workspace_of<Sweep>>) {
+    f(a);
+  } else {
+    with_workspace<Sweep>(f, rest...);
+  }
+}
+
+/// Zeros for a tensor that no loss looks at, in the order of the call's workspace. @p Told: where a tensor of run-time type lives.
+template <class Told, class G, class... A>
+void clear_gradient(G&& g, const A&... args) {
   using Tensor = std::remove_cvref_t<G>;
+  const auto clear = [&]<class Sweep>(std::type_identity<Sweep>, const auto& x) {
+    with_workspace<Sweep>([&](const auto& ws) { sweep_for<Sweep>::clear_on(ws, x); }, args...);
+  };
   if constexpr (is_head<Tensor>) {
-    g.each([](const any_tensor& x, const char*) { clear_gradient(x); });
+    g.each([&](const any_tensor& x, const char*) { clear_gradient<Told>(x, args...); });
   } else if constexpr (run_time_tensor<Tensor>) {
     any_tensor all = any_tensor_traits<Tensor>::view(g);
     if (all.beyond > 0) all.shape[all.rank - 1] += static_cast<std::ptrdiff_t>(all.beyond);
-    sweep_for<host_rows>::clear(stored_view<float>(all, "gradient"));
+    clear(std::type_identity<Told>{}, stored_view<float>(all, "gradient", kind_of_memory<Told>));
   } else if constexpr (requires { tensor_traits<Tensor>::beyond(g); }) {
-    clear_gradient(g.tensor);
+    clear_gradient<Told>(g.tensor, args...);
   } else {
-    sweep_for<typename tensor_traits<Tensor>::sweep>::clear(tensor_traits<Tensor>::view(g));
+    const auto x = tensor_traits<Tensor>::view(g);
+    using T = arithmetic_of_t<std::remove_const_t<typename decltype(x)::element>>;
+    clear(std::type_identity<typename tensor_traits<Tensor>::sweep>{}, stored_rows<T>(x));
   }
 }
 

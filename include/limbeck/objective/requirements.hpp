@@ -5,6 +5,7 @@
 /// What can be wrong with a call: by its types, as one sentence at compile time; by its shapes, as an exception before
 /// the sweep.
 
+#include <limbeck/engine/batch.hpp>
 #include <limbeck/engine/statistics.hpp>
 #include <limbeck/objective/arguments.hpp>
 
@@ -29,6 +30,23 @@ constexpr void require_labels() {
                 "limbeck: on<non_target> needs the labels; pass them after the teacher");
   static_assert(HasLabels || !needs_labels<Loss>() || (HasSoft && takes_soft_labels<Loss>),
                 "limbeck: this loss needs labels; pass a vector of integers after the teacher");
+}
+
+/// A batchwise loss takes a batch of the memory that the rows live in.
+template <class Loss, class T, class Memory>
+constexpr void require_memory() {
+  if constexpr (is<Loss, batchwise> && !std::is_same_v<Memory, host_rows>)
+    static_assert(std::is_invocable_v<const Loss&, const batch<T, Memory>&>,
+                  "limbeck: this batchwise loss, or what it learns, lives on the host, and these rows on a device");
+}
+/// Whether a loss can read what it holds where the student lives; most hold nothing.
+template <class Loss, class Sweep>
+constexpr bool lives_with() {
+  if constexpr (requires { typename Loss::memory; }) {
+    return std::is_same_v<typename Loss::memory, Sweep>;
+  } else {
+    return true;
+  }
 }
 
 /// Whether a call returns the derivative with respect to a temperature of this term.
@@ -71,10 +89,11 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
                   "limbeck: this target mixes the labels in; pass a vector of integers after it");
     static_assert((Term::signal_type::template lives_in<typename Signature::student_traits::sweep> && ...),
                   "limbeck: given(v) lives in another memory (host or device) than the student");
+    static_assert((lives_with<typename Term::loss_type, typename Signature::student_traits::sweep>() && ...),
+                  "limbeck: the sparse rows of a loss live in another memory (host or device) than the student; "
+                  "on_device(store) copies a store to the device");
     require_named(named_tags{});
-    constexpr bool whole = P::template any<batchwise>;
-    static_assert(!whole || std::is_same_v<typename Signature::student_traits::sweep, host_rows>,
-                  "limbeck: a batchwise loss relates rows to each other, on the host; these live on a device");
+    (require_memory<typename Term::loss_type, T, typename Signature::student_traits::sweep>(), ...);
     static_assert(P::learned <= 8, "limbeck: at most 8 learned temperatures in one objective");
     constexpr bool row_gradient = Signature::temperature_output;
     static_assert(!((is<typename Term::loss_type, labelwise> && needs_teacher<typename Term::loss_type>() &&

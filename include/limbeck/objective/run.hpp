@@ -37,6 +37,22 @@ struct sweep_for<host_rows> {
   static void measure(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
     (void)run<T, Lanes, Mode>(in, terms, ws, executor);
   }
+  /// The same, with losses of the whole batch after those of rows.
+  template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
+  static evaluation run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, workspace& ws,
+                                   Executor& executor) {
+    evaluation e = require_whole(in, whole[hana::size_c<0>].name);
+    if constexpr (decltype(hana::length(swept))::value > 0) {
+      e = run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
+    } else {
+      require_no_row_losses(in);
+      if constexpr (Mode::gradient) {
+        if (!in.add) clear(in.gradient);
+      }
+    }
+    if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
+    return e;
+  }
   template <class T>
   static void clear(const rows<T>& x) {
     clear(stored_rows<arithmetic_of_t<T>>(x));
@@ -95,22 +111,10 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
   using Sweep = sweep_for<typename Traits::sweep>;
   const auto swept = terms_that<is_swept>(terms);
   const auto whole = terms_that<is_whole>(terms);
-  constexpr bool any_swept = decltype(hana::length(swept))::value > 0;
   if constexpr (decltype(hana::length(whole))::value == 0) {
     return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, terms, ws, executor);
   } else {
-    evaluation e = require_whole(in, whole[hana::size_c<0>].name);
-    if constexpr (any_swept) {
-      e = Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
-    } else {
-      if (in.row_losses) raise<value_error>("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
-      if constexpr (Mode::gradient) {
-        for (std::size_t r = 0; !in.add && r < in.samples(); ++r)
-          for (std::size_t c = 0; c < in.classes(); ++c) in.gradient.put(r, c, T(0));
-      }
-    }
-    if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
-    return e;
+    return Sweep::template run_with_whole<Traits, Mode>(in, swept, whole, ws, executor);
   }
 }
 

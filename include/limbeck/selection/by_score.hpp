@@ -132,8 +132,8 @@ template <class Scores, int Sign>
 struct ranked_rows {
   Scores scores;  ///< where the scores come from
 
-  /// O(budget) memory besides the block that is read; on a device 40 bytes a row. @throws value_error, shape_error as the query is wrong,
-  /// value_error where a score is NaN.
+  /// O(budget) memory besides the block that is read; on a device 32 bytes a row and the scores. @throws value_error,
+  /// shape_error as the query is wrong, value_error where a score is NaN.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
     const auto labelled = check_query(q, detail::size_of_pool(pool));

@@ -60,7 +60,7 @@ inline void check_first_and_weights(std::size_t first, const any_vector& weights
 template <class Metric = euclidean_distance>
 struct k_center {
   Metric metric{};        ///< what distance is
-  any_vector weights{};   ///< w, one a row of the pool, finite, >= 0: any measure of interest; default 1
+  any_vector weights{};   ///< w, one a row of the pool and in its memory, finite, >= 0: any measure of interest; default 1
   double radius = -1;     ///< stop as soon as every row is within it of a centre; negative: choose budget rows
   std::size_t first = 0;  ///< the first choice where nothing is labelled
 

@@ -30,14 +30,35 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// The sum of the squares of a row's numbers, in double.
+/// The sum of the squares of a row's numbers, in double. Whether the compiler rounds a double's square before it is added, it
+/// says once for a pack of them: a row has one sum, and a device can follow. Squares of floats are exact.
 template <class T>
 double sum_of_squares(std::span<const T> x) {
-  double parts[8] = {};  // side by side, so that the compiler takes them in packs
+  double parts[8] = {};
   std::size_t c = 0;
-  for (; c + 8 <= x.size(); c += 8)
-    for (std::size_t l = 0; l < 8; ++l) parts[l] += static_cast<double>(x[c + l]) * static_cast<double>(x[c + l]);
-  for (; c < x.size(); ++c) parts[0] += static_cast<double>(x[c]) * static_cast<double>(x[c]);
+  if constexpr (sizeof(T) == 8) {
+    using K = host_lanes<T>;
+    using X = pack<K>;
+    X sums[8 / K::count];
+    for (X& s : sums) s = X(T(0));
+    const auto add = [&sums](const T* eight) LIMBECK_LAMBDA_INLINE {
+      for (std::size_t l = 0; l < 8; l += K::count) {
+        const X v = X::from(K::load(eight + l));
+        sums[l / K::count] += v * v;
+      }
+    };
+    for (; c + 8 <= x.size(); c += 8) add(x.data() + c);
+    if (c < x.size()) {
+      T rest[8] = {};
+      for (std::size_t l = 0; c + l < x.size(); ++l) rest[l] = x[c + l];
+      add(rest);
+    }
+    for (std::size_t l = 0; l < 8; l += K::count) K::store(parts + l, sums[l / K::count].v);
+  } else {
+    for (; c + 8 <= x.size(); c += 8)  // side by side, so that the compiler takes them in packs
+      for (std::size_t l = 0; l < 8; ++l) parts[l] += static_cast<double>(x[c + l]) * static_cast<double>(x[c + l]);
+    for (std::size_t l = 0; c + l < x.size(); ++l) parts[l] += static_cast<double>(x[c + l]) * static_cast<double>(x[c + l]);
+  }
   return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
 }
 

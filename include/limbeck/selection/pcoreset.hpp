@@ -7,7 +7,12 @@
 #include <limbeck/selection/k_center.hpp>
 #include <limbeck/selection/pool_rows.hpp>
 
+#include <cmath>
+#include <cstddef>
+#include <span>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -21,6 +26,24 @@ LIMBECK_BEGIN_NAMESPACE
 /// there is none `first` is chosen first.
 using pcoreset = k_center<probability_distance>;
 
+namespace detail {
+
+/// @throws value_error where @p temperature is not positive.
+inline void check_softmax_temperature(double temperature) {
+  if (!(temperature > 0 && std::isfinite(temperature)))
+    raise<value_error>("limbeck: temperature is " + show(temperature) + ", expected a positive number");
+}
+/// @throws value_error where @p share is not in [0, 1], shape_error where the two heads differ in shape.
+inline void check_heads(double share, std::size_t rows, std::size_t columns, std::size_t other_rows,
+                        std::size_t other_columns) {
+  if (!(share >= 0 && share <= 1))
+    raise<value_error>("limbeck: share is " + show(share) + ", expected a number in [0, 1]");
+  if (rows != other_rows || columns != other_columns)
+    throw_shape("the second head", other_rows, other_columns, rows, columns);
+}
+
+}  // namespace detail
+
 /// softmax(x / T), row by row as they are read.
 template <class Reader>
 class softmax_pool {
@@ -29,8 +52,7 @@ class softmax_pool {
   static constexpr bool in_memory = detail::in_memory<std::remove_cvref_t<Reader>>;  ///< see row_reader
   /// @throws value_error where @p temperature is not positive.
   softmax_pool(const Reader& logits, double temperature) : logits_(logits), temperature_(temperature) {
-    if (!(temperature > 0 && std::isfinite(temperature)))
-      raise<value_error>("limbeck: temperature is " + detail::show(temperature) + ", expected a positive number");
+    detail::check_softmax_temperature(temperature);
   }
   std::size_t size() const { return logits_.size(); }
   std::size_t columns() const { return logits_.columns(); }
@@ -50,12 +72,17 @@ class softmax_pool {
 };
 
 /// The probabilities of a pool of logits: a pool that computes them as it is read, and stores nothing. Where the
-/// probabilities fit into memory and are asked for more than once, compute them once instead. @p logits outlives it.
+/// probabilities fit into memory and are asked for more than once, compute them once instead. @p logits outlives it. Of
+/// logits on a device they are computed at once and kept there.
 /// @throws value_error where the temperature is not positive; on reading, where the largest
 /// logit of a row is not finite or one is NaN.
 template <class Pool>
 auto softmax_of(const Pool& logits, double temperature = 1) {
-  return softmax_pool<decltype(as_reader(logits))>(as_reader(logits), temperature);
+  if constexpr (detail::read_by_host<Pool>) {
+    return softmax_pool<decltype(as_reader(logits))>(as_reader(logits), temperature);
+  } else {
+    return detail::selection_in<detail::pool_memory_t<Pool>>::softmax(logits, temperature);
+  }
 }
 
 /// (1 - share) softmax(a) + share softmax(b / T), row by row as they are read.
@@ -68,10 +95,7 @@ class mixed_pool {
   mixed_pool(First first, Second second, double share)
       : first_(std::move(first)), second_(std::move(second)), share_(share) {
     static_assert(std::is_same_v<scalar, typename Second::scalar>, "limbeck: the two heads have two scalar types");
-    if (!(share >= 0 && share <= 1))
-      raise<value_error>("limbeck: share is " + detail::show(share) + ", expected a number in [0, 1]");
-    if (first_.size() != second_.size() || first_.columns() != second_.columns())
-      detail::throw_shape("the second head", second_.size(), second_.columns(), first_.size(), first_.columns());
+    detail::check_heads(share, first_.size(), first_.columns(), second_.size(), second_.columns());
   }
   std::size_t size() const { return first_.size(); }
   std::size_t columns() const { return first_.columns(); }
@@ -100,7 +124,13 @@ struct mixing {
 /// @throws shape_error where the two differ in shape; value_error as softmax_of, or for a share outside [0, 1].
 template <class Pool, class Other>
 auto mixed_heads(const Pool& ce, const Other& kd, mixing how = {}) {
-  return mixed_pool(softmax_of(ce), softmax_of(kd, how.temperature), how.share);
+  static_assert(std::is_same_v<detail::pool_memory_t<Pool>, detail::pool_memory_t<Other>>,
+                "limbeck: one of the two heads lies on a device, the other on the host");
+  if constexpr (detail::read_by_host<Pool>) {
+    return mixed_pool(softmax_of(ce), softmax_of(kd, how.temperature), how.share);
+  } else {
+    return detail::selection_in<detail::pool_memory_t<Pool>>::mixed(softmax_of(ce), softmax_of(kd, how.temperature), how.share);
+  }
 }
 
 LIMBECK_END_NAMESPACE

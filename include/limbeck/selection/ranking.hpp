@@ -91,8 +91,8 @@ std::vector<std::size_t> best_of(const any_vector& scores, std::size_t k, double
 
 }  // namespace detail
 
-/// The places of the @p k highest of @p scores (any vector of numbers, on a device too), highest first, ties by the lowest place.
-/// O(n log k) at worst. @throws value_error where k is 0 or more than there are, or a score is NaN.
+/// The places of the @p k highest of @p scores (any vector of numbers, on a device too), highest first, ties by the lowest
+/// place. O(n log k) at worst, O(n log n) on a device. @throws value_error where k is 0 or more than there are, or a score is NaN.
 template <detail::vector_of_numbers V>
 std::vector<std::size_t> top_k(const V& scores, std::size_t k) {
   return detail::best_of<detail::vector_memory_t<V>>(detail::view_vector(scores), k, 1);

@@ -140,6 +140,8 @@ class row_top_k {
 template <tensor Tensor, detail::sized_memory Values, detail::sized_memory Places, executor Executor>
 void top_k(const Tensor& x, std::size_t k, Values&& values, Places&& places, workspace& ws, Executor&& run) {
   using T = typename tensor_traits<Tensor>::scalar;
+  static_assert(std::is_same_v<typename tensor_traits<Tensor>::sweep, host_rows>,
+                "limbeck: top_k of a tensor reads its rows on the host, and these live on a device");
   static_assert(std::is_same_v<std::remove_cvref_t<decltype(*values.data())>, T>,
                 "limbeck: the values of top_k have the scalar type of the tensor");
   static_assert(std::is_integral_v<std::remove_cvref_t<decltype(*places.data())>>,

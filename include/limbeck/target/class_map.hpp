@@ -172,7 +172,7 @@ void check_class_map(const class_map<T>& m, std::size_t teacher_classes) {
 /// O(teacher's classes + weights) a row. The map and the teacher's memory outlive the target.
 ///
 /// @param teacher tensor of logits, samples x classes of its own
-/// @param map from these classes to the student's; for a teacher on a device `device_class_map(map).view()`
+/// @param map from these classes to the student's; for a teacher on a device the `view()` of a `device_class_map`
 /// @param temperature T, which has to be the term's, a constant or a schedule
 /// @throws shape_error, value_error where the map is inconsistent, does not fit the teacher, or T is not positive. A
 /// row of

@@ -47,6 +47,7 @@ struct temporal_target {
   /// @endcond
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
+    if (ids[r.index] >= sums.samples) return detail::spoil(r);  // on the host there is none
     const T* const z = sums.row(ids[r.index]);
     const T t = detail::target_temperature(temperature, r);
     const std::size_t n = r.out.size();

@@ -46,6 +46,13 @@ auto power_transformed(X&& teacher, const N& gamma) {
   return power_target<detail::target_of<X>, decltype(g)>{{detail::as_target(std::forward<X>(teacher))}, std::move(g)};
 }
 
+namespace detail {
+inline void check_gamma(double gamma) {
+  if (!(gamma > 0 && gamma - gamma == 0))
+    raise<value_error>("limbeck: gamma is " + show(gamma) + ", expected a positive number");
+}
+}  // namespace detail
+
 /// WTTM's weight of each row, U = sum_i p_i^gamma with p = softmax(t): large where the teacher is smooth, 1 at gamma
 /// = 1.
 ///
@@ -60,8 +67,7 @@ void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
   detail::require_host<X>();
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> view = tensor_traits<X>::view(teacher);
-  if (!(gamma > 0 && gamma - gamma == 0))
-    raise<value_error>("limbeck: gamma is " + detail::show(gamma) + ", expected a positive number");
+  detail::check_gamma(gamma);
   if (out.size() != view.samples) detail::throw_length("out", out.size(), view.samples);
   std::vector<T> row(view.classes);
   using U = std::remove_cvref_t<decltype(*out.data())>;
@@ -70,8 +76,7 @@ void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
     const auto p = detail::exponentials_of<T>(row.data(), row.size(), T(1), nullptr);
     const auto powers = detail::exponentials_of<T>(row.data(), row.size(), static_cast<T>(gamma), nullptr);
     if (!p.proper() || !powers.proper())
-      raise<value_error>("limbeck: teacher row " + std::to_string(r) +
-                         " has no softmax: it holds a NaN or +inf, or is all -inf");
+      detail::throw_no_softmax("teacher", r);
     // sum exp(gamma (t - max)) / (sum exp(t - max))^gamma
     out.data()[r] = static_cast<U>(static_cast<double>(powers.sum) * std::pow(static_cast<double>(p.sum), -gamma));
   }

@@ -11,6 +11,7 @@
 #include <limbeck/engine/target.hpp>
 
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -175,7 +176,9 @@ LIMBECK_HOST_DEVICE bool owns(const Team& team, std::size_t n, std::size_t i) {
     return true;
   } else {
     const own_elements own = own_of<T>(team, n);
-    return i >= own.first && i < own.last && (i - own.first) % own.step < Team::template width<T>;
+    // 32 bits are many classes, and their division is no call
+    return i >= own.first && i < own.last &&
+           static_cast<std::uint32_t>(i - own.first) % static_cast<std::uint32_t>(own.step) < Team::template width<T>;
   }
 }
 /// Element @p i, from the thread whose own it is.
@@ -190,7 +193,7 @@ LIMBECK_HOST_DEVICE T element_at(const Team& team, const T* z, std::size_t n, st
 
 /// The largest of a row; where there is a NaN it may be anything, of several threads +inf.
 template <class Team, class T>
-LIMBECK_HOST_DEVICE T row_maximum(const Team& team, const T* z, std::size_t n) {
+LIMBECK_INLINE T row_maximum(const Team& team, const T* z, std::size_t n) {
   if constexpr (in_packs<Team>) {
     return row_maximum(z, n);
   } else {
@@ -204,7 +207,7 @@ LIMBECK_HOST_DEVICE T row_maximum(const Team& team, const T* z, std::size_t n) {
 }
 
 template <class Team, class T>
-LIMBECK_HOST_DEVICE softmax_sums<T> exponentials_of(const Team& team, const T* z, std::size_t n,
+LIMBECK_INLINE softmax_sums<T> exponentials_of(const Team& team, const T* z, std::size_t n,
                                                     std::type_identity_t<T> inverse_t, std::type_identity_t<T>* e) {
   if constexpr (in_packs<Team>) {
     return exponentials_of<T>(z, n, inverse_t, e);
@@ -223,7 +226,7 @@ LIMBECK_HOST_DEVICE softmax_sums<T> exponentials_of(const Team& team, const T* z
 }
 
 template <class Team, class T>
-LIMBECK_HOST_DEVICE double entropy_of(const Team& team, const T* z, std::size_t n) {
+LIMBECK_INLINE double entropy_of(const Team& team, const T* z, std::size_t n) {
   if constexpr (in_packs<Team>) {
     return entropy_of(z, n);
   } else {
@@ -244,14 +247,14 @@ LIMBECK_HOST_DEVICE double entropy_of(const Team& team, const T* z, std::size_t 
 }
 
 template <class Team, class T>
-LIMBECK_HOST_DEVICE double surprise_of(const Team& team, const T* z, std::size_t n, std::size_t y) {
+LIMBECK_INLINE double surprise_of(const Team& team, const T* z, std::size_t n, std::size_t y) {
   const auto s = exponentials_of(team, z, n, T(1), nullptr);
   if (!s.proper()) return std::numeric_limits<double>::quiet_NaN();
   return static_cast<double>(s.maximum - element_at(team, z, n, y)) + std::log(static_cast<double>(s.sum));
 }
 
 template <class Team, class T>
-LIMBECK_HOST_DEVICE void add_scaled(const Team& team, const T* z, std::size_t n, std::type_identity_t<T> a, bool first, T* out) {
+LIMBECK_INLINE void add_scaled(const Team& team, const T* z, std::size_t n, std::type_identity_t<T> a, bool first, T* out) {
   if constexpr (in_packs<Team>) {
     add_scaled(z, n, a, first, out);
   } else {
@@ -260,7 +263,7 @@ LIMBECK_HOST_DEVICE void add_scaled(const Team& team, const T* z, std::size_t n,
 }
 
 template <class Team, class T>
-LIMBECK_HOST_DEVICE void scaled_logarithm(const Team& team, const T* p, std::size_t n, std::type_identity_t<T> a, T* out) {
+LIMBECK_INLINE void scaled_logarithm(const Team& team, const T* p, std::size_t n, std::type_identity_t<T> a, T* out) {
   if constexpr (in_packs<Team>) {
     scaled_logarithm(p, n, a, out);
   } else {
@@ -271,7 +274,7 @@ LIMBECK_HOST_DEVICE void scaled_logarithm(const Team& team, const T* p, std::siz
 
 /// The smallest of a row without NaN.
 template <class Team, class T>
-LIMBECK_HOST_DEVICE T row_minimum(const Team& team, const T* z, std::size_t n) {
+LIMBECK_INLINE T row_minimum(const Team& team, const T* z, std::size_t n) {
   T low = infinite<T>;
   for_own<T>(team, n, [&](std::size_t c) { low = z[c] < low ? z[c] : low; });
   return -highest_over(team, -low);
@@ -354,6 +357,10 @@ struct one_source {
 template <class X>
 using target_of = decltype(as_target(std::declval<const std::remove_cvref_t<X>&>()));
 
+[[noreturn]] inline void throw_no_softmax(const char* who, std::size_t r) {
+  raise<value_error>(std::string("limbeck: ") + who + " row " + std::to_string(r) +
+                     " has no softmax: it holds a NaN or +inf, or is all -inf");
+}
 /// @throws value_error where a constant is outside [low, high].
 template <schedule S>
 void check_constant(const char* name, const S& s, double low, double high, const char* expected) {

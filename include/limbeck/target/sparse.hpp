@@ -17,8 +17,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// A view of sparse rows: those of row r stand at [offsets[r], offsets[r + 1]).
 ///
 /// The weights of a row and its tail sum to 1, without a tail to 1 at most (a tenth is left to rounding: caches store a
-/// byte a weight); those of draws only do so in expectation. The spans show memory of the host, or that of a device
-/// (`device_memory`), see `on_device`.
+/// byte a weight); those of draws only do so in expectation. @p Memory is whose memory it is.
 template <class T, class Memory = host_rows>
 struct sparse_rows {
   std::size_t classes = 0;                 ///< of the whole vocabulary
@@ -125,10 +124,6 @@ void check_sparse(const sparse_rows<T>& s) {
 template <class T>
 void copy_row(const rows<const T>& x, std::size_t r, T* out) {
   for (std::size_t c = 0; c < x.classes; ++c) out[c] = x(r, c);
-}
-[[noreturn]] inline void throw_no_softmax(const char* who, std::size_t r) {
-  raise<value_error>(std::string("limbeck: ") + who + " row " + std::to_string(r) +
-                     " has no softmax: it holds a NaN or +inf, or is all -inf");
 }
 
 }  // namespace detail
@@ -269,7 +264,7 @@ struct sparse_teacher {
       log_share = view.log_tails[r.index] - static_cast<T>(std::log(static_cast<double>(others)));
     const T t = static_cast<T>(view.temperature);  // so that a term at T sees the weights
     const std::size_t n = r.out.size();
-    detail::for_own<T>(r.team, n, [&](std::size_t c) { r.out[c] = t * log_share; });
+    detail::for_own<T>(r.team, n, [out = r.out.data(), share = t * log_share](std::size_t c) { out[c] = share; });
     for (std::size_t i = first; i < last; ++i) {
       const auto c = static_cast<std::size_t>(view.ids[i]);
       if (detail::owns<T>(r.team, n, c)) r.out[c] = t * view.log_weights[i];

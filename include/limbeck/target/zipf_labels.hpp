@@ -13,6 +13,11 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
+[[noreturn]] inline void throw_no_class(std::int64_t label, std::size_t r, std::size_t classes) {
+  raise<value_error>("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) + ", expected 0 to " +
+                     std::to_string(classes - 1));
+}
+
 /// Sorts a row that all threads of a team see; all of them see it sorted, too.
 template <class Team, class T, class Less>
 LIMBECK_HOST_DEVICE void sort_row(const Team& team, std::span<T> x, const Less& less) {
@@ -132,13 +137,10 @@ void uskd_row_weights(const X& student, const Labels& labels, Out&& out) {
   for (std::size_t r = 0; r < view.samples; ++r) {
     const std::int64_t label = y.integer(r);
     if (label < 0 || static_cast<std::size_t>(label) >= view.classes)
-      raise<value_error>("limbeck: label " + std::to_string(label) + " in row " + std::to_string(r) +
-                         ", expected 0 to " + std::to_string(view.classes - 1));
+      detail::throw_no_class(label, r, view.classes);
     for (std::size_t c = 0; c < view.classes; ++c) row[c] = view(r, c);
     const double surprise = detail::surprise_of(row.data(), row.size(), static_cast<std::size_t>(label));
-    if (surprise != surprise)
-      raise<value_error>("limbeck: student row " + std::to_string(r) +
-                         " has no softmax: it holds a NaN or +inf, or is all -inf");
+    if (surprise != surprise) detail::throw_no_softmax("student", r);
     squares[r] = std::exp(-2 * surprise);
     mean_square += squares[r];
   }

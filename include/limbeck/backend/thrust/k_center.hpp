@@ -132,7 +132,7 @@ struct hold_against {
   const T* centres;
   std::size_t pitch;
   T* keys;
-  bool fused;
+  fused_squares fused;
   LIMBECK_HOST_DEVICE void operator()(std::size_t r) const {
     T least = keys[r];
     if (!(least > 0)) return;
@@ -144,11 +144,12 @@ struct hold_against {
       const auto x = pool.numbers(r, c, k);
       for (std::size_t i = 0; i < Count; ++i)
         for (std::size_t j = 0; j < 4; ++j)
-          sums[i][j] = plus_square(sums[i][j], centres[i * pitch + c + j] - x.v[j], fused);
+          sums[i][j] = plus_square(sums[i][j], centres[i * pitch + c + j] - x.v[j], fused.blocks);
     }
     for (; c < width; ++c) {
       const T x = pool.number(r, c, k);
-      for (std::size_t i = 0; i < Count; ++i) sums[i][0] = plus_square(sums[i][0], centres[i * pitch + c] - x, fused);
+      for (std::size_t i = 0; i < Count; ++i)
+        sums[i][0] = plus_square(sums[i][0], centres[i * pitch + c] - x, fused.rest);
     }
     for (std::size_t i = 0; i < Count; ++i) {
       const T distance = (sums[i][0] + sums[i][1]) + (sums[i][2] + sums[i][3]);
@@ -206,14 +207,6 @@ struct fetched_row {
   void read(std::size_t, std::size_t, T* out) const { std::copy(numbers.begin(), numbers.end(), out); }
 };
 
-/// A value of the device's memory.
-template <class V>
-V fetch_value(const V* from) {
-  V x;
-  fetch_from_device(&x, from, sizeof(V), {});
-  return x;
-}
-
 /// The pool, the keys of its rows and what is chosen.
 template <class T, class Metric>
 class device_covering {
@@ -228,7 +221,7 @@ class device_covering {
         centres_(centres_a_pass * pitch_),
         keys_(view.samples),
         pool_{view, {}, thrust::raw_pointer_cast(kept_.data()), neighbours(view)},
-        fused_(fuses_squares<T>()) {}
+        fused_(fuses_distances<T>()) {}
 
   /// Checks the pool as the host does, the seeds first, then row by row; no row has a centre yet, and those @p taken get none.
   void begin(std::span<const std::size_t> seeds, const std::vector<unsigned char>& taken) {
@@ -278,8 +271,7 @@ class device_covering {
   }
   /// @throws value_error what is wrong with row @p r.
   void check_on_host(std::size_t r, square_range<T>* range) const {
-    fetched_row<T> fetched{std::vector<T>(pool_.view.classes), r};
-    for (std::size_t c = 0; c < fetched.numbers.size(); ++c) fetched.numbers[c] = fetch_value(&pool_.view(r, c));
+    const fetched_row<T> fetched{fetch_row(pool_.view, r), r};
     embedded_rows<fetched_row<T>, Metric> row(fetched, metric_);
     row.template each_of<true>(std::span<const std::size_t>(&r, 1), [&](std::size_t index, const T* x) {
       if (range) range->look(x, pool_.view.classes, index);
@@ -301,7 +293,7 @@ class device_covering {
   thrust::device_vector<typename pool_type::kept> kept_;
   thrust::device_vector<T> centres_, keys_;
   pool_type pool_;
-  bool fused_;
+  fused_squares fused_;
 };
 
 /// k_center over rows of the device; its weights are in the device's memory, too.

@@ -5,7 +5,7 @@
 /// The library's metrics on a device: the numbers of selection/metric.hpp, bit for bit.
 ///
 /// Sums are taken in the host's order. What is left to the compiler is whether a product is rounded before it is added: the
-/// host is asked what it does (fuses_squares()), and the device does the same.
+/// host is asked what it does (fused_squares), and the device does the same. nvcc's --use_fast_math takes the bits away.
 
 #include <limbeck/backend/thrust/system.hpp>
 #include <limbeck/core/rows.hpp>
@@ -15,46 +15,61 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
-#include <type_traits>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
+/// a * b, rounded whatever is done with it next.
+template <class T>
+LIMBECK_INLINE T rounded_product(T a, T b) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 4) {
+    return __fmul_rn(a, b);
+  } else {
+    return __dmul_rn(a, b);
+  }
+#else
+  const volatile T product = a * b;
+  return product;
+#endif
+}
+
 /// sum + e * e; @p fused: in one rounding.
 template <class T>
 LIMBECK_INLINE T plus_square(T sum, T e, bool fused) {
-  if (fused) return std::fma(e, e, sum);
-#if defined(__CUDA_ARCH__)
-  if constexpr (sizeof(T) == 4) {
-    return __fadd_rn(sum, __fmul_rn(e, e));
-  } else {
-    return __dadd_rn(sum, __dmul_rn(e, e));
-  }
-#else
-  const T square = e * e;  // a statement of its own: clang fuses within one
-  return sum + square;
-#endif
+  return fused ? std::fma(e, e, sum) : sum + rounded_product(e, e);
 }
 
 /// An odd number whose square lies half-way between two others: added to 1, it tells whether it was rounded before.
 template <class T>
 inline constexpr T half_way = static_cast<T>(sizeof(T) == 4 ? 4097 : 94906267);
 
-/// Whether the host's distances add a square in one rounding: on the instruction set in use, in this file.
+/// Whether the host adds a square in one rounding: in the whole blocks of a row, and in the rest of it.
+struct fused_squares {
+  bool blocks, rest;
+};
+/// In squared_distances(), on the instruction set in use, in this file.
 template <class T>
-bool fuses_squares() {
-  const volatile T x = half_way<T>;  // the compiler, if it knew x, would round as it likes
-  const T origin[5] = {}, row[5] = {T(1), T(0), T(0), T(0), x};
+fused_squares fuses_distances() {
+  const volatile T hidden = half_way<T>;  // the compiler, if it knew the number, would round as it likes
+  const T x = hidden, origin[8] = {}, row[8] = {T(1), T(0), T(0), T(0), x, T(0), T(0), T(0)};
   const euclidean_distance metric;
-  centres<T, euclidean_distance> centre(metric, 5);
-  centre.add(origin);
-  return centre.nearest(row, 0) == static_cast<double>(std::fma(row[4], row[4], T(1)));
+  const auto fuses = [&](std::size_t width) {
+    centres<T, euclidean_distance> centre(metric, width);
+    centre.add(origin);
+    return centre.nearest(row, 0) == static_cast<double>(std::fma(x, x, T(1)));
+  };
+  return {fuses(8), fuses(5)};
 }
-/// The same of sum_of_squares().
-inline bool fuses_sums_of_squares() {
-  const volatile double x = half_way<double>;
-  const double row[9] = {1, 0, 0, 0, 0, 0, 0, 0, x};
-  return sum_of_squares(std::span<const double>(row)) == std::fma(row[8], row[8], 1.0);
+/// In sum_of_squares().
+inline fused_squares fuses_sums() {
+  const volatile double hidden = half_way<double>;
+  const double x = hidden, row[16] = {1, 0, 0, 0, 0, 0, 0, 0, x};
+  const auto fuses = [&](std::size_t width) {
+    return sum_of_squares(std::span<const double>(row, width)) == std::fma(x, x, 1.0);
+  };
+  return {fuses(16), fuses(9)};
 }
 
 /// A row of a pool on the device.
@@ -65,6 +80,14 @@ struct device_row {
   std::ptrdiff_t stride;
   LIMBECK_HOST_DEVICE T operator[](std::size_t c) const { return data[static_cast<std::ptrdiff_t>(c) * stride]; }
 };
+
+/// Row @p r, on the host.
+template <class T>
+std::vector<T> fetch_row(const rows<const T>& pool, std::size_t r) {
+  std::vector<T> row(pool.classes);
+  for (std::size_t c = 0; c < pool.classes; ++c) fetch_from_device(&row[c], &pool(r, c), sizeof(T), {});
+  return row;
+}
 
 /// What an embedding keeps of each row.
 struct nothing_of_a_row {};
@@ -141,10 +164,10 @@ struct device_embedding<cosine_distance> {
   }
   template <class T>
   LIMBECK_HOST_DEVICE T embed(T x, kept k) const {
-    return static_cast<T>(static_cast<double>(scaled(x, k.exponent)) * k.inverse);
+    return static_cast<T>(rounded_product(static_cast<double>(scaled(x, k.exponent)), k.inverse));
   }
 
-  bool fused = fuses_sums_of_squares();
+  fused_squares fused = fuses_sums();
 
  private:
   template <class T>
@@ -155,13 +178,11 @@ struct device_embedding<cosine_distance> {
   template <class T>
   LIMBECK_HOST_DEVICE double squares(const device_row<T>& row, int exponent) const {
     double parts[8] = {};
-    const auto add = [&](std::size_t part, std::size_t c) {
-      parts[part] = plus_square(parts[part], static_cast<double>(scaled(row[c], exponent)), fused);
-    };
-    std::size_t c = 0;
-    for (; c + 8 <= row.size; c += 8)
-      for (std::size_t l = 0; l < 8; ++l) add(l, c + l);
-    for (; c < row.size; ++c) add(0, c);
+    for (std::size_t first = 0; first < row.size; first += 8) {
+      const bool fuses = first + 8 <= row.size ? fused.blocks : fused.rest;
+      for (std::size_t l = 0; l < 8 && first + l < row.size; ++l)
+        parts[l] = plus_square(parts[l], static_cast<double>(scaled(row[first + l], exponent)), fuses);
+    }
     return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
   }
 };

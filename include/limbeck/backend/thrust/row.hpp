@@ -165,11 +165,14 @@ struct device_task {
                                  Body&& body) const {
     constexpr std::size_t W = Team::template width<T>;
     using block = device_block_of<T, W>;
-    const std::size_t classes = in.classes();
-    const auto near = [](const T* row, std::size_t c) -> const block& { return *reinterpret_cast<const block*>(row + c); };
+    // 32 bits: a device counts in them at half the price
+    const auto classes = static_cast<std::uint32_t>(in.classes());
+    const auto y_class = static_cast<std::uint32_t>(label < 0 ? -1 : label);
+    const auto near = [](const T* row, std::uint32_t c) -> const block& { return *reinterpret_cast<const block*>(row + c); };
     const own_elements own = own_of<T>(team, classes);
+    const auto last = static_cast<std::uint32_t>(own.last), step = static_cast<std::uint32_t>(own.step);
     LIMBECK_NO_UNROLL
-    for (std::size_t c = own.first; c < own.last; c += own.step) {
+    for (auto c = static_cast<std::uint32_t>(own.first); c < last; c += step) {
       const block s = m.student ? near(m.student, c) : load_block<W>(team, in.student, whole_student, r, c);
       [[maybe_unused]] block t, y, k;
       if constexpr (by_class) t = m.teacher ? near(m.teacher, c) : load_block<W>(team, in.teacher, whole_teacher, r, c);
@@ -186,7 +189,7 @@ struct device_task {
           for (std::size_t j = 0; j < W; ++j) g.v[j] += old.v[j];
         }
       }
-      for (std::size_t j = 0; j < W; ++j) {
+      for (std::uint32_t j = 0; j < W; ++j) {
         position at;
         at.student = s.v[j];
         at.teacher = at.soft = at.rank = T(0);
@@ -194,10 +197,10 @@ struct device_task {
         if constexpr (Mode::soft_labels) at.soft = y.v[j];
         if constexpr (Plan::top > 0) at.rank = k.v[j];
         at.within = W == 1 || c + j < classes;
-        at.is_label = static_cast<std::int64_t>(c + j) == label;
+        at.is_label = c + j == y_class;
         at.in_mask = true;
         if constexpr (Plan::template uses_domain<masked>) at.in_mask = at.within && in.class_mask.number(c + j) != 0;
-        at.class_count = classes;
+        at.class_count = in.classes();
         body(at, g.v[j]);
       }
       if constexpr (Use != gradient_use::none) {
@@ -356,7 +359,9 @@ struct device_task {
         if (team.rank() == 0) values[r] = static_cast<double>(worst);
       }
     }
-    if (team.rank() == 0) device_faults::report(out, r, bad);
+    if (team.rank() != 0) return;
+    device_faults::report(out, r, bad);
+    if (!concludes && in.row_losses) in.row_losses[r] = T(1);  // a temperature that is not to blame
   }
 
   template <class Team>
@@ -712,6 +717,7 @@ struct device_task {
     out->weight = sum.v[0];
     out->rows = sum.v[1];
     out->loss = sum.v[2] * normalizer();
+    for (double& by_t : out->temperature_gradient) by_t = 0;
     for_each_index<learned>([&](auto k) { out->temperature_gradient[k] = sum.v[4 + k]; });
     fault_place p;
     if (const unsigned long long found = *static_cast<const volatile unsigned long long*>(&out->fault); found != 0) {
@@ -727,14 +733,9 @@ struct device_task {
     } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean) {
       p.code = fault::no_weight;
     }
-    out->fault_code = static_cast<int>(p.code);
-    if (p.code == fault::none) return;
-    out->fault_row = in.first_row + p.row;
-    out->fault_column = p.column;
-    out->fault_has_column = p.has_column;
-    out->fault_value = p.value;
-    out->fault_label = p.label;
-    out->loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
+    out->fault_code = 0;
+    p.row += in.first_row;
+    if (p.code != fault::none) out->report(p);
   }
   LIMBECK_DEVICE fault_place locate_in_target(std::size_t r) const {
     fault_place p;

@@ -9,11 +9,13 @@
 /// Calls run on the device's default stream and wait.
 ///
 /// - k_center, pcoreset: distances are the host's in this file, bit for bit, and so are the choices.
+/// - softmax_of, mixed_heads: probabilities kept on the device, the host's but for the last digit of an exponential.
 /// - by_highest, by_lowest, top_k, bottom_k of a vector: the same order.
 /// - by_highest, by_lowest of a signal: the device's sweep rounds in another order than the host's, so that two rows whose
 ///   scores are within rounding of each other may change places.
 
 #include <limbeck/backend/thrust/k_center.hpp>
+#include <limbeck/backend/thrust/probabilities.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/backend/thrust/sweep.hpp>
 #include <limbeck/selection/by_score.hpp>
@@ -31,6 +33,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -97,18 +100,29 @@ struct selection_in<device_memory> {
         measure(scores.measured_signal, tensors..., out);
       }
     };
+    static_assert(std::is_same_v<Teacher, no_pool> || !read_by_host<Teacher>,
+                  "limbeck: the student's pool lies on a device and the teacher's does not; copy the teacher's logits there");
     if constexpr (std::is_same_v<Teacher, no_pool>) {
       measured_with(pool);
-    } else {
+    } else if constexpr (!read_by_host<Teacher>) {
       const std::size_t columns = tensor_traits<Pool>::view(pool).classes;
-      static_assert(tensor<Teacher> && !read_by_host<Teacher>,
-                    "limbeck: the pool of the student lies on a device and that of the teacher does not");
       const auto other = tensor_traits<Teacher>::view(*scores.teacher);
       if (other.samples != n || other.classes != columns)
         throw_shape("the teacher's pool", other.samples, other.classes, n, columns);
       measured_with(pool, *scores.teacher);
     }
     return best(view_vector(out), q.labelled.empty() ? nullptr : &labelled, q.budget, sign);
+  }
+
+  /// Pools of probabilities.
+  template <class Pool>
+  static auto softmax(const Pool& logits, double temperature) {
+    using T = typename tensor_traits<Pool>::scalar;
+    return softmax_on_device<T>(rows<const T>(tensor_traits<Pool>::view(logits)), temperature);
+  }
+  template <class T>
+  static auto mixed(device_probabilities<T> first, const device_probabilities<T>& second, double share) {
+    return mixed_on_device(std::move(first), second, share);
   }
 
   static std::vector<std::size_t> best_of(const any_vector& scores, std::size_t k, double sign) {

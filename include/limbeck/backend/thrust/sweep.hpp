@@ -9,9 +9,13 @@
 /// the host waits only to read the result, or not at all with `deferred`. With a C++ compiler the same rows run through
 /// `thrust::for_each` on Thrust's CPP, OMP or TBB system.
 
+#include <limbeck/backend/thrust/batch.hpp>
 #include <limbeck/backend/thrust/row.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/objective/objective.hpp>
+
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/length.hpp>
 
 #include <thrust/execution_policy.h>
 #include <thrust/functional.h>
@@ -26,6 +30,7 @@
 #include <map>
 #include <mutex>
 #include <type_traits>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -118,39 +123,59 @@ __global__ void __launch_bounds__(threads_per_total)
 struct device_limits {
   int processors = 1;
   std::size_t shared_of_block = 0, shared_of_processor = 0;
-  bool clusters = false;
+  unsigned cluster = 1;  // blocks that can share a row, each with all the shared memory that there is
 };
+inline cudaLaunchConfig_t in_clusters(unsigned blocks, cudaLaunchAttribute& cluster) {
+  cudaLaunchConfig_t config{};
+  cluster.id = cudaLaunchAttributeClusterDimension;
+  cluster.val.clusterDim.x = blocks;
+  cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
+  config.attrs = &cluster;
+  config.numAttrs = blocks > 1 ? 1 : 0;
+  return config;
+}
+
 /// Asked of the driver once a kernel and device.
-template <class Kernel>
-const device_limits& limits_of(Kernel* kernel) {
+inline const device_limits& limits_of(const void* kernel) {
   static std::mutex once;
-  static std::map<int, device_limits> known;
+  static std::map<std::pair<int, const void*>, device_limits> known;
   int device = 0;
   require_success(cudaGetDevice(&device), "limbeck: asking for the device");
   const std::lock_guard lock(once);
-  const auto [entry, fresh] = known.try_emplace(device);
-  if (!fresh) return entry->second;
+  if (const auto seen = known.find({device, kernel}); seen != known.end()) return seen->second;
   const auto ask = [&](cudaDeviceAttr what) {
     int x = 0;
     require_success(cudaDeviceGetAttribute(&x, what, device), "limbeck: asking what the device has");
     return x;
   };
-  device_limits& found = entry->second;
+  device_limits found;
   cudaFuncAttributes of_kernel{};
   require_success(cudaFuncGetAttributes(&of_kernel, kernel), "limbeck: asking for a kernel");
   found.processors = ask(cudaDevAttrMultiProcessorCount);
   found.shared_of_processor = static_cast<std::size_t>(ask(cudaDevAttrMaxSharedMemoryPerMultiprocessor));
   found.shared_of_block = static_cast<std::size_t>(ask(cudaDevAttrMaxSharedMemoryPerBlockOptin)) - of_kernel.sharedSizeBytes;
-  found.clusters = of_kernel.ptxVersion >= 90 && ask(cudaDevAttrClusterLaunch) != 0;
   require_success(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                        static_cast<int>(found.shared_of_block)),
                   "limbeck: asking for shared memory");
-  return found;
+  if (of_kernel.ptxVersion >= 90 && ask(cudaDevAttrClusterLaunch) != 0) {
+    for (unsigned blocks = 8; blocks > 1 && found.cluster == 1; blocks /= 2) {
+      cudaLaunchAttribute cluster{};
+      cudaLaunchConfig_t config = in_clusters(blocks, cluster);
+      config.gridDim = dim3(blocks);
+      config.blockDim = dim3(threads_of_blocks);
+      config.dynamicSmemBytes = found.shared_of_block;
+      int active = 0;
+      if (cudaOccupancyMaxActiveClusters(&active, kernel, &config) == cudaSuccess && active > 0) found.cluster = blocks;
+      (void)cudaGetLastError();
+    }
+  }
+  return known.emplace(std::pair{device, kernel}, found).first->second;
 }
 
-/// A row of @p row_bytes in the team's memory, W classes a thread at a time. @p rows counts its rows where it is staged.
+/// How a call's rows are shared out: by lanes where their kernel has room, else by blocks.
 template <class Task>
-device_launch share_out(Task& task, std::size_t width, std::size_t element, const device_limits& limits) {
+device_launch share_out(Task& task, std::size_t width, std::size_t element, const device_limits& of_lanes,
+                        const device_limits& limits) {
   device_launch how;
   const std::size_t samples = task.in.samples(), loads = (task.in.classes() + width - 1) / width;
   task.staged = true;
@@ -163,7 +188,7 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
     for (how.threads = threads_of_lanes; how.threads >= 32; how.threads /= 2) {
       const std::size_t teams = how.threads / how.lanes;
       how.shared_bytes = teams * row_bytes;
-      if (how.shared_bytes > limits.shared_of_block) continue;
+      if (how.shared_bytes > of_lanes.shared_of_block) continue;
       grid((samples + teams - 1) / teams);
       return how;
     }
@@ -171,9 +196,9 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   }
   // so that a block computes while others wait for memory, three of them share a processor
   const std::size_t wanted = limits.shared_of_processor / 3;
-  if (limits.clusters && Task::may_be_parted) {
-    while (how.cluster < 8 && row_bytes / how.cluster > wanted) how.cluster *= 2;
-    while (how.cluster < 8 && samples * how.cluster * 2 <= static_cast<std::size_t>(limits.processors) &&
+  if (Task::may_be_parted) {
+    while (how.cluster < limits.cluster && row_bytes / how.cluster > wanted) how.cluster *= 2;
+    while (how.cluster < limits.cluster && samples * how.cluster * 2 <= static_cast<std::size_t>(limits.processors) &&
            loads / how.cluster > threads_of_blocks)
       how.cluster *= 2;
   }
@@ -190,7 +215,7 @@ device_launch share_out(Task& task, std::size_t width, std::size_t element, cons
   how.shared_bytes = 0;
   how.threads = threads_of_blocks;
   grid(samples);
-  if (how.rows > 0) grid((std::min)(samples, static_cast<std::size_t>(limits.processors) * 4));
+  if (how.rows > 0) grid((std::min)(samples, static_cast<std::size_t>(limits.processors) * 2));
   return how;
 }
 
@@ -212,7 +237,7 @@ struct rows_of_share {
 
 template <class T>
 struct square_of_element {
-  rows<T> x;
+  stored_rows<T> x;
   LIMBECK_HOST_DEVICE double operator()(std::size_t i) const {
     const double v = static_cast<double>(x(i / x.classes, i % x.classes));
     return v * v;
@@ -221,8 +246,8 @@ struct square_of_element {
 
 template <class T>
 struct zero_element {
-  rows<T> x;
-  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x(i / x.classes, i % x.classes) = T(0); }
+  stored_rows<T> x;
+  LIMBECK_HOST_DEVICE void operator()(std::size_t i) const { x.put(i / x.classes, i % x.classes, T(0)); }
 };
 
 /// What the host knows before any row.
@@ -264,33 +289,51 @@ struct sweep_for<device_memory> {
   /// `evaluation`, or nothing where it is deferred.
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static auto run(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    using Plan = typename plan_of<Terms>::type;
-    constexpr bool later = requires { typename Executor::limbeck_deferred; };
-    static_assert(later || std::is_same_v<std::remove_const_t<Executor>, serial>,
-                  "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
-                  "device_workspace");
-    require_settings(static_cast<Plan*>(nullptr));
-    device_outcome* const out = outcome_of(in, ws, executor);
-    sweep<T, Mode>(in, terms, ws, out, true);
-    if constexpr (!later) return read_outcome(out, ws.stream(), in.classes(), in.ignore_index);
+    return concluded(in, start<T, Mode>(in, terms, ws, executor), ws, executor);
   }
-
   /// The losses of rows alone, for what is measured before the rows are swept: faults are left for that.
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static void measure(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
-    sweep<T, Mode>(in, terms, ws, outcome_of(in, ws, executor), false);
+    device_outcome* const out = outcome_of(in, ws, executor);
+    clear_device(&out->fault, sizeof(out->fault), ws.stream());  // what a call has left that never came to its end
+    sweep<T, Mode>(in, terms, ws, out, false);
+  }
+  /// The same, with losses of the whole batch after those of rows.
+  template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
+  static auto run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, device_workspace& ws,
+                             Executor& executor) {
+    const counted_device_rows<T> counted(in, whole[hana::size_c<0>].name, Mode::gradient, ws.beside().beside());
+    device_outcome* out = nullptr;
+    if constexpr (decltype(hana::length(swept))::value > 0) {
+      out = start<T, Mode>(in, swept, ws, executor);
+    } else {
+      require_no_row_losses(in);
+      out = outcome_of(in, ws, executor);
+      batch_memory<device_memory>::each_row(counted.on, 1, 1, begin_outcome{out});
+      if constexpr (Mode::gradient)
+        if (!in.add && in.samples() > 0) clear_on(ws, in.gradient);
+    }
+    if (counted.numbers.rows > 0) {
+      const dense_primitives<T, device_memory> dense{ws.stream(), ws.products()};
+      hana::for_each(whole, [&](const auto& term) { run_batchwise_on_device(counted, term, in, ws, dense, out); });
+      if constexpr (Mode::gradient) counted.give_gradient(in);
+    }
+    return concluded(in, out, ws, executor);
   }
 
   /// Zeros for an output that no loss looks at.
   template <class T>
-  static void clear(const rows<T>& x) {
+  static void clear(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
   }
+  template <class T>
+  static void clear(const rows<T>& x) {
+    clear(stored_rows<arithmetic_of_t<T>>(x));
+  }
   /// The same, in the order of the workspace's stream.
   template <class T>
-  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& x) {
 #if LIMBECK_ON_CUDA
     const thrust::counting_iterator<std::size_t> first(0);
     thrust::for_each(thrust::cuda::par_nosync.on(ws.stream()), first,
@@ -301,28 +344,47 @@ struct sweep_for<device_memory> {
   }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>
-  static double squared_norm(const stored_rows<T>& stored) {
-    const rows<T> x = stored.as_native();
+  static double squared_norm(const stored_rows<T>& x) {
     const thrust::counting_iterator<std::size_t> first(0);
     return thrust::transform_reduce(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes),
                                     square_of_element<T>{x}, 0.0, thrust::plus<double>());
   }
 
  private:
-  template <class... Term>
-  static constexpr void require_settings(plan<Term...>*) {
+  template <class T, class... Term>
+  static constexpr void require_losses(plan<Term...>*) {
+    static_assert(((!is<typename Term::loss_type, rowwise> || device_rowwise<typename Term::loss_type, T>) && ...),
+                  "limbeck: a rowwise loss of this objective takes rows of the host only; on a device make its call a template over "
+                  "the team (template <class T, class Team> LIMBECK_HOST_DEVICE T operator()(const row<T, Team>&) const)");
     static_assert((std::is_trivially_copyable_v<typename Term::loss_type> && ...),
                   "limbeck: a loss of this objective holds settings that cannot be copied to a device; keep them "
                   "trivially copyable");
   }
 
+  template <class Executor>
+  static constexpr bool later = requires { typename Executor::limbeck_deferred; };
+
   template <class T, class Executor>
   static device_outcome* outcome_of(const problem<T>& in, device_workspace& ws, Executor& executor) {
-    if constexpr (requires { typename Executor::limbeck_deferred; }) {
+    static_assert(later<Executor> || std::is_same_v<std::remove_const_t<Executor>, serial>,
+                  "limbeck: on(executor) is for rows on the host; a device runs its rows itself, on the stream of the "
+                  "device_workspace");
+    if constexpr (later<Executor>) {
       return executor.begin(ws.stream(), in.classes(), in.ignore_index);
     } else {
       return ws.outcome();
     }
+  }
+  template <class T, class Executor>
+  static auto concluded(const problem<T>& in, const device_outcome* out, device_workspace& ws, Executor&) {
+    if constexpr (!later<Executor>) return read_outcome(out, ws.stream(), in.classes(), in.ignore_index);
+  }
+  template <class T, class Mode, class Terms, class Executor>
+  static device_outcome* start(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
+    require_losses<T>(static_cast<typename plan_of<Terms>::type*>(nullptr));
+    device_outcome* const out = outcome_of(in, ws, executor);
+    sweep<T, Mode>(in, terms, ws, out, true);
+    return out;
   }
   template <class T, class Mode, class Terms>
   static void sweep(const problem<T>& in, const Terms& terms, device_workspace& ws, device_outcome* out, bool concludes) {
@@ -361,11 +423,10 @@ struct sweep_for<device_memory> {
     static_assert(sizeof(Task) <= 4000, "limbeck: this objective has too many terms for the arguments of one kernel");
     const std::size_t samples = task.in.samples();
     const std::size_t parts = (std::max<std::size_t>)(1, (samples + rows_per_total - 1) / rows_per_total);
-    const bool short_rows = task.in.classes() <= classes_of_a_warp;
     const auto by_lanes = &rows_by_lanes<T, Task>;
     const auto by_blocks = &rows_by_blocks<T, Task>;
-    device_launch how = share_out(task, device_width<T>, sizeof(T), limits_of(short_rows ? by_lanes : by_blocks));
-    if (short_rows && how.lanes == 0) (void)limits_of(by_blocks);
+    const auto limits = [](auto* kernel) -> const device_limits& { return limits_of(reinterpret_cast<const void*>(kernel)); };
+    device_launch how = share_out(task, device_width<T>, sizeof(T), limits(by_lanes), limits(by_blocks));
     double* partial = nullptr;
     const std::size_t in_memory = task.staged ? 0 : how.blocks * how.rows * task.padded * sizeof(T);
     std::byte* const rows = take_memory(task, ws, parts, in_memory, partial);
@@ -380,17 +441,12 @@ struct sweep_for<device_memory> {
       if (how.lanes > 0) {
         rows_by_lanes<T, Task><<<how.blocks, how.threads, how.shared_bytes, stream>>>(task, how);
       } else {
-        cudaLaunchConfig_t config{};
+        cudaLaunchAttribute cluster{};
+        cudaLaunchConfig_t config = in_clusters(how.cluster, cluster);
         config.gridDim = dim3(how.blocks);
         config.blockDim = dim3(how.threads);
         config.dynamicSmemBytes = how.shared_bytes;
         config.stream = stream;
-        cudaLaunchAttribute cluster{};
-        cluster.id = cudaLaunchAttributeClusterDimension;
-        cluster.val.clusterDim.x = how.cluster;
-        cluster.val.clusterDim.y = cluster.val.clusterDim.z = 1;
-        config.attrs = &cluster;
-        config.numAttrs = how.cluster > 1 ? 1 : 0;
         require_success(cudaLaunchKernelEx(&config, by_blocks, task, how), "limbeck: launching an objective");
       }
     }

@@ -73,6 +73,13 @@ inline void clear_device(void* to, std::size_t bytes, [[maybe_unused]] device_st
 #endif
 }
 
+/// Waits for all that the stream was given.
+inline void wait_for_device([[maybe_unused]] device_stream stream) {
+#if LIMBECK_ON_CUDA
+  require_success(cudaStreamSynchronize(stream), "limbeck: waiting for a device");
+#endif
+}
+
 /// To the host; waits for all that the stream was given before.
 inline void fetch_from_device(void* to, const void* from, std::size_t bytes, [[maybe_unused]] device_stream stream) {
 #if LIMBECK_ON_CUDA

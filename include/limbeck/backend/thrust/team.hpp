@@ -62,6 +62,7 @@ class lanes_team {
   /// Each lane adds up the same pairs, so that all have the same bits.
   template <class V, std::size_t N, class Operation>
   __device__ team_array<V, N> reduce(team_array<V, N> a, Operation operation) const {
+    wait();  // an exchange of numbers alone would not order what was read and written before
     for (unsigned apart = lanes_ / 2; apart > 0; apart /= 2)
       for (std::size_t i = 0; i < N; ++i) a.v[i] = operation(a.v[i], __shfl_xor_sync(mask(), a.v[i], static_cast<int>(apart)));
     return a;

@@ -8,6 +8,7 @@
 #include <limbeck/engine/problem.hpp>
 #include <limbeck/objective/arguments.hpp>
 
+#include <limits>
 #include <memory>
 #include <stdexcept>
 
@@ -29,6 +30,21 @@ struct device_outcome {
   int fault_has_column;
   double fault_value;
   long long fault_label;
+  double fault_loss;
+  int fault_in_float, fault_of_teacher;
+
+  LIMBECK_HOST_DEVICE void report(const fault_place& p) {
+    fault_code = static_cast<int>(p.code);
+    fault_row = p.row;
+    fault_column = p.column;
+    fault_has_column = p.has_column;
+    fault_value = p.value;
+    fault_label = p.label;
+    fault_loss = p.loss;
+    fault_in_float = p.in_float;
+    fault_of_teacher = p.of_teacher;
+    loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
+  }
 };
 
 /// An outcome that is zero before its first call.
@@ -59,6 +75,9 @@ inline evaluation read_outcome(const device_outcome* on_device, device_stream st
     p.has_column = o.fault_has_column != 0;
     p.value = o.fault_value;
     p.label = o.fault_label;
+    p.loss = o.fault_loss;
+    p.in_float = o.fault_in_float != 0;
+    p.of_teacher = o.fault_of_teacher != 0;
     throw_fault(p, classes, ignored);
   }
   evaluation e;
@@ -91,14 +110,12 @@ class device_workspace {
     if (!beside_) beside_ = std::make_unique<device_workspace>(stream_);
     return *beside_;
   }
-
   /// Matrix products by @p library, which outlives the calls, such as `cublas_products`; without one, by a kernel of Limbeck's.
   void use(device_products& library) { products_ = &library; }
   template <class Products>
   void use(const Products&&) = delete;
   /// Who multiplies; null for Limbeck's own kernel.
   device_products* products() const { return products_; }
-
   /// @cond
   detail::device_outcome* outcome() { return outcome_.get(stream_); }
   /// @endcond

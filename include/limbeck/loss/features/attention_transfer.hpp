@@ -10,6 +10,74 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+
+/// The squared distance of the maps of a row, and its gradient; each slot has memory for two maps.
+template <class T>
+struct attention_row {
+  rows<const T> s, t;
+  rows<T> gradient;
+  std::size_t student_channels, teacher_channels, positions;
+  double power, scale;
+  double* maps;
+
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r, std::size_t slot) const {
+    const std::size_t n = positions;
+    double *const a = maps + 2 * slot * n, *const b = a + n;
+    const double norm = map_of(team, s.row(r), student_channels, a);
+    map_of(team, t.row(r), teacher_channels, b);
+    team_array<double, 2> sums{};  // the value; the part of the slope that normalising takes away
+    for_own<double>(team, n, [&](std::size_t j) {
+      const double d = a[j] - b[j];
+      sums.v[0] += d * d;
+      sums.v[1] += a[j] * d;
+    });
+    sums = team.sum(sums);
+    if (gradient.data && norm > 0) {
+      const double by_norm = scale / norm, along = sums.v[1];
+      for_own<double>(team, n, [&](std::size_t j) { b[j] = by_norm * (a[j] - b[j] - along * a[j]); });
+      const auto stride = gradient.class_stride;
+      for (std::size_t c = 0; c < student_channels; ++c) {
+        const T* const row = s.row(r) + c * n;
+        T* const g = gradient.row(r) + static_cast<std::ptrdiff_t>(c * n) * stride;
+        const auto add = [&](std::size_t j, double slope) {
+          g[static_cast<std::ptrdiff_t>(j) * stride] += static_cast<T>(b[j] * slope);
+        };
+        if (power == 2) {
+          for_own<double>(team, n, [&](std::size_t j) { add(j, static_cast<double>(row[j])); });
+        } else {
+          for_own<double>(team, n, [&](std::size_t j) { add(j, root(static_cast<double>(row[j]), power - 1)); });
+        }
+      }
+    }
+    return sums.v[0];
+  }
+
+ private:
+  /// sign(v) |v|^p
+  LIMBECK_HOST_DEVICE static double root(double v, double p) { return v == 0 ? 0 : std::copysign(std::pow(std::fabs(v), p), v); }
+  /// The normalised map; returns the norm that it was divided by.
+  template <class Team>
+  LIMBECK_HOST_DEVICE double map_of(const Team& team, const T* row, std::size_t channels, double* map) const {
+    const std::size_t n = positions;
+    for_own<double>(team, n, [&](std::size_t j) { map[j] = 0; });
+    for (std::size_t c = 0; c < channels; ++c, row += n) {
+      if (power == 2) {
+        for_own<double>(team, n, [&](std::size_t j) { map[j] += static_cast<double>(row[j]) * static_cast<double>(row[j]); });
+      } else {
+        for_own<double>(team, n, [&](std::size_t j) { map[j] += std::pow(std::fabs(static_cast<double>(row[j])), power); });
+      }
+    }
+    const double norm = std::sqrt(inner_product(team, map, map, n));
+    if (norm == 0) return 0;
+    for_own<double>(team, n, [&](std::size_t j) { map[j] /= norm; });
+    return norm;
+  }
+};
+
+}  // namespace detail
+
 /// The mean over samples and positions of (a_s - a_t)^2, a = m / |m|_2 and m_j = the sum over channels of |x_cj|^p at
 /// position j.
 ///
@@ -27,8 +95,8 @@ struct attention_transfer {
   std::size_t student_channels = 1, teacher_channels = 1;  ///< a row is that many maps, side by side
   double power = 2;                                        ///< p, at least 1
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     const std::size_t n = detail::positions_of(x.student.classes, student_channels, "student");
     const std::size_t m = detail::positions_of(x.teacher.classes, teacher_channels, "teacher");
     if (n != m)
@@ -37,60 +105,11 @@ struct attention_transfer {
     if (!(power >= 1))
       raise<value_error>("limbeck: attention_transfer.power is " + detail::show(power) + ", expected 1 or more");
     if (x.samples() * n == 0) return 0;
-    const rows<const T> s = detail::contiguous(x.student, x.memory), t = detail::contiguous(x.teacher, x.memory);
-    const std::span<double> maps = x.memory.template take<double>(2 * x.on.workers() * n);
+    const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
+    double* const maps = x.memory.template take<double>(2 * x.slots(x.samples()) * n).data();
     const double factor = 1 / static_cast<double>(x.samples() * n);
-    const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t worker) {
-      const std::span<double> a = maps.subspan(2 * worker * n, n), b = maps.subspan((2 * worker + 1) * n, n);
-      const double norm = map_of(s.row(r), student_channels, a);
-      map_of(t.row(r), teacher_channels, b);
-      double value = 0, along = 0;  // along: the part of the slope that normalising takes away
-      for (std::size_t j = 0; j < n; ++j) {
-        const double d = a[j] - b[j];
-        value += d * d;
-        along += a[j] * d;
-      }
-      if (x.wants_gradient() && norm > 0) {
-        const double scale = 2 * factor * power * static_cast<double>(x.scale) / norm;
-        for (std::size_t j = 0; j < n; ++j) b[j] = scale * (a[j] - b[j] - along * a[j]);
-        const auto stride = x.gradient.class_stride;
-        for (std::size_t c = 0; c < student_channels; ++c) {
-          const T* const row = s.row(r) + c * n;
-          T* const g = x.gradient.row(r) + static_cast<std::ptrdiff_t>(c * n) * stride;
-          const auto add = [&](std::size_t j, double slope) {
-            g[static_cast<std::ptrdiff_t>(j) * stride] += static_cast<T>(b[j] * slope);
-          };
-          if (power == 2) {
-            for (std::size_t j = 0; j < n; ++j) add(j, static_cast<double>(row[j]));
-          } else {
-            for (std::size_t j = 0; j < n; ++j) add(j, root(static_cast<double>(row[j]), power - 1));
-          }
-        }
-      }
-      return value;
-    });
-    return detail::finite(x, factor * total);
-  }
-
- private:
-  /// sign(v) |v|^p
-  static double root(double v, double p) { return v == 0 ? 0 : std::copysign(std::pow(std::fabs(v), p), v); }
-  /// The normalised map; returns the norm that it was divided by.
-  template <class T>
-  double map_of(const T* row, std::size_t channels, std::span<double> map) const {
-    const std::size_t n = map.size();
-    for (double& v : map) v = 0;
-    for (std::size_t c = 0; c < channels; ++c, row += n) {
-      if (power == 2) {
-        for (std::size_t j = 0; j < n; ++j) map[j] += static_cast<double>(row[j]) * static_cast<double>(row[j]);
-      } else {
-        for (std::size_t j = 0; j < n; ++j) map[j] += std::pow(std::fabs(static_cast<double>(row[j])), power);
-      }
-    }
-    const double norm = std::sqrt(detail::inner_product(map.data(), map.data(), n));
-    if (norm == 0) return 0;
-    for (double& v : map) v /= norm;
-    return norm;
+    return detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::attention_row<T>{
+        s, t, x.gradient, student_channels, teacher_channels, n, power, 2 * factor * power * static_cast<double>(x.scale), maps}));
   }
 };
 

@@ -9,6 +9,94 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+
+template <class T>
+struct squared_errors_of_row {
+  rows<const T> s, t;
+  T* errors;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    for_own<T>(team, s.classes, [&](std::size_t c) {
+      const T d = s(r, c) - t(r, c);
+      errors[r * s.classes + c] = d * d;
+    });
+  }
+};
+/// As `quantile_in_place`, of sorted numbers.
+template <class T>
+struct take_quantile {
+  const T* sorted;
+  std::size_t n;
+  double p;
+  T* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (team.rank() == 0) *out = quantile_of_sorted(sorted, n, p);
+  }
+};
+/// The sum of the errors of a row that reach the threshold, and their number.
+template <class T>
+struct hard_errors_of_row {
+  rows<const T> s, t;
+  const T* threshold;
+  double* kept;
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
+    const T least = *threshold;
+    team_array<double, 2> sums{};
+    for_own<T>(team, s.classes, [&](std::size_t c) {
+      const T d = s(r, c) - t(r, c);
+      if (d * d < least) return;
+      sums.v[0] += static_cast<double>(d * d);
+      sums.v[1] += 1;
+    });
+    sums = team.sum(sums);
+    if (team.rank() == 0) kept[r] = sums.v[1];
+    return sums.v[0];
+  }
+};
+template <class T>
+struct hard_slopes_of_row {
+  rows<const T> s, t;
+  rows<T> gradient;
+  const T* threshold;
+  const double* count;
+  double scale;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    const T least = *threshold, slope = static_cast<T>(scale / *count);
+    add_to_row(team, gradient, r, [&](std::size_t c) {
+      const T d = s(r, c) - t(r, c);
+      return d * d < least ? T(0) : slope * d;
+    });
+  }
+};
+struct quotient {
+  const double *a, *b;
+  double* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (team.rank() == 0) *out = *a / *b;
+  }
+};
+template <class T>
+struct penalty_of_row {
+  rows<const T> s;
+  rows<T> gradient;
+  T slope;
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
+    const double value = sum_own<T, double>(team, s.classes, [&](std::size_t c) {
+      return static_cast<double>(s(r, c)) * static_cast<double>(s(r, c));
+    });
+    if (gradient.data) add_to_row(team, gradient, r, [&](std::size_t c) { return slope * s(r, c); });
+    return value;
+  }
+};
+
+}  // namespace detail
+
 /// The mean of the squared errors (s - t)^2 that reach their own quantile `p_hard`, over all samples and features at
 /// once.
 ///
@@ -25,48 +113,37 @@ struct hard_quantile {
   static constexpr bool any_width = true;
   double p_hard = 0.999;  ///< what part is left out
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "hard_quantile");
     if (!(p_hard >= 0 && p_hard <= 1))
       raise<value_error>("limbeck: hard_quantile.p_hard is " + detail::show(p_hard) + ", expected 0 to 1");
-    detail::check_finite(x, x.student, "student");
-    detail::check_finite(x, x.teacher, "teacher");
+    if constexpr (batch<T, Memory>::on_host) {
+      detail::check_finite(x, x.student, "student");
+      detail::check_finite(x, x.teacher, "teacher");
+    }
     const std::size_t width = x.student.classes, n = x.samples() * width;
     if (n == 0) return 0;
     const std::span<T> errors = x.memory.template take<T>(n);
-    x.on(x.samples(), [&](std::size_t r, std::size_t) {
-      for (std::size_t c = 0; c < width; ++c) {
-        const T d = x.student(r, c) - x.teacher(r, c);
-        errors[r * width + c] = d * d;
-      }
-    });
-    const T threshold = detail::quantile_in_place(errors, p_hard);  // the errors are in another order now
-
-    const std::span<std::size_t> kept = x.memory.template take<std::size_t>(x.samples());
-    const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t) {
-      double value = 0;
-      kept[r] = 0;
-      for (std::size_t c = 0; c < width; ++c) {
-        const T d = x.student(r, c) - x.teacher(r, c);
-        if (d * d < threshold) continue;
-        value += static_cast<double>(d * d);
-        ++kept[r];
-      }
-      return value;
-    });
-    std::size_t count = 0;
-    for (const std::size_t k : kept) count += k;
-    if (x.wants_gradient()) {
-      const T slope = static_cast<T>(2 * static_cast<double>(x.scale) / static_cast<double>(count));
-      x.on(x.samples(), [&](std::size_t r, std::size_t) {
-        detail::add_to_row(x.gradient, r, [&](std::size_t c) {
-          const T d = x.student(r, c) - x.teacher(r, c);
-          return d * d < threshold ? T(0) : slope * d;
-        });
-      });
+    x.each_row(x.samples(), width, detail::squared_errors_of_row<T>{x.student, x.teacher, errors.data()});
+    T* const threshold = x.memory.template take<T>(1).data();
+    if constexpr (batch<T, Memory>::on_host) {
+      *threshold = detail::quantile_in_place(errors, p_hard);  // the errors are in another order now
+    } else {
+      const T* const sorted = batch_memory<Memory>::sorted(x, errors);
+      x.each_row(1, 1, detail::take_quantile<T>{sorted, n, p_hard, threshold});
     }
-    return total / static_cast<double>(count);
+    const std::span<double> kept = x.memory.template take<double>(x.samples());
+    const double* const total =
+        x.sum_rows(width, detail::hard_errors_of_row<T>{x.student, x.teacher, threshold, kept.data()});
+    const double* const count = x.add_up(kept);
+    if (x.wants_gradient())
+      x.each_row(x.samples(), width,
+                 detail::hard_slopes_of_row<T>{x.student, x.teacher, x.gradient, threshold, count,
+                                               2 * static_cast<double>(x.scale)});
+    double* const mean_error = x.memory.template take<double>(1).data();
+    x.each_row(1, 1, detail::quotient{total, count, mean_error});
+    return detail::finite(x, 1, mean_error);
   }
 };
 
@@ -79,19 +156,12 @@ struct out_of_domain_penalty {
   static constexpr bool needs_teacher = false;
   static constexpr bool any_width = true;
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     const std::size_t n = x.samples() * x.student.classes;
     if (n == 0) return 0;
     const T slope = static_cast<T>(2 * static_cast<double>(x.scale) / static_cast<double>(n));
-    const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t) {
-      double value = 0;
-      for (std::size_t c = 0; c < x.student.classes; ++c)
-        value += static_cast<double>(x.student(r, c)) * static_cast<double>(x.student(r, c));
-      if (x.wants_gradient()) detail::add_to_row(x.gradient, r, [&](std::size_t c) { return slope * x.student(r, c); });
-      return value;
-    });
-    return detail::finite(x, total / static_cast<double>(n));
+    return detail::finite_mean(x, x.sum_rows(x.student.classes, detail::penalty_of_row<T>{x.student, x.gradient, slope}), n);
   }
 };
 

@@ -11,24 +11,39 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// @p factor times the sum of (s - t)^2.
 template <class T>
-double squared_distance(const batch<T>& x, double factor) {
-  const rows<const T> s = contiguous(x.student, x.memory), t = contiguous(x.teacher, x.memory);
-  const T slope = static_cast<T>(2 * factor * static_cast<double>(x.scale));
-  const double total = sum_rows(x, [&](std::size_t r, std::size_t) {
-    const T *a = s.row(r), *b = t.row(r);
-    double value = 0;
-    for (std::size_t begin = 0; begin < s.classes; begin += 256) {  // in T over packs, of which double takes the sums
-      T part[256];
-      const std::size_t n = s.classes - begin < 256 ? s.classes - begin : 256;
-      for (std::size_t c = 0; c < n; ++c) part[c] = a[begin + c] - b[begin + c];
-      value += static_cast<double>(inner_product(part, part, n));
+struct squared_distance_of_row {
+  rows<const T> s, t;
+  rows<T> gradient;
+  T slope;
+
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
+    const T *const a = s.row(r), *const b = t.row(r);
+    if (gradient.data) add_to_row(team, gradient, r, [&](std::size_t c) { return slope * (a[c] - b[c]); });
+    if constexpr (!Team::alone) {
+      return sum_own<T, double>(team, s.classes, [&](std::size_t c) {
+        return static_cast<double>(a[c] - b[c]) * static_cast<double>(a[c] - b[c]);
+      });
+    } else {
+      double value = 0;
+      for (std::size_t begin = 0; begin < s.classes; begin += 256) {  // in T over packs, of which double takes the sums
+        T part[256];
+        const std::size_t n = s.classes - begin < 256 ? s.classes - begin : 256;
+        for (std::size_t c = 0; c < n; ++c) part[c] = a[begin + c] - b[begin + c];
+        value += static_cast<double>(inner_product(team, part, part, n));
+      }
+      return value;
     }
-    if (x.wants_gradient()) add_to_row(x.gradient, r, [&](std::size_t c) { return slope * (a[c] - b[c]); });
-    return value;
-  });
-  return finite(x, factor * total);
+  }
+};
+
+/// @p factor times the sum of (s - t)^2.
+template <class T, class Memory>
+batch_number<Memory> squared_distance(const batch<T, Memory>& x, double factor) {
+  const rows<const T> s = contiguous(x, x.student), t = contiguous(x, x.teacher);
+  const T slope = static_cast<T>(2 * factor * static_cast<double>(x.scale));
+  return finite(x, factor, x.sum_rows(s.classes, squared_distance_of_row<T>{s, t, x.gradient, slope}));
 }
 
 }  // namespace detail
@@ -44,10 +59,11 @@ double squared_distance(const batch<T>& x, double factor) {
 struct hint {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;  // checked here, where projected() ends too
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "hint");
-    return x.samples() == 0 ? 0 : detail::squared_distance(x, 0.5 / static_cast<double>(x.samples()));
+    if (x.samples() == 0) return 0;
+    return detail::squared_distance(x, 0.5 / static_cast<double>(x.samples()));
   }
 };
 
@@ -56,11 +72,12 @@ struct hint {
 struct feature_mse {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "feature_mse");
     const std::size_t n = x.samples() * x.student.classes;
-    return n == 0 ? 0 : detail::squared_distance(x, 1 / static_cast<double>(n));
+    if (n == 0) return 0;
+    return detail::squared_distance(x, 1 / static_cast<double>(n));
   }
 };
 

@@ -10,6 +10,95 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+
+/// |N_s - N_t|^2 of a sample, and its gradient; each slot has @p room numbers.
+template <class T>
+struct channel_correlation_row {
+  rows<const T> s, t;
+  rows<T> gradient;
+  std::size_t channels, student_positions, teacher_positions;
+  T scale;
+  T* memory;
+  std::size_t room;
+
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r, std::size_t slot) const {
+    const std::size_t k = channels;
+    T *const a = memory + slot * room, *const b = a + k * k, *const norms = b + k * k;
+    correlate(team, t.row(r), teacher_positions, b, norms);
+    correlate(team, s.row(r), student_positions, a, norms);
+    double value = 0;
+    for (std::size_t i = 0; i < k; ++i) {  // b becomes the slope with respect to the student's Gram matrix
+      T *const p = a + i * k, *const q = b + i * k;
+      for_own<T>(team, k, [&](std::size_t j) { q[j] = p[j] - q[j]; });
+      value += static_cast<double>(inner_product(team, q, q, k));
+      pull_back_unit(team, p, norms[i], q, k);
+    }
+    if (gradient.data) {
+      team.wait();
+      pull_back(team, r, s.row(r), student_positions, b);
+    }
+    return value;
+  }
+
+ private:
+  /// The Gram matrix of the channels of @p n positions, by rows normalised, and the norms.
+  template <class Team>
+  LIMBECK_HOST_DEVICE void correlate(const Team& team, const T* f, std::size_t n, T* gram, T* norms) const {
+    const std::size_t k = channels;
+    if constexpr (Team::alone) {
+      for (std::size_t i = 0; i < k; ++i)
+        for (std::size_t j = 0; j <= i; ++j)
+          gram[i * k + j] = gram[j * k + i] = inner_product(team, f + i * n, f + j * n, n);
+    } else {
+      for_own<T>(team, k * k, [&](std::size_t e) {
+        const T *const one = f + e / k * n, *const other = f + e % k * n;
+        T total(0);
+        for (std::size_t c = 0; c < n; ++c) total += one[c] * other[c];
+        gram[e] = total;
+      });
+    }
+    team.wait();
+    for (std::size_t i = 0; i < k; ++i) {
+      T* const row = gram + i * k;
+      const T norm = std::sqrt(inner_product(team, row, row, k));
+      if (team.rank() == 0) norms[i] = norm;
+      if (norm != T(0)) for_own<T>(team, k, [&](std::size_t j) { row[j] /= norm; });
+    }
+    team.wait();
+  }
+  /// gradient += scale (slope + slope^T) f
+  template <class Team>
+  LIMBECK_HOST_DEVICE void pull_back(const Team& team, std::size_t r, const T* f, std::size_t n, const T* slope) const {
+    const std::size_t k = channels;
+    const std::ptrdiff_t stride = gradient.class_stride;
+    T* const row = gradient.row(r);
+    if constexpr (Team::alone) {
+      for (std::size_t i = 0; i < k; ++i) {
+        for (std::size_t j = 0; j < k; ++j) {
+          const T w = scale * (slope[i * k + j] + slope[j * k + i]);
+          T* const g = row + static_cast<std::ptrdiff_t>(i * n) * stride;
+          if (stride == 1) {
+            add_scaled(team, g, w, f + j * n, n);
+          } else {
+            for (std::size_t c = 0; c < n; ++c) g[static_cast<std::ptrdiff_t>(c) * stride] += w * f[j * n + c];
+          }
+        }
+      }
+    } else {
+      for_own<T>(team, k * n, [&](std::size_t e) {
+        const std::size_t i = e / n, c = e % n;
+        T total(0);
+        for (std::size_t j = 0; j < k; ++j) total += scale * (slope[i * k + j] + slope[j * k + i]) * f[j * n + c];
+        row[static_cast<std::ptrdiff_t>(e) * stride] += total;
+      });
+    }
+  }
+};
+
+}  // namespace detail
+
 /// The mean over samples and channels of |N_s - N_t|^2, where N is the Gram matrix of a sample's channels, F F^T, each
 /// row divided by its 2-norm.
 ///
@@ -26,64 +115,18 @@ struct ickd {
   static constexpr bool any_width = true;
   std::size_t channels = 1;  ///< of student and teacher
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     const std::size_t k = channels, n = detail::positions_of(x.student.classes, k, "student");
     const std::size_t m = detail::positions_of(x.teacher.classes, k, "teacher");
     if (x.samples() == 0) return 0;
-    const rows<const T> s = detail::contiguous(x.student, x.memory), t = detail::contiguous(x.teacher, x.memory);
-    const std::span<T> memory = x.memory.template take<T>(x.on.workers() * (2 * k * k + k));
+    const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
+    const std::size_t room = 2 * k * k + k;
+    T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
     const double factor = 1 / static_cast<double>(x.samples() * k);
-    const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t worker) {
-      T* const a = memory.data() + worker * (2 * k * k + k);
-      T *const b = a + k * k, *const norms = b + k * k;
-      correlate(t.row(r), m, b, norms);
-      correlate(s.row(r), n, a, norms);
-      double value = 0;
-      for (std::size_t i = 0; i < k; ++i) {  // b becomes the slope with respect to the student's Gram matrix
-        T *const p = a + i * k, *const q = b + i * k;
-        for (std::size_t j = 0; j < k; ++j) q[j] = p[j] - q[j];
-        value += static_cast<double>(detail::inner_product(q, q, k));
-        const T along = detail::inner_product(p, q, k), inverse = norms[i] > T(0) ? T(1) / norms[i] : T(0);
-        for (std::size_t j = 0; j < k; ++j) q[j] = (q[j] - along * p[j]) * inverse;
-      }
-      if (x.wants_gradient())
-        pull_back(x, r, s.row(r), n, b, static_cast<T>(2 * factor * static_cast<double>(x.scale)));
-      return value;
-    });
-    return detail::finite(x, factor * total);
-  }
-
- private:
-  /// The Gram matrix of @p k channels of @p n positions, by rows normalised, and the norms.
-  template <class T>
-  void correlate(const T* f, std::size_t n, T* gram, T* norms) const {
-    const std::size_t k = channels;
-    for (std::size_t i = 0; i < k; ++i)
-      for (std::size_t j = 0; j <= i; ++j)
-        gram[i * k + j] = gram[j * k + i] = detail::inner_product(f + i * n, f + j * n, n);
-    for (std::size_t i = 0; i < k; ++i) {
-      norms[i] = std::sqrt(detail::inner_product(gram + i * k, gram + i * k, k));
-      if (norms[i] == T(0)) continue;
-      for (std::size_t j = 0; j < k; ++j) gram[i * k + j] /= norms[i];
-    }
-  }
-  /// gradient += scale (slope + slope^T) f
-  template <class T>
-  void pull_back(const batch<T>& x, std::size_t r, const T* f, std::size_t n, const T* slope, T scale) const {
-    const std::size_t k = channels;
-    for (std::size_t i = 0; i < k; ++i) {
-      for (std::size_t j = 0; j < k; ++j) {
-        const T w = scale * (slope[i * k + j] + slope[j * k + i]);
-        T* const g = x.gradient.row(r) + static_cast<std::ptrdiff_t>(i * n) * x.gradient.class_stride;
-        if (x.gradient.class_stride == 1) {
-          detail::add_scaled(g, w, f + j * n, n);
-        } else {
-          for (std::size_t c = 0; c < n; ++c)
-            g[static_cast<std::ptrdiff_t>(c) * x.gradient.class_stride] += w * f[j * n + c];
-        }
-      }
-    }
+    const T scale = static_cast<T>(2 * factor * static_cast<double>(x.scale));
+    return detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::channel_correlation_row<T>{
+        s, t, x.gradient, k, n, m, scale, memory, room}));
   }
 };
 

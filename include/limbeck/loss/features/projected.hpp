@@ -22,18 +22,54 @@ struct power_of_inner<L> {
   static constexpr int temperature_power = L::temperature_power;
 };
 
-/// columns = channels x positions <-> (samples x positions) rows of channels; f(there, here).
+/// columns = channels x positions <-> (samples x positions) rows of channels; f(there, here) of a sample.
 template <class A, class B, class F>
-void each_position(const rows<A>& x, const rows<B>& by_position, std::size_t positions, const F& f) {
-  for (std::size_t r = 0; r < x.samples; ++r)
-    for (std::size_t c = 0; c < by_position.classes; ++c)
-      for (std::size_t p = 0; p < positions; ++p) f(x(r, c * positions + p), by_position(r * positions + p, c));
-}
+struct each_position {
+  rows<A> x;
+  rows<B> by_position;
+  std::size_t positions;
+  F f;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    if constexpr (Team::alone) {
+      for (std::size_t c = 0; c < by_position.classes; ++c)
+        for (std::size_t p = 0; p < positions; ++p) f(x(r, c * positions + p), by_position(r * positions + p, c));
+    } else {
+      for_own<B>(team, x.classes, [&](std::size_t e) { f(x(r, e), by_position(r * positions + e % positions, e / positions)); });
+    }
+  }
+};
+struct write_there {
+  template <class T>
+  LIMBECK_HOST_DEVICE void operator()(T& there, const T& here) const {
+    there = here;
+  }
+};
+struct write_here {
+  template <class T>
+  LIMBECK_HOST_DEVICE void operator()(const T& there, T& here) const {
+    here = there;
+  }
+};
+struct add_there {
+  template <class T>
+  LIMBECK_HOST_DEVICE void operator()(T& there, const T& here) const {
+    there += here;
+  }
+};
+template <class T>
+struct zero_row {
+  rows<T> x;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    for_own<T>(team, x.classes, [&](std::size_t c) { x(r, c) = T(0); });
+  }
+};
 
 }  // namespace detail
 
 /// What `projected` returns.
-template <class T, class L>
+template <class T, class L, class Memory = host_rows>
 struct projected_loss : detail::power_of_inner<L> {
   using limbeck_loss = batchwise;
   using scalar = T;
@@ -47,12 +83,12 @@ struct projected_loss : detail::power_of_inner<L> {
     return false;
   }();
 
-  projection<T>* layer;  ///< the caller's
+  projection<T, Memory>* layer;  ///< the caller's
   L loss;                 ///< of the projected student
   std::size_t positions;  ///< at which the projection is applied
 
   /// Refers to @p p, which outlives it.
-  projected_loss(projection<T>& p, const L& l, std::size_t n) : layer(&p), loss(l), positions(n) {}
+  projected_loss(projection<T, Memory>& p, const L& l, std::size_t n) : layer(&p), loss(l), positions(n) {}
 
   /// The projection, and what the loss holds.
   template <class F>
@@ -62,7 +98,7 @@ struct projected_loss : detail::power_of_inner<L> {
   }
   /// @throws shape_error, value_error as `projected` says.
   template <class U>
-  double operator()(const batch<U>& x) const {
+  batch_number<Memory> operator()(const batch<U, Memory>& x) const {
     static_assert(std::is_same_v<U, T>,
                   "limbeck: the projection of projected(p, loss) has another scalar type than the features; give "
                   "projection<float> float features and projection<double> double");
@@ -71,50 +107,49 @@ struct projected_loss : detail::power_of_inner<L> {
   }
 
  private:
-  static rows<T> take(const batch<T>& x, std::size_t n, std::size_t c) {
-    return {x.memory.template take<T>(n * c).data(), n, c};
-  }
-
-  double run(const batch<T>& x) const {
+  batch_number<Memory> run(const batch<T, Memory>& x) const {
     const std::size_t n = x.samples(), in = layer->inputs(), out = layer->outputs();
     if (x.student.classes != in * positions)
       raise<shape_error>("limbeck: student has " + std::to_string(x.student.classes) +
                          " columns, but its projection takes " + std::to_string(in) + " at each of " +
                          std::to_string(positions) + " positions");
-    detail::check_finite(x, x.student, "student");
-    const auto copy = [](auto& to, const auto& from) { to = from; };
-    const auto take_back = [](const auto& from, auto& to) { to = from; };
+    if constexpr (batch<T, Memory>::on_host) detail::check_finite(x, x.student, "student");
     rows<const T> input = x.student;
-    rows<T> projected = take(x, n, out * positions), output = projected;
+    rows<T> projected = detail::take_matrix(x, n, out * positions), output = projected;
     if (positions > 1) {
-      const rows<T> gathered = take(x, n * positions, in);
-      detail::each_position(x.student, gathered, positions, take_back);
+      const rows<T> gathered = detail::take_matrix(x, n * positions, in);
+      turn(x, x.student, gathered, detail::write_here{});
       input = gathered;
-      output = take(x, n * positions, out);
+      output = detail::take_matrix(x, n * positions, out);
     }
     layer->apply(input, output, x);
-    if (positions > 1) detail::each_position(projected, output, positions, copy);
+    if (positions > 1) turn(x, projected, output, detail::write_there{});
 
     rows<T> slope;
-    if (x.wants_gradient()) {
-      slope = take(x, n, out * positions);
-      std::fill_n(slope.data, n * slope.classes, T(0));
-    }
-    const batch<T> inner{projected, x.teacher, x.labels, slope, x.scale, x.student_temperature, x.teacher_temperature,
-                         x.memory, x.on, x.dense, x.call_rows, x.rows_of_call};
-    const double value = loss(inner);
+    if (x.wants_gradient()) slope = zeros(x, n, out * positions);
+    const batch<T, Memory> inner{projected, x.teacher, x.labels, slope, x.scale, x.student_temperature, x.teacher_temperature,
+                                 x.memory, x.on, x.dense, x.call_rows, x.rows_of_call};
+    const batch_number<Memory> value = loss(inner);
     if (!x.wants_gradient()) return value;
 
     if (positions == 1) {
-      layer->pull_back(input, slope, x.gradient, x);
+      layer->pull_back(input, slope, x.gradient, x, value);
     } else {
-      detail::each_position(slope, output, positions, take_back);
-      const rows<T> input_slope = take(x, n * positions, in);
-      std::fill_n(input_slope.data, n * positions * in, T(0));
-      layer->pull_back(input, output, input_slope, x);
-      detail::each_position(x.gradient, input_slope, positions, [](T& to, const T& from) { to += from; });
+      turn(x, slope, output, detail::write_here{});
+      const rows<T> input_slope = zeros(x, n * positions, in);
+      layer->pull_back(input, output, input_slope, x, value);
+      turn(x, x.gradient, input_slope, detail::add_there{});
     }
     return value;
+  }
+  static rows<T> zeros(const batch<T, Memory>& x, std::size_t n, std::size_t m) {
+    const rows<T> all = detail::take_matrix(x, n, m);
+    x.each_row(n, m, detail::zero_row<T>{all});
+    return all;
+  }
+  template <class A, class F>
+  void turn(const batch<T, Memory>& x, const rows<A>& wide, const rows<T>& by_position, const F& f) const {
+    x.each_row(x.samples(), wide.classes, detail::each_position<A, T, F>{wide, by_position, positions, f});
   }
 };
 
@@ -128,15 +163,15 @@ struct projected_loss : detail::power_of_inner<L> {
 ///   convolution. With 1 it maps the whole row.
 /// @throws shape_error where the student's columns are not p's inputs x positions, or as @p loss says; value_error
 ///   where the student holds a number that is not finite. Three products.
-template <class T, class L>
-projected_loss<T, L> projected(projection<T>& p, const L& loss, std::size_t positions = 1) {
+template <class T, class Memory, class L>
+projected_loss<T, L, Memory> projected(projection<T, Memory>& p, const L& loss, std::size_t positions = 1) {
   static_assert(std::same_as<typename L::limbeck_loss, batchwise>,
                 "limbeck: projected(p, loss) takes a batchwise loss, such as hint, vid or info_nce");
   return {p, loss, positions};
 }
 /// @cond
-template <class T, class L>
-projected_loss<T, L> projected(const projection<T>&&, const L&, std::size_t = 1) = delete;
+template <class T, class Memory, class L>
+projected_loss<T, L, Memory> projected(const projection<T, Memory>&&, const L&, std::size_t = 1) = delete;
 /// @endcond
 
 LIMBECK_END_NAMESPACE

@@ -33,69 +33,120 @@ struct xavier {
   }
 };
 
+namespace detail {
+
+template <class T>
+struct add_bias_row {
+  rows<T> y;
+  const T* bias;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    for_own<T>(team, y.classes, [&](std::size_t c) { y(r, c) += bias[c]; });
+  }
+};
+/// Adds sums over the rows to a bias, or rows to others, unless the loss that they are for has turned out not to be finite.
+template <class T, class Number>
+struct add_column_if_finite {
+  rows<const T> slope;
+  T* bias;
+  Number loss;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t c) const {
+    const double value = loss.value();
+    if (value - value != 0) return;
+    const T total = sum_own<T, T>(team, slope.samples, [&](std::size_t r) { return slope(r, c); });
+    if (team.rank() == 0) bias[c] += total;
+  }
+};
+template <class T, class Number>
+struct add_row_if_finite {
+  rows<T> from, to;
+  Number loss;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    const double value = loss.value();
+    if (value - value == 0) for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) += from(r, c); });
+  }
+};
+
+}  // namespace detail
+
 /// y = W x + b, W of outputs x inputs (one row an output), with the gradients of both. @p T is `float` or `double`.
 ///
 /// It belongs to the caller, who hands `parameters()` and `gradients()` to an optimiser and calls `zero_gradients()`
 /// between steps; losses hold it by address and *add* to its gradients. Weights depend on the seed alone; b starts at
-/// 0.
-template <class T>
+/// 0. With `device_memory` for @p Memory it lives on a device, beside the features; it is zeroed and saved on the default stream.
+template <class T, class Memory = host_rows>
 class projection {
+  using place = batch_memory<Memory>;
+  using storage = typename place::template storage<T>;
+
  public:
   using scalar = T;  ///< of weights, gradients and features
 
   /// @p initial is `he{.seed = 1}` or `xavier{.seed = 1}`. @throws shape_error where a size is 0.
   template <class Initial = he>
   projection(std::size_t inputs, std::size_t outputs, const Initial& initial = {})
-      : inputs_(inputs), weights_(inputs * outputs), bias_(outputs), weight_gradients_(inputs * outputs),
-        bias_gradients_(outputs) {
-    if (weights_.empty())
+      : inputs_(inputs), bias_(outputs), weight_gradients_(inputs * outputs), bias_gradients_(outputs) {
+    std::vector<T> weights(inputs * outputs);
+    if (weights.empty())
       raise<shape_error>("limbeck: projection has " + std::to_string(inputs) + " inputs and " + std::to_string(outputs) +
                          " outputs, expected at least 1 of both");
     random_stream random(initial.seed);
     const double deviation = initial.deviation(inputs, outputs);
-    for (T& w : weights_) w = static_cast<T>(deviation * random.normal());
+    for (T& w : weights) w = static_cast<T>(deviation * random.normal());
+    weights_ = storage(weights.begin(), weights.end());
   }
 
   std::size_t inputs() const { return inputs_; }         ///< columns that it takes
   std::size_t outputs() const { return bias_.size(); }   ///< columns that it gives
   /// Weights, then bias.
-  std::array<std::span<T>, 2> parameters() { return {weights_, bias_}; }
+  auto parameters() { return std::array{place::view(weights_), place::view(bias_)}; }
   /// Their gradients, in the same order.
-  std::array<std::span<T>, 2> gradients() { return {weight_gradients_, bias_gradients_}; }
+  auto gradients() { return std::array{place::view(weight_gradients_), place::view(bias_gradients_)}; }
   /// Sets the gradients to 0.
   void zero_gradients() {
-    for (const std::span<T> g : gradients()) std::fill(g.begin(), g.end(), T(0));
+    for (storage* const g : {&weight_gradients_, &bias_gradients_}) place::fill(*g, T(0));
   }
 
   /// @p y = @p x W^T + b, samples x outputs from samples x inputs. One product.
-  void apply(const rows<const T>& x, const rows<T>& y, const batch<T>& in) const {
-    in.dense.multiply(T(1), x, weights().transposed(), T(0), y, in.memory, in.on);
-    for (std::size_t r = 0; r < y.samples; ++r)
-      for (std::size_t c = 0; c < y.classes; ++c) y(r, c) += bias_[c];
+  void apply(const rows<const T>& x, const rows<T>& y, const batch<T, Memory>& in) const {
+    in.multiply(T(1), x, weights().transposed(), T(0), y);
+    in.each_row(y.samples, y.classes, detail::add_bias_row<T>{y, place::address(bias_)});
   }
   /// Adds to the gradients what @p slope, the derivative with respect to y, says of W and b; and to @p x_gradient what
-  /// it says of x, where that has data. Two products.
-  void pull_back(const rows<const T>& x, const rows<const T>& slope, const rows<T>& x_gradient, const batch<T>& in) {
-    in.dense.multiply(T(1), slope.transposed(), x, T(1), rows<T>(weight_gradients_.data(), outputs(), inputs_),
-                      in.memory, in.on);
-    for (std::size_t r = 0; r < slope.samples; ++r)
-      for (std::size_t c = 0; c < slope.classes; ++c) bias_gradients_[c] += slope(r, c);
-    if (x_gradient.data != nullptr) in.dense.multiply(T(1), slope, weights(), T(1), x_gradient, in.memory, in.on);
+  /// it says of x, where that has data. Two products. On a device, whose host does not know it yet, @p loss has to be finite, or
+  /// nothing is added to the gradients of W and b.
+  void pull_back(const rows<const T>& x, const rows<const T>& slope, const rows<T>& x_gradient, const batch<T, Memory>& in,
+                 [[maybe_unused]] const batch_number<Memory>& loss = 0) {
+    T* const bias = place::address(bias_gradients_);
+    const rows<T> of_weights(place::address(weight_gradients_), outputs(), inputs_);
+    if constexpr (batch<T, Memory>::on_host) {
+      in.multiply(T(1), slope.transposed(), x, T(1), of_weights);
+      for (std::size_t r = 0; r < slope.samples; ++r)
+        for (std::size_t c = 0; c < slope.classes; ++c) bias[c] += slope(r, c);
+    } else {
+      using number = batch_number<Memory>;
+      const rows<T> sums(in.memory.template take<T>(outputs() * inputs_).data(), outputs(), inputs_);
+      in.multiply(T(1), slope.transposed(), x, T(0), sums);
+      in.each_row(outputs(), inputs_, detail::add_row_if_finite<T, number>{sums, of_weights, loss});
+      in.each_row(outputs(), slope.samples, detail::add_column_if_finite<T, number>{slope, bias, loss});
+    }
+    if (x_gradient.data != nullptr) in.multiply(T(1), slope, weights(), T(1), x_gradient);
   }
 
   /// Saves or restores weights and bias.
   template <class Archive>
   void serialize(Archive& archive) {
-    std::span<T> w(weights_), b(bias_);
-    archive("weights", w);
-    archive("bias", b);
+    place::serialize(archive, "weights", weights_);
+    place::serialize(archive, "bias", bias_);
   }
 
  private:
-  rows<const T> weights() const { return {weights_.data(), bias_.size(), inputs_}; }
+  rows<const T> weights() const { return {place::address(weights_), bias_.size(), inputs_}; }
 
   std::size_t inputs_;
-  std::vector<T> weights_, bias_, weight_gradients_, bias_gradients_;
+  storage weights_, bias_, weight_gradients_, bias_gradients_;
 };
 
 LIMBECK_END_NAMESPACE

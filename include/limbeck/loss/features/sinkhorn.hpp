@@ -6,6 +6,7 @@
 
 #include <limbeck/engine/problem.hpp>
 #include <limbeck/loss/features/sinkhorn_plan.hpp>
+#include <limbeck/loss/features/sinkhorn_steps.hpp>
 #include <limbeck/loss/support.hpp>
 
 #include <algorithm>
@@ -47,7 +48,9 @@ class probabilities {
       if (sums[r] - sums[r] == T(0)) continue;
       problem<T> in;
       in.student = x.student, in.teacher = x.teacher;
-      throw_fault(in, of_teacher ? fault::teacher : fault::student, r);
+      fault_place at = locate_fault(in, of_teacher ? fault::teacher : fault::student, r);
+      at.row = x.row_of_call(r);
+      throw_fault(at, n, in.ignore_index);
     }
   }
   T* row(std::size_t r) const { return data_ + r * stride_; }
@@ -170,8 +173,8 @@ struct sinkhorn {
   double epsilon = 0.1;  ///< of the entropy
   int iterations = 20;   ///< at least 1
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "sinkhorn");
     if (!(epsilon > 0) || epsilon - epsilon != 0)
       raise<value_error>("limbeck: sinkhorn.epsilon is " + detail::show(epsilon) + ", expected a positive number");
@@ -179,6 +182,17 @@ struct sinkhorn {
       raise<value_error>("limbeck: sinkhorn.iterations is " + std::to_string(iterations) + ", expected at least 1");
     const std::size_t n = x.samples();
     if (n == 0 || x.student.classes == 0) return 0;
+    if constexpr (batch<T, Memory>::on_host) {
+      return on_host(x);
+    } else {
+      return by_steps(x);
+    }
+  }
+
+ private:
+  template <class T>
+  double on_host(const batch<T>& x) const {
+    const std::size_t n = x.samples();
     using probabilities = detail::probabilities<T>;
     constexpr std::size_t at_once = probabilities::rows_a_task;
     const std::size_t tasks = (n + at_once - 1) / at_once;
@@ -197,6 +211,24 @@ struct sinkhorn {
       });
     }
     return plan.value();
+  }
+  template <class T, class Memory>
+  batch_number<Memory> by_steps(const batch<T, Memory>& x) const {
+    const std::size_t n = x.samples(), classes = x.student.classes;
+    const rows<T> q = detail::take_matrix(x, n, classes), p = detail::take_matrix(x, n, classes);
+    x.each_row(n, classes, detail::softmax_row<T>{x.student, q, static_cast<T>(1 / x.student_temperature)});
+    x.each_row(n, classes, detail::softmax_row<T>{x.teacher, p, static_cast<T>(1 / x.teacher_temperature)});
+    const rows<double> cost(x.memory.template take<double>(n * n).data(), n, n);
+    x.each_row(n * n, classes, detail::distance_of_pair<T>{q, p, cost});
+    rows<T> slope;
+    if (x.wants_gradient()) slope = detail::take_matrix(x, n, n);
+    const double* const value = detail::run_sinkhorn(x, cost, epsilon, static_cast<std::size_t>(iterations), slope);
+    if (x.wants_gradient()) {
+      const rows<T> by_q = detail::take_matrix(x, n, classes);
+      const T scale = static_cast<T>(2 * (static_cast<double>(x.scale) / x.student_temperature));
+      x.each_row(n, classes, detail::pull_back_distances_row<T>{q, p, slope, by_q, x.gradient, scale});
+    }
+    return detail::finite_of_logits(x, value);
   }
 };
 

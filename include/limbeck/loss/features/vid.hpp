@@ -6,19 +6,106 @@
 
 #include <limbeck/loss/support.hpp>
 
-#include <algorithm>
 #include <array>
 #include <cmath>
+#include <span>
 #include <string>
 #include <type_traits>
-#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// The variances of `vid`, one a channel: log(1 + exp(rho)) + floor, with rho learned. Belongs to the caller, as a
-/// `projection` does: optimise `parameters()` with `gradients()`, and zero these between steps.
+namespace detail {
+
+/// log(1 + exp(rho)) + floor.
 template <class T>
+LIMBECK_HOST_DEVICE double variance_of(T rho, double floor) {
+  const double x = static_cast<double>(rho);
+  return (x > 0 ? x : 0.0) + std::log1p(std::exp(-std::fabs(x))) + floor;
+}
+
+/// Channel @p c of sample @p r: its sum of squares, and the student's gradient.
+template <class T>
+struct channel_distance {
+  rows<const T> s, t;
+  rows<T> gradient;
+  std::size_t channels, positions;
+  const double* variance;
+  double* squares;
+  double scale;
+  bool by_sample;  // all channels of one, as the host takes them
+
+  template <class Team>
+  LIMBECK_HOST_DEVICE void at(const Team& team, std::size_t r, std::size_t c) const {
+    const std::size_t n = positions;
+    const T *const a = s.row(r) + c * n, *const b = t.row(r) + c * n;
+    const double total = sum_own<T, double>(team, n, [&](std::size_t j) {
+      const double d = static_cast<double>(a[j]) - static_cast<double>(b[j]);
+      return d * d;
+    });
+    if (team.rank() == 0) squares[r * channels + c] = total;
+    if (!gradient.data) return;
+    const T slope = static_cast<T>(scale / variance[c]);
+    for_own<T>(team, n, [&](std::size_t j) { gradient(r, c * n + j) += slope * (a[j] - b[j]); });
+  }
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    if (!by_sample) return at(team, i / channels, i % channels);
+    for (std::size_t c = 0; c < channels; ++c) at(team, i, c);
+  }
+};
+template <class T>
+struct take_variances {
+  const T* rho;
+  double floor;
+  double* variance;
+  std::size_t channels;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    for_own<double>(team, channels, [&](std::size_t c) { variance[c] = variance_of(rho[c], floor); });
+  }
+};
+/// The part of a channel in the loss, and the slope by its variance, over @p count numbers.
+struct channel_likelihood {
+  const double *squares, *variance;
+  double *values, *slopes;
+  std::size_t samples, channels;
+  double factor, count;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t c) const {
+    const double total = sum_own<double, double>(team, samples, [&](std::size_t r) { return squares[r * channels + c]; });
+    const double v = variance[c];
+    if (team.rank() != 0) return;
+    slopes[c] = 0.5 * factor * (count - total / v) / v;
+    values[c] = 0.5 * factor * (total / v + count * std::log(v));
+  }
+};
+/// Adds to the gradient of rho, unless the loss has turned out not to be finite.
+template <class T>
+struct pull_back_variances {
+  const T* rho;
+  T* gradient;
+  const double *slopes, *loss;
+  double scale;
+  std::size_t channels;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (*loss - *loss != 0) return;
+    for_own<T>(team, channels, [&](std::size_t c) {
+      gradient[c] += static_cast<T>(scale * slopes[c] / (1 + std::exp(-static_cast<double>(rho[c]))));
+    });
+  }
+};
+
+}  // namespace detail
+
+/// The variances of `vid`, one a channel: log(1 + exp(rho)) + floor, with rho learned. Belongs to the caller, as a
+/// `projection` does: optimise `parameters()` with `gradients()`, and zero these between steps. With `device_memory` for
+/// @p Memory they live on a device, beside the features.
+template <class T, class Memory = host_rows>
 class channel_variances {
+  using place = batch_memory<Memory>;
+  using storage = typename place::template storage<T>;
+
  public:
   /// All variances start at @p initial. @throws shape_error where there is no channel; value_error unless initial >
   /// floor > 0.
@@ -29,20 +116,17 @@ class channel_variances {
       raise<value_error>("limbeck: channel_variances has the initial value " + detail::show(initial) +
                          " and the floor " + detail::show(floor) + ", expected initial > floor > 0");
     const double gap = initial - floor;  // log(exp(gap) - 1)
-    std::fill(rho_.begin(), rho_.end(), static_cast<T>(gap + std::log(-std::expm1(-gap))));
+    place::fill(rho_, static_cast<T>(gap + std::log(-std::expm1(-gap))));
   }
   std::size_t channels() const { return rho_.size(); }  ///< how many
-  /// The variance of channel @p c.
-  double operator[](std::size_t c) const {
-    const double rho = static_cast<double>(rho_[c]);
-    return (std::max)(rho, 0.0) + std::log1p(std::exp(-std::fabs(rho))) + floor_;
-  }
+  /// The variance of channel @p c; of one on a device, waits for it.
+  double operator[](std::size_t c) const { return detail::variance_of(static_cast<T>(rho_[c]), floor_); }
   /// rho.
-  std::array<std::span<T>, 1> parameters() { return {rho_}; }
+  auto parameters() { return std::array{place::view(rho_)}; }
   /// Its gradient.
-  std::array<std::span<T>, 1> gradients() { return {gradients_}; }
+  auto gradients() { return std::array{place::view(gradients_)}; }
   /// Sets the gradient to 0.
-  void zero_gradients() { std::fill(gradients_.begin(), gradients_.end(), T(0)); }
+  void zero_gradients() { place::fill(gradients_, T(0)); }
   /// Adds to the gradient of channel @p c that of a loss whose derivative by the variance is @p slope.
   void pull_back(std::size_t c, double slope) {
     gradients_[c] += static_cast<T>(slope / (1 + std::exp(-static_cast<double>(rho_[c]))));
@@ -50,22 +134,28 @@ class channel_variances {
   /// Saves or restores rho.
   template <class Archive>
   void serialize(Archive& archive) {
-    std::span<T> rho(rho_);
-    archive("rho", rho);
+    place::serialize(archive, "rho", rho_);
   }
+
+  /// @cond
+  detail::take_variances<T> taken(double* variance) const { return {place::address(rho_), floor_, variance, channels()}; }
+  detail::pull_back_variances<T> pulled_back(const double* slopes, const double* loss, double scale) {
+    return {place::address(rho_), place::address(gradients_), slopes, loss, scale, channels()};
+  }
+  /// @endcond
 
  private:
   double floor_;
-  std::vector<T> rho_, gradients_;
+  storage rho_, gradients_;
 };
 
 /// What `vid` returns.
-template <class T>
+template <class T, class Memory = host_rows>
 struct vid_loss {
   using limbeck_loss = batchwise;
   using scalar = T;
   static constexpr bool any_width = true;
-  channel_variances<T>* variances;  ///< the caller's
+  channel_variances<T, Memory>* variances;  ///< the caller's
 
   /// The variances.
   template <class F>
@@ -74,7 +164,7 @@ struct vid_loss {
   }
   /// @throws shape_error, value_error as `vid` says.
   template <class U>
-  double operator()(const batch<U>& x) const {
+  batch_number<Memory> operator()(const batch<U, Memory>& x) const {
     static_assert(std::is_same_v<U, T>,
                   "limbeck: the variances of vid have another scalar type than the features; give "
                   "channel_variances<float> float features and channel_variances<double> double");
@@ -83,43 +173,30 @@ struct vid_loss {
   }
 
  private:
-  double run(const batch<T>& x) const {
+  batch_number<Memory> run(const batch<T, Memory>& x) const {
     detail::check_widths(x, "vid");
     const std::size_t channels = variances->channels();
     const std::size_t n = detail::positions_of(x.student.classes, channels, "student");
     const std::size_t all = x.samples() * x.student.classes;
     if (all == 0) return 0;
-    const rows<const T> s = detail::contiguous(x.student, x.memory), t = detail::contiguous(x.teacher, x.memory);
-    const std::span<double> variance = x.memory.template take<double>(channels);
-    for (std::size_t c = 0; c < channels; ++c) variance[c] = (*variances)[c];
-    const std::span<double> squares = x.memory.template take<double>(x.samples() * channels);  // of each sample
+    const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
+    const auto take = [&](std::size_t count) { return x.memory.template take<double>(count); };
+    double* const variance = take(channels).data();
+    x.each_row(1, channels, variances->taken(variance));
+    double* const squares = take(x.samples() * channels).data();  // of each sample
     const double factor = 1 / static_cast<double>(all), scale = static_cast<double>(x.scale);
-    x.on(x.samples(), [&](std::size_t r, std::size_t) {
-      for (std::size_t c = 0; c < channels; ++c) {
-        const T *a = s.row(r) + c * n, *b = t.row(r) + c * n;
-        double total = 0;
-        for (std::size_t j = 0; j < n; ++j) {
-          const double d = static_cast<double>(a[j]) - static_cast<double>(b[j]);
-          total += d * d;
-        }
-        squares[r * channels + c] = total;
-        if (!x.wants_gradient()) continue;
-        const T slope = static_cast<T>(scale * factor / variance[c]);
-        for (std::size_t j = 0; j < n; ++j) x.gradient(r, c * n + j) += slope * (a[j] - b[j]);
-      }
-    });
-    double value = 0;
-    for (std::size_t c = 0; c < channels; ++c) {
-      double total = 0;
-      for (std::size_t r = 0; r < x.samples(); ++r) total += squares[r * channels + c];
-      const double v = variance[c], count = static_cast<double>(x.samples() * n);
-      squares[c] = 0.5 * factor * (count - total / v) / v;  // slope by v; the sum that stood there is used
-      value += 0.5 * factor * (total / v + count * std::log(v));
-    }
-    value = detail::finite(x, value);
-    if (x.wants_gradient())
-      for (std::size_t c = 0; c < channels; ++c) variances->pull_back(c, scale * squares[c]);
-    return value;
+    constexpr bool by_sample = batch<T, Memory>::on_host;
+    x.each_row(by_sample ? x.samples() : x.samples() * channels, n,
+               detail::channel_distance<T>{s, t, x.gradient, channels, n, variance, squares, scale * factor, by_sample});
+    double* const slopes = take(channels).data();  // by the variance
+    const std::span<double> values = take(channels);
+    x.each_row(channels, x.samples(),
+               detail::channel_likelihood{squares, variance, values.data(), slopes, x.samples(), channels, factor,
+                                          static_cast<double>(x.samples() * n)});
+    const double* const value = x.add_up(values);
+    const batch_number<Memory> result = detail::finite(x, 1, value);
+    if (x.wants_gradient()) x.each_row(1, channels, variances->pulled_back(slopes, value, scale));
+    return result;
   }
 };
 
@@ -134,13 +211,13 @@ struct vid_loss {
 /// Ahn et al., Variational Information Distillation for Knowledge Transfer, 2019, arXiv:1904.05835, without its
 /// constant; softplus, floor 1e-5 and start 5 as in the code that RepDistiller took over from the authors, whose
 /// regressor has three 1x1 convolutions where `projected` has one.
-template <class T>
-vid_loss<T> vid(channel_variances<T>& v) {
+template <class T, class Memory>
+vid_loss<T, Memory> vid(channel_variances<T, Memory>& v) {
   return {&v};
 }
 /// @cond
-template <class T>
-vid_loss<T> vid(const channel_variances<T>&&) = delete;
+template <class T, class Memory>
+vid_loss<T, Memory> vid(const channel_variances<T, Memory>&&) = delete;
 /// @endcond
 
 LIMBECK_END_NAMESPACE

@@ -42,8 +42,8 @@ struct uld {
     if (x.gradient.empty()) return static_cast<T>(value);
 
     x.team.wait();  // then signs[k] is the sum over the ranks 0 to k, a whole number
-    const auto add = [](T a, T b) { return a + b; };
-    detail::scan_row<T>(x.team, n, T(0), t.data(), [&](T a, std::size_t k) { return a + signs[k]; }, add,
+    const auto plus = [](T a, T b) { return a + b; };
+    detail::scan_row<T>(x.team, n, T(0), t.data(), [&](T a, std::size_t k) { return a + signs[k]; }, plus,
                         [&](T a, std::size_t k) { return signs[k] += a; });
     x.team.wait();
     const auto slope = t;  // d value / d q_i: the mean sign of its ranks

@@ -11,6 +11,67 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+
+template <class T>
+struct squares_of_row {
+  rows<T> x;
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
+    return sum_own<T, double>(team, x.classes, [&](std::size_t j) { return static_cast<double>(x(i, j)) * static_cast<double>(x(i, j)); });
+  }
+};
+/// The norms of two Gram matrices, and 1 over the first; where either is constant there is no gradient.
+struct gram_norms {
+  double student, teacher, inverse;
+  LIMBECK_HOST_DEVICE bool degenerate() const { return student == 0 || teacher == 0; }
+};
+struct take_norms {
+  const double *student, *teacher;
+  gram_norms* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (team.rank() != 0) return;
+    out->student = std::sqrt(*student);
+    out->teacher = std::sqrt(*teacher);
+    out->inverse = out->degenerate() ? 0 : 1 / out->student;
+  }
+};
+/// |K/|K| - L/|L||^2 of a row; L becomes the difference.
+template <class T>
+struct compare_gram_row {
+  rows<T> s, t;
+  const gram_norms* norms;
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
+    const double a = norms->student, b = norms->teacher;
+    if (norms->degenerate()) {
+      for_own<T>(team, t.classes, [&](std::size_t j) { t(i, j) = T(0); });
+      return i > 0 || a == b ? 0 : 2 + 0 * (a + b);  // NaN stays
+    }
+    return sum_own<T, double>(team, t.classes, [&](std::size_t j) {
+      const double d = static_cast<double>(s(i, j)) / a - static_cast<double>(t(i, j)) / b;
+      t(i, j) = static_cast<T>(d);
+      return d * d;
+    });
+  }
+};
+/// Less what a longer K alone would change.
+template <class T>
+struct project_gram_row {
+  rows<T> s, t;
+  const gram_norms* norms;
+  const double* difference;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    if (norms->degenerate()) return;
+    const double half = *difference / 2, a = norms->student;  // half: <K/|K| - L/|L|, K/|K|>
+    for_own<T>(team, t.classes, [&](std::size_t j) { t(i, j) -= static_cast<T>(half * static_cast<double>(s(i, j)) / a); });
+  }
+};
+
+}  // namespace detail
+
 /// 1 - CKA with the linear kernel: CKA = <K, L> / (|K|_F |L|_F), K = X X^T and L = Y Y^T of features whose columns
 /// have mean 0.
 ///
@@ -26,43 +87,22 @@ struct linear_cka {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     const std::size_t n = x.samples();
     if (n == 0) return 0;
     const detail::relations<T> s = detail::relate(x, x.student, detail::points::centred);
     const detail::relations<T> t = detail::relate(x, x.teacher, detail::points::centred);
-    const double a = norm(x, s.gram), b = norm(x, t.gram);
-    if (a == 0 || b == 0) return detail::finite(x, a == b ? 0 : 1 + 0 * (a + b));  // NaN stays
-    const double difference = detail::sum_rows(x, [&](std::size_t i, std::size_t) {
-      double total = 0;
-      for (std::size_t j = 0; j < n; ++j) {
-        const double d = static_cast<double>(s.gram(i, j)) / a - static_cast<double>(t.gram(i, j)) / b;
-        total += d * d;
-        t.gram(i, j) = static_cast<T>(d);
-      }
-      return total;
-    });
+    detail::gram_norms* const norms = x.memory.template take<detail::gram_norms>(1).data();
+    const double* const a = x.sum_rows(n, detail::squares_of_row<T>{s.gram});
+    const double* const b = x.sum_rows(n, detail::squares_of_row<T>{t.gram});
+    x.each_row(1, 1, detail::take_norms{a, b, norms});
+    const double* const difference = x.sum_rows(n, detail::compare_gram_row<T>{s.gram, t.gram, norms});
     if (x.wants_gradient()) {
-      const double half = difference / 2;  // <K/|K| - L/|L|, K/|K|>: what a longer K alone would change
-      x.on(n, [&](std::size_t i, std::size_t) {
-        for (std::size_t j = 0; j < n; ++j)
-          t.gram(i, j) -= static_cast<T>(half * static_cast<double>(s.gram(i, j)) / a);
-      });
-      detail::pull_back_relations(x, s, t.gram, 1 / a);
+      x.each_row(n, n, detail::project_gram_row<T>{s.gram, t.gram, norms, difference});
+      detail::pull_back_relations(x, s, t.gram, 1, &norms->inverse);
     }
-    return detail::finite(x, difference / 2);
-  }
-
- private:
-  template <class T>
-  static double norm(const batch<T>& x, const rows<T>& gram) {
-    return std::sqrt(detail::sum_rows(x, [&](std::size_t i, std::size_t) {
-      double total = 0;
-      for (std::size_t j = 0; j < gram.classes; ++j)
-        total += static_cast<double>(gram(i, j)) * static_cast<double>(gram(i, j));
-      return total;
-    }));
+    return detail::finite(x, 0.5, difference);
   }
 };
 

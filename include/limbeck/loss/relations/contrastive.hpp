@@ -5,7 +5,7 @@
 /// Contrast within the batch: a student's features are to be nearest to those of the teacher for the same sample. With
 /// a memory of all samples instead of the batch: `crd`.
 
-#include <limbeck/loss/support.hpp>
+#include <limbeck/loss/relations/gram.hpp>
 
 #include <cmath>
 
@@ -13,57 +13,74 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// Cross-entropy of the rows of @p logits with their own index as the label, summed; logits become their slopes.
+/// Cross-entropy of a row of @p logits with its own index as the label; logits become their slopes.
 template <class T>
-double identify_rows(const batch<T>& x, const rows<T>& logits) {
-  return sum_rows(x, [&](std::size_t r, std::size_t) {
+struct identify_row {
+  rows<T> logits;
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
     T* const a = logits.row(r);
-    const T top = largest(a, logits.classes), own = a[r] - top;
-    const T total = exponentials(a, logits.classes, top);
-    for (std::size_t c = 0; c < logits.classes; ++c) a[c] /= total;
-    a[r] -= T(1);
+    const T logit = a[r], top = largest(team, a, logits.classes), own = logit - top;
+    team.wait();  // all have read the logit, which its owner overwrites
+    const T total = exponentials(team, a, logits.classes, top);
+    for_own<T>(team, logits.classes, [&](std::size_t c) { a[c] /= total; });
+    team.wait();
+    if (team.rank() == 0) a[r] -= T(1);
     return std::log(static_cast<double>(total)) - static_cast<double>(own);
-  });
-}
+  }
+};
+template <class T>
+struct transpose_row {
+  rows<T> from, to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) = from(c, r); });
+  }
+};
+struct mean_of_two {
+  const double *a, *b;
+  double* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (team.rank() == 0) *out = (*a + *b) / 2;
+  }
+};
 
-template <bool Symmetric, class T>
-double contrast(const batch<T>& x, double temperature, const char* name) {
+template <bool Symmetric, class T, class Memory>
+batch_number<Memory> contrast(const batch<T, Memory>& x, double temperature, const char* name) {
   check_widths(x, name);
   if (!(temperature > 0))
     raise<value_error>(std::string("limbeck: ") + name + ".temperature is " + show(temperature) +
                        ", expected a positive number");
   const std::size_t n = x.samples(), width = x.student.classes;
   if (n == 0) return 0;
-  const auto take = [&](std::size_t columns) {
-    return rows<T>(x.memory.template take<T>(n * columns).data(), n, columns);
-  };
-  const rows<T> s = take(width), t = take(width), logits = take(n);
-  const std::span<T> norms = x.memory.template take<T>(n), others = x.memory.template take<T>(n);
-  unit_rows(x.student, s, norms, x.on);
-  unit_rows(x.teacher, t, others, x.on);
+  const rows<T> s = take_matrix(x, n, width), t = take_matrix(x, n, width), logits = take_matrix(x, n, n);
+  T *const norms = x.memory.template take<T>(n).data(), *const others = x.memory.template take<T>(n).data();
+  x.each_row(n, width, unit_row<T>{x.student, s, norms});
+  x.each_row(n, width, unit_row<T>{x.teacher, t, others});
   const T inverse = static_cast<T>(1 / temperature);
-  x.dense.multiply(inverse, s, rows<const T>(t).transposed(), T(0), logits, x.memory, x.on);
+  x.multiply(inverse, s, rows<const T>(t).transposed(), T(0), logits);
   rows<T> back;  // the same logits, by teacher
   if constexpr (Symmetric) {
-    back = take(n);
-    for (std::size_t r = 0; r < n; ++r)
-      for (std::size_t c = 0; c < n; ++c) back(c, r) = logits(r, c);
+    back = take_matrix(x, n, n);
+    x.each_row(n, n, transpose_row<T>{logits, back});
   }
-  double value = identify_rows(x, logits);
-  if constexpr (Symmetric) value = (value + identify_rows(x, back)) / 2;
-  value = finite(x, value / static_cast<double>(n));
-  if (!x.wants_gradient()) return value;
+  const double* value = x.sum_rows(n, identify_row<T>{logits});
+  if constexpr (Symmetric) {
+    const double* const other = x.sum_rows(n, identify_row<T>{back});
+    double* const mean = x.memory.template take<double>(1).data();
+    x.each_row(1, 1, mean_of_two{value, other, mean});
+    value = mean;
+  }
+  const batch_number<Memory> result = finite_mean(x, value, n);
+  if (!x.wants_gradient()) return result;
 
-  const rows<T> slope = take(width);
+  const rows<T> slope = take_matrix(x, n, width);
   const T scale = x.scale * inverse / static_cast<T>(Symmetric ? 2 * n : n);
-  x.dense.multiply(scale, logits, t, T(0), slope, x.memory, x.on);
-  if constexpr (Symmetric) x.dense.multiply(scale, rows<const T>(back).transposed(), t, T(1), slope, x.memory, x.on);
-  x.on(n, [&](std::size_t r, std::size_t) {
-    T* const g = slope.row(r);
-    pull_back_unit(s.row(r), norms[r], g, width);
-    add_to_row(x.gradient, r, [&](std::size_t c) { return g[c]; });
-  });
-  return value;
+  x.multiply(scale, logits, t, T(0), slope);
+  if constexpr (Symmetric) x.multiply(scale, rows<const T>(back).transposed(), t, T(1), slope);
+  x.each_row(n, width, pull_back_unit_row<T>{s, norms, slope, x.gradient});
+  return result;
 }
 
 }  // namespace detail
@@ -81,8 +98,8 @@ struct info_nce {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;
   double temperature = 0.07;  ///< T, of the cosines; nothing to do with the temperature of logits
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     return detail::contrast<false>(x, temperature, "info_nce");
   }
 };
@@ -93,8 +110,8 @@ struct symmetric_info_nce {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;
   double temperature = 0.07;  ///< T, of the cosines
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     return detail::contrast<true>(x, temperature, "symmetric_info_nce");
   }
 };

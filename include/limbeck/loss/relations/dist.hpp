@@ -14,6 +14,113 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+
+/// Two vectors, an element at a time: means, then deviations, then the squared distance of the standardised.
+struct correlation_moments {
+  double q_mean = 0, p_mean = 0, q_spread = 0, p_spread = 0, distance = 0, shrunk = 1;
+  LIMBECK_HOST_DEVICE void add(double q, double p) { q_mean += q, p_mean += p; }
+  LIMBECK_HOST_DEVICE void centre(double size) { q_mean /= size, p_mean /= size; }
+  LIMBECK_HOST_DEVICE void spread(double q, double p) {
+    q_spread += (q - q_mean) * (q - q_mean);
+    p_spread += (p - p_mean) * (p - p_mean);
+  }
+  /// From here on q_spread and p_spread are 1 / sqrt of what they were, or 0 where that is rounding; r is shrunk by what is @p added.
+  LIMBECK_HOST_DEVICE void close(double added) {
+    q_spread = inverse(q_spread, q_mean);
+    p_spread = inverse(p_spread, p_mean);
+    shrunk = 1 / (1 + added * q_spread * p_spread);
+  }
+  LIMBECK_HOST_DEVICE static double inverse(double spread, double average) {
+    return spread <= 1e-28 * average * average ? 0 : 1 / std::sqrt(spread);
+  }
+  LIMBECK_HOST_DEVICE double standard_q(double q) const { return (q - q_mean) * q_spread; }
+  LIMBECK_HOST_DEVICE double standard_p(double p) const { return (p - p_mean) * p_spread; }
+  LIMBECK_HOST_DEVICE void compare(double q, double p) {
+    const double d = standard_q(q) - standard_p(p);
+    distance += d * d;
+  }
+  LIMBECK_HOST_DEVICE bool flat() const { return q_spread == 0 || p_spread == 0; }
+  /// 1 - r, and its derivative by an element of q.
+  LIMBECK_HOST_DEVICE double value() const { return flat() ? 1 : (1 - shrunk) + shrunk * distance / 2; }
+  LIMBECK_HOST_DEVICE double slope(double q, double p) const {
+    if (flat()) return 0;
+    return q_spread * shrunk * (standard_q(q) - standard_p(p) - value() * standard_q(q));
+  }
+};
+
+/// 1 - r of two vectors of @p n numbers that a team reads by q(i) and p(i); put(i, slope) takes the derivative by q.
+template <class T, class Team, class Q, class P, class Put>
+LIMBECK_HOST_DEVICE double correlate(const Team& team, std::size_t n, double epsilon, const Q& q, const P& p, const Put& put) {
+  correlation_moments a;
+  for_own<T>(team, n, [&](std::size_t c) { a.add(q(c), p(c)); });
+  const auto add_up = [&](double& one, double& other) {
+    const team_array<double, 2> sums = team.sum(team_array<double, 2>{{one, other}});
+    one = sums.v[0], other = sums.v[1];
+  };
+  add_up(a.q_mean, a.p_mean);
+  a.centre(static_cast<double>(n));
+  for_own<T>(team, n, [&](std::size_t c) { a.spread(q(c), p(c)); });
+  add_up(a.q_spread, a.p_spread);
+  a.close(epsilon);
+  for_own<T>(team, n, [&](std::size_t c) { a.compare(q(c), p(c)); });
+  a.distance = sum_over(team, a.distance);
+  for_own<T>(team, n, [&](std::size_t c) { put(c, a.slope(q(c), p(c))); });
+  return a.value();
+}
+template <class T>
+struct correlate_row {
+  rows<T> q, p, slope;
+  double weight, epsilon;
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
+    return correlate<T>(
+        team, q.classes, epsilon, [&](std::size_t c) { return static_cast<double>(q(i, c)); },
+        [&](std::size_t c) { return static_cast<double>(p(i, c)); },
+        [&](std::size_t c, double by) { slope(i, c) = static_cast<T>(weight * by); });
+  }
+};
+/// A column on a device; the host takes many of them in one walk.
+template <class T>
+struct correlate_column {
+  rows<T> q, p, slope;
+  double weight, epsilon;
+  double* values;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t c) const {
+    const double value = correlate<T>(
+        team, q.samples, epsilon, [&](std::size_t i) { return static_cast<double>(q(i, c)); },
+        [&](std::size_t i) { return static_cast<double>(p(i, c)); },
+        [&](std::size_t i, double by) { slope(i, c) += static_cast<T>(weight * by); });
+    if (team.rank() == 0) values[c] = value;
+  }
+};
+template <class T>
+struct pull_back_softmax_row {
+  rows<T> q, slope, gradient;
+  double factor;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    const T along = inner_product(team, q.row(i), slope.row(i), q.classes);
+    add_to_row(team, gradient, i, [&](std::size_t c) {
+      return static_cast<T>(factor * static_cast<double>(q(i, c) * (slope(i, c) - along)));
+    });
+  }
+};
+struct weighted_sum_of_two {
+  double factor;
+  const double* a;
+  double other_factor;
+  const double* b;
+  double* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    if (team.rank() == 0) *out = factor * *a + other_factor * *b;
+  }
+};
+
+}  // namespace detail
+
 /// beta T^2 (1 - mean over samples of r(q_i, p_i)) + gamma T^2 (1 - mean over classes of r(q_.c, p_.c)), r Pearson's
 /// correlation, p = softmax(t/T) and q = softmax(s/T).
 ///
@@ -33,8 +140,8 @@ struct dist {
   double temperature = 1;      ///< T, positive; the authors take 1 on ImageNet and 4 on CIFAR-100
   double epsilon = 0;          ///< added to the product of the norms, at least 0; the authors' code: 1e-8
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     if (!(temperature > 0) || temperature - temperature != 0)
       raise<value_error>("limbeck: dist.temperature is " + detail::show(temperature) + ", expected a positive number");
     if (!(epsilon >= 0) || epsilon - epsilon != 0)
@@ -42,20 +149,32 @@ struct dist {
     const std::size_t n = x.samples(), m = x.student.classes;
     if (n == 0 || m == 0) return 0;
     const rows<T> q = probabilities(x, x.student), p = probabilities(x, x.teacher);
-    const rows<T> slope(x.memory.template take<T>(n * m).data(), n, m);
+    const rows<T> slope = detail::take_matrix(x, n, m);
     const double square = temperature * temperature;
     const double by_rows = beta * square / static_cast<double>(n), by_columns = gamma * square / static_cast<double>(m);
-    const double between_classes = detail::sum_rows(x, [&](std::size_t i, std::size_t) {
-      moments a;
-      for (std::size_t c = 0; c < m; ++c) a.add(q(i, c), p(i, c));
-      a.centre(static_cast<double>(m));
-      for (std::size_t c = 0; c < m; ++c) a.spread(q(i, c), p(i, c));
-      a.close(epsilon);
-      for (std::size_t c = 0; c < m; ++c) a.compare(q(i, c), p(i, c));
-      for (std::size_t c = 0; c < m; ++c) slope(i, c) = static_cast<T>(by_rows * a.slope(q(i, c), p(i, c)));
-      return a.value();
-    });
-    constexpr std::size_t width = 64;  // columns a task
+    const double* const between_classes = x.sum_rows(m, detail::correlate_row<T>{q, p, slope, by_rows, epsilon});
+    const std::span<double> columns = x.memory.template take<double>(m);
+    if constexpr (batch<T, Memory>::on_host) {
+      correlate_columns(x, q, p, slope, by_columns, columns);
+    } else {
+      x.each_row(m, n, detail::correlate_column<T>{q, p, slope, by_columns, epsilon, columns.data()});
+    }
+    const double* const between_samples = x.add_up(columns);
+    const double factor = static_cast<double>(x.scale) / temperature;
+    if (x.wants_gradient()) x.each_row(n, m, detail::pull_back_softmax_row<T>{q, slope, x.gradient, factor});
+    double* const both = x.memory.template take<double>(1).data();
+    x.each_row(1, 1, detail::weighted_sum_of_two{by_rows, between_classes, by_columns, between_samples, both});
+    return detail::finite(x, 1, both);
+  }
+
+ private:
+  static constexpr std::size_t width = 64;  // columns a task of the host
+
+  template <class T>
+  void correlate_columns(const batch<T>& x, const rows<T>& q, const rows<T>& p, const rows<T>& slope, double by_columns,
+                         const std::span<double>& values) const {
+    using moments = detail::correlation_moments;
+    const std::size_t n = q.samples, m = q.classes;
     const std::span<moments> columns = x.memory.template take<moments>(m);
     x.on((m + width - 1) / width, [&](std::size_t block, std::size_t) {
       const std::size_t from = block * width, to = (std::min)(m, from + width);
@@ -73,64 +192,12 @@ struct dist {
         slope(i, c) += static_cast<T>(by_columns * a.slope(q(i, c), p(i, c)));
       });
     });
-    double between_samples = 0;
-    for (const moments& a : columns) between_samples += a.value();
-    const double factor = static_cast<double>(x.scale) / temperature;
-    if (x.wants_gradient())
-      x.on(n, [&](std::size_t i, std::size_t) {
-        const T along = detail::inner_product(q.row(i), slope.row(i), m);
-        detail::add_to_row(x.gradient, i, [&](std::size_t c) {
-          return static_cast<T>(factor * static_cast<double>(q(i, c) * (slope(i, c) - along)));
-        });
-      });
-    return detail::finite(x, by_rows * between_classes + by_columns * between_samples);
+    for (std::size_t c = 0; c < m; ++c) values[c] = columns[c].value();
   }
-
- private:
-  /// Two vectors, an element at a time: means, then deviations, then the squared distance of the standardised.
-  struct moments {
-    double q_mean = 0, p_mean = 0, q_spread = 0, p_spread = 0, distance = 0, shrunk = 1;
-    void add(double q, double p) { q_mean += q, p_mean += p; }
-    void centre(double size) { q_mean /= size, p_mean /= size; }
-    void spread(double q, double p) {
-      q_spread += (q - q_mean) * (q - q_mean);
-      p_spread += (p - p_mean) * (p - p_mean);
-    }
-    /// From here on q_spread and p_spread are 1 / sqrt of what they were, or 0 where that is rounding; r is shrunk by what is @p added.
-    void close(double added) {
-      q_spread = inverse(q_spread, q_mean);
-      p_spread = inverse(p_spread, p_mean);
-      shrunk = 1 / (1 + added * q_spread * p_spread);
-    }
-    static double inverse(double spread, double average) {
-      return spread <= 1e-28 * average * average ? 0 : 1 / std::sqrt(spread);
-    }
-    double standard_q(double q) const { return (q - q_mean) * q_spread; }
-    double standard_p(double p) const { return (p - p_mean) * p_spread; }
-    void compare(double q, double p) {
-      const double d = standard_q(q) - standard_p(p);
-      distance += d * d;
-    }
-    bool flat() const { return q_spread == 0 || p_spread == 0; }
-    /// 1 - r, and its derivative by an element of q.
-    double value() const { return flat() ? 1 : (1 - shrunk) + shrunk * distance / 2; }
-    double slope(double q, double p) const {
-      if (flat()) return 0;
-      return q_spread * shrunk * (standard_q(q) - standard_p(p) - value() * standard_q(q));
-    }
-  };
-
-  template <class T>
-  rows<T> probabilities(const batch<T>& x, const rows<const T>& logits) const {
-    const rows<T> out(x.memory.template take<T>(logits.samples * logits.classes).data(), logits.samples,
-                      logits.classes);
-    x.on(logits.samples, [&](std::size_t i, std::size_t) {
-      T* const row = out.row(i);
-      const T by = static_cast<T>(1 / temperature);
-      for (std::size_t c = 0; c < logits.classes; ++c) row[c] = logits(i, c) * by;
-      const T total = detail::exponentials(row, logits.classes, detail::largest(row, logits.classes));
-      for (std::size_t c = 0; c < logits.classes; ++c) row[c] /= total;
-    });
+  template <class T, class Memory>
+  rows<T> probabilities(const batch<T, Memory>& x, const rows<const T>& logits) const {
+    const rows<T> out = detail::take_matrix(x, logits.samples, logits.classes);
+    x.each_row(logits.samples, logits.classes, detail::softmax_row<T>{logits, out, static_cast<T>(1 / temperature)});
     return out;
   }
 };

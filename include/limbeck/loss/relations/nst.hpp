@@ -7,13 +7,92 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/loss/support.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <span>
 #include <string>
 
 LIMBECK_BEGIN_NAMESPACE
+
+namespace detail {
+
+/// |S^T S/c_s - T^T T/c_t|_F^2 of a sample, and its gradient; each slot has @p room numbers.
+template <class T>
+struct selectivity_row {
+  rows<const T> student, teacher;
+  rows<T> gradient;
+  std::size_t positions, student_channels, teacher_channels;
+  T scale;
+  T* memory;
+  std::size_t room;
+
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r, std::size_t slot) const {
+    const std::size_t k = positions, c = student_channels, d = teacher_channels;
+    T *const a = memory + slot * room, *const b = a + k * k;
+    T *const s = b + k * k, *const t = s + c * k, *const norms = t + d * k, *const others = norms + c;
+    correlate(team, student, r, c, s, norms, a);
+    correlate(team, teacher, r, d, t, others, b);
+    for_own<T>(team, k * k, [&](std::size_t i) { a[i] -= b[i]; });
+    if (gradient.data) {
+      team.wait();  // a is read by all, and b is used again
+      T* const line = b;
+      for (std::size_t i = 0; i < c; ++i) {
+        T* const f = s + i * k;
+        times_symmetric(team, a, f, line);
+        pull_back_unit(team, f, norms[i], line, k);
+        T* const g = gradient.row(r) + static_cast<std::ptrdiff_t>(i * k) * gradient.class_stride;
+        for_own<T>(team, k, [&](std::size_t j) { g[static_cast<std::ptrdiff_t>(j) * gradient.class_stride] += line[j]; });
+      }
+    }
+    return static_cast<double>(inner_product(team, a, a, k * k));
+  }
+
+ private:
+  /// out = scale a f, of a symmetric matrix.
+  template <class Team>
+  LIMBECK_HOST_DEVICE void times_symmetric(const Team& team, const T* a, const T* f, T* out) const {
+    const std::size_t k = positions;
+    for_own<T>(team, k, [&](std::size_t j) {
+      if constexpr (Team::alone) {
+        out[j] = scale * inner_product(team, a + j * k, f, k);
+      } else {  // along a column, as the neighbours do
+        T total(0);
+        for (std::size_t l = 0; l < k; ++l) total += a[l * k + j] * f[l];
+        out[j] = scale * total;
+      }
+    });
+  }
+  /// Unit channels, their norms, and F^T F / channels.
+  template <class Team>
+  LIMBECK_HOST_DEVICE void correlate(const Team& team, const rows<const T>& side, std::size_t r, std::size_t channels, T* f,
+                                     T* norms, T* out) const {
+    const std::size_t k = positions;
+    const T* const row = side.row(r);
+    if constexpr (Team::alone)
+      for (std::size_t j = 0; j < k * k; ++j) out[j] = T(0);
+    T* channel = f;
+    for (std::size_t i = 0; i < channels; ++i, channel += k) {
+      for_own<T>(team, k, [&](std::size_t j) { channel[j] = row[static_cast<std::ptrdiff_t>(i * k + j) * side.class_stride]; });
+      const T norm = std::sqrt(inner_product(team, channel, channel, k));
+      if (team.rank() == 0) norms[i] = norm;
+      if (norm == T(0)) continue;
+      for_own<T>(team, k, [&](std::size_t j) { channel[j] /= norm; });
+      if constexpr (Team::alone)
+        for (std::size_t j = 0; j < k; ++j)
+          add_scaled(team, out + j * k, channel[j] / static_cast<T>(channels), channel, k);
+    }
+    if constexpr (!Team::alone) {
+      team.wait();
+      for_own<T>(team, k * k, [&](std::size_t e) {
+        T total(0);
+        for (std::size_t i = 0; i < channels; ++i) total += f[i * k + e / k] / static_cast<T>(channels) * f[i * k + e % k];
+        out[e] = total;
+      });
+    }
+  }
+};
+
+}  // namespace detail
 
 /// NST with the quadratic kernel: the mean over samples of the squared maximum mean discrepancy of student's and
 /// teacher's channels, k(f, g) = (f . g)^2, each channel divided by its 2-norm over the positions.
@@ -31,34 +110,17 @@ struct nst {
   static constexpr bool any_width = true;
   std::size_t positions = 1;  ///< of a channel: height x width
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     const std::size_t k = positions, c = channels(x.student.classes, "student"),
                       d = channels(x.teacher.classes, "teacher");
     if (x.samples() == 0 || c == 0 || d == 0) return 0;
     const std::size_t room = 2 * k * k + (c + d) * k + c + d;
-    const std::span<T> memory = x.memory.template take<T>(x.on.workers() * room);
+    T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
     const double factor = 1 / static_cast<double>(x.samples());
-    const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t worker) {
-      T *const a = memory.data() + worker * room, *const b = a + k * k;
-      T *const s = b + k * k, *const t = s + c * k, *const norms = t + d * k, *const others = norms + c;
-      correlate(x.student, r, c, s, norms, a);
-      correlate(x.teacher, r, d, t, others, b);
-      for (std::size_t i = 0; i < k * k; ++i) a[i] -= b[i];
-      if (x.wants_gradient()) {
-        const T scale = static_cast<T>(4 * factor * static_cast<double>(x.scale) / static_cast<double>(c));
-        T* const line = b;
-        for (std::size_t i = 0; i < c; ++i) {
-          T* const f = s + i * k;
-          for (std::size_t j = 0; j < k; ++j) line[j] = scale * detail::inner_product(a + j * k, f, k);
-          detail::pull_back_unit(f, norms[i], line, k);
-          T* const g = x.gradient.row(r) + static_cast<std::ptrdiff_t>(i * k) * x.gradient.class_stride;
-          for (std::size_t j = 0; j < k; ++j) g[static_cast<std::ptrdiff_t>(j) * x.gradient.class_stride] += line[j];
-        }
-      }
-      return static_cast<double>(detail::inner_product(a, a, k * k));
-    });
-    return detail::finite(x, factor * total);
+    const T scale = static_cast<T>(4 * factor * static_cast<double>(x.scale) / static_cast<double>(c));
+    return detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::selectivity_row<T>{
+        x.student, x.teacher, x.gradient, k, c, d, scale, memory, room}));
   }
 
  private:
@@ -68,20 +130,6 @@ struct nst {
                          " columns, which are no whole number of channels of " + std::to_string(positions) +
                          " positions");
     return columns / positions;
-  }
-  /// Unit channels, their norms, and F^T F / channels.
-  template <class T>
-  void correlate(const rows<const T>& side, std::size_t r, std::size_t channels, T* f, T* norms, T* out) const {
-    const std::size_t k = positions;
-    const T* const row = side.row(r);
-    std::fill(out, out + k * k, T(0));
-    for (std::size_t i = 0; i < channels; ++i, f += k) {
-      for (std::size_t j = 0; j < k; ++j) f[j] = row[static_cast<std::ptrdiff_t>(i * k + j) * side.class_stride];
-      norms[i] = std::sqrt(detail::inner_product(f, f, k));
-      if (norms[i] == T(0)) continue;
-      for (std::size_t j = 0; j < k; ++j) f[j] /= norms[i];
-      for (std::size_t j = 0; j < k; ++j) detail::add_scaled(out + j * k, f[j] / static_cast<T>(channels), f, k);
-    }
   }
 };
 

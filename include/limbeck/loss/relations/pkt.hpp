@@ -11,6 +11,43 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+namespace detail {
+
+/// p log((p + epsilon)/(q + epsilon)) of the rows i of two matrices of cosines; the second becomes the slope by the first.
+template <class T>
+struct compare_affinity_row {
+  rows<T> s, t;
+  double epsilon;
+
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
+    const std::size_t n = s.classes;
+    T *const a = s.row(i), *const b = t.row(i);
+    const double total = probabilities(team, a), teacher_total = probabilities(team, b);
+    team_array<double, 2> sums{};  // the value; what the sum of the row takes back
+    for_own<T>(team, n, [&](std::size_t j) {
+      const double q = static_cast<double>(a[j]) / total, p = static_cast<double>(b[j]) / teacher_total;
+      const double slope = p == 0 ? 0 : -p / (q + epsilon);
+      if (p != 0) sums.v[0] += p * std::log((p + epsilon) / (q + epsilon));
+      sums.v[1] += slope * q;
+      b[j] = static_cast<T>(slope);
+    });
+    sums = team.sum(sums);
+    for_own<T>(team, n, [&](std::size_t j) {
+      b[j] = static_cast<T>((static_cast<double>(b[j]) - sums.v[1]) / (2 * total));
+    });
+    return sums.v[0];
+  }
+  template <class Team>
+  LIMBECK_HOST_DEVICE double probabilities(const Team& team, T* row) const {
+    return sum_own<T, double>(team, s.classes, [&](std::size_t j) { return static_cast<double>(row[j] = affinity(row[j])); });
+  }
+  /// (1 + cos)/2; rounding may carry a cosine below -1, never below by more than that. NaN stays.
+  LIMBECK_HOST_DEVICE static T affinity(T cosine) { return cosine < T(-1) ? T(0) : (cosine + T(1)) / T(2); }
+};
+
+}  // namespace detail
+
 /// PKT with the cosine kernel: the mean over all pairs of p log((p + epsilon)/(q + epsilon)), where p (teacher) and q
 /// (student) are (1 + cos_ij)/2 divided by the sum of their row.
 ///
@@ -27,42 +64,17 @@ struct pkt {
   static constexpr bool any_width = true;
   double epsilon = 1e-7;  ///< keeps the logarithm finite, at least 0
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     if (!(epsilon >= 0)) raise<value_error>("limbeck: pkt.epsilon is " + detail::show(epsilon) + ", expected 0 or more");
     const std::size_t n = x.samples();
     if (n == 0) return 0;
     const detail::relations<T> s = detail::relate(x, x.student, detail::points::unit);
     const detail::relations<T> t = detail::relate(x, x.teacher, detail::points::unit);
     const double factor = 1 / (static_cast<double>(n) * static_cast<double>(n));
-    const auto probabilities = [n](T* row) {
-      double row_total = 0;
-      for (std::size_t j = 0; j < n; ++j) row_total += static_cast<double>(row[j] = affinity(row[j]));
-      return row_total;
-    };
-    const double sum_of_rows = detail::sum_rows(x, [&](std::size_t i, std::size_t) {
-      T *const a = s.gram.row(i), *const b = t.gram.row(i);
-      const double total = probabilities(a), teacher_total = probabilities(b);
-      double value = 0, along = 0;
-      for (std::size_t j = 0; j < n; ++j) {
-        const double q = static_cast<double>(a[j]) / total, p = static_cast<double>(b[j]) / teacher_total;
-        const double slope = p == 0 ? 0 : -p / (q + epsilon);
-        if (p != 0) value += p * std::log((p + epsilon) / (q + epsilon));
-        along += slope * q;
-        b[j] = static_cast<T>(slope);
-      }
-      for (std::size_t j = 0; j < n; ++j) b[j] = static_cast<T>((static_cast<double>(b[j]) - along) / (2 * total));
-      return value;
-    });
+    const double* const total = x.sum_rows(n, detail::compare_affinity_row<T>{s.gram, t.gram, epsilon});
     if (x.wants_gradient()) detail::pull_back_relations(x, s, t.gram, factor);
-    return detail::finite(x, factor * sum_of_rows);
-  }
-
- private:
-  /// (1 + cos)/2; rounding may carry a cosine below -1, never below by more than that. NaN stays.
-  template <class T>
-  static T affinity(T cosine) {
-    return cosine < T(-1) ? T(0) : (cosine + T(1)) / T(2);
+    return detail::finite(x, factor, total);
   }
 };
 

@@ -12,28 +12,37 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// factor sum_i |a_i/|a_i| - b_i/|b_i||^2 over the rows of the two Gram matrices, and its gradient.
+/// |a_i/|a_i| - b_i/|b_i||^2 of the rows i of two Gram matrices; the second becomes half the slope by the first.
 template <class T>
-double compare_similarities(const batch<T>& x, points how, double factor) {
-  const std::size_t n = x.samples();
-  const relations<T> s = relate(x, x.student, how), t = relate(x, x.teacher, how);
-  const auto normalise = [n](T* row) {
-    const T norm = std::sqrt(inner_product(row, row, n));
-    if (norm != T(0))
-      for (std::size_t j = 0; j < n; ++j) row[j] /= norm;
-    return norm;
-  };
-  const double sum = sum_rows(x, [&](std::size_t i, std::size_t) {
-    T *const a = s.gram.row(i), *const b = t.gram.row(i);
-    const T norm = normalise(a);
-    normalise(b);
-    for (std::size_t j = 0; j < n; ++j) b[j] = a[j] - b[j];  // half the slope by a/|a|
-    const double value = static_cast<double>(inner_product(b, b, n));
-    pull_back_unit(a, norm, b, n);
+struct compare_similarity_row {
+  rows<T> s, t;
+
+  template <class Team>
+  LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t i) const {
+    const std::size_t n = s.classes;
+    T *const a = s.row(i), *const b = t.row(i);
+    const T norm = normalise(team, a);
+    normalise(team, b);
+    for_own<T>(team, n, [&](std::size_t j) { b[j] = a[j] - b[j]; });  // half the slope by a/|a|
+    const double value = static_cast<double>(inner_product(team, b, b, n));
+    pull_back_unit(team, a, norm, b, n);
     return value;
-  });
+  }
+  template <class Team>
+  LIMBECK_HOST_DEVICE T normalise(const Team& team, T* row) const {
+    const T norm = std::sqrt(inner_product(team, row, row, s.classes));
+    if (norm != T(0)) for_own<T>(team, s.classes, [&](std::size_t j) { row[j] /= norm; });
+    return norm;
+  }
+};
+
+/// factor times the sum over the rows, and its gradient.
+template <class T, class Memory>
+batch_number<Memory> compare_similarities(const batch<T, Memory>& x, points how, double factor) {
+  const relations<T> s = relate(x, x.student, how), t = relate(x, x.teacher, how);
+  const double* const total = x.sum_rows(x.samples(), compare_similarity_row<T>{s.gram, t.gram});
   if (x.wants_gradient()) pull_back_relations(x, s, t.gram, 2 * factor);
-  return finite(x, factor * sum);
+  return finite(x, factor, total);
 }
 
 }  // namespace detail
@@ -50,8 +59,8 @@ struct similarity_preserving {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     if (x.samples() == 0) return 0;
     const double n = static_cast<double>(x.samples());
     return detail::compare_similarities(x, detail::points::plain, 1 / (n * n));
@@ -72,8 +81,8 @@ struct activation_matching {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true;
 
-  template <class T>
-  double operator()(const batch<T>& x) const {
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     if (x.samples() == 0) return 0;
     return detail::compare_similarities(x, detail::points::unit, 0.5 / static_cast<double>(x.samples()));
   }

@@ -1,0 +1,176 @@
+// What a device does to the rows of a batch, by teams of several threads that are threads of the host here: the host's numbers.
+// A step in which the threads of a team part ways ends the test.
+
+#include "catch.hpp"
+#include "make_batch.hpp"
+#include "thread_team.hpp"
+
+#include <limbeck/features.hpp>
+#include <limbeck/relations.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace limbeck_test {
+
+namespace lk = limbeck;
+
+/// Memory of the host whose rows teams share, like lanes of a warp or like a block.
+template <bool Block>
+struct shared_rows {};
+
+struct number_at {
+  double constant = 0, factor = 1;
+  const double* at = nullptr;
+  bool of_logits = false;
+  number_at(double c) : constant(c) {}
+  number_at(double c, double f, const double* p) : constant(c), factor(f), at(p) {}
+  double value() const { return at ? constant + factor * *at : constant; }
+};
+
+}  // namespace limbeck_test
+
+namespace limbeck {
+
+template <class T, bool Block>
+struct dense_primitives<T, limbeck_test::shared_rows<Block>> {};
+
+template <bool Block>
+struct batch_memory<limbeck_test::shared_rows<Block>> {
+  using scratch_type = scratch;
+  using executor_type = serial;
+  using number = limbeck_test::number_at;
+
+  template <class Batch, class F>
+  static void each_row(const Batch&, std::size_t n, std::size_t, const F& f) {
+    limbeck_test::with_team<Block>([&](const auto& team) {
+      for (std::size_t r = 0; r < n; ++r) f(team, r);
+    });
+  }
+  template <class Batch>
+  static std::size_t slots(const Batch&, std::size_t n) {
+    return (std::min)(n, std::size_t{2});
+  }
+  template <class Batch, class F>
+  static void each_row_in_slots(const Batch&, std::size_t n, std::size_t, std::size_t slots, const F& f) {
+    limbeck_test::with_team<Block>([&](const auto& team) {
+      for (std::size_t r = 0; r < n; ++r) {
+        f(team, r, r % slots);
+        team.wait();
+      }
+    });
+  }
+  template <class Batch>
+  static void add_up(const Batch&, const std::span<double>& values, double* total) {
+    *total = 0;
+    for (const double v : values) *total += v;
+  }
+  template <class T, class Batch>
+  static const T* sorted(const Batch&, const std::span<T>& values) {
+    std::sort(values.begin(), values.end());
+    return values.data();
+  }
+  template <class T, class Batch>
+  static void multiply(const Batch& x, T alpha, const rows<const T>& a, const rows<const T>& b, T beta, const rows<T>& c) {
+    serial one;
+    detail::dense_of<T>().multiply(alpha, a, b, beta, c, x.memory, executor_ref(one));
+  }
+};
+
+}  // namespace limbeck
+
+namespace limbeck_test {
+namespace {
+
+template <bool Block, class T, class Loss>
+void compare_team(const Loss& loss, const char* name, std::size_t n, std::size_t s, std::size_t t, double digits) {
+  CAPTURE(name, n, s, t, Block, sizeof(T));
+  features<T> x(n, s, t, 7);
+  const double expected = x.run(loss, 0.5);
+  std::vector<T> gradient(x.gradient.size(), T(0));
+  lk::workspace ws;
+  lk::scratch memory(ws);
+  const lk::serial one;
+  const lk::dense_primitives<T, shared_rows<Block>> dense;
+  const lk::batch<T, shared_rows<Block>> shared{
+      x.s(), x.t(), {}, lk::rows<T>(gradient.data(), n, s), T(0.5), 1, 1, memory, one, dense};
+  const number_at number = loss(shared);
+  const double value = number.value();
+  const double rounding = static_cast<double>(std::numeric_limits<T>::epsilon()) * digits;
+  CHECK(std::fabs(value - expected) <= rounding * std::fabs(expected));
+  double worst = 0, largest = 0;
+  for (std::size_t i = 0; i < gradient.size(); ++i) {
+    worst = (std::max)(worst, std::fabs(static_cast<double>(gradient[i]) - static_cast<double>(x.gradient[i])));
+    largest = (std::max)(largest, std::fabs(static_cast<double>(x.gradient[i])));
+  }
+  CHECK(worst <= rounding * largest);
+}
+
+template <class T, class Loss>
+void compare(const Loss& loss, const char* name, std::size_t n, std::size_t s, std::size_t t, double digits = 128) {
+  compare_team<false, T>(loss, name, n, s, t, digits);
+  compare_team<true, T>(loss, name, n, s, t, digits);
+}
+
+template <class T>
+void compare_all() {
+  compare<T>(lk::hint{}, "hint", 3, 50, 50);
+  compare<T>(lk::feature_mse{}, "feature_mse", 2, 5, 5);
+  compare<T>(lk::similarity_preserving{}, "similarity_preserving", 14, 9, 4);
+  compare<T>(lk::activation_matching{}, "activation_matching", 9, 6, 30);
+  compare<T>(lk::pkt{}, "pkt", 13, 8, 5);
+  compare<T>(lk::linear_cka{}, "cka", 13, 8, 5);
+  compare<T>(lk::correlation_congruence{}, "correlation_congruence", 11, 8, 5);
+  compare<T>(lk::marginal_distance_matrix{.margin = 0.1}, "marginal_distance_matrix", 11, 8, 5);
+  compare<T>(lk::info_nce{}, "info_nce", 27, 4, 4);
+  compare<T>(lk::symmetric_info_nce{.temperature = 0.3}, "symmetric_info_nce", 7, 30, 30);
+  compare<T>(lk::rkd_distance{}, "rkd_distance", 13, 8, 5, 512);
+  compare<T>(lk::rkd_angle{}, "rkd_angle", 9, 8, 5, 512);
+  compare<T>(lk::dist{.temperature = 2, .epsilon = 0.01}, "dist", 11, 29, 29, 512);
+  compare<T>(lk::nst{.positions = 5}, "nst", 4, 15, 20);
+  compare<T>(lk::attention_transfer{.student_channels = 2, .teacher_channels = 3}, "attention_transfer", 5, 40, 60);
+  compare<T>(lk::attention_transfer{.student_channels = 2, .power = 1.5}, "attention_transfer, p 1.5", 5, 18, 9);
+  compare<T>(lk::ickd{.channels = 5}, "ickd", 5, 35, 20);
+  compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);
+  compare<T>(lk::hard_quantile{.p_hard = 0.8}, "hard_quantile", 6, 21, 21);
+}
+
+TEST_CASE("relations: teams of several threads have the numbers of one") {
+  compare_all<float>();
+  compare_all<double>();
+}
+
+TEST_CASE("relations: teams see rows at the same place, constant sides and rows of 0") {
+  const auto check = [](const auto& loss, const char* name) {
+    CAPTURE(name);
+    features<double> x(6, 8, 8);
+    for (std::size_t c = 0; c < 8; ++c) x.student[8 + c] = x.student[c], x.teacher[16 + c] = 0, x.student[24 + c] = 0;
+    const double expected = x.run(loss);
+    std::vector<double> gradient(x.gradient.size());
+    lk::workspace ws;
+    lk::scratch memory(ws);
+    const lk::serial one;
+    const lk::dense_primitives<double, shared_rows<true>> dense;
+    const auto run = [&] {
+      std::fill(gradient.begin(), gradient.end(), 0.0);
+      const lk::batch<double, shared_rows<true>> shared{
+          x.s(), x.t(), {}, lk::rows<double>(gradient.data(), 6, 8), 1, 1, 1, memory, one, dense};
+      return loss(shared).value();
+    };
+    CHECK(run() == Approx(expected).margin(1e-14));
+    for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(gradient[i] == Approx(x.gradient[i]).margin(1e-12));
+    std::fill(x.student.begin(), x.student.end(), 1.0);
+    const double constant = x.run(loss);
+    CHECK(run() == Approx(constant).margin(1e-14));
+    for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(gradient[i] == Approx(x.gradient[i]).margin(1e-12));
+  };
+  check(lk::linear_cka{}, "cka");
+  check(lk::rkd_distance{}, "rkd_distance");
+  check(lk::rkd_angle{}, "rkd_angle");
+  check(lk::similarity_preserving{}, "similarity_preserving");
+  check(lk::pkt{}, "pkt");
+  check(lk::dist{}, "dist");
+}
+
+}  // namespace
+}  // namespace limbeck_test
