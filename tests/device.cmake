@@ -95,7 +95,7 @@ if(Python3_Interpreter_FOUND)
     --nvcc "${CMAKE_CUDA_COMPILER}" "--include=$<JOIN:$<TARGET_PROPERTY:limbeck_device,INCLUDE_DIRECTORIES>,;--include=>"
     --table "${PROJECT_BINARY_DIR}/device_kernels.md" "${CMAKE_CURRENT_SOURCE_DIR}/device/kernels.cu"
     COMMAND_EXPAND_LISTS)
-  set_tests_properties("device: no kernel spills" PROPERTIES LABELS device PROCESSORS 2 TIMEOUT 900 SKIP_RETURN_CODE 77)
+  set_tests_properties("device: no kernel spills" PROPERTIES LABELS device PROCESSORS 2 TIMEOUT 1800 SKIP_RETURN_CODE 77)
 else()
   limbeck_skip("no Python 3" device/static_proof.py)
 endif()

@@ -9,6 +9,7 @@
 #include <limbeck/core/team.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -67,9 +68,10 @@ class meeting {
     }
     const std::uint64_t ticket = arrived_.fetch_add(1, hidden ? std::memory_order_relaxed : std::memory_order_acq_rel);
     const std::uint64_t all = (ticket / team_size + 1) * team_size;
-    while (arrived_.load(hidden ? std::memory_order_relaxed : std::memory_order_acquire) < all) {
+    for (int tries = 0; arrived_.load(hidden ? std::memory_order_relaxed : std::memory_order_acquire) < all; ++tries) {
       if (broken_.load(std::memory_order_relaxed)) throw parted_ways("a thread has thrown");
-      std::this_thread::yield();
+      if (tries < 64) std::this_thread::yield();
+      else std::this_thread::sleep_for(std::chrono::microseconds(20));  // a busy machine has others to run
     }
     for (std::size_t r = 0; r < team_size; ++r)
       if (word(turn, r, 0) != word(turn, 0, 0))

@@ -75,7 +75,7 @@ extern __shared__ __align__(16) unsigned char limbeck_rows_in_shared_memory[];
 
 /// A few lanes of a warp a row.
 template <class T, class Task>
-__global__ void __launch_bounds__(threads_of_lanes)
+__global__ void __launch_bounds__(threads_of_lanes, 1)
     rows_by_lanes(const __grid_constant__ Task task, const __grid_constant__ device_launch how) {
   const lanes_team team(how.lanes);
   const unsigned teams = blockDim.x / how.lanes, mine = threadIdx.x / how.lanes;
@@ -87,7 +87,7 @@ __global__ void __launch_bounds__(threads_of_lanes)
 
 /// A block, or the blocks of a cluster, a row.
 template <class T, class Task>
-__global__ void __launch_bounds__(threads_of_blocks)
+__global__ void __launch_bounds__(threads_of_blocks, 1)
     rows_by_blocks(const __grid_constant__ Task task, const __grid_constant__ device_launch how) {
   const block_team team(task.stride);
   T* memory = reinterpret_cast<T*>(limbeck_rows_in_shared_memory) - team.part().first;  // a class stands at its number
