@@ -47,7 +47,10 @@
 #if defined(__GNUC__) || defined(__clang__)
 /// The functions of a row's inner loop: always inlined, at -O2 too, on the host and on the device.
 #define LIMBECK_INLINE LIMBECK_HOST_DEVICE [[gnu::always_inline]] inline
+/// The same of what only the host runs.
+#define LIMBECK_HOST_INLINE [[gnu::always_inline]] inline
 #else
+#define LIMBECK_HOST_INLINE inline
 #define LIMBECK_INLINE LIMBECK_HOST_DEVICE inline
 #endif
 

@@ -17,7 +17,7 @@ namespace detail {
 
 /// body(from, to) for packs of @p N of the @p n neighbours; the last pack in memory of its own.
 template <std::size_t N, class From, class To, class Body>
-LIMBECK_INLINE void each_stored_pack(const From* from, std::size_t n, To* to, const Body& body) {
+LIMBECK_HOST_INLINE void each_stored_pack(const From* from, std::size_t n, To* to, const Body& body) {
   std::size_t i = 0;
   for (; i + N <= n; i += N) body(from + i, to + i);
   if (i == n) return;
@@ -81,7 +81,7 @@ struct bfloat16_packs {
   using quad_pack = typename gnu_pack<std::uint64_t, quads>::type;
 
   // A zero below each word. Instructions do so inside 16 bytes: what belongs there is brought there before.
-  LIMBECK_INLINE static void widen(const std::uint16_t* from, float* to) {
+  LIMBECK_HOST_INLINE static void widen(const std::uint16_t* from, float* to) {
     quad_pack in;
     std::memcpy(&in, from, sizeof in);
     [&]<std::size_t... At>(std::index_sequence<At...>) LIMBECK_LAMBDA_INLINE {
@@ -96,7 +96,7 @@ struct bfloat16_packs {
       std::memcpy(to + words / 2, &high, sizeof high);
     }(std::make_index_sequence<words>{});
   }
-  LIMBECK_INLINE static void narrow(const float* from, std::uint16_t* to) {
+  LIMBECK_HOST_INLINE static void narrow(const float* from, std::uint16_t* to) {
     short_pack low, high;
     round(from, low);
     round(from + words / 2, high);
@@ -108,7 +108,7 @@ struct bfloat16_packs {
 
  private:
   /// As `to_bfloat16`, in the upper word of each float.
-  LIMBECK_INLINE static void round(const float* from, short_pack& out) {
+  LIMBECK_HOST_INLINE static void round(const float* from, short_pack& out) {
     float_pack x;
     std::memcpy(&x, from, sizeof x);
     long_pack bits;
@@ -126,7 +126,7 @@ struct bfloat16_packs {
 
 /// @p n neighbours from @p from, as @p T.
 template <class Isa, class Stored, class T>
-LIMBECK_INLINE void widen_packs(const Stored* from, std::size_t n, T* to) {
+LIMBECK_HOST_INLINE void widen_packs(const Stored* from, std::size_t n, T* to) {
   if constexpr (std::is_same_v<Stored, bfloat16> && std::is_same_v<T, float> && bfloat16_packs<Isa>::exist) {
     each_stored_pack<bfloat16_packs<Isa>::words>(from, n, to, [](const bfloat16* x, float* y) LIMBECK_LAMBDA_INLINE {
       bfloat16_packs<Isa>::widen(&x->bits, y);
@@ -141,7 +141,7 @@ LIMBECK_INLINE void widen_packs(const Stored* from, std::size_t n, T* to) {
 }
 /// The other way.
 template <class Isa, class Stored, class T>
-LIMBECK_INLINE void narrow_packs(const T* from, std::size_t n, Stored* to) {
+LIMBECK_HOST_INLINE void narrow_packs(const T* from, std::size_t n, Stored* to) {
   if constexpr (std::is_same_v<Stored, bfloat16> && std::is_same_v<T, float> && bfloat16_packs<Isa>::exist) {
     each_stored_pack<bfloat16_packs<Isa>::words>(from, n, to, [](const float* x, bfloat16* y) LIMBECK_LAMBDA_INLINE {
       bfloat16_packs<Isa>::narrow(x, &y->bits);
@@ -157,7 +157,7 @@ LIMBECK_INLINE void narrow_packs(const T* from, std::size_t n, Stored* to) {
 
 /// f(pointer to element @p first of @p row, of its type), where that is another than T.
 template <class T, class F>
-LIMBECK_INLINE void with_other_type(element_type type, const void* row, std::size_t first, const F& f) {
+LIMBECK_HOST_INLINE void with_other_type(element_type type, const void* row, std::size_t first, const F& f) {
   using other = std::conditional_t<std::is_same_v<T, float>, double, float>;
   switch (type) {
     case element_type::float16: return f(static_cast<const float16*>(row) + first);

@@ -119,7 +119,7 @@ class host_sweep {
   LIMBECK_HOST_DEVICE std::size_t end_row() const { return (std::min)(in_.samples(), in_.end_row); }
 
   /// The rows' values in order, so that threads change no bit.
-  LIMBECK_INLINE void gather(evaluation& e) const {
+  LIMBECK_HOST_INLINE void gather(evaluation& e) const {
     for (std::size_t r = in_.first_row; r < end_row(); ++r) {
       if (in_.row_losses) in_.row_losses[r] = static_cast<T>(values_[r]);
       if (!in_.valid(r)) continue;
@@ -150,7 +150,7 @@ class host_sweep {
 
   /// body(position) for every pack of a row; one loop body for full packs and the padded one.
   template <class Body>
-  LIMBECK_INLINE void each_pack(const row_state& row, Body&& body) const {
+  LIMBECK_HOST_INLINE void each_pack(const row_state& row, Body&& body) const {
     for (int part = 0; part < 2; ++part) {
       const position& from = part ? row.tail : row.main;
       const std::size_t stop = part ? rest_ : whole_;
@@ -160,7 +160,7 @@ class host_sweep {
   /// The same with sums that are merged every 64 packs: the rounding error of a long row grows with the number of
   /// merges, not with the number of classes.
   template <class Sums, class Body>
-  LIMBECK_INLINE Sums sum_packs(const row_state& row, Body&& body) const {
+  LIMBECK_HOST_INLINE Sums sum_packs(const row_state& row, Body&& body) const {
     const auto clear = [](Sums& sums) LIMBECK_LAMBDA_INLINE {
       for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE { sums.sum[k] = X(T(0)); });
     };
@@ -193,7 +193,7 @@ class host_sweep {
       if (row.waiting[k]) widen_row<Isa>(all[k]->type, all[k]->at_row(r), first, count, row.waiting[k] + first);
   }
   template <class From, class To>
-  LIMBECK_INLINE static void reduce(const From& from, To& to) {
+  LIMBECK_HOST_INLINE static void reduce(const From& from, To& to) {
     for_each_index<From::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
       if constexpr (!From::template active<k>) {
         to.sum[k] = T(0);
@@ -207,7 +207,7 @@ class host_sweep {
   // A load that spans two recent stores waits for both: the tails of all rows of a block are written before any is read.
 
   /// rest_ elements, by halves of a pack: a handful of predictable branches instead of a call.
-  LIMBECK_INLINE void copy_rest(const T* from, T* to) const {
+  LIMBECK_HOST_INLINE void copy_rest(const T* from, T* to) const {
     for_each_index<8>([&](auto k) LIMBECK_LAMBDA_INLINE {
       constexpr std::size_t n = L >> (k + 1);
       if constexpr (n > 0) {
@@ -219,18 +219,18 @@ class host_sweep {
       }
     });
   }
-  LIMBECK_INLINE const T* padded_tail(const T* row, T pad, T* buffer) const {
+  LIMBECK_HOST_INLINE const T* padded_tail(const T* row, T pad, T* buffer) const {
     Lanes::store(buffer, Lanes::broadcast(pad));
     copy_rest(row + whole_, buffer);
     return buffer;
   }
-  LIMBECK_INLINE void write_tail(row_state& row) const {
+  LIMBECK_HOST_INLINE void write_tail(row_state& row) const {
     if (rest_ == 0 || staged_.gradient) return;
     copy_rest(row.gradient_tail, row.main.gradient + whole_);
   }
 
   /// Rows [first, first + count): steps 1 to 5.
-  [[gnu::flatten]] LIMBECK_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
+  [[gnu::flatten]] LIMBECK_HOST_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
     T* next = scratch + block_ * padded_ * NS;
     const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad, std::size_t padded) -> T* {
@@ -426,10 +426,10 @@ class host_sweep {
     }
   }
 
-  LIMBECK_INLINE static std::size_t classes_before(const row_state& row, const position& at) {
+  LIMBECK_HOST_INLINE static std::size_t classes_before(const row_state& row, const position& at) {
     return static_cast<std::size_t>(at.exponentials - row.main.exponentials);
   }
-  LIMBECK_INLINE std::size_t label_or_0(std::size_t r) const {
+  LIMBECK_HOST_INLINE std::size_t label_or_0(std::size_t r) const {
     const std::int64_t y = in_.label(r);
     return static_cast<std::size_t>(y < 0 ? 0 : y);
   }
@@ -451,7 +451,7 @@ class host_sweep {
   }
 
   /// Before step 1, where a temperature is the deviation of the row's logits.
-  LIMBECK_INLINE void take_deviations(row_state& row) const {
+  LIMBECK_HOST_INLINE void take_deviations(row_state& row) const {
     const auto of = [&]<class Who>() LIMBECK_LAMBDA_INLINE {
       const auto pass = [&](T origin) LIMBECK_LAMBDA_INLINE {
         deviation_sums<T> sums;
@@ -473,14 +473,14 @@ class host_sweep {
   /// What ranking a row needs, of T.
   std::size_t of_top() const { return (std::min)(Plan::top, classes_) * (sizeof(placed<T>) / sizeof(T)); }
   /// Before step 1, where a domain is the top of the teacher.
-  LIMBECK_INLINE void rank(const row_state& row, T* ranks, T* memory) const {
+  LIMBECK_HOST_INLINE void rank(const row_state& row, T* ranks, T* memory) const {
     std::fill(ranks + whole_, ranks + padded_, infinity);
     auto* const best = reinterpret_cast<placed<T>*>(memory);
     rank_classes<Lanes>(row.main.teacher, classes_, (std::min)(Plan::top, classes_), masked_logit<T>, best, ranks);
   }
 
   /// Step 1.
-  LIMBECK_INLINE void take_maxima(row_state& row, std::size_t r) const {
+  LIMBECK_HOST_INLINE void take_maxima(row_state& row, std::size_t r) const {
     constexpr std::size_t NM = Plan::maxima::size;
     X high[NM], low[2] = {X(infinity), X(infinity)};  // student, teacher
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
@@ -511,7 +511,7 @@ class host_sweep {
     }
   }
   /// The lowest unmasked logits of student and teacher.
-  LIMBECK_INLINE void find_lowest(const row_state& row, T* lowest) const {
+  LIMBECK_HOST_INLINE void find_lowest(const row_state& row, T* lowest) const {
     X low[2] = {X(infinity), X(infinity)};
     each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE {
       const X x[2] = {X::from(Lanes::load(at.student)), X::from(Lanes::load(at.teacher))}, masked(masked_logit<T>);
@@ -521,7 +521,7 @@ class host_sweep {
   }
 
   /// Between steps 3 and 4, where student and teacher are close.
-  LIMBECK_INLINE void take_residuals(row_state& row) const {
+  LIMBECK_HOST_INLINE void take_residuals(row_state& row) const {
     const auto n = row.numbers.template broadcast<X>();
     residual_sums<T, Plan> sums;
     reduce(sum_packs<residual_sums<X, Plan>>(row,
@@ -534,14 +534,14 @@ class host_sweep {
     correct(row.numbers, sums);
   }
 
-  LIMBECK_INLINE void load_exponentials(const position& at, X* e) const {
+  LIMBECK_HOST_INLINE void load_exponentials(const position& at, X* e) const {
     for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
       e[k] = X::from(Lanes::load(at.exponentials + k * padded_));
     });
   }
 
   /// The signals of a row, multiplied into the weights of their terms.
-  LIMBECK_INLINE fault weigh(row_state& row, const Terms& terms, const T* label_logits, std::size_t r) const {
+  LIMBECK_HOST_INLINE fault weigh(row_state& row, const Terms& terms, const T* label_logits, std::size_t r) const {
     signal_sums<T, Plan> sums{};
     if constexpr (Plan::signals_by_class) {
       const auto n = row.numbers.template broadcast<X>();
@@ -557,14 +557,14 @@ class host_sweep {
   }
 
   /// The logarithms of all rows of a block, in packs.
-  LIMBECK_INLINE static void take_logarithms(const row_state* state, std::size_t used, T* logs) {
+  LIMBECK_HOST_INLINE static void take_logarithms(const row_state* state, std::size_t used, T* logs) {
     const std::size_t total = used * logarithms<Plan>;
     for (std::size_t u = 0; u < used; ++u) ask_logarithms(state[u].sums, logs + u * logarithms<Plan>);
     std::fill(logs + total, logs + (total + L - 1) / L * L, T(1));
     for (std::size_t k = 0; k < total; k += L) Lanes::store(logs + k, log_positive(X::from(Lanes::load(logs + k))).v);
   }
 
-  LIMBECK_INLINE void write_gradient(row_state& row, row_finish<T, Plan>& result, std::size_t r) const {
+  LIMBECK_HOST_INLINE void write_gradient(row_state& row, row_finish<T, Plan>& result, std::size_t r) const {
     X coefficient[at_least_one(NS)];
     for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
       coefficient[k] = X(result.coefficient[k] * row.numbers.inverse_z[k]);
@@ -605,7 +605,7 @@ class host_sweep {
   }
   /// The same where memory holds another type; what is rounded a moment later stays in the first cache.
   template <class Gradient>
-  LIMBECK_INLINE void write_narrow(const row_state& row, const row_finish<T, Plan>& result, std::size_t r,
+  LIMBECK_HOST_INLINE void write_narrow(const row_state& row, const row_finish<T, Plan>& result, std::size_t r,
                                    const Gradient& gradient) const {
     alignas(64) T near[piece];
     const std::size_t y = label_or_0(r);
@@ -637,7 +637,7 @@ class host_sweep {
   }
 
   /// The rowwise losses of one row.
-  LIMBECK_INLINE void whole_rows(const Terms& terms, row_state& state, std::size_t r, T* row_scratch) {
+  LIMBECK_HOST_INLINE void whole_rows(const Terms& terms, row_state& state, std::size_t r, T* row_scratch) {
     for_each_index<Plan::size>([&](auto k) {
       const auto& term = terms[hana::size_c<k>];
       using Term = std::remove_cvref_t<decltype(term)>;

@@ -113,11 +113,10 @@ struct head_handles<at::Tensor> {
 
 /// The same of a head, whose hidden states, weights and bias may each want a gradient.
 struct torch_head_loss : torch::autograd::Function<torch_head_loss> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& hidden, const at::Tensor&,
-                            const c10::optional<at::Tensor>&, const head_handles<at::Tensor>& gradients, double loss) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor&, const at::Tensor&,
+                            const c10::optional<at::Tensor>&, const head_handles<at::Tensor>& gradients, const at::Tensor& loss) {
     context->save_for_backward({gradients.hidden, gradients.weights, gradients.bias});
-    const auto type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-    return at::full({}, loss, hidden.options().dtype(type).requires_grad(false));
+    return loss;
   }
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& outer) {
@@ -181,8 +180,14 @@ at::Tensor differentiable(const Objective& objective, const head_logits<at::Tens
   const auto& [hidden, weights, bias] = student.handles;
   const auto type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   const auto wants = [](const at::Tensor& x) { return x.defined() && x.requires_grad() && c10::GradMode::is_enabled(); };
-  if (!wants(hidden) && !wants(weights) && !wants(bias))
-    return at::full({}, objective.value(student, std::forward<Args>(args)...), hidden.options().dtype(type).requires_grad(false));
+  if (!wants(hidden) && !wants(weights) && !wants(bias)) {
+    if constexpr (detail::is_deferred<Args...>) {
+      objective.value(student, args...);
+      return detail::loss_left(hidden, type, args...);
+    } else {
+      return detail::loss_beside(hidden, objective.value(student, std::forward<Args>(args)...), type);
+    }
+  }
   detail::head_handles<at::Tensor> g;
   const auto like = [](const at::Tensor& x, auto of) { return at::empty(x.sizes(), x.options().dtype(of).requires_grad(false)); };
   if (wants(hidden)) g.hidden = like(hidden, hidden.scalar_type());
@@ -191,10 +196,16 @@ at::Tensor differentiable(const Objective& objective, const head_logits<at::Tens
   const auto view = [](const at::Tensor& x) { return x.defined() ? any_tensor_traits<at::Tensor>::view(x) : any_tensor{}; };
   head_gradients to{view(g.hidden), view(g.weights), {}};
   if (g.bias.defined()) to.bias = detail::one_row(view(g.bias), "bias gradient");
-  const evaluation result = objective(student, std::forward<Args>(args)..., into(to));
+  at::Tensor loss;
+  if constexpr (detail::is_deferred<Args...>) {
+    objective(student, args..., into(to));
+    loss = detail::loss_left(hidden, type, args...);
+  } else {
+    loss = detail::loss_beside(hidden, objective(student, std::forward<Args>(args)..., into(to)).loss, type);
+  }
   if (g.weights.defined()) g.weights = g.weights.to(weights.scalar_type());
   if (g.bias.defined()) g.bias = g.bias.to(bias.scalar_type());
-  return detail::torch_head_loss::apply(hidden, weights, bias.defined() ? c10::make_optional(bias) : c10::nullopt, g, result.loss);
+  return detail::torch_head_loss::apply(hidden, weights, bias.defined() ? c10::make_optional(bias) : c10::nullopt, g, loss);
 }
 
 LIMBECK_END_NAMESPACE

@@ -45,4 +45,25 @@ TEST_CASE("torch: a torch_workspace runs a call where the student lives", "[torc
   CHECK(same(value, expected));
   CHECK(!value.requires_grad());
 }
+
+TEST_CASE("torch: heads run where their hidden states live", "[torch][thrust]") {
+  torch::manual_seed(6);
+  const torch::Tensor hidden = torch::randn({3, 4, 5}).requires_grad_(true), weights = torch::randn({9, 5}).requires_grad_(true);
+  const torch::Tensor bias = torch::randn({9}).requires_grad_(true), labels = torch::randint(9, {3, 4}, torch::kLong);
+  labels[0][1] = -100;
+  const lk::objective ce{lk::cross_entropy{}};
+  const torch::Tensor logits = torch::matmul(hidden, weights.t()) + bias;
+  const torch::Tensor expected = torch::nn::functional::cross_entropy(logits.view({12, 9}), labels.view({12}));
+  const auto slopes = torch::autograd::grad({expected}, {hidden, weights, bias});
+  lk::torch_workspace ws;
+  lk::device_result later;
+  const torch::Tensor loss = lk::differentiable(ce, lk::logits_of(hidden, weights, bias), labels, ws);
+  const torch::Tensor left = lk::differentiable(ce, lk::logits_of(hidden, weights, bias), labels, ws, lk::deferred(later));
+  CHECK(ws.on_host().size() == 0);
+  for (const auto& l : {loss, left}) {
+    CHECK(torch::allclose(l, expected, 1e-5, 1e-6));
+    const auto mine = torch::autograd::grad({l}, {hidden, weights, bias});
+    for (std::size_t i = 0; i < 3; ++i) CHECK(torch::allclose(mine[i], slopes[i], 1e-4, 1e-6));
+  }
+}
 #endif
