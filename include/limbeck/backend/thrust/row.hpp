@@ -45,6 +45,7 @@ constexpr std::size_t active_sums() {
 /// The lowest row with a fault; which thread finds one first is chance, the lowest row is not.
 struct device_faults {
   static constexpr unsigned long long codes = 16;
+  static_assert(static_cast<unsigned long long>(fault::range) < codes);
   LIMBECK_DEVICE static void report(device_outcome* out, std::size_t r, fault code) {
     const unsigned long long mine = ~(static_cast<unsigned long long>(r) * codes + static_cast<unsigned long long>(code));
 #if LIMBECK_ON_CUDA
