@@ -87,7 +87,7 @@ struct packed {
  private:
   /// Rows first, first + 1, ... of @p x side by side, zeros where there are none left.
   template <std::size_t Rows>
-  LIMBECK_INLINE static void gather(const rows<const T>& x, std::size_t first, std::size_t from, std::size_t deep, T* panel) {
+  LIMBECK_HOST_INLINE static void gather(const rows<const T>& x, std::size_t first, std::size_t from, std::size_t deep, T* panel) {
     const std::size_t there = (std::min)(Rows, x.samples - first);
     if (there == Rows && x.sample_stride == 1) {
       for (std::size_t k = 0; k < deep; ++k) {
@@ -113,7 +113,7 @@ struct packed {
   /// @p apart numbers after the one before. Of a column shorter than a pack the rest is written too; what
   /// comes later overwrites it.
   template <std::size_t Rows>
-  LIMBECK_INLINE static void turn(const rows<const T>& x, std::size_t row, std::size_t column, T* to, std::size_t apart) {
+  LIMBECK_HOST_INLINE static void turn(const rows<const T>& x, std::size_t row, std::size_t column, T* to, std::size_t apart) {
     storage line[lanes];
 #pragma GCC unroll 16
     for (std::size_t i = 0; i < Rows; ++i) line[i] = K::load(x.row(row + i) + column);
@@ -130,7 +130,7 @@ struct packed {
 #pragma GCC unroll 16
     for (std::size_t k = 0; k < lanes; ++k) K::store(to + k * apart, line[k]);
   }
-  LIMBECK_INLINE static void interleave(const storage& a, const storage& b, storage& low, storage& high) {
+  LIMBECK_HOST_INLINE static void interleave(const storage& a, const storage& b, storage& low, storage& high) {
     [&]<int... At>(std::integer_sequence<int, At...>) LIMBECK_LAMBDA_INLINE {
       constexpr int n = static_cast<int>(lanes);
       low = {__builtin_shufflevector(a.v, b.v, (At / 2 + At % 2 * n)...)};
@@ -140,7 +140,7 @@ struct packed {
 #endif
 
   /// c = alpha a b + beta c for one tile.
-  LIMBECK_INLINE static void tile(std::size_t deep, const T* a, const T* b, T alpha, T beta, const rows<T>& c, std::size_t row,
+  LIMBECK_HOST_INLINE static void tile(std::size_t deep, const T* a, const T* b, T alpha, T beta, const rows<T>& c, std::size_t row,
                    std::size_t column) {
     storage low[tile_rows], high[tile_rows];
     // a function of its own: with the numbers of the callers in registers, g++ finds one too few for the sums
@@ -167,7 +167,7 @@ struct packed {
     }
   }
   template <std::size_t... At>
-  LIMBECK_INLINE static void sums(std::size_t deep, const T* a, const T* b, storage* low, storage* high,
+  LIMBECK_HOST_INLINE static void sums(std::size_t deep, const T* a, const T* b, storage* low, storage* high,
                                   std::index_sequence<At...>) {
     storage l[tile_rows], h[tile_rows];
     ((l[At] = K::broadcast(T(0)), h[At] = K::broadcast(T(0))), ...);
