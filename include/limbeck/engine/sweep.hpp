@@ -116,7 +116,7 @@ class host_sweep {
   }
 
  private:
-  LIMBECK_HOST_DEVICE std::size_t end_row() const { return (std::min)(in_.samples(), in_.end_row); }
+  std::size_t end_row() const { return (std::min)(in_.samples(), in_.end_row); }
 
   /// The rows' values in order, so that threads change no bit.
   LIMBECK_HOST_INLINE void gather(evaluation& e) const {
