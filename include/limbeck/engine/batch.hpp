@@ -61,6 +61,10 @@ struct batch_memory<host_rows> {
   static void fill(std::vector<T>& v, T value) {
     std::fill(v.begin(), v.end(), value);
   }
+  template <class T>
+  static void clear(std::vector<T>& v) {
+    fill(v, T(0));
+  }
   template <class Archive, class T>
   static void serialize(Archive& archive, const char* name, std::vector<T>& v) {
     std::span<T> all(v);

@@ -174,6 +174,10 @@ struct batch_memory<device_memory> {
   static void fill(thrust::device_vector<T>& v, T value) {
     thrust::fill(v.begin(), v.end(), value);
   }
+  template <class T>
+  static void clear(thrust::device_vector<T>& v, const device_workspace& ws = device_workspace()) {
+    detail::clear_device(thrust::raw_pointer_cast(v.data()), v.size() * sizeof(T), ws.stream());
+  }
   template <class Archive, class T>
   static void serialize(Archive& archive, const char* name, thrust::device_vector<T>& v) {
     std::vector<T> staged(v.size());

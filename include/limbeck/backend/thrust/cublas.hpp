@@ -27,7 +27,7 @@ class cublas_products final : public device_products {
  public:
   /// With a handle of its own.
   cublas_products() : own_(true) { require(cublasCreate(&handle_)); }
-  /// With @p handle, which outlives it; its stream is set by each call.
+  /// With @p handle, which outlives it; its stream is set by each call, its math and pointer mode are left as they are.
   explicit cublas_products(cublasHandle_t handle) : handle_(handle) {}
   cublas_products(const cublas_products&) = delete;
   cublas_products& operator=(const cublas_products&) = delete;
@@ -73,8 +73,19 @@ class cublas_products final : public device_products {
     const operand left = see(a), right = see(b), out = see(c);
     if (!sized || left.apart == 0 || right.apart == 0 || out.apart == 0) return false;
     require(cublasSetStream(handle_, stream));
-    require(gemm(handle_, right.turned, left.turned, static_cast<int>(c.classes), static_cast<int>(c.samples),
-                 static_cast<int>(a.classes), &alpha, b.data, right.apart, a.data, left.apart, &beta, c.data, out.apart));
+    // the factors are the host's, and distances need all digits of a product, whatever the handle's owner has chosen
+    cublasPointerMode_t pointers;
+    cublasMath_t math;
+    require(cublasGetPointerMode(handle_, &pointers));
+    require(cublasGetMathMode(handle_, &math));
+    require(cublasSetPointerMode(handle_, CUBLAS_POINTER_MODE_HOST));
+    require(cublasSetMathMode(handle_, CUBLAS_DEFAULT_MATH));
+    const cublasStatus_t done =
+        gemm(handle_, right.turned, left.turned, static_cast<int>(c.classes), static_cast<int>(c.samples),
+             static_cast<int>(a.classes), &alpha, b.data, right.apart, a.data, left.apart, &beta, c.data, out.apart);
+    require(cublasSetMathMode(handle_, math));
+    require(cublasSetPointerMode(handle_, pointers));
+    require(done);
     return true;
   }
   static void require(cublasStatus_t status) {

@@ -106,9 +106,10 @@ class projection {
   auto parameters() { return std::array{place::view(weights_), place::view(bias_)}; }
   /// Their gradients, in the same order.
   auto gradients() { return std::array{place::view(weight_gradients_), place::view(bias_gradients_)}; }
-  /// Sets the gradients to 0.
-  void zero_gradients() {
-    for (storage* const g : {&weight_gradients_, &bias_gradients_}) place::fill(*g, T(0));
+  /// Sets the gradients to 0; on a device on the default stream, or in the order of a workspace's.
+  template <class... Workspace>
+  void zero_gradients(const Workspace&... ws) {
+    for (storage* const g : {&weight_gradients_, &bias_gradients_}) place::clear(*g, ws...);
   }
 
   /// @p y = @p x W^T + b, samples x outputs from samples x inputs. One product.

@@ -132,7 +132,10 @@ class channel_variances {
   /// Its gradient.
   auto gradients() { return std::array{place::view(gradients_)}; }
   /// Sets the gradient to 0.
-  void zero_gradients() { place::fill(gradients_, T(0)); }
+  template <class... Workspace>
+  void zero_gradients(const Workspace&... ws) {
+    place::clear(gradients_, ws...);
+  }
   /// Adds to the gradient of channel @p c that of a loss whose derivative by the variance is @p slope.
   void pull_back(std::size_t c, double slope) {
     gradients_[c] += static_cast<T>(slope / (1 + std::exp(-static_cast<double>(rho_[c]))));
