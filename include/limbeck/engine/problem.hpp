@@ -138,7 +138,7 @@ struct problem {
   /// Whether there is a teacher, a tensor or a target.
   bool taught() const { return teacher.data || target.fill; }
   /// Of the teacher's rows.
-  std::size_t teacher_classes() const { return target.fill ? target.classes : teacher.classes; }
+  LIMBECK_HOST_DEVICE std::size_t teacher_classes() const { return target.fill ? target.classes : teacher.classes; }
   /// Row @p r of the target into @p out; @p memory holds `target.scratch_rows` rows.
   void ask_target(std::size_t r, T* out, T* memory) const {
     const std::size_t n = target.classes;
