@@ -1,5 +1,5 @@
 // Sparse rows in host memory, and logits on a device.
-// expect: limbeck: the sparse rows of a loss live in another memory (host or device) than the student
+// expect: limbeck: what a loss holds (sparse rows, a projection, variances) lives in another memory (host or device) than the student
 #include <limbeck/targets.hpp>
 #include <limbeck/thrust.hpp>
 

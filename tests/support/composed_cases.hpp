@@ -110,7 +110,20 @@ complaints compare_composed(std::size_t n, std::size_t c) {
                                                   lk::on<lk::top_of_teacher_and_rest<2>>(lk::reverse_kl{}))),
        first);
   call("deviations", always(lk::at_temperature(lk::standardized(1.5), lk::forward_kl{}) + lk::mse{}), first);
-  call("a signal as a temperature", always(lk::at_temperature(1 + lk::of_teacher(lk::entropy{}), lk::forward_kl{})), first);
+  const auto by_entropy = always(lk::at_temperature(1 + lk::of_teacher(lk::entropy{}), lk::forward_kl{}));
+  call("a signal as a temperature", by_entropy, first);
+  call("a signal of a target as a temperature", by_entropy,
+       [](const auto& side) { return lk::mean_of_logits(side.first(), side.second()); });
+  {  // a micro-batch whose rows all have weight 0
+    device_batch<T> d(call.b);
+    const std::vector<float> zeros(n, 0.0F);
+    const auto device_zeros = to_device(zeros);
+    lk::workspace ws;
+    lk::device_workspace dws;
+    const double host = kl.value(call.b.s(), call.b.t(), lk::row_weights(zeros), lk::mean_over(7), ws);
+    const double device = kl.value(d.s(), d.t(), lk::row_weights(device_zeros), lk::mean_over(7), dws);
+    if (host != 0 || device != 0) out.push_back("a part of weight 0 has a loss");
+  }
   return out;
 }
 

@@ -73,6 +73,7 @@ struct batch_memory<host_rows> {
 
   template <class Batch, class F>
   static void each_row(const Batch& x, std::size_t n, std::size_t, const F& f) {
+    if (n == 1) return f(detail::single_team{}, 0);  // no team of threads for one
     x.on(n, [&](std::size_t r, std::size_t) { f(detail::single_team{}, r); });
   }
   template <class Batch>

@@ -21,7 +21,7 @@ struct non_target {};
 /// Those whose entry in `class_mask(m)` is not 0.
 struct masked {};
 /// The @p K to which the teacher of the row gives most, of equal ones the lowest, none that it masks; each side is
-/// normalised over them alone. At most C count. On the host.
+/// normalised over them alone. At most C count. On a device K passes over the row, for tens.
 template <std::size_t K>
 struct top_of_teacher {
   static_assert(K > 0 && K < (std::size_t{1} << 24), "limbeck: the top of the teacher has 1 to 2^24 - 1 classes");

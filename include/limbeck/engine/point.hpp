@@ -152,8 +152,8 @@ struct label_outcome {
 ///
 /// That form runs on the host. On a device the threads of a team share a row, and call together
 /// `template <class T, class Team> LIMBECK_HOST_DEVICE T operator()(const row<T, Team>&) const`, which serves the host too,
-/// by a team of one; see `core/team.hpp` and `engine/team_row.hpp`. All spans are memory of the team, and every thread
-/// returns the row's value.
+/// by a team of one; see `core/team.hpp` and `engine/team_row.hpp`. All spans are memory of the team: each thread writes its own
+/// classes (`each_own`), not all of them, and every thread returns the row's value.
 template <class T, class Team = detail::single_team>
 struct row {
   std::span<const T> student, teacher;         ///< logits (teacher may be empty)

@@ -298,7 +298,7 @@ constexpr auto temperature_value(const T& t) {
 
 /// The loss (or sum of losses) with q = softmax(s/T) and p = softmax(t/T). All losses inside share these softmaxes. T is a
 /// number, a schedule, `fixed<4>{}`, `per_row{}`, `learned(T)`, `standardized(T)`, or a signal, which gives each row its own
-/// (on the host, in a sweep of its own before: a row's exponentials need its temperature first). Each is multiplied by T to the
+/// (in a sweep of its own before: a row's exponentials need its temperature first). Each is multiplied by T to the
 /// power that it declares, so that its gradient keeps its size; `unscaled` turns that off.
 template <class T, loss E>
 constexpr auto at_temperature(const T& t, const E& e) {

@@ -104,7 +104,7 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
       const auto run = [&](const auto& some, bool own, const auto& after) {
         head_chunks<T, Memory> chunks(in, heads, own, std::type_identity<Traits>{}, ws, executor);
         return chunks.each(executor, [&](problem<T>& chunk, auto& how) {
-          if constexpr (has_temperature_signal<E>()) measure_temperatures<Traits>(temperature_signal(e), chunk, ws, how);
+          if constexpr (has_temperature_signal<E>()) measure_temperatures<Traits, void>(temperature_signal(e), chunk, ws, how);
           const auto swept = [&] { return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(chunk, some, ws, how); };
           if constexpr (std::is_void_v<decltype(swept())>) {
             swept();

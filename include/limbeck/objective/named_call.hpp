@@ -234,7 +234,7 @@ class named_call {
             constexpr auto& all = parts<E>;
             constexpr bool read = all.index({O::name.view(), {}, false, false}) < all.count;
             if constexpr (!read)
-              std::apply([&](const auto&... all_args) { clear_gradient<memory_of_call<std::remove_cvref_t<Args>...>>(
+              std::apply([&](const auto&... all_args) { clear_gradient<memory_of_call<std::remove_cvref_t<Student>, std::remove_cvref_t<Args>...>>(
                   output_at<output_index<G>(O::name.view())>(*a.all), all_args...); }, args_);
           };
           (one(std::type_identity<Output>{}), ...);

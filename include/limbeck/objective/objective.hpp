@@ -163,7 +163,7 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::operator()(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
-    return detail::with_chosen_memory([this](auto&... known) { return (*this)(known...); }, args...);
+    return detail::with_chosen_memory<Self>([this](auto&... known) { return (*this)(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::evaluate_by_name(static_cast<const Self&>(*this), args...);
   } else if constexpr (detail::wants_gradient_like_student<Args...>) {
@@ -185,7 +185,7 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
-    return detail::with_chosen_memory([this](auto&... known) { return value(known...); }, args...);
+    return detail::with_chosen_memory<Self>([this](auto&... known) { return value(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.value(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
@@ -201,7 +201,7 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
-    return detail::with_chosen_memory([this](auto&... known) { return report(known...); }, args...);
+    return detail::with_chosen_memory<Self>([this](auto&... known) { return report(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.report(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {

@@ -90,8 +90,8 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
     static_assert((Term::signal_type::template lives_in<typename Signature::student_traits::sweep> && ...),
                   "limbeck: given(v) lives in another memory (host or device) than the student");
     static_assert((lives_with<typename Term::loss_type, typename Signature::student_traits::sweep>() && ...),
-                  "limbeck: the sparse rows of a loss live in another memory (host or device) than the student; "
-                  "on_device(store) copies a store to the device");
+                  "limbeck: what a loss holds (sparse rows, a projection, variances) lives in another memory (host or device) "
+                  "than the student; on_device(store) copies sparse rows, a projection<T, device_memory> lives on a device");
     require_named(named_tags{});
     (require_memory<typename Term::loss_type, T, typename Signature::student_traits::sweep>(), ...);
     static_assert(P::learned <= 8, "limbeck: at most 8 learned temperatures in one objective");

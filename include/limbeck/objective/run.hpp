@@ -54,10 +54,6 @@ struct sweep_for<host_rows> {
     return e;
   }
   template <class T>
-  static void clear(const rows<T>& x) {
-    clear(stored_rows<arithmetic_of_t<T>>(x));
-  }
-  template <class T>
   static void clear(const stored_rows<T>& x) {
     for (std::size_t r = 0; r < x.samples; ++r)
       for (std::size_t c = 0; c < x.classes; ++c) x.put(r, c, T(0));
@@ -163,7 +159,7 @@ constexpr const auto& temperature_signal(const E& e) {
 }
 
 /// Row temperatures from a signal: a sweep of its own, since exponentials need them.
-template <class Traits, class Signal, class T, class Workspace, class Executor>
+template <class Traits, class Target, class Signal, class T, class Workspace, class Executor>
 void measure_temperatures(const Signal& s, problem<T>& in, Workspace& ws, Executor& executor) {
   problem<T> measured = in;
   measured.row_losses = reinterpret_cast<T*>(ws.beside().reserve(in.samples() * sizeof(T)));
@@ -173,7 +169,7 @@ void measure_temperatures(const Signal& s, problem<T>& in, Workspace& ws, Execut
   using slot = fixed_slot<1, 1>;
   const auto terms =
       flatten(unit, context<>{.progress = in.progress}.weighed(bind_signal<void, slot, slot, 0>(s, in.progress)));
-  sweep_for<typename Traits::sweep>::template measure<T, typename Traits::template lanes<T>, sweep_mode<false, false, false>>(
+  sweep_for<typename Traits::sweep>::template measure<T, typename Traits::template lanes<T>, sweep_mode<false, false, false, Target>>(
       measured, terms, ws, executor);
   in.row_temperatures = any_vector(measured.row_losses, in.samples());
 }
@@ -213,7 +209,7 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     if constexpr (measured) {
       if constexpr (!InChunks) {
         check_shapes(in, false, false);
-        measure_temperatures<Traits>(temperature_signal(e), in, *ws, executor_of(args...));
+        measure_temperatures<Traits, typename Signature::target_type>(temperature_signal(e), in, *ws, executor_of(args...));
       }
     }
     return f(terms, in, *ws, executor_of(args...), Signature{});

@@ -47,6 +47,8 @@ struct told_memory {
       }
     } else if constexpr (tensor<A>) {
       return std::type_identity<typename tensor_traits<A>::sweep>{};
+    } else if constexpr (target<A>) {
+      return std::type_identity<target_memory<A>>{};
     } else if constexpr (is_labels<A>) {
       return std::type_identity<vector_memory_t<A>>{};
     } else if constexpr (requires { typename A::memory; }) {
@@ -81,6 +83,35 @@ template <class... A>
 using memory_of_call =
     std::conditional_t<std::is_void_v<typename told_by<A...>::type>, host_rows, typename told_by<A...>::type>;
 
+/// What the terms of an objective say: what a loss holds, or a signal that is given, lives in one memory.
+template <class Term>
+constexpr auto told_by_term() {
+  struct elsewhere {};
+  if constexpr (requires { typename Term::loss_type::memory; }) {
+    return std::type_identity<typename Term::loss_type::memory>{};
+  } else if constexpr (Term::signal_type::template lives_in<host_rows> && !Term::signal_type::template lives_in<elsewhere>) {
+    return std::type_identity<host_rows>{};
+  } else {
+    return std::type_identity<void>{};
+  }
+}
+template <class... Term>
+struct told_by_terms {
+  using type = void;
+};
+template <class Term, class... Rest>
+struct told_by_terms<Term, Rest...> {
+  using own = typename decltype(told_by_term<Term>())::type;
+  using type = std::conditional_t<std::is_void_v<own>, typename told_by_terms<Rest...>::type, own>;
+};
+template <class E>
+struct told_by_objective {
+  using Terms = decltype(flatten(std::declval<const E&>(), context<>{}));
+  template <class... Term>
+  static told_by_terms<Term...> of(const hana::tuple<Term...>&);
+  using type = typename decltype(of(std::declval<Terms>()))::type;
+};
+
 /// A workspace that knows only when it is called in which memory the student is.
 template <class A>
 inline constexpr bool is_chooser = requires { typename std::remove_cvref_t<A>::limbeck_chooser; };
@@ -101,7 +132,7 @@ memory_kind memory_of(const X& x) {
   }
 }
 /// f(the arguments of a call), the workspace that chooses replaced by the one it chose.
-template <class F, class Student, class... A>
+template <class E, class F, class Student, class... A>
 auto with_chosen_memory(const F& f, Student& student, A&... args) {
   const auto choose = [&](auto& chooser) {
     const auto replaced = []<class X>(X& x, auto& ws) -> auto& {
@@ -111,7 +142,8 @@ auto with_chosen_memory(const F& f, Student& student, A&... args) {
         return x;
       }
     };
-    using Told = typename told_by<Student, A...>::type;
+    using By = typename told_by<Student, A...>::type;
+    using Told = typename std::conditional_t<std::is_void_v<By>, told_by_objective<E>, std::type_identity<By>>::type;
     return chooser.template choose<Told>(student, [&](auto& ws) { return f(student, replaced(args, ws)...); });
   };
   const auto first = []<class X, class... Rest>(const auto& self, X& x, Rest&... rest) -> auto& {

@@ -24,7 +24,7 @@ struct standardized_temperature {
 /// The gradient goes through the student's mean and deviation; through the deviation it is 0 in a row of equal logits, where
 /// there is none. Two logits are ±1/√2 once standardised, so nothing moves them. The factor T^k is that of T, not of the
 /// deviation. Masked classes (-inf) count in neither mean nor deviation; a `class_mask` does not change these. For losses of
-/// softmaxes, on the host, without memory of its own; two more passes over a row. A T that is not positive is a value_error at
+/// softmaxes, without memory of its own; two more passes over a row. A T that is not positive is a value_error at
 /// the call; so is a logit whose square is infinite.
 ///
 /// Sun, Ren, Li, Wang, Cao, *Logit Standardization in Knowledge Distillation*, CVPR 2024, arXiv:2403.01427.

@@ -5,6 +5,7 @@
 /// Heads on a device: chunks of logits in its memory, the products there, and no round trip between chunks.
 
 #include <limbeck/backend/thrust/dense.hpp>
+#include <limbeck/backend/thrust/places.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/backend/thrust/sweep.hpp>
 #include <limbeck/backend/thrust/workspace.hpp>
@@ -20,18 +21,6 @@
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
-
-/// f(i) for i below @p n, in stream order; nobody waits.
-template <class F>
-void on_stream(device_stream stream, std::size_t n, const F& f) {
-  const thrust::counting_iterator<std::size_t> first(0);
-#if LIMBECK_ON_CUDA
-  thrust::for_each_n(thrust::cuda::par_nosync.on(stream), first, n, f);
-#else
-  (void)stream;
-  thrust::for_each_n(thrust::device, first, n, f);
-#endif
-}
 
 /// Element i of rows, in numbers of type T side by side.
 template <class T>
@@ -91,18 +80,17 @@ struct weight_of_row {
 struct join_outcomes {
   const device_outcome* parts;
   std::size_t count;
+  bool wants_weight;  // there is no mean of rows without any
   device_outcome* out;
   LIMBECK_HOST_DEVICE void operator()(std::size_t) const {
     device_outcome all = *out;
     all.loss = all.weight = all.rows = 0;
     for (double& t : all.temperature_gradient) t = 0;
     all.fault_code = 0;
-    bool weightless = false;
+    all.shown = 0;
     for (std::size_t k = 0; k < count; ++k) {
       const device_outcome& p = parts[k];
-      const bool nothing = p.fault_code == static_cast<int>(fault::no_weight);  // of a chunk, it is no fault
-      weightless = weightless || nothing;
-      if (!nothing && p.fault_code != 0 && all.fault_code == 0) {
+      if (p.fault_code != 0 && all.fault_code == 0) {
         all.fault_code = p.fault_code;
         all.fault_row = p.fault_row;
         all.fault_column = p.fault_column;
@@ -112,10 +100,11 @@ struct join_outcomes {
       }
       all.weight += p.weight;
       all.rows += p.rows;
-      if (!nothing) all.loss += p.loss;
+      all.shown += p.shown;
+      all.loss += p.loss;
       for (std::size_t i = 0; i < 8; ++i) all.temperature_gradient[i] += p.temperature_gradient[i];
     }
-    if (weightless && all.weight == 0 && all.fault_code == 0) {
+    if (wants_weight && all.shown > 0 && all.weight == 0 && all.fault_code == 0) {
       all.fault_code = static_cast<int>(fault::no_weight);
       all.loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
     }
@@ -217,7 +206,7 @@ class head_chunks<T, device_memory> {
       sweep(chunk, where);
       if (heads_.gradient) give(chunk, k == 0);
     }
-    on_stream(stream, 1, join_outcomes{outcomes_, chunks_, out});
+    on_stream(stream, 1, join_outcomes{outcomes_, chunks_, call_.reduce == reduction::mean && call_.mean_over == 0, out});
     if constexpr (!later) return read_outcome(out, stream, call_.classes(), call_.ignore_index);
   }
   /// That of the gradient of a chunk. Waits.

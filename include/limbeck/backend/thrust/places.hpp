@@ -18,6 +18,18 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
+/// f(i) for i below @p n, in stream order; nobody waits.
+template <class F>
+void on_stream(device_stream stream, std::size_t n, const F& f) {
+  const thrust::counting_iterator<std::size_t> first(0);
+#if LIMBECK_ON_CUDA
+  thrust::for_each_n(thrust::cuda::par_nosync.on(stream), first, n, f);
+#else
+  (void)stream;
+  thrust::for_each_n(thrust::device, first, n, f);
+#endif
+}
+
 /// What a device copies: `job.row(team, r, memory)` for every row. A team works in one place after the other, each with memory
 /// of its own; place p takes the rows p, p + places, ...
 template <class T, class Job>

@@ -639,7 +639,7 @@ struct device_task {
           x.teacher = {m.teacher, in.teacher_classes()};
           x.teacher_temperature = T(1) / n.inverse_t[t];
         }
-        x.index = r;
+        x.index = in.first_row + r;
         x.label = label;
         x.scratch = {m.scratch, padded * scratch_rows<Loss>()};
         if constexpr (Mode::gradient) x.gradient = {m.gradient, in.classes()};
@@ -717,6 +717,7 @@ struct device_task {
     }
     out->weight = sum.v[0];
     out->rows = sum.v[1];
+    out->shown = sum.v[3];
     out->loss = sum.v[2] * normalizer();
     for (double& by_t : out->temperature_gradient) by_t = 0;
     for_each_index<learned>([&](auto k) { out->temperature_gradient[k] = sum.v[4 + k]; });
@@ -731,7 +732,7 @@ struct device_task {
         p = locate_fault(in, code, r);
       }
       out->fault = 0;
-    } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean) {
+    } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean && in.mean_over == 0) {
       p.code = fault::no_weight;
     }
     out->fault_code = 0;

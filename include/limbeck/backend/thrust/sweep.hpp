@@ -10,6 +10,7 @@
 
 #include <limbeck/backend/thrust/batch.hpp>
 #include <limbeck/backend/thrust/launch.hpp>
+#include <limbeck/backend/thrust/places.hpp>
 #include <limbeck/backend/thrust/row.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/objective/objective.hpp>
@@ -118,26 +119,10 @@ struct sweep_for<device_memory> {
     return concluded(in, out, ws, executor);
   }
 
-  /// Zeros for an output that no loss looks at.
+  /// Zeros for an output that no loss looks at, in the order of the workspace's stream.
   template <class T>
-  static void clear(const stored_rows<T>& x) {
-    const thrust::counting_iterator<std::size_t> first(0);
-    thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
-  }
-  template <class T>
-  static void clear(const rows<T>& x) {
-    clear(stored_rows<arithmetic_of_t<T>>(x));
-  }
-  /// The same, in the order of the workspace's stream.
-  template <class T>
-  static void clear_on([[maybe_unused]] const device_workspace& ws, const stored_rows<T>& x) {
-#if LIMBECK_ON_CUDA
-    const thrust::counting_iterator<std::size_t> first(0);
-    thrust::for_each(thrust::cuda::par_nosync.on(ws.stream()), first,
-                     first + static_cast<std::ptrdiff_t>(x.samples * x.classes), zero_element<T>{x});
-#else
-    clear(x);
-#endif
+  static void clear_on(const device_workspace& ws, const stored_rows<T>& x) {
+    on_stream(ws.stream(), x.samples * x.classes, zero_element<T>{x});
   }
   /// Sum of squares; called where the device is known to be idle.
   template <class T>

@@ -20,7 +20,7 @@ namespace detail {
 
 /// What a call leaves on the device. All zero before the first; each call leaves `fault` and `ticket` as it found them.
 struct device_outcome {
-  double loss, weight, rows;
+  double loss, weight, rows, shown;
   double temperature_gradient[8];
   double normalizer;
   unsigned long long fault;  // 0: none; else the complement of row * 16 + code, so that the lowest row is the maximum

@@ -75,6 +75,7 @@ template <class T, class L, class Memory = host_rows>
 struct projected_loss : detail::power_of_inner<L> {
   using limbeck_loss = batchwise;
   using scalar = T;
+  using memory = Memory;  ///< of the projection
   static constexpr bool any_width = true;
   static constexpr bool needs_teacher = [] {
     if constexpr (requires { L::needs_teacher; }) return static_cast<bool>(L::needs_teacher);

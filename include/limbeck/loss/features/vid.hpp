@@ -163,6 +163,7 @@ template <class T, class Memory = host_rows>
 struct vid_loss {
   using limbeck_loss = batchwise;
   using scalar = T;
+  using memory = Memory;  ///< of the variances
   static constexpr bool any_width = true;
   channel_variances<T, Memory>* variances;  ///< the caller's
 
