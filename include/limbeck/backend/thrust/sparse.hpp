@@ -79,10 +79,20 @@ template <class T>
 inline constexpr bool is_sparse_store<device_sparse_rows<T>> = true;
 /// @endcond
 
-/// A store's rows, copied to the device. @throws as `device_sparse_rows`.
+/// @cond
+namespace detail {
+template <class Store>
+struct scalar_of_store {};
 template <class T>
-  requires(!std::is_const_v<T>)
-device_sparse_rows<T> on_device(const sparse_store<T>& store) {
+struct scalar_of_store<sparse_store<T>> {
+  using type = T;
+};
+}  // namespace detail
+/// @endcond
+
+/// A `sparse_store`'s rows, copied to the device. @throws as `device_sparse_rows`.
+template <class Store, class T = typename detail::scalar_of_store<Store>::type>
+device_sparse_rows<T> on_device(const Store& store) {
   return device_sparse_rows<T>(store);
 }
 
