@@ -185,7 +185,7 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
-    return detail::with_chosen_memory<Self>([this](auto&... known) { return value(known...); }, args...);
+    return detail::with_chosen_memory<Self>([this](auto&... known) { return this->value(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.value(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
@@ -201,7 +201,7 @@ template <class Self>
 template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
-    return detail::with_chosen_memory<Self>([this](auto&... known) { return report(known...); }, args...);
+    return detail::with_chosen_memory<Self>([this](auto&... known) { return this->report(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.report(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
