@@ -61,6 +61,17 @@ LIMBECK_HOST_DEVICE own_elements own_of(const Team& team, std::size_t n) {
   }
 }
 
+/// The same elements shared out singly, neighbours to neighbours, within each part: what one takes so, another owns.
+template <class Team>
+LIMBECK_HOST_DEVICE own_elements neighbours_of(const Team& team, std::size_t n) {
+  if constexpr (requires { team.part(); }) {
+    const team_part part = team.part();
+    return {part.first + team.rank_in_part(), part.last < n ? part.last : n, team.size_of_part()};
+  } else {
+    return {team.rank(), n, team.size()};
+  }
+}
+
 /// f(i) for those of @p n elements of type T that this thread takes. They are the same in every such loop, so that a thread
 /// reads what it wrote without a wait.
 template <class T, class Team, class F>

@@ -146,6 +146,11 @@ struct device_task {
     if constexpr (Mode::soft_labels)
       if (m.soft) bring_row(team, in.soft_labels, whole_soft, r, m.soft);
     wait_for_rows();
+    if constexpr (!Team::alone) {
+      const bool singly = (m.student && !whole_student) || (Plan::teacher && !targeted && m.teacher && !whole_teacher) ||
+                          (Mode::soft_labels && m.soft && !whole_soft);
+      if (singly) team.wait();
+    }
     if constexpr (targeted) {
       const std::size_t n = in.target.classes;
       target.fill(target_row<T, Team>{r, {m.teacher, n}, {m.scratch, padded * Target::scratch_rows}, in.student, label,
@@ -207,15 +212,33 @@ struct device_task {
       if constexpr (Use != gradient_use::none) {
         if (m.gradient && (Use == gradient_use::flows || whole)) {
           *reinterpret_cast<block*>(m.gradient + c) = g;
+        } else if (gives_singly<Use, Team>(m)) {  // nobody asks for the class's logit any more
+          hold_back(g, hold);
+          *reinterpret_cast<block*>(m.student + c) = g;
         } else {
-          give(team, r, c, g, hold);
+          hold_back(g, hold);
+          store_block<W>(team, in.gradient, whole_gradient, r, c, g);
         }
       }
     }
+    if constexpr (Use == gradient_use::finish && !whole && !Team::alone) {
+      if (!gives_singly<Use, Team>(m)) return;
+      team.wait();
+      const own_elements mine = neighbours_of(team, in.classes());
+      for (std::size_t i = mine.first; i < mine.last; i += mine.step) {
+        count_bytes(team, size_of(in.gradient.type));
+        in.gradient.put(r, i, m.student[i]);
+      }
+    }
   }
-  /// To the tensor; @p hold: of a row of infinite loss.
-  template <std::size_t W, class Team>
-  LIMBECK_DEVICE void give(const Team& team, std::size_t r, std::size_t c, device_block_of<T, W> g, bool hold) const {
+  /// Whether the gradient of a row in the team's memory is written class by class, by neighbours.
+  template <gradient_use Use, class Team>
+  LIMBECK_DEVICE bool gives_singly(const team_rows<T>& m) const {
+    return Use == gradient_use::finish && !whole && !Team::alone && m.student && !whole_gradient;
+  }
+  /// @p hold: of a row of infinite loss.
+  template <std::size_t W>
+  LIMBECK_DEVICE void hold_back(device_block_of<T, W>& g, bool hold) const {
     if (hold) {
       const double largest = largest_of(in.gradient.type);
       const T most = largest < static_cast<double>((std::numeric_limits<T>::max)()) ? static_cast<T>(largest)
@@ -225,7 +248,6 @@ struct device_task {
         g.v[j] = x < -most ? -most : x > most ? most : x;
       }
     }
-    store_block<W>(team, in.gradient, whole_gradient, r, c, g);
   }
   LIMBECK_HOST_DEVICE static stored_rows<const T> as_input(const stored_rows<T>& x) {
     stored_rows<const T> y;
@@ -661,7 +683,8 @@ struct device_task {
           const block old = load_block<W>(team, as_input(in.gradient), whole_gradient, r, c);
           for (std::size_t j = 0; j < W; ++j) g.v[j] += old.v[j];
         }
-        give(team, r, c, g, !(value < infinity));
+        hold_back(g, !(value < infinity));
+        store_block<W>(team, in.gradient, whole_gradient, r, c, g);
       }
     }
     return value;

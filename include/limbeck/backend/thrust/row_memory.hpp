@@ -128,20 +128,35 @@ LIMBECK_DEVICE void store_block(const Team& team, const stored_rows<T>& x, bool 
     if (c + j < x.classes) x.put(r, c + j, b.v[j]);
 }
 
-/// The classes of row @p r that this thread takes, from a tensor into the team's memory.
+/// Row @p r from a tensor into the team's memory, where classes up to a whole load are 0. Where it cannot be read by whole
+/// loads, a thread brings what others own: the team waits before it reads.
 template <class T, class Team>
 LIMBECK_DEVICE void bring_row(const Team& team, const stored_rows<const T>& x, bool whole, std::size_t r, T* to) {
   constexpr std::size_t W = Team::template width<T>;
   using block = device_block_of<T, W>;
-  const own_elements own = own_of<T>(team, x.classes);
-  for (std::size_t c = own.first; c < own.last; c += own.step) {
+  if (whole || Team::alone) {
+    const own_elements own = own_of<T>(team, x.classes);
+    for (std::size_t c = own.first; c < own.last; c += own.step) {
 #if defined(__CUDA_ARCH__)
-    if (whole && x.native() && c + W <= x.classes && __isShared(to + c)) {  // all of a thread's loads are under way at once
-      __pipeline_memcpy_async(to + c, x.row(r) + c, sizeof(block));
-      continue;
-    }
+      if (x.native() && c + W <= x.classes && __isShared(to + c)) {  // all of a thread's loads are under way at once
+        __pipeline_memcpy_async(to + c, x.row(r) + c, sizeof(block));
+        continue;
+      }
 #endif
-    *reinterpret_cast<block*>(to + c) = load_block<W>(team, x, whole, r, c);
+      *reinterpret_cast<block*>(to + c) = load_block<W>(team, x, whole, r, c);
+    }
+  } else {
+    const own_elements mine = neighbours_of(team, (x.classes + W - 1) / W * W);
+    for (std::size_t c = mine.first; c < mine.last; c += mine.step) {
+#if defined(__CUDA_ARCH__)
+      if (x.native() && c < x.classes && __isShared(to + c)) {
+        __pipeline_memcpy_async(to + c, x.row(r) + static_cast<std::ptrdiff_t>(c) * x.class_stride, sizeof(T));
+        continue;
+      }
+#endif
+      if (c < x.classes) count_bytes(team, size_of(x.type));
+      to[c] = c < x.classes ? x(r, c) : T(0);
+    }
   }
 }
 /// What was brought is there.
