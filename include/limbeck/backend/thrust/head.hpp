@@ -4,18 +4,13 @@
 /// @file
 /// Heads on a device: chunks of logits in its memory, the products there, and no round trip between chunks.
 
+#include <limbeck/backend/thrust/batch.hpp>
 #include <limbeck/backend/thrust/dense.hpp>
 #include <limbeck/backend/thrust/places.hpp>
 #include <limbeck/backend/thrust/rows.hpp>
 #include <limbeck/backend/thrust/sweep.hpp>
 #include <limbeck/backend/thrust/workspace.hpp>
 #include <limbeck/objective/head_chunks.hpp>
-
-#include <thrust/execution_policy.h>
-#include <thrust/for_each.h>
-#include <thrust/functional.h>
-#include <thrust/iterator/counting_iterator.h>
-#include <thrust/transform_reduce.h>
 
 #include <algorithm>
 
@@ -70,10 +65,18 @@ struct give_element {
     to.put(r, c, (add ? to(r, c) : T(0)) + from[i]);
   }
 };
+/// 1 / the weight of the rows that count.
 template <class T>
-struct weight_of_row {
+struct normalize_rows {
   problem<T> in;
-  LIMBECK_HOST_DEVICE double operator()(std::size_t r) const { return in.valid(r) ? in.weight(r) : 0; }
+  double* to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    double weight = 0;
+    for_own<double>(team, in.samples(), [&](std::size_t r) { weight += in.valid(r) ? in.weight(r) : 0; });
+    weight = sum_over(team, weight);
+    if (team.rank() == 0) *to = weight > 0 ? 1 / weight : 0;
+  }
 };
 
 /// What the chunks of a call have left becomes what the call leaves: sums, or the fault of the lowest row.
@@ -116,6 +119,7 @@ struct join_outcomes {
 struct chunk_outcome {
   using limbeck_deferred = void;
   device_outcome* place;
+  const double* normalizer;  // on the device, null where the host knows it
   device_outcome* begin(device_stream, std::size_t, std::int64_t) const { return place; }
 };
 
@@ -185,10 +189,14 @@ class head_chunks<T, device_memory> {
     }
     if (chunks_ > 0) clear_device(outcomes_, chunks_ * sizeof(device_outcome), stream);
     if (chunks_ == 0) clear();
-    const double over = mean_over();
+    // where labels, weights or a mask say which rows count, what the mean divides by is known to the device alone
+    const bool mean = call_.reduce == reduction::mean, asked = mean && call_.mean_over == 0;
+    const bool weighed = asked && (call_.labels.data() || call_.row_weights.data() || call_.row_mask.data());
+    if (weighed)
+      batch_memory<device_memory>::each_row(device_tasks{stream}, 1, whole_block, normalize_rows<T>{call_, &out->normalizer});
     for (std::size_t k = 0; k < chunks_; ++k) {
       problem<T> chunk = part(k * rows_, (std::min)(rows_, call_.samples() - k * rows_));
-      if (chunk.reduce == reduction::mean) chunk.mean_over = over;
+      if (asked && !weighed) chunk.mean_over = static_cast<double>(call_.samples());
       if (heads_.student) {
         logits(*heads_.student, numbers(chunk, heads_.student->hidden), student_);
         chunk.student = rows<const T>(student_, chunk.samples(), call_.classes());
@@ -202,11 +210,11 @@ class head_chunks<T, device_memory> {
         chunk.gradient = rows<T>(gradient_, chunk.samples(), call_.classes());
         chunk.add = false;
       }
-      const chunk_outcome where{outcomes_ + k};
+      const chunk_outcome where{outcomes_ + k, weighed ? &out->normalizer : nullptr};
       sweep(chunk, where);
       if (heads_.gradient) give(chunk, k == 0);
     }
-    on_stream(stream, 1, join_outcomes{outcomes_, chunks_, call_.reduce == reduction::mean && call_.mean_over == 0, out});
+    on_stream(stream, 1, join_outcomes{outcomes_, chunks_, asked, out});
     if constexpr (!later) return read_outcome(out, stream, call_.classes(), call_.ignore_index);
   }
   /// That of the gradient of a chunk. Waits.
@@ -229,23 +237,6 @@ class head_chunks<T, device_memory> {
     if (p.row_temperature_gradient) p.row_temperature_gradient += first;
     return p;
   }
-  /// What the mean divides by, known to every chunk. Where labels, weights or a mask say which rows count, it is read off the device.
-  double mean_over() const {
-    if (call_.mean_over > 0 || call_.reduce != reduction::mean) return call_.mean_over;
-    double weight = static_cast<double>(call_.samples());
-    if (call_.labels.data() || call_.row_weights.data() || call_.row_mask.data()) {
-      const thrust::counting_iterator<std::size_t> first(0);
-      const auto last = first + static_cast<std::ptrdiff_t>(call_.samples());
-      const weight_of_row<T> of{call_};
-#if LIMBECK_ON_CUDA
-      weight = thrust::transform_reduce(thrust::cuda::par.on(ws_.stream()), first, last, of, 0.0, thrust::plus<double>());
-#else
-      weight = thrust::transform_reduce(thrust::device, first, last, of, 0.0, thrust::plus<double>());
-#endif
-    }
-    return weight > 0 ? weight : 1;  // the sweeps find out what is wrong with it
-  }
-
   /// Rows of the chunk in numbers of type T.
   rows<const T> numbers(const problem<T>& chunk, const stored_rows<const T>& x) const {
     const stored_rows<const T> own = x.part(chunk.first_row, chunk.samples());

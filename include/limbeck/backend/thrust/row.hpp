@@ -99,6 +99,7 @@ struct device_task {
   bool wants_mean = false;
   bool weigh = false;              // the normaliser is on the device, else it is
   double over_weight = 1;
+  const double* normalizer_at = nullptr;  // where several sweeps share one
   bool whole_student = false, whole_teacher = false, whole_soft = false, whole_gradient = false;  // see loads_whole
   bool concludes = true;           // sums and faults are reported at the end
   bool staged = false;             // rows are brought into the team's memory
@@ -337,7 +338,7 @@ struct device_task {
     if (in.labels.data() && !in.labelled(r)) mute_labelled_terms<Plan>(o.numbers);
     return o;
   }
-  LIMBECK_DEVICE double normalizer() const { return weigh ? out->normalizer : over_weight; }
+  LIMBECK_DEVICE double normalizer() const { return normalizer_at ? *normalizer_at : weigh ? out->normalizer : over_weight; }
 
   /// Row @p r, by a team of threads that all call this, with rows_of_memory() rows of memory.
   template <class Team>
@@ -755,7 +756,7 @@ struct device_task {
         p = locate_fault(in, code, r);
       }
       out->fault = 0;
-    } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean && in.mean_over == 0) {
+    } else if (sum.v[3] > 0 && sum.v[0] == 0 && in.reduce == reduction::mean && in.mean_over == 0 && !normalizer_at) {
       p.code = fault::no_weight;
     }
     out->fault_code = 0;

@@ -56,7 +56,7 @@ void set_up(device_task<T, Terms, Mode, Target>& task) {
   in.normalizer = 1;
   if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, task.terms, 1.0, 0, task.batch);
   if (in.reduce == reduction::mean) {
-    task.weigh = !(in.mean_over > 0) && (in.row_weights.data() || in.row_mask.data() || in.labels.data());
+    task.weigh = !task.normalizer_at && !(in.mean_over > 0) && (in.row_weights.data() || in.row_mask.data() || in.labels.data());
     const double over = in.mean_over > 0 ? in.mean_over : static_cast<double>(in.samples());
     task.over_weight = over > 0 ? 1 / over : 0;
   }
@@ -94,7 +94,7 @@ struct sweep_for<device_memory> {
   static void measure(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
     device_outcome* const out = outcome_of(in, ws, executor);
     clear_device(&out->fault, sizeof(out->fault), ws.stream());  // what a call has left that never came to its end
-    sweep<T, Mode>(in, terms, ws, out, false);
+    sweep<T, Mode>(in, terms, ws, out, false, nullptr);
   }
   /// The same, with losses of the whole batch after those of rows.
   template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
@@ -165,14 +165,18 @@ struct sweep_for<device_memory> {
   static device_outcome* start(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
     require_losses<T>(static_cast<typename plan_of<Terms>::type*>(nullptr));
     device_outcome* const out = outcome_of(in, ws, executor);
-    sweep<T, Mode>(in, terms, ws, out, true);
+    const double* normalizer = nullptr;
+    if constexpr (requires { executor.normalizer; }) normalizer = executor.normalizer;  // that of a call of several sweeps
+    sweep<T, Mode>(in, terms, ws, out, true, normalizer);
     return out;
   }
   template <class T, class Mode, class Terms>
-  static void sweep(const problem<T>& in, const Terms& terms, device_workspace& ws, device_outcome* out, bool concludes) {
+  static void sweep(const problem<T>& in, const Terms& terms, device_workspace& ws, device_outcome* out, bool concludes,
+                    const double* normalizer) {
     const auto run = [&](auto&& task) {
       task.out = out;
       task.concludes = concludes;
+      task.normalizer_at = normalizer;
       set_up(task);
       launch<T>(task, ws);
     };
