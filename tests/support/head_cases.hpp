@@ -115,7 +115,8 @@ complaints compare_heads(std::size_t n, std::size_t c, std::size_t k) {
   const auto logits = random_batch<T>(n, c, 61, 2);
   const auto store = lk::keep_top(logits.t(), 2, 2.0);
   const lk::device_sparse_rows<T> kept(store);
-  const auto sparse = lk::at_temperature(2.0, lk::sparse_kl(store)), sparse_there = lk::at_temperature(2.0, lk::sparse_kl(kept));
+  const auto sparse = lk::at_temperature(2.0, lk::sparse_kl(store));
+  const auto sparse_there = lk::at_temperature(2.0, lk::sparse_kl(kept));
   const double host_sparse = sparse.value(student, x.labels, lk::unread_is_fine, lk::row_weights(x.weights), ws);
   const double device_sparse = sparse_there.value(d.student(), d.labels, lk::unread_is_fine, lk::row_weights(d.weights), dws);
   if (!near<T>(host_sparse, device_sparse, host_sparse, sizeof(T) == 8 ? 1e4 : 1e3)) out.push_back(at("a sparse teacher of heads", n, c));
