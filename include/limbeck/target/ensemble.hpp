@@ -126,8 +126,8 @@ struct teacher_list {
     if (all.size() > max_listed_on_device)
       raise<shape_error>("limbeck: the ensemble has a list of " + std::to_string(all.size()) +
                          " teachers, on a device at most " + std::to_string(max_listed_on_device) + "; name them one by one, or nest ensembles");
-    return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return teacher_array<settled_t<S>>{{detail::settled(all[I < all.size() ? I : 0], progress)...}, all.size()};
+    return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+      return teacher_array<settled_t<S>>{{detail::settled(all[Index < all.size() ? Index : 0], progress)...}, all.size()};
     }(std::make_index_sequence<max_listed_on_device>{});
   }
 };

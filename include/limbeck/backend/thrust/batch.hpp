@@ -268,7 +268,7 @@ struct row_census {
 inline constexpr std::size_t rows_of_a_census = 256;
 
 template <class T>
-struct count_rows {
+struct count_part {
   problem<T> in;
   row_census* parts;
   template <class Team>
@@ -450,7 +450,7 @@ struct counted_device_rows {
     const std::size_t count = (in.samples() + rows_of_a_census - 1) / rows_of_a_census;
     row_census* const parts = memory.take<row_census>(count + 1).data();
     call_rows = memory.take<std::size_t>(in.samples());
-    device::each_row(on, count, rows_of_a_census, count_rows<T>{in, parts});
+    device::each_row(on, count, rows_of_a_census, count_part<T>{in, parts});
     device::each_row(on, 1, 1, total_census<T>{in, parts, count});
     device::each_row(on, count, 1, list_rows<T>{in, parts, count, call_rows.data()});
     device::each_row(on, 1, 1, find_unlike{parts, count});

@@ -175,20 +175,20 @@ struct device_task {
     // 32 bits: a device counts in them at half the price
     const auto classes = static_cast<std::uint32_t>(in.classes());
     const auto y_class = static_cast<std::uint32_t>(label < 0 ? -1 : label);
-    const auto near = [](const T* row, std::uint32_t c) -> const block& { return *reinterpret_cast<const block*>(row + c); };
+    const auto kept = [](const T* row, std::uint32_t c) -> const block& { return *reinterpret_cast<const block*>(row + c); };
     const own_elements own = own_of<T>(team, classes);
     const auto last = static_cast<std::uint32_t>(own.last), step = static_cast<std::uint32_t>(own.step);
     LIMBECK_NO_UNROLL
     for (auto c = static_cast<std::uint32_t>(own.first); c < last; c += step) {
-      const block s = m.student ? near(m.student, c) : load_block<W>(team, in.student, whole_student, r, c);
+      const block s = m.student ? kept(m.student, c) : load_block<W>(team, in.student, whole_student, r, c);
       [[maybe_unused]] block t, y, k;
-      if constexpr (by_class) t = m.teacher ? near(m.teacher, c) : load_block<W>(team, in.teacher, whole_teacher, r, c);
-      if constexpr (Mode::soft_labels) y = m.soft ? near(m.soft, c) : load_block<W>(team, in.soft_labels, whole_soft, r, c);
-      if constexpr (Plan::top > 0) k = near(m.ranks, c);
+      if constexpr (by_class) t = m.teacher ? kept(m.teacher, c) : load_block<W>(team, in.teacher, whole_teacher, r, c);
+      if constexpr (Mode::soft_labels) y = m.soft ? kept(m.soft, c) : load_block<W>(team, in.soft_labels, whole_soft, r, c);
+      if constexpr (Plan::top > 0) k = kept(m.ranks, c);
       block g{};
       if constexpr (Use != gradient_use::none) {
         constexpr bool first = Use == gradient_use::flows || !classwise;
-        if (!first && m.gradient) g = near(m.gradient, c);
+        if (!first && m.gradient) g = kept(m.gradient, c);
         // what a row of memory holds is added to the tensor last
         const bool tensor = !m.gradient ? (first ? in.add : true) : Use == gradient_use::finish && !whole && in.add;
         if (tensor) {
@@ -376,8 +376,8 @@ struct device_task {
       T worst(0);
       if (bad == fault::teacher) {
         for_own<T>(team, in.target.classes, [&](std::size_t c) {
-          const T far = static_cast<T>(in.target.classes - c);  // the first
-          if (!(m.teacher[c] <= -masked_logit<T>) && far > worst) worst = far;
+          const T early = static_cast<T>(in.target.classes - c);  // the first
+          if (!(m.teacher[c] <= -masked_logit<T>) && early > worst) worst = early;
         });
         worst = highest_over(team, worst);
         if (team.rank() == 0) values[r] = static_cast<double>(worst);
