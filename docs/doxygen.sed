@@ -19,7 +19,7 @@ h
 # kinds of policy
 s!^( *)using limbeck_loss = (\w+);!\1/** Kind of loss, see engine/point.hpp: `\2`. */ using limbeck_loss = \2;!
 s!^( *)using limbeck_signal = (\w+);!\1/** Kind of signal, see signal/signal.hpp: `\2`. */ using limbeck_signal = \2;!
-s!^( *)using limbeck_(schedule|temperature|workspace|deferred|argument|decay|target) = !\1/** Marks this type for the concept of that name. */&!
+s!^( *)using limbeck_(schedule|temperature|workspace|deferred|argument|decay|target|chooser) = !\1/** Marks this type for the concept of that name. */&!
 
 # losses
 s!^( *)static constexpr int temperature_power = !\1/** The loss is multiplied with T to this power, unless `unscaled`. */&!
@@ -51,6 +51,7 @@ s!^( *)constexpr (linear|cosine)\(double first!\1/** From @p first to @p last. *
 s!^( *)detail::knots knots;!\1/** (progress, value). */&!
 
 # targets, pools, metrics
+s!^( *)using memory = !\1/** Whose memory it reads: the host's or a device's. */&!
 s!^( *)using scalar = !\1/** Of its numbers: float or double. */&!
 s!^( *)std::size_t samples\(\) const!\1/** How many rows it has. */&!
 s!^( *)std::size_t classes\(\) const!\1/** How many classes a row has. */&!
@@ -67,7 +68,7 @@ s!^( *)void after_epoch\(training_run!\1/** After each epoch. */&!
 s!^( *)void end\(training_run!\1/** After the last step. */&!
 
 # templates, whose comment stands before them
-/^  template <class \w+>$/{
+/^  template <class \w+(, class \w+)?>$/{
   N
   s!^(.*)(\n.* at_class\(const class_point)!  /** What is summed over the classes. */\1\2!
   s!^(.*)(\n.* value\(const row_summary)!  /** The signal of a row. */\1\2!
@@ -77,6 +78,7 @@ s!^( *)void end\(training_run!\1/** After the last step. */&!
   s!^(.*)(\n.* outcome\(const label_point)!  /** Value and gradient of a row. */\1\2!
   s!^(.*)(\n.* soft_target\()!  /** What becomes of a soft label. */\1\2!
   s!^(.*)(\n.* operator\(\)\(const batch)!  /** Value of a batch; adds its gradient where one is wanted. */\1\2!
+  s!^(.*)(\n.* fill\(const Row&)!  /** Writes one row; runs on any worker, or on a device by the threads that share the row, and does not throw. */\1\2!
   s!^(.*)(\n.* operator\(\)\(const row<)!  /** Value of a row; adds its gradient where one is wanted. */\1\2!
   s!^(.*)(\n.* void serialize\(Archive)!  /** Saves the state, or loads it. */\1\2!
 }

@@ -106,7 +106,7 @@ using batch_number = typename batch_memory<Memory>::number;
 /// (core/team.hpp), and numbers go from one step to the next by address.
 template <class T, class Memory = host_rows>
 struct batch {
-  using place = batch_memory<Memory>;
+  using place = batch_memory<Memory>;  ///< who does what a loss asks for
   static constexpr bool on_host = std::is_same_v<Memory, host_rows>;  ///< whether the host may read it
   rows<const T> student;  ///< samples x features (or classes)
   rows<const T> teacher;  ///< the same samples; no data where none is given

@@ -20,6 +20,7 @@ struct binary_labels_target : detail::one_source<Source> {
     return binary_labels_target<decltype(inner), constant>{{inner}, constant(temperature(at))};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;

@@ -101,6 +101,7 @@ struct class_gathered_target {
     return class_gathered_target<T, constant, Memory>{teacher, map, constant(temperature(at))};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using X = pack<scalar_lanes<T>>;

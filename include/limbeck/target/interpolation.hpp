@@ -19,6 +19,7 @@ struct interpolated_target : detail::one_source<Source> {
     return interpolated_target<decltype(inner), constant>{{inner}, constant(t(at))};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;

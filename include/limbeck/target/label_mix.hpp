@@ -20,6 +20,7 @@ struct label_mixed_target : detail::one_source<Source> {
     return label_mixed_target<decltype(inner), constant, constant>{{inner}, constant(alpha(at)), constant(temperature(at))};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;
@@ -49,6 +50,7 @@ struct smoothed_target : detail::one_source<Source> {
     return smoothed_target<decltype(inner), constant, constant>{{inner}, constant(epsilon(at)), constant(temperature(at))};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;

@@ -18,6 +18,7 @@ struct min_max_target : detail::one_source<Source> {
     return min_max_target<decltype(inner)>{{inner}, scale};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;

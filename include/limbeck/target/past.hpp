@@ -45,6 +45,7 @@ struct temporal_target {
     return temporal_target<T, constant, Memory>{sums, ids, constant(temperature(at))};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     if (ids[r.index] >= sums.samples) return detail::spoil(r);  // on the host there is none

@@ -21,6 +21,7 @@ struct power_target : detail::one_source<Source> {
     return power_target<decltype(inner), constant>{{inner}, constant(gamma(at))};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;

@@ -56,6 +56,7 @@ struct zipf_target : detail::one_source<Source> {
     return zipf_target<decltype(inner)>{{inner}};
   }
   /// @endcond
+
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     using T = typename Source::scalar;

@@ -72,6 +72,7 @@ struct device_number {
   const double* at = nullptr;  ///< on the device
   bool of_logits = false;      ///< which may be -inf: what is said where it is not finite
 
+  /// @p c + @p f times what stands at @p p.
   device_number(double c, double f, const double* p) : constant(c), factor(f), at(p) {}
   /// A number that the host knows.
   device_number(double c) : constant(c) {}

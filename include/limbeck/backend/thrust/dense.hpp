@@ -31,10 +31,12 @@ class device_products {
                         const rows<double>& c, device_stream stream) = 0;
 
  protected:
+  /// @cond
   device_products() = default;
   device_products(const device_products&) = default;
   device_products& operator=(const device_products&) = default;
   ~device_products() = default;
+  /// @endcond
 };
 
 namespace detail {
