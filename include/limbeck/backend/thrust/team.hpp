@@ -149,6 +149,7 @@ class block_team {
       if (threadIdx.x == 0) of_block = total;
       cluster.sync();
       total = *cluster.map_shared_rank(&of_block, 0);
+#pragma unroll 1
       for (unsigned b = 1; b < blocks_; ++b) {
         const team_array<V, N>& other = *cluster.map_shared_rank(&of_block, b);
         for (std::size_t i = 0; i < N; ++i) total.v[i] = operation(total.v[i], other.v[i]);
