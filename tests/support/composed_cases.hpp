@@ -81,7 +81,7 @@ complaints compare_composed(std::size_t n, std::size_t c) {
   complaints out;
   const composed<T> call(out, n, c);
   const auto first = [](const auto& side) { return side.first(); };
-  const auto always = [](const auto& objective) { return [&](const auto&) { return objective; }; };
+  const auto always = [](const auto& objective) { return [=](const auto&) { return objective; }; };
   const auto kl = lk::at_temperature(2.0, lk::forward_kl{});
   const auto both = kl + 0.5 * lk::cross_entropy{};
   call("two teachers, the surer counts more", always(both), [](const auto& side) {

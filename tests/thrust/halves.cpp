@@ -58,7 +58,7 @@ void check(const auto& objective, std::size_t n, std::size_t c) {
 
 TEST_CASE("device: tensors of 16 bits, and of several types in one call", "[thrust][halves]") {
   const auto objective = 0.5 * lk::cross_entropy{} + lk::at_temperature(4.0, lk::reverse_kl{} + lk::jensen_shannon{});
-  for (const std::size_t c : {3, 40, 333}) {
+  for (const std::size_t c : {3U, 40U, 333U}) {
     check<lk::bfloat16, lk::bfloat16, lk::bfloat16>(objective, 5, c);
     check<lk::float16, float, lk::float16>(objective, 5, c);
     check<lk::bfloat16, float, float>(objective, 4, c);
