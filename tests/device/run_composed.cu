@@ -1,8 +1,7 @@
 // On a GPU: what composes on the host composes there, and calls that nobody waits for, on streams and in a captured graph.
 // Without a GPU it says so and returns 77.
 #include "../support/composed_cases.hpp"
-
-#include <cstdio>
+#include "../support/gpu_program.hpp"
 
 using namespace limbeck_test;
 
@@ -52,25 +51,15 @@ complaints compare_captured(std::size_t n, std::size_t c) {
 }  // namespace
 
 int main(int argc, char**) {
-  int devices = 0;
-  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-    std::puts("no device");
-    return 77;
-  }
-  complaints all;
-  const auto take = [&](const char* what, const complaints& found) {
-    std::printf("%s: %zu complaints\n", what, found.size());
-    all.insert(all.end(), found.begin(), found.end());
-  };
-  take("composed", compare_composed<float>(5, 4));
-  take("composed", compare_composed<float>(6, 37));
-  if (argc == 1) {
-    take("composed, by blocks", compare_composed<float>(3, 3000));
-    take("composed, longer than shared memory", compare_composed<float>(2, 70000));
-    take("captured", compare_captured(33, 100));
-    take("captured, by blocks", compare_captured(5, 32000));
-    take("captured, many rows", compare_captured(20000, 10));
-  }
-  for (const auto& c : all) std::puts(c.c_str());
-  return all.empty() ? 0 : 1;
+  return on_a_gpu([&](const auto& take) {
+    take("composed", compare_composed<float>(5, 4));
+    take("composed", compare_composed<float>(6, 37));
+    if (argc == 1) {
+      take("composed, by blocks", compare_composed<float>(3, 3000));
+      take("composed, longer than shared memory", compare_composed<float>(2, 70000));
+      take("captured", compare_captured(33, 100));
+      take("captured, by blocks", compare_captured(5, 32000));
+      take("captured, many rows", compare_captured(20000, 10));
+    }
+  });
 }

@@ -115,8 +115,7 @@ class meeting {
   slot slots_[2][team_size]{};
 };
 
-/// Like a warp (all compute what is done once, and only wait() orders memory) or like a block (one computes it, and every step
-/// orders memory).
+/// Like a warp (only wait() orders memory) or like a block (every step does).
 template <bool Block>
 struct thread_team {
   static constexpr bool alone = false;

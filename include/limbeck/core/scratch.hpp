@@ -16,13 +16,16 @@ LIMBECK_BEGIN_NAMESPACE
 
 /// Takes arrays out of a workspace; all of them end with the scratch. What the workspace cannot hold yet stands in
 /// memory of its own, and the workspace has grown by the next time: a call that has run before allocates nothing.
-class scratch {
+///
+/// @p Workspace is whose memory it is; what it cannot hold yet stands in an @p Overflow for each array.
+template <class Workspace, class Overflow = Workspace>
+class scratch_of {
  public:
   /// @p memory serves nothing else while this lives.
-  explicit scratch(workspace& memory) : memory_(memory), base_(memory.reserve(0)), room_(memory.size()) {}
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  ~scratch() {
+  explicit scratch_of(Workspace& memory) : memory_(memory), base_(memory.reserve(0)), room_(memory.size()) {}
+  scratch_of(const scratch_of&) = delete;
+  scratch_of& operator=(const scratch_of&) = delete;
+  ~scratch_of() {
     if (used_ <= room_) return;
     // Where there is no more, the next call takes memory of its own again.
     detail::or_else([&] { memory_.reserve(used_); }, [] {});
@@ -40,11 +43,13 @@ class scratch {
   }
 
  private:
-  workspace& memory_;
+  Workspace& memory_;
   std::byte* base_;
   std::size_t room_, used_ = 0;
-  std::vector<workspace> overflow_;
+  std::vector<Overflow> overflow_;
 };
+/// That of the host.
+using scratch = scratch_of<workspace>;
 
 LIMBECK_END_NAMESPACE
 

@@ -94,8 +94,7 @@ void run_rows(const Job& job, std::size_t samples, std::size_t classes, std::siz
   }
   require_success(cudaGetLastError(), "limbeck: launching the rows of a target");
 #else
-  const thrust::counting_iterator<std::size_t> first(0);
-  thrust::for_each(thrust::device, first, first + static_cast<std::ptrdiff_t>(places), place_of_rows<Places>{all});
+  on_stream(ws.stream(), places, place_of_rows<Places>{all});
 #endif
 }
 

@@ -4,9 +4,9 @@
 /// @file
 /// How a device reads and writes a row: 16 bytes a thread, of whatever type, once.
 ///
-/// A team brings its row into memory of its own (a block's shared memory, where it has room) and takes all steps there; a
-/// thread brings the classes that it takes in every step, so that nobody waits for another. Where there is no room, the steps
-/// read the tensors again.
+/// A team brings its row into memory of its own (a block's shared memory, where it has room) and takes all steps there. Of rows that
+/// begin at 16 bytes a thread brings the classes that it takes in every step, so that nobody waits for another; of others,
+/// neighbours bring neighbours, and all wait once. Where there is no room, the steps read the tensors again.
 
 #include <limbeck/backend/thrust/system.hpp>
 #include <limbeck/core/team.hpp>

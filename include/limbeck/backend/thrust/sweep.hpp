@@ -8,7 +8,7 @@
 /// system. Values, weights and faults stay on the device, and the host waits only to read the result, or not at all with
 /// `deferred`.
 
-#include <limbeck/backend/thrust/batch.hpp>
+#include <limbeck/backend/thrust/batch_outcome.hpp>
 #include <limbeck/backend/thrust/launch.hpp>
 #include <limbeck/backend/thrust/places.hpp>
 #include <limbeck/backend/thrust/row.hpp>
