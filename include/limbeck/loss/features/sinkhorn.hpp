@@ -93,7 +93,7 @@ class probabilities {
  private:
   /// Columns [begin, end) of the distances of rows_at_once rows from i on; past the end the last again, for nobody.
   template <class Isa>
-  LIMBECK_INLINE void add_distances(const probabilities& q, std::size_t i, std::size_t begin, std::size_t end,
+  LIMBECK_HOST_INLINE void add_distances(const probabilities& q, std::size_t i, std::size_t begin, std::size_t end,
                      const rows<double>& cost) const {
     using L = host_lanes<T, Isa>;
     using X = pack<L>;
@@ -123,7 +123,7 @@ class probabilities {
   }
   /// The sum over j of slope(i, j) where p_ic > q_jc, for `Packs` packs of columns from @p c on, and rows as above.
   template <class Isa, std::size_t Packs>
-  LIMBECK_INLINE void slopes(const probabilities& q, std::size_t i, std::size_t c, const rows<const T>& slope, T* out) const {
+  LIMBECK_HOST_INLINE void slopes(const probabilities& q, std::size_t i, std::size_t c, const rows<const T>& slope, T* out) const {
     using L = host_lanes<T, Isa>;
     using X = pack<L>;
     constexpr auto lanes = static_cast<std::size_t>(X::lanes);
