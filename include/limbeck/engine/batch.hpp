@@ -119,9 +119,12 @@ struct batch {
   const dense_primitives<T, Memory>& dense;         ///< products
   std::span<const std::size_t> call_rows = {};  ///< which rows of the call these are, rising; empty: all
   std::size_t rows_of_call = 0;                 ///< how many it has, where these are not all
+  rows<T> teacher_gradient = {};  ///< by the teacher's tensor, to be added to; no data where none is wanted
 
   /// Whether the loss has to add to `gradient`.
   bool wants_gradient() const { return gradient.data != nullptr; }
+  /// Whether the loss has to add to `teacher_gradient`: `scale` times its derivative with respect to the teacher.
+  bool wants_teacher_gradient() const { return teacher_gradient.data != nullptr; }
   /// Rows of the batch.
   std::size_t samples() const { return student.samples; }
   /// Rows of the call, those that do not count among them.
