@@ -8,7 +8,7 @@
 ///   `flow(point)` = q dphi/dq; and, for learned temperatures, `teacher_flow(point)` = p dphi/dp, which may be left
 ///   out where phi is homogeneous of degree 1, as every f-divergence is: then it is value - flow;
 /// - `using limbeck_loss = logitwise;` a sum over classes of phi(u, v), u = s/T and v = t/T, given as `value(point)`
-///   and `flow(point)` = dphi/du;
+///   `flow(point)` = dphi/du and `teacher_flow(point)` = dphi/dv;
 /// - `using limbeck_loss = labelwise;` a function of the labelled class and the row's sums, given as
 ///   `outcome(label_point)`;
 /// - `using limbeck_loss = rowwise;` anything that needs the whole row at once, given as `operator()(row)`;
