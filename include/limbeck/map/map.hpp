@@ -1,0 +1,136 @@
+#ifndef LIMBECK_MAP_MAP_HPP
+#define LIMBECK_MAP_MAP_HPP
+
+/// @file
+/// What a map is: rows to rows before a loss, with a way back for the gradient.
+///
+/// A map of rows is a function of one row, computed by the team of threads that shares it (core/team.hpp):
+///
+///     using limbeck_map = map_of_rows;
+///     std::size_t outputs(std::size_t inputs) const;  // columns; shape_error where it cannot take so many
+///     template <class Team, class T>
+///     LIMBECK_HOST_DEVICE void apply(const Team&, std::span<const T> x, std::span<T> y) const;
+///     template <class Team, class T>  // adds J^T slope to x_gradient; slope is scratch from then on
+///     LIMBECK_HOST_DEVICE void pull_back(const Team&, std::span<const T> x, std::span<const T> y, std::span<T> slope,
+///                                        std::span<T> x_gradient) const;
+///
+/// A map of a batch is anything that needs several rows, or products, over `each_row` and `multiply`:
+///
+///     using limbeck_map = map_of_batch;
+///     map_shape shape(map_shape in) const;
+///     template <class T, class Memory>
+///     void apply(const rows<const T>& x, const rows<T>& y, const batch<T, Memory>& in) const;
+///     template <class T, class Memory>  // x_gradient has no data where only what the map learns wants its gradient
+///     void pull_back(const rows<const T>& x, const rows<const T>& y, const rows<T>& slope, const rows<T>& x_gradient,
+///                    const batch<T, Memory>& in, const batch_number<Memory>& loss) const;
+///
+/// Columns of all of these stand side by side. @p in lends its memory, its threads and its products; its own rows are not
+/// those of the map. @p loss is what the slope is of: on a device, nothing is added to what is learned unless it is finite. A map that
+/// learns has `visit_learned` and `scalar`, as a loss has. What holds a map copies it; one that owns much, as a `projection`,
+/// has `as_map()`, a map that refers to it.
+
+#include <limbeck/engine/batch.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Names a map of one row.
+struct map_of_rows {};
+/// Names a map of several rows at once.
+struct map_of_batch {};
+
+/// How many rows of how many columns a map takes or gives.
+struct map_shape {
+  std::size_t samples;  ///< rows
+  std::size_t columns;  ///< of each
+};
+
+/// A map with a way back.
+template <class M>
+concept feature_map = std::same_as<typename M::limbeck_map, map_of_rows> || std::same_as<typename M::limbeck_map, map_of_batch>;
+
+namespace detail {
+
+template <class M>
+inline constexpr bool is_map_of_rows = std::is_same_v<typename M::limbeck_map, map_of_rows>;
+
+/// @p m itself, or what refers to it.
+template <class M>
+auto as_map(M&& m) {
+  using Bare = std::remove_cvref_t<M>;
+  if constexpr (feature_map<Bare>) {
+    return Bare(m);
+  } else {
+    static_assert(requires { m.as_map(); },
+                  "limbeck: a map has limbeck_map, as unit_rows has; a projection is one where it can be changed and has a name, "
+                  "frozen(p) where it stays as it is");
+    if constexpr (requires { m.as_map(); }) return m.as_map();
+  }
+}
+/// The map that stands for an M.
+template <class M>
+using map_type = decltype(as_map(std::declval<M>()));
+
+template <class T, class M>
+struct apply_to_row {
+  M map;
+  rows<const T> x;
+  rows<T> y;
+  LIMBECK_CALLS_ANY
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    map.apply(team, std::span<const T>(x.row(r), x.classes), std::span<T>(y.row(r), y.classes));
+  }
+};
+template <class T, class M>
+struct pull_back_row {
+  M map;
+  rows<const T> x, y;
+  rows<T> slope, x_gradient;
+  LIMBECK_CALLS_ANY
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    map.pull_back(team, std::span<const T>(x.row(r), x.classes), std::span<const T>(y.row(r), y.classes),
+                  std::span<T>(slope.row(r), slope.classes), std::span<T>(x_gradient.row(r), x_gradient.classes));
+  }
+};
+
+/// What @p m makes of rows of shape @p in.
+template <feature_map M>
+map_shape shape_of(const M& m, map_shape in) {
+  if constexpr (is_map_of_rows<M>) {
+    return {in.samples, m.outputs(in.columns)};
+  } else {
+    return m.shape(in);
+  }
+}
+/// y = m(x); y has the shape that shape_of gives. The memory and the threads are those of @p in.
+template <feature_map M, class T, class Memory>
+void apply_map(const M& m, const rows<const T>& x, const rows<T>& y, const batch<T, Memory>& in) {
+  if constexpr (is_map_of_rows<M>) {
+    in.each_row(x.samples, (std::max)(x.classes, y.classes), apply_to_row<T, M>{m, x, y});
+  } else {
+    m.apply(x, y, in);
+  }
+}
+/// Adds J^T slope to @p x_gradient, where that has data, and to what @p m learns. @p slope is scratch from then on.
+template <feature_map M, class T, class Memory>
+void pull_back_map(const M& m, const rows<const T>& x, const rows<const T>& y, const rows<T>& slope, const rows<T>& x_gradient,
+                   const batch<T, Memory>& in, const batch_number<Memory>& loss) {
+  if constexpr (!is_map_of_rows<M>) {
+    m.pull_back(x, y, slope, x_gradient, in, loss);
+  } else if (x_gradient.data) {
+    in.each_row(x.samples, (std::max)(x.classes, y.classes), pull_back_row<T, M>{m, x, y, slope, x_gradient});
+  }
+}
+
+}  // namespace detail
+
+LIMBECK_END_NAMESPACE
+
+#endif
