@@ -30,6 +30,8 @@ class scratch_of {
     // Where there is no more, the next call takes memory of its own again.
     detail::or_else([&] { memory_.reserve(used_); }, [] {});
   }
+  /// Whose memory it is.
+  Workspace& source() const { return memory_; }
   /// @p count numbers, aligned to a cache line; the content is unspecified.
   template <class T>
   std::span<T> take(std::size_t count) {

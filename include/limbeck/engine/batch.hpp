@@ -10,8 +10,11 @@
 /// `template <class T, class Memory> auto operator()(const batch<T, Memory>&) const -> batch_number<Memory>`.
 ///
 /// It may declare `static constexpr bool any_width = true` where student and teacher may have different numbers of
-/// columns, `needs_teacher = false`, `needs_labels = true`, and `temperature_power` (0 unless told; a batchwise
+/// columns, `needs_teacher = false`, `needs_labels = true`, `into_teacher = true` where it adds to `teacher_gradient`, and
+/// `temperature_power` (0 unless told; a batchwise
 /// loss that declares it reads `student_temperature` and `teacher_temperature`, the others refuse `at_temperature`).
+/// One that is a sum over rows, each by its own, declares `by_row = true`: it weighs row r by `row_weight(r)`, divides by
+/// `total()`, and may stand in micro-batches and under `sum`.
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/executor.hpp>
@@ -120,6 +123,9 @@ struct batch {
   std::span<const std::size_t> call_rows = {};  ///< which rows of the call these are, rising; empty: all
   std::size_t rows_of_call = 0;                 ///< how many it has, where these are not all
   rows<T> teacher_gradient = {};  ///< by the teacher's tensor, to be added to; no data where none is wanted
+  any_vector weights = {};        ///< one a sample, or empty: 1 each; of a loss that is `by_row`
+  double mean_over = 0;           ///< what a sum over rows is divided by; 0: the weight of these
+  double progress = 0;            ///< where the run is, for schedules inside
 
   /// Whether the loss has to add to `gradient`.
   bool wants_gradient() const { return gradient.data != nullptr; }
@@ -127,6 +133,15 @@ struct batch {
   bool wants_teacher_gradient() const { return teacher_gradient.data != nullptr; }
   /// Rows of the batch.
   std::size_t samples() const { return student.samples; }
+  /// The weight of row @p r; on a device, to be asked there.
+  double row_weight(std::size_t r) const { return weights.data() ? weights.number(r) : 1; }
+  /// What a loss that is `by_row` divides its sum by; the host's.
+  double total() const {
+    if (mean_over > 0) return mean_over;
+    double all = weights.data() ? 0 : static_cast<double>(samples());
+    for (std::size_t r = 0; weights.data() && r < samples(); ++r) all += weights.number(r);
+    return all;
+  }
   /// Rows of the call, those that do not count among them.
   std::size_t samples_of_call() const { return call_rows.empty() ? samples() : rows_of_call; }
   /// Which row of the call row @p r is, for data that the loss holds of each.
@@ -196,20 +211,22 @@ template <class T>
 struct counted_rows {
   scratch memory;
   rows<const T> student, teacher;
-  any_vector labels;
-  rows<T> gradient;
+  any_vector labels, weights;
+  rows<T> gradient, teacher_gradient;
+  double mean_over, progress;
   std::size_t samples_of_call;
   std::span<std::size_t> call_rows;
 
   /// @p count of the rows of @p in count.
   counted_rows(const problem<T>& in, std::size_t count, bool with_gradient, workspace& ws)
-      : memory(ws), student(in.student.as_native()), teacher(in.teacher.as_native()), labels(in.labels),
-        samples_of_call(in.samples()) {
-    if (with_gradient) gradient = in.gradient.as_native();
+      : memory(ws), student(in.student.as_native()), teacher(in.teacher.as_native()), labels(in.labels), weights(in.row_weights),
+        mean_over(in.reduce == reduction::mean ? in.mean_over : 1), progress(in.progress), samples_of_call(in.samples()) {
+    if (with_gradient) gradient = in.gradient.as_native(), teacher_gradient = in.teacher_gradient.as_native();
     if (count == in.samples()) {
       if (!in.student.native()) student = gathered(in.student, count);
       if (in.teacher.data && !in.teacher.native()) teacher = gathered(in.teacher, count);
-      if (with_gradient && !in.gradient.native()) gather_gradient(count, in.classes());
+      if (with_gradient && !in.gradient.native()) gradient = zeros(count, in.classes());
+      if (teacher_gradient.data && !in.teacher_gradient.native()) teacher_gradient = zeros(count, in.teacher.classes);
       return;
     }
     call_rows = memory.take<std::size_t>(count);
@@ -222,22 +239,32 @@ struct counted_rows {
       for (std::size_t i = 0; i < count; ++i) y[i] = in.labels.integer(call_rows[i]);
       labels = any_vector(y.data(), count);
     }
-    if (with_gradient) gather_gradient(count, in.classes());
-  }
-  /// Adds what the copies have gathered to the gradient of the call.
-  void give_gradient(const problem<T>& in) const {
-    if (gradient.data == in.gradient.data) return;
-    for (std::size_t i = 0; i < gradient.samples; ++i) {
-      const std::size_t r = call_rows.empty() ? i : call_rows[i];
-      for (std::size_t c = 0; c < in.classes(); ++c) in.gradient.put(r, c, in.gradient(r, c) + gradient(i, c));
+    if (weights.data()) {
+      const std::span<double> w = memory.take<double>(count);
+      for (std::size_t i = 0; i < count; ++i) w[i] = in.weight(call_rows[i]);
+      weights = any_vector(w.data(), count);
     }
+    if (with_gradient) gradient = zeros(count, in.classes());
+    if (teacher_gradient.data) teacher_gradient = zeros(count, in.teacher.classes);
+  }
+  /// Adds what the copies have gathered to the gradients of the call.
+  void give_gradient(const problem<T>& in) const {
+    give(gradient, in.gradient);
+    give(teacher_gradient, in.teacher_gradient);
   }
 
  private:
-  void gather_gradient(std::size_t count, std::size_t classes) {
+  void give(const rows<T>& from, const stored_rows<T>& to) const {
+    if (from.data == to.data) return;
+    for (std::size_t i = 0; i < from.samples; ++i) {
+      const std::size_t r = call_rows.empty() ? i : call_rows[i];
+      for (std::size_t c = 0; c < from.classes; ++c) to.put(r, c, to(r, c) + from(i, c));
+    }
+  }
+  rows<T> zeros(std::size_t count, std::size_t classes) {
     const std::span<T> g = memory.take<T>(count * classes);
     std::fill(g.begin(), g.end(), T(0));
-    gradient = rows<T>(g.data(), count, classes);
+    return rows<T>(g.data(), count, classes);
   }
   rows<const T> gathered(const stored_rows<const T>& x, std::size_t count) {
     const std::span<T> copy = memory.take<T>(count * x.classes);
@@ -255,7 +282,8 @@ double run_batchwise(const counted_rows<T>& in, const Term& term, workspace& ws,
   scratch memory(ws);
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight),
-                   term.student_t, term.teacher_t, memory, on, dense_for<Traits, T>(), in.call_rows, in.samples_of_call};
+                   term.student_t, term.teacher_t, memory, on, dense_for<Traits, T>(), in.call_rows, in.samples_of_call,
+                   in.teacher_gradient, in.weights, in.mean_over, in.progress};
   return weight * term.loss(x);
 }
 
@@ -285,10 +313,19 @@ inline std::string without_scopes(std::string_view name) {
   return text;
 }
 
-/// What an objective with a batchwise term, called @p name, asks of a call whatever its rows hold.
+/// Whether a batchwise loss is a sum over rows, each by its own.
+template <class L>
+inline constexpr bool is_by_row = false;
+template <class L>
+  requires requires { L::by_row; }
+inline constexpr bool is_by_row<L> = L::by_row;
+
+/// What an objective with a batchwise term, called @p name, asks of a call whatever its rows hold. @p by_row: all of them are.
 template <class T>
-void require_mean_of_tensors(const problem<T>& in, std::string_view name) {
-  if (in.reduce != reduction::mean)
+void require_mean_of_tensors(const problem<T>& in, std::string_view name, bool by_row) {
+  if (by_row && in.reduce == reduction::none)
+    raise<value_error>("limbeck: " + without_scopes(name) + " works on a batch and keeps no losses of rows; none is for losses of rows");
+  if (!by_row && in.reduce != reduction::mean)
     raise<value_error>(
         "limbeck: " + without_scopes(name) + " relates all rows of a call and has the mean of its paper; sum and none are for losses "
         "of rows");
@@ -310,21 +347,21 @@ void require_whole_mean(const problem<T>& in, double weight, std::string_view na
     raise<value_error>("limbeck: mean_over is " + show(in.mean_over) + " in a call of rows that weigh " + show(weight) +
                        "; " + without_scopes(name) + " relates all rows of a batch and cannot be summed over parts of it, such as micro-batches");
 }
-/// All rows that count at once, each as much as the others.
+/// All rows that count at once, each as much as the others unless the losses are @p by_row.
 template <class T>
-evaluation require_whole(const problem<T>& in, std::string_view name) {
-  require_mean_of_tensors(in, name);
+evaluation require_whole(const problem<T>& in, std::string_view name, bool by_row) {
+  require_mean_of_tensors(in, name, by_row);
   evaluation e;
   double each = 1;
   for (std::size_t r = 0; r < in.samples(); ++r) {
     if (!in.valid(r)) continue;
     const double w = in.weight(r);
     if (e.rows == 0) each = w;
-    if (w != each) throw_unlike_weights(w, r, each, name);
+    if (w != each && !by_row) throw_unlike_weights(w, r, each, name);
     e.rows += 1;
     e.weight += w;
   }
-  require_whole_mean(in, e.weight, name);
+  if (!by_row) require_whole_mean(in, e.weight, name);
   return e;
 }
 

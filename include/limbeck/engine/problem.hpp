@@ -80,7 +80,8 @@ template <class T>
 struct problem {
   stored_rows<const T> student, teacher, soft_labels;
   target_reference<T> target;
-  stored_rows<T> gradient;
+  stored_rows<T> gradient, teacher_gradient;
+  bool add_teacher = false;  ///< to what stands in the teacher's
   bool add = false;  ///< to what stands in the gradient, instead of overwriting it
   std::size_t gradient_beyond = 0;  ///< columns behind the gradient's last, which become 0
   any_vector labels, row_weights, row_mask, row_temperatures, class_mask;

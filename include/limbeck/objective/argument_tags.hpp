@@ -34,6 +34,9 @@ struct always_fine {
 struct gradient_tag : always_fine {
   static constexpr const char* name = "gradient";
 };
+struct teacher_gradient_tag : always_fine {
+  static constexpr const char* name = "teacher_gradient";
+};
 struct soft_labels_tag {
   static constexpr const char* name = "soft_labels";
   template <class Plan>
@@ -114,7 +117,7 @@ struct class_mask_tag {
 /// All that objectives are asked about.
 template <class... Tag>
 struct tag_list {};
-using named_tags = tag_list<gradient_tag, soft_labels_tag, row_losses_tag, row_temperature_gradient_tag, row_weights_tag,
+using named_tags = tag_list<gradient_tag, teacher_gradient_tag, soft_labels_tag, row_losses_tag, row_temperature_gradient_tag, row_weights_tag,
                             row_mask_tag, row_temperatures_tag, class_mask_tag>;
 
 // What the functions below return; one that views data also names its memory.
@@ -132,6 +135,20 @@ struct gradient_argument {
     in.gradient = view;
     in.add = add;
     in.gradient_beyond = beyond;
+  }
+};
+template <class View, class Sweep>
+struct teacher_gradient_argument {
+  using limbeck_argument = void;
+  using tag = teacher_gradient_tag;
+  using memory = Sweep;
+  View view;
+  bool add = false;
+  template <class T>
+    requires std::is_constructible_v<stored_rows<T>, View>
+  void apply(problem<T>& in) const {
+    in.teacher_gradient = view;
+    in.add_teacher = add;
   }
 };
 template <class View, class Sweep>
@@ -187,6 +204,8 @@ struct any_argument {
     constexpr memory_kind where = kind_of_memory<Sweep>;
     if constexpr (std::is_same_v<Tag, gradient_tag>) {
       return gradient_argument<stored_rows<T>, Sweep>{stored_view<T>(tensor, Tag::name, where), add, tensor.beyond};
+    } else if constexpr (std::is_same_v<Tag, teacher_gradient_tag>) {
+      return teacher_gradient_argument<stored_rows<T>, Sweep>{stored_view<T>(tensor, Tag::name, where), add};
     } else if constexpr (std::is_same_v<Tag, soft_labels_tag>) {
       return soft_labels_argument<stored_rows<const T>, Sweep>{stored_view<const T>(tensor, Tag::name, where)};
     } else if constexpr (requires { Tag::of_classes; }) {

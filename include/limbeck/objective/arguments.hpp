@@ -58,6 +58,24 @@ auto add_to(Gradient&& g) {
   argument.add = true;
   return argument;
 }
+/// Where the gradient with respect to the teacher's tensor goes, of the teacher's shape, overwritten: both towers of a contrast are
+/// trained, or a teacher with its student. All losses that read the teacher have to have that derivative: those that are sums over
+/// columns (divergences, regressions), and batchwise ones that say so. A loss of rows is swept once more for it.
+template <class Gradient>
+auto into_teacher(Gradient&& g) {
+  using Tensor = std::remove_cvref_t<Gradient>;
+  if constexpr (run_time_tensor<Tensor>) {
+    return detail::any_named<detail::teacher_gradient_tag, Tensor>(g);
+  } else if constexpr (detail::require_tensor<Tensor>(); tensor<Tensor>) {
+    using Traits = tensor_traits<Tensor>;
+    auto view = Traits::view(g);
+    using View = decltype(view);
+    static_assert(!std::is_const_v<typename View::element>,
+                  "limbeck: into_teacher(gradient) needs a tensor that can be written; this one is const");
+    if constexpr (!std::is_const_v<typename View::element>)
+      return detail::teacher_gradient_argument<View, typename Traits::sweep>{view, false};
+  }
+}
 /// Probabilities instead of labels, samples x classes, for `cross_entropy`: finite, not negative.
 template <class Tensor>
 auto soft_labels(const Tensor& p) {
@@ -213,6 +231,7 @@ struct signature {
   static constexpr bool teacher = tensors > 1;
   static constexpr bool labels = (is_labels<A> || ...);
   static constexpr bool gradient = has_tag<gradient_tag, A...>;
+  static constexpr bool teacher_gradient = has_tag<teacher_gradient_tag, A...>;
   static constexpr bool soft_labels = has_tag<soft_labels_tag, A...>;
   static constexpr bool deferred = (requires { typename A::runner::limbeck_deferred; } || ...);
   template <class Tag>

@@ -258,6 +258,7 @@ constexpr bool is_scheduled() {
   if constexpr (is<E, composite>) {
     return is_scheduled<std::remove_cvref_t<decltype(std::declval<const E&>().terms())>>();
   } else if constexpr (!is<E, expression>) {
+    if constexpr (requires { typename E::inner_type; }) return is_scheduled<typename E::inner_type>();
     return false;
   } else if constexpr (is_part<E>) {
     return is_scheduled<typename E::whole_type>();

@@ -27,6 +27,7 @@ namespace detail {
 
 template <class L>
 constexpr std::string_view loss_name() {
+  if constexpr (requires { L::called; }) return L::called;
 #if defined(__GNUC__) || defined(__clang__)
   std::string_view s = __PRETTY_FUNCTION__;  // "... [with L = limbeck::v0_1::forward_kl; ...]"
   s.remove_prefix(s.find("L = ") + 4);

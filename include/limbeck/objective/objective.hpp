@@ -69,7 +69,12 @@ auto evaluate(const E& e, Args&&... args) {
     const auto run = [&] {
       check_problem<typename Traits::sweep>(in, terms, true);
       clear_beyond<typename Traits::sweep>(in, ws);
-      return run_terms<Traits, Mode>(in, terms, ws, executor);
+      const auto own = [&] { return run_terms<Traits, Mode>(in, terms, ws, executor); };
+      if constexpr (Signature::teacher_gradient) {
+        return run_both_sides<Traits>(in, terms, ws, executor, own);
+      } else {
+        return own();
+      }
     };
     if constexpr (Signature::gradient) {
       return run();
@@ -93,7 +98,8 @@ auto evaluate_value(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    static_assert(!Signature::gradient, "limbeck: value() writes no gradient; call the objective itself");
+    static_assert(!Signature::gradient && !Signature::teacher_gradient,
+                  "limbeck: value() writes no gradient; call the objective itself");
     check_problem<typename Traits::sweep>(in, terms, false);
     const auto run = [&] {
       return run_terms<Traits, sweep_mode<false, Signature::soft_labels, false, typename Signature::target_type>>(in, terms, ws, executor);
@@ -115,6 +121,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
     using Mode = sweep_mode<true, Signature::soft_labels, false, typename Signature::target_type>;
     using Sweep = sweep_for<typename Traits::sweep>;
     static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
+    static_assert(!Signature::teacher_gradient, "limbeck: a report writes to nobody; leave into_teacher(g) out");
     const auto& student = std::get<0>(std::forward_as_tuple(args...));
     auto gradient = Traits::gradient_like(student);
     in.gradient = Traits::view_gradient(gradient, student);

@@ -8,6 +8,7 @@
 #include <limbeck/engine/batch.hpp>
 #include <limbeck/engine/statistics.hpp>
 #include <limbeck/objective/arguments.hpp>
+#include <limbeck/objective/mirrored.hpp>
 
 #include <functional>
 
@@ -93,6 +94,11 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
                   "limbeck: what a loss holds (sparse rows, a projection, variances) lives in another memory (host or device) "
                   "than the student; on_device(store) copies sparse rows, a projection<T, device_memory> lives on a device");
     require_named(named_tags{});
+    static_assert(!Signature::teacher_gradient || (P::teacher && !Signature::has_target),
+                  "limbeck: into_teacher(g) is the gradient of a teacher's tensor that a loss reads; a target's tensors have none");
+    static_assert(!Signature::teacher_gradient || (takes_teacher_gradient<Term>() && ...),
+                  "limbeck: into_teacher(g): a term of this objective has no derivative by its teacher; sums over columns have one, "
+                  "without a domain, a signal or a deviation as temperature, and batchwise losses that say into_teacher");
     (require_memory<typename Term::loss_type, T, typename Signature::student_traits::sweep>(), ...);
     static_assert(P::learned <= 8, "limbeck: at most 8 learned temperatures in one objective");
     constexpr bool row_gradient = Signature::temperature_output;
@@ -155,6 +161,15 @@ void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
     no_overlap("student", in.student);
     no_overlap("teacher", in.teacher);
     no_overlap("soft_labels", in.soft_labels);
+  }
+  if (const stored_rows<T>& g = in.teacher_gradient; gradient && g.data) {
+    if (g.samples != in.teacher.samples || g.classes != in.teacher.classes)
+      throw_shape("teacher gradient", g.samples, g.classes, in.teacher.samples, in.teacher.classes);
+    stored_rows<const T> other;
+    other.data = in.gradient.data, other.samples = in.gradient.samples, other.classes = in.gradient.classes;
+    other.sample_stride = in.gradient.sample_stride, other.class_stride = in.gradient.class_stride, other.type = in.gradient.type;
+    if (overlaps(g, other) || overlaps(g, in.student) || overlaps(g, in.teacher))
+      raise<value_error>("limbeck: teacher gradient overlaps student, teacher or gradient; outputs need memory of their own");
   }
 }
 

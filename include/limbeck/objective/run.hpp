@@ -17,6 +17,12 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// Whether all of some batchwise terms are sums over rows.
+template <class... Term>
+constexpr bool all_by_row(const hana::tuple<Term...>&) {
+  return (is_by_row<typename Term::loss_type> && ...);
+}
+
 /// A sweep: where the rows live decides. Backends specialise it for their own kind of memory.
 template <class Sweep>
 struct sweep_for;
@@ -41,7 +47,7 @@ struct sweep_for<host_rows> {
   template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
   static evaluation run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, workspace& ws,
                                    Executor& executor) {
-    evaluation e = require_whole(in, whole[hana::size_c<0>].name);
+    evaluation e = require_whole(in, whole[hana::size_c<0>].name, all_by_row(whole));
     if constexpr (decltype(hana::length(swept))::value > 0) {
       e = run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
     } else {
@@ -111,6 +117,31 @@ auto run_terms(const problem<T>& in, const Terms& terms, Workspace& ws, Executor
     return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(in, terms, ws, executor);
   } else {
     return Sweep::template run_with_whole<Traits, Mode>(in, swept, whole, ws, executor);
+  }
+}
+
+/// The teacher's gradient, of the losses of rows: swept with both sides exchanged. Batchwise terms add to it in @p run.
+template <class Traits, class T, class Terms, class Workspace, class Executor, class Run>
+auto run_both_sides(problem<T>& in, const Terms& terms, Workspace& ws, Executor& executor, const Run& run) {
+  using Sweep = sweep_for<typename Traits::sweep>;
+  using Mode = sweep_mode<true, false, false>;
+  const auto mirror_of = terms_that<is_mirrored>(terms);
+  constexpr bool any = decltype(hana::length(mirror_of))::value > 0;
+  const auto sweep_back = [&] {
+    if constexpr (any)
+      Sweep::template measure<T, typename Traits::template lanes<T>, Mode>(mirrored_problem(in), mirrored_terms(mirror_of), ws, executor);
+  };
+  // On the host a call's faults are those of its own sweep, which goes first; a device finds them whenever it comes to them.
+  if constexpr (std::is_same_v<typename Traits::sweep, host_rows>) {
+    if (!in.add_teacher) Sweep::clear_on(ws, in.teacher_gradient);
+    in.add_teacher = true;
+    const auto result = run();
+    sweep_back();
+    return result;
+  } else {
+    if (!any && !in.add_teacher) Sweep::clear_on(ws, in.teacher_gradient);
+    sweep_back();
+    return run();
   }
 }
 

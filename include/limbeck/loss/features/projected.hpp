@@ -58,15 +58,6 @@ struct add_there {
     there += here;
   }
 };
-template <class T>
-struct zero_row {
-  rows<T> x;  // contiguous
-  template <class Team>
-  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    T* const row = x.row(r);
-    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] = T(0); });
-  }
-};
 
 }  // namespace detail
 

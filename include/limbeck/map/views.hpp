@@ -1,0 +1,159 @@
+#ifndef LIMBECK_MAP_VIEWS_HPP
+#define LIMBECK_MAP_VIEWS_HPP
+
+/// @file
+/// The same numbers as other rows: a loss within each group of rows, or within each sample, between its channels or its positions.
+
+#include <limbeck/objective/inside.hpp>
+
+#include <string>
+#include <type_traits>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+
+template <class T>
+rows<T> rows_within(const rows<T>& x, std::size_t first, std::size_t count) {
+  return x.data ? rows<T>(x.row(first), count, x.classes, x.sample_stride, x.class_stride) : rows<T>{};
+}
+
+}  // namespace detail
+
+template <class E>
+struct grouped_loss : detail::loss_around<E> {
+  static constexpr const char* called = "grouped";
+  std::size_t size;
+  constexpr grouped_loss(std::size_t n, E e) : detail::loss_around<E>(std::move(e)), size(n) {}
+  std::string describe() const { return "grouped(" + std::to_string(size) + ", " + detail::described_inside(this->inner) + ")"; }
+
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
+    if (size == 0) raise<value_error>("limbeck: grouped has 0 rows in a group, expected at least 1");
+    if (x.samples_of_call() % size != 0)
+      raise<shape_error>("limbeck: student has " + std::to_string(x.samples_of_call()) + " rows, which are no whole number of groups of " +
+                         std::to_string(size));
+    const auto group_of = [&](std::size_t r) { return x.row_of_call(r) / size; };
+    const auto end_of = [&](std::size_t first) {
+      if (x.call_rows.empty()) return first + size;
+      std::size_t end = first;
+      while (end < x.samples() && group_of(end) == group_of(first)) ++end;
+      return end;
+    };
+    std::size_t groups = 0;  // with a row that counts
+    for (std::size_t first = 0; first < x.samples(); first = end_of(first)) ++groups;
+    detail::inner_sum<Memory> losses(x);
+    const double share = groups > 0 ? 1 / static_cast<double>(groups) : 0;
+    for (std::size_t first = 0, end = 0; first < x.samples(); first = end) {
+      end = end_of(first);
+      const std::size_t n = end - first;
+      detail::run_inside(this->inner, x,
+                         {detail::rows_within(x.student, first, n), detail::rows_within(x.teacher, first, n),
+                          detail::rows_within(x.gradient, first, n), detail::rows_within(x.teacher_gradient, first, n),
+                          x.labels.part(first, n), x.weights.part(first, n), share * static_cast<double>(x.scale)},
+                         share, losses);
+    }
+    return losses.result(1);
+  }
+};
+
+template <class E>
+struct transposed_loss : detail::loss_around<E> {
+  static constexpr const char* called = "transposed";
+  constexpr explicit transposed_loss(E e) : detail::loss_around<E>(std::move(e)) {
+    static_assert(!detail::inner_traits<E>::Plan::labels, "limbeck: transposed(loss) has a row for each column; labels are of the call's rows");
+  }
+  std::string describe() const { return "transposed(" + detail::described_inside(this->inner) + ")"; }
+
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
+    const auto turned = []<class U>(const rows<U>& r) { return r.data ? r.transposed() : rows<U>{}; };
+    detail::inner_sum<Memory> losses(x);
+    detail::run_inside(this->inner, x,
+                       {turned(x.student), turned(x.teacher), turned(x.gradient), turned(x.teacher_gradient), {}, {},
+                        static_cast<double>(x.scale)},
+                       1, losses);
+    return losses.result(1);
+  }
+};
+
+template <bool Channels, class E>
+struct within_samples_loss : detail::loss_around<E> {
+  static constexpr const char* called = Channels ? "by_channel" : "by_position";
+  static constexpr bool by_row = true;  // a sample is a row of the call
+  std::size_t channels;
+  constexpr within_samples_loss(std::size_t n, E e) : detail::loss_around<E>(std::move(e)), channels(n) {
+    static_assert(!detail::inner_traits<E>::Plan::labels,
+                  "limbeck: by_channel and by_position have a row for each channel or position; labels are of the call's rows; "
+                  "positions_as_rows(x, channels) is a tensor whose rows have labels");
+  }
+  std::string describe() const {
+    return std::string(called) + "(" + std::to_string(channels) + ", " + detail::described_inside(this->inner) + ")";
+  }
+
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
+    detail::positions_of(x.student.classes, channels, "student");
+    if (x.teacher.data) detail::positions_of(x.teacher.classes, channels, "teacher");
+    const double total = x.samples() > 0 ? x.total() : 0;
+    detail::inner_sum<Memory> losses(x);
+    for (std::size_t r = 0; r < x.samples(); ++r) {
+      const double share = x.row_weight(r) / total;
+      detail::run_inside(this->inner, x,
+                         {of(x.student, r), of(x.teacher, r), of(x.gradient, r), of(x.teacher_gradient, r), {}, {},
+                          share * static_cast<double>(x.scale)},
+                         share, losses);
+    }
+    return losses.result(1);
+  }
+
+ private:
+  template <class T>
+  rows<T> of(const rows<T>& x, std::size_t r) const {
+    if (!x.data) return {};
+    const std::size_t positions = x.classes / channels;
+    const rows<T> wide(x.row(r), channels, positions, static_cast<std::ptrdiff_t>(positions) * x.class_stride, x.class_stride);
+    return Channels ? wide : wide.transposed();
+  }
+};
+/// @endcond
+
+/// @p loss within each group of @p n neighbouring rows of the call, such as the pixels of a picture or the views of a sample; the mean
+/// over the groups.
+///
+/// A loss that relates rows relates those of its group only. Rows that do not count are left out of their group, and a group without
+/// rows out of the mean. The losses of rows inside are means over their group, so that groups weigh alike.
+/// @throws shape_error where the rows of the call are no whole number of groups; value_error where @p n is 0; and what the loss throws,
+///   whose rows are those of the group
+template <loss E>
+constexpr auto grouped(std::size_t n, const E& e) {
+  return grouped_loss<E>(n, e);
+}
+/// @p loss between the columns of the call: a row for each column, whose numbers are the samples. Within pictures of which each pixel is a
+/// row, `grouped(pixels, transposed(at_temperature(4.0, forward_kl{})))` compares channels (Shu et al., Channel-wise Knowledge Distillation
+/// for Dense Prediction, 2021, arXiv:2011.13256).
+template <loss E>
+constexpr auto transposed(const E& e) {
+  return transposed_loss<E>(e);
+}
+/// @p loss within each sample, whose columns are @p channels x positions: a row for each channel, whose numbers are the positions. The
+/// mean over the samples, each by its row weight.
+///
+/// `by_channel(c, at_temperature(4.0, forward_kl{}))` is channel-wise distillation (Shu et al., 2021, arXiv:2011.13256), whose code
+/// takes the sum over channels over their number, as the mean here. Nothing is copied.
+/// @throws shape_error where the columns are no whole number of positions; what the loss throws, whose rows are channels
+template <loss E>
+constexpr auto by_channel(std::size_t channels, const E& e) {
+  return within_samples_loss<true, E>(channels, e);
+}
+/// The same with a row for each position, whose numbers are the channels: `by_position(c, similarity_preserving{})` compares the
+/// positions of each picture with each other.
+template <loss E>
+constexpr auto by_position(std::size_t channels, const E& e) {
+  return within_samples_loss<false, E>(channels, e);
+}
+
+LIMBECK_END_NAMESPACE
+
+#endif

@@ -1,0 +1,185 @@
+#ifndef LIMBECK_OBJECTIVE_INSIDE_HPP
+#define LIMBECK_OBJECTIVE_INSIDE_HPP
+
+/// @file
+/// An objective inside a batchwise loss: what shows other tensors than those of the call to losses of any kind. `through` shows what
+/// a map makes of them, `grouped`, `by_channel`, `by_position` and `transposed` the same numbers as other rows.
+
+#include <limbeck/objective/learned.hpp>
+#include <limbeck/objective/run.hpp>
+#include <limbeck/objective/words.hpp>
+
+#include <algorithm>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+
+/// The terms of @p e inside, the gradient of which is taken @p scale times.
+template <class E>
+auto inner_terms(const E& e, double progress, double scale) {
+  return flatten(e, context<>{.progress = progress, .weight = scale});
+}
+
+template <class... Term>
+constexpr bool terms_go_into_teacher(const hana::tuple<Term...>*) {
+  return (takes_teacher_gradient<Term>() && ...);
+}
+
+/// What a loss made of another objective declares, by its types.
+template <class E>
+struct inner_traits {
+  using terms = std::remove_cv_t<decltype(inner_terms(std::declval<const E&>(), 0.0, 1.0))>;
+  using Plan = typename plan_of<terms>::type;
+
+  template <class... Term>
+  static constexpr bool by_row_of(const hana::tuple<Term...>*) {
+    return ((!is<typename Term::loss_type, batchwise> || is_by_row<typename Term::loss_type>) && ...);
+  }
+  static constexpr bool by_row = by_row_of(static_cast<const terms*>(nullptr));
+  static constexpr bool into_teacher = terms_go_into_teacher(static_cast<const terms*>(nullptr));
+
+  static constexpr bool checked() {
+    static_assert(loss<E>, "limbeck: this is no loss; a map, a number of rows or of channels goes before it");
+    static_assert(!has_places<E>(), "limbeck: at<\"name\"> stands around through(...) and its like; inside there is one pair of tensors");
+    static_assert(Plan::learned == 0,
+                  "limbeck: a learned temperature stands outside of through(...) and its like, whose losses are run by themselves");
+    static_assert(!has_temperature_signal<E>() && !Plan::uses_row_temperatures,
+                  "limbeck: per_row{} and signals as temperatures stand outside of through(...) and its like; inside a temperature is a "
+                  "number, a schedule or standardized(T)");
+    static_assert(!Plan::template uses_domain<masked>,
+                  "limbeck: class_mask(m) is of the call's columns; on<masked> has none inside of through(...) and its like");
+    return true;
+  }
+};
+
+/// An objective in words, in one line.
+template <class E>
+std::string described_inside(const E& e) {
+  std::string all;
+  for (const term_words& t : words_of(e)) {
+    if (!all.empty()) all += " + ";
+    for (const std::string* by : {&t.weight, &t.signal})
+      if (!by->empty()) all += *by + " * ";
+    all += t.loss;
+    if (t.student != "1" || t.teacher != "1") all += " at " + t.student + (t.teacher == t.student ? "" : " and " + t.teacher);
+  }
+  return all;
+}
+
+/// What all losses around an objective share: what the inner one says of teacher, labels and schedules, and what it learns.
+template <class E>
+struct loss_around {
+  using limbeck_loss = batchwise;
+  using inner_type = E;
+  using own_scalar = void;                 // of what it learns itself
+  static constexpr bool any_width = true;  // said by the inner losses, of what they are shown
+  static constexpr bool needs_teacher = inner_traits<E>::Plan::teacher, needs_labels = inner_traits<E>::Plan::labels;
+  static constexpr bool into_teacher = inner_traits<E>::into_teacher;
+  E inner;
+  constexpr explicit loss_around(E e) : inner(std::move(e)) { static_assert(inner_traits<E>::checked()); }
+  /// What the inner losses hold.
+  template <class F>
+  void visit_learned(const F& f) const {
+    for_each_learned(inner, f);
+  }
+};
+
+/// The tensors that an inner objective is shown. The gradients are added to; they have no data where none is wanted.
+template <class T>
+struct inner_tensors {
+  rows<const T> student, teacher;
+  rows<T> gradient{}, teacher_gradient{};
+  any_vector labels{}, weights{};
+  double scale = 1;      ///< of the gradients
+  double mean_over = 0;  ///< as in `batch`
+};
+
+template <class T>
+problem<T> inner_problem(const inner_tensors<T>& x, double progress) {
+  problem<T> in;
+  in.student = x.student;
+  in.teacher = x.teacher;
+  in.gradient = x.gradient;
+  in.teacher_gradient = x.teacher_gradient;
+  in.add = in.add_teacher = true;
+  in.labels = x.labels;
+  in.row_weights = x.weights;
+  in.mean_over = x.mean_over;
+  in.progress = progress;
+  return in;
+}
+
+/// Sums of losses inside, wherever their memory is; a backend with memory of its own specialises it.
+template <class Memory>
+struct inner_sum;
+template <>
+struct inner_sum<host_rows> {
+  double value = 0;
+
+  template <class T>
+  explicit inner_sum(const batch<T>&) {}
+  double result(double factor) const { return factor * value; }
+
+  /// Adds @p factor times a loss.
+  template <class T>
+  void add(const batch<T>&, double factor, double loss, const inner_tensors<T>&) {
+    value += factor * loss;
+  }
+  /// Adds @p factor times the losses of rows @p terms, and what they say of the teacher.
+  template <class T, class Terms>
+  void sweep(const batch<T>& outer, double factor, const Terms& terms, const inner_tensors<T>& x, workspace& ws) {
+    executor_ref on = outer.on;
+    problem<T> in = inner_problem(x, outer.progress);
+    using Sweep = sweep_for<host_rows>;
+    const auto run = [&]<class Gradient>(Gradient) {
+      using Mode = sweep_mode<Gradient::value, false, false>;
+      check_problem<host_rows>(in, terms, Gradient::value);
+      value += factor * Sweep::template run<T, host_lanes<T>, Mode>(in, terms, ws, on).loss;
+    };
+    if (x.gradient.data) {
+      run(std::true_type{});
+    } else {
+      run(std::false_type{});
+    }
+    if constexpr (decltype(hana::length(terms_that<is_mirrored>(terms)))::value > 0 && terms_go_into_teacher(static_cast<const Terms*>(nullptr)))
+      if (x.teacher_gradient.data)
+        Sweep::template measure<T, host_lanes<T>, sweep_mode<true, false, false>>(
+            mirrored_problem(in), mirrored_terms(terms_that<is_mirrored>(terms)), ws, on);
+  }
+};
+
+/// Adds @p factor times the loss of @p e on the tensors @p x, whose gradients are added to; @p outer lends memory, threads and
+/// products.
+template <class E, class T, class Memory>
+void run_inside(const E& e, const batch<T, Memory>& outer, const inner_tensors<T>& x, double factor, inner_sum<Memory>& losses) {
+  if (x.student.samples == 0) return;
+  const bool wanted = x.scale != 0;
+  const double scale = wanted ? x.scale : 1;  // a loss of weight 0 has a value, too
+  inner_tensors<T> shown = x;
+  if (!wanted) shown.gradient = shown.teacher_gradient = {};
+  // far enough from what the outer call holds: its counted rows stand two steps beside the memory of its terms
+  auto& ws = outer.memory.source().beside().beside().beside();
+  const auto terms = inner_terms(e, outer.progress, scale);
+  const auto swept = terms_that<is_swept>(terms);
+  if constexpr (decltype(hana::length(swept))::value > 0) losses.sweep(outer, factor / scale, swept, shown, ws);
+  hana::for_each(terms_that<is_whole>(terms), [&](const auto& term) {
+    using Loss = typename std::remove_cvref_t<decltype(term)>::loss_type;
+    static_assert(lives_with<Loss, Memory>(),
+                  "limbeck: what a loss inside of through(...) or its like holds lives in another memory (host or device) than the student");
+    typename batch_memory<Memory>::scratch_type memory(ws);
+    const double weight = term.weight * power(term.student_t, term.power);
+    const batch<T, Memory> y{shown.student, shown.teacher, shown.labels, shown.gradient, static_cast<T>(weight), term.student_t,
+                             term.teacher_t, memory, outer.on, outer.dense, {}, 0, shown.teacher_gradient, shown.weights,
+                             shown.mean_over, outer.progress};
+    losses.add(outer, factor * weight / scale, term.loss(y), shown);
+  });
+}
+
+}  // namespace detail
+/// @endcond
+
+LIMBECK_END_NAMESPACE
+
+#endif
