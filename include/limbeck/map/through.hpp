@@ -112,10 +112,10 @@ class mapped_side {
 
 /// What `through` returns.
 template <class S, class U, class E>
-struct through_loss : detail::loss_around<E>, detail::memory_of_maps<S, U> {
+struct through_loss : detail::loss_around<E, detail::scalar_of_maps<S, U>>, detail::memory_of_maps<S, U> {
   /// @cond
-  using base = detail::loss_around<E>;
-  using own_scalar = detail::scalar_of_maps<S, U>;
+  using base = detail::loss_around<E, detail::scalar_of_maps<S, U>>;
+  using own_scalar = typename base::own_scalar;
   static constexpr const char* called = "through";
   static constexpr bool by_row = detail::inner_traits<E>::by_row && detail::keeps_rows<S> && detail::keeps_rows<U>;
   /// @endcond

@@ -102,10 +102,11 @@ struct unscaled_loss : callable<unscaled_loss<E>> {
 struct same_temperature {};
 
 namespace detail {
-/// At which output of the student, and of the teacher.
-template <fixed_string Student, fixed_string Teacher>
+/// At which output of the student, and of the teacher; @p Both: at two outputs of the student, which both have a gradient.
+template <fixed_string Student, fixed_string Teacher, bool Both = false>
 struct at_place {
   static constexpr std::string_view student = Student.view(), teacher = Teacher.view();
+  static constexpr bool both = Both;
 };
 }  // namespace detail
 /// @endcond

@@ -84,6 +84,7 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
       static_assert(!head || places || !Signature::gradient,
                     "limbeck: the gradient of logits_of(hidden, weights) goes into(head_gradient(of_hidden, of_weights)); there is "
                     "no tensor of logits to have one");
+      static_assert(!Signature::teacher_gradient, "limbeck: into_teacher(g) takes tensors; the logits of logits_of have no gradient of their own");
       static_assert(Result != head_result::evaluation || Signature::gradient,
                     "limbeck: a call on logits_of makes no gradients; pass into(head_gradient(of_hidden, of_weights)), of a student "
                     "that is a tensor into(gradient), or ask for value(...)");

@@ -68,12 +68,42 @@ std::string described_inside(const E& e) {
   return all;
 }
 
-/// What all losses around an objective share: what the inner one says of teacher, labels and schedules, and what it learns.
-template <class E>
-struct loss_around {
+/// The element type of what losses hold, where they hold something.
+template <class L>
+struct scalar_held {
+  using type = void;
+};
+template <class L>
+  requires requires { typename L::scalar; }
+struct scalar_held<L> {
+  using type = typename L::scalar;
+};
+template <class... T>
+struct first_scalar {
+  using type = void;
+};
+template <class T, class... Rest>
+struct first_scalar<T, Rest...> {
+  using type = std::conditional_t<std::is_void_v<T>, typename first_scalar<Rest...>::type, T>;
+};
+template <class Terms>
+struct scalar_of_terms;
+template <class... Term>
+struct scalar_of_terms<hana::tuple<Term...>> : first_scalar<typename scalar_held<typename Term::loss_type>::type...> {};
+template <class T>
+struct with_scalar {
+  using scalar = T;
+};
+template <>
+struct with_scalar<void> {};
+
+/// What all losses around an objective share: what the inner one says of teacher, labels and schedules, and what it learns. @p Own:
+/// the element type of what the outer one holds.
+template <class E, class Own = void>
+struct loss_around : with_scalar<typename first_scalar<Own, typename scalar_of_terms<typename inner_traits<E>::terms>::type>::type> {
   using limbeck_loss = batchwise;
   using inner_type = E;
-  using own_scalar = void;                 // of what it learns itself
+  using own_scalar = Own;
   static constexpr bool any_width = true;  // said by the inner losses, of what they are shown
   static constexpr bool needs_teacher = inner_traits<E>::Plan::teacher, needs_labels = inner_traits<E>::Plan::labels;
   static constexpr bool into_teacher = inner_traits<E>::into_teacher;

@@ -58,25 +58,26 @@ void add_temperatures(const evaluation& part, evaluation& whole, key_list<Own...
 /// What can be wrong with the names of a call, and what nobody reads; whether the names are right.
 template <class E, class Student, class Teacher, class... Args>
 constexpr bool require_parts() {
-  using Whole = typename plan_of<std::remove_cv_t<terms_of<E>>>::type;
   constexpr auto& all = parts<E>;
   constexpr bool students = [] {
     for (std::size_t i = 0; i < all.count; ++i)
-      if (output_index<Student>(all.all[i].student) == outputs_in<Student>()) return false;
+      if (output_index<Student>(all.all[i].student) == outputs_in<Student>() ||
+          (all.all[i].both && output_index<Student>(all.all[i].teacher) == outputs_in<Student>()))
+        return false;
     return true;
   }();
   static_assert(
       students,
       "limbeck: a loss stands at an output that the student does not have; at<\"name\"> names one of "
       "outputs{output<\"name\">(x), ...}, a loss without at stands at \"logits\", and a tensor alone is \"logits\"");
-  constexpr bool teacher = !Whole::teacher || !std::is_void_v<Teacher>;
+  constexpr bool teacher = !all.taught() || !std::is_void_v<Teacher>;
   static_assert(teacher,
                 "limbeck: a loss or a signal of this objective reads a teacher; pass its outputs after the student's");
   bool teachers_fine = true;
   if constexpr (!std::is_void_v<Teacher>) {
     constexpr bool teachers = [] {
       for (std::size_t i = 0; i < all.count; ++i)
-        if (all.all[i].reads_teacher && output_index<Teacher>(all.all[i].teacher) == outputs_in<Teacher>())
+        if (all.all[i].taught() && output_index<Teacher>(all.all[i].teacher) == outputs_in<Teacher>())
           return false;
       return true;
     }();
@@ -94,12 +95,15 @@ constexpr bool require_parts() {
   };
   static_assert((known(std::type_identity<Args>{}) && ...),
                 "limbeck: at<\"name\">(argument) names an output that the student does not have");
+  static_assert(!(has_tag<teacher_gradient_tag, Args> || ...),
+                "limbeck: into_teacher(g) goes with one student and one teacher; two outputs of a student that both learn stand in "
+                "between<\"a\", \"b\">(loss)");
   static_assert(!(requires { typename Args::runner::limbeck_deferred; } || ...),
                 "limbeck: a call with named outputs is several sweeps, whose results are read at once; leave "
                 "deferred(result) out");
   constexpr bool fine = (std::is_same_v<Args, unread_argument> || ...), moves = (std::is_same_v<Args, progress> || ...);
   static_assert(
-      fine || std::is_void_v<Teacher> || Whole::teacher,
+      fine || std::is_void_v<Teacher> || all.taught(),
       "limbeck: a teacher is given, but no term and no signal reads it; leave it out, or pass unread_is_fine");
   static_assert(fine || is_scheduled<E>() || !moves || !std::is_void_v<Teacher>,
                 "limbeck: progress is given, but this objective has no schedule that would read it; leave it out, or "
@@ -154,7 +158,10 @@ class named_call {
   auto tensors() const {
     constexpr auto self = parts<E>.all[Index];
     auto& s = output_at<output_index<Student>(self.student)>(student_);
-    if constexpr (self.reads_teacher) {
+    if constexpr (self.both) {
+      auto& t = output_at<output_index<Student>(self.teacher)>(student_);
+      return std::tie(s, t);
+    } else if constexpr (self.reads_teacher) {
       auto& t = output_at<output_index<Teacher>(self.teacher)>(*teacher_);
       return std::tie(s, t);
     } else {
@@ -170,7 +177,13 @@ class named_call {
       if constexpr (Gradient) {
         auto g = gradient_of_part<Index>(a);
         g.add = g.add || !self.first_of_student;
-        return std::tuple<decltype(g)>(g);
+        if constexpr (self.both) {
+          auto second = gradient_of_second<Index>(a);
+          second.add = second.add || !self.first_of_second;
+          return std::tuple<decltype(g), decltype(second)>(g, second);
+        } else {
+          return std::tuple<decltype(g)>(g);
+        }
       } else {
         return std::tuple<>();
       }
@@ -223,6 +236,18 @@ class named_call {
       return a;
     }
   }
+  /// That of the output in the teacher's place.
+  template <std::size_t Index, class A>
+  auto gradient_of_second(A& a) const {
+    constexpr auto self = parts<E>.all[Index];
+    using G = std::remove_cvref_t<decltype(*a.all)>;
+    constexpr std::size_t at = output_index<G>(self.teacher);
+    static_assert(at < outputs_in<G>(), "limbeck: into(outputs{...}) lacks the gradient of an output that a loss looks at");
+    constexpr std::size_t known = at < outputs_in<G>() ? at : 0;  // no second error
+    auto g = into_teacher(output_at<known>(*a.all));
+    g.add = a.add;
+    return g;
+  }
   /// Outputs that no loss looks at have a gradient of zeros.
   void clear_unread() const {
     const auto clear = [&](auto& a) {
@@ -232,7 +257,7 @@ class named_call {
         [&]<class... Output>(const outputs<Output...>*) {
           const auto one = [&]<class O>(std::type_identity<O>) {
             constexpr auto& all = parts<E>;
-            constexpr bool read = all.index({O::name.view(), {}, false, false}) < all.count;
+            constexpr bool read = all.writer(O::name.view()) < all.count;
             if constexpr (!read)
               std::apply([&](const auto&... all_args) { clear_gradient<memory_of_call<std::remove_cvref_t<Student>, std::remove_cvref_t<Args>...>>(
                   output_at<output_index<G>(O::name.view())>(*a.all), all_args...); }, args_);
@@ -267,7 +292,7 @@ constexpr bool is_named_teacher() {
     return ((run_time_tensor<std::remove_cvref_t<Rest>> || is_labels<std::remove_cvref_t<Rest>> ||
              is_located<std::remove_cvref_t<Rest>>) ||
             ...) ||
-           reads_teacher<E>();
+           parts<E>.taught();
   } else {
     return false;
   }

@@ -235,7 +235,7 @@ plan_text callable<Self>::plan(double progress) const {
       for (std::size_t k = 0; k < words.size(); ++k)
         if (parts.of_term[k] == i) own.push_back(words[k]);
       std::string title = "at the student's output \"" + std::string(part.student) + '"';
-      if (part.reads_teacher) title += ", the teacher's \"" + std::string(part.teacher) + '"';
+      if (part.reads_teacher) title += (part.both ? ", its \"" : ", the teacher's \"") + std::string(part.teacher) + '"';
       const detail::objective_part<Self, i> objective(self);
       all.add(title + '\n', plan_text(detail::flatten(objective, detail::context<>{.progress = progress}), own));
     });

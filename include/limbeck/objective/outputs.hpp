@@ -99,10 +99,10 @@ struct outputs {
 template <class... Output>
 outputs(Output...) -> outputs<Output...>;
 
-template <fixed_string Student, fixed_string Teacher, loss E>
-struct located_loss : callable<located_loss<Student, Teacher, E>> {
+template <fixed_string Student, fixed_string Teacher, loss E, bool Both = false>
+struct located_loss : callable<located_loss<Student, Teacher, E, Both>> {
   using limbeck_loss = expression;
-  using place = detail::at_place<Student, Teacher>;
+  using place = detail::at_place<Student, Teacher, Both>;
   E inner;
   constexpr explicit located_loss(E e) : inner(std::move(e)) {}
 };
@@ -132,6 +132,16 @@ template <fixed_string Student, fixed_string Teacher = Student, loss E>
 constexpr auto at(const E& e) {
   static_assert(!detail::has_places<E>(), "limbeck: at<\"name\"> stands inside another one; a loss is at one output");
   return located_loss<Student, Teacher, E>(e);
+}
+
+/// @p loss (or a sum of losses) between two outputs of the student, each of which gets its gradient: two towers that are trained
+/// together, `between<"image", "text">(symmetric_info_nce{})`. @p Second stands in the teacher's place; all losses inside have to have
+/// their derivative by it, as for `into_teacher`. The call needs no teacher for it.
+template <fixed_string First, fixed_string Second, loss E>
+constexpr auto between(const E& e) {
+  static_assert(First.view() != Second.view(), "limbeck: between<\"a\", \"b\"> stands between two outputs");
+  static_assert(!detail::has_places<E>(), "limbeck: at<\"name\"> stands inside another one; a loss is at one output");
+  return located_loss<First, Second, E, true>(e);
 }
 
 /// An argument of the losses at one output of the student, in the place of the one that all outputs share: labels,

@@ -27,8 +27,20 @@ template <class... Term>
 struct parts_of<hana::tuple<Term...>> {
   struct part {
     std::string_view student, teacher;
-    bool reads_teacher, first_of_student;
+    bool reads_teacher, both;  // a teacher's output, or a second one of the student
+    bool first_of_student = false, first_of_second = false;  // whether no part before writes the same gradient
+    /// Whether its call writes the gradient of this output of the student.
+    constexpr bool writes(std::string_view name) const { return student == name || (both && teacher == name); }
+    /// Whether it needs an output of a teacher.
+    constexpr bool taught() const { return reads_teacher && !both; }
   };
+  template <class Place>
+  static constexpr bool is_both() {
+    if constexpr (std::is_void_v<Place>)
+      return false;
+    else
+      return Place::both;
+  }
   template <class Place>
   static constexpr std::string_view student_of() {
     if constexpr (std::is_void_v<Place>)
@@ -52,19 +64,37 @@ struct parts_of<hana::tuple<Term...>> {
 
   constexpr parts_of() {
     const std::array<part, sizeof...(Term)> terms{
-        part{student_of<typename Term::place>(), teacher_of<typename Term::place>(), reads<Term>, false}...};
+        part{student_of<typename Term::place>(), teacher_of<typename Term::place>(), reads<Term>,
+             reads<Term> && is_both<typename Term::place>()}...};
     for (const part& t : terms)
       if (t.reads_teacher) add(t);
     for (const part& t : terms)
       if (!t.reads_teacher) add(t);
     for (std::size_t k = 0; k < terms.size(); ++k) of_term[k] = index(terms[k]);
-    for (std::size_t i = 0; i < count; ++i) all[i].first_of_student = index({all[i].student, {}, false, false}) == i;
+    for (std::size_t i = 0; i < count; ++i) {
+      all[i].first_of_student = writer(all[i].student) == i;
+      all[i].first_of_second = all[i].both && writer(all[i].teacher) == i;
+    }
   }
   /// The part of losses at these outputs; @p t.reads_teacher: whether they look at the teacher's.
   constexpr std::size_t index(const part& t) const {
     std::size_t i = 0;
-    while (i < count && !(all[i].student == t.student && (!t.reads_teacher || all[i].teacher == t.teacher))) ++i;
+    while (i < count && !(all[i].student == t.student &&
+                          (!t.reads_teacher || (all[i].teacher == t.teacher && all[i].both == t.both))))
+      ++i;
     return i;
+  }
+  /// The first part that writes the gradient of this output of the student.
+  constexpr std::size_t writer(std::string_view name) const {
+    std::size_t i = 0;
+    while (i < count && !all[i].writes(name)) ++i;
+    return i;
+  }
+  /// Whether any part needs an output of a teacher.
+  constexpr bool taught() const {
+    for (std::size_t i = 0; i < count; ++i)
+      if (all[i].taught()) return true;
+    return false;
   }
 
  private:
@@ -95,7 +125,7 @@ struct objective_part : callable<objective_part<E, Index>> {
   static constexpr bool has_place() {
     using P = parts_of<terms_of<E>>;
     return parts<E>.index({P::template student_of<Place>(), P::template teacher_of<Place>(), reads_teacher<Inner>(),
-                           false}) == Index;
+                           reads_teacher<Inner>() && P::template is_both<Place>()}) == Index;
   }
 };
 
