@@ -35,7 +35,9 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -66,10 +68,10 @@ auto as_map(M&& m) {
   if constexpr (feature_map<Bare>) {
     return Bare(m);
   } else {
-    static_assert(requires { m.as_map(); },
-                  "limbeck: a map has limbeck_map, as unit_rows has; a projection is one where it can be changed and has a name, "
-                  "frozen(p) where it stays as it is");
-    if constexpr (requires { m.as_map(); }) return m.as_map();
+    constexpr bool refers = std::is_lvalue_reference_v<M> && requires { m.as_map(); };
+    static_assert(refers, "limbeck: a map has limbeck_map, as unit_rows has; a projection is one where it has a name and is not "
+                          "const, and frozen(p) where it stays as it is");
+    if constexpr (refers) return m.as_map();
   }
 }
 /// The map that stands for an M.
@@ -99,6 +101,45 @@ struct pull_back_row {
                   std::span<T>(slope.row(r), slope.classes), std::span<T>(x_gradient.row(r), x_gradient.classes));
   }
 };
+
+template <class T>
+struct zero_row {
+  rows<T> x;  // contiguous
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    T* const row = x.row(r);
+    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] = T(0); });
+  }
+};
+/// @p n rows of @p m zeros, for as long as the call runs.
+template <class T, class Memory>
+rows<T> take_zeros(const batch<T, Memory>& in, std::size_t n, std::size_t m) {
+  const rows<T> all(in.memory.template take<T>(n * m).data(), n, m);
+  in.each_row(n, m, zero_row<T>{all});
+  return all;
+}
+
+/// @throws shape_error: map @p name takes @p expected columns, and @p columns are there.
+inline void require_columns(const char* name, std::size_t columns, std::size_t expected) {
+  if (columns != expected)
+    raise<shape_error>(std::string("limbeck: ") + name + " is given rows of " + std::to_string(columns) + " columns, expected " +
+                       std::to_string(expected));
+}
+
+/// The nested `scalar` of a map made of others: that of what they learn, where they do.
+template <class... M>
+struct scalar_of_maps {};
+template <class M, class... Rest>
+struct scalar_of_maps<M, Rest...> : scalar_of_maps<Rest...> {};
+template <class M, class... Rest>
+  requires requires { typename M::scalar; }
+struct scalar_of_maps<M, Rest...> {
+  using scalar = typename M::scalar;
+};
+template <class M, class F>
+void visit_learned_of(const M& m, const F& f) {
+  if constexpr (requires { m.visit_learned(f); }) m.visit_learned(f);
+}
 
 /// What @p m makes of rows of shape @p in.
 template <feature_map M>

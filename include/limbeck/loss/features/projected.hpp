@@ -6,6 +6,7 @@
 
 #include <limbeck/loss/features/projection.hpp>
 #include <limbeck/loss/support.hpp>
+#include <limbeck/map/at_positions.hpp>
 
 #include <concepts>
 #include <type_traits>
@@ -20,52 +21,6 @@ template <class L>
   requires requires { L::temperature_power; }
 struct power_of_inner<L> {
   static constexpr int temperature_power = L::temperature_power;
-};
-
-/// columns = channels x positions <-> (samples x positions) rows of channels; f(there, here) of a sample.
-template <class A, class B, class F>
-struct each_position {
-  rows<A> x;
-  rows<B> by_position;
-  std::size_t positions;
-  F f;
-  template <class Team>
-  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    if constexpr (Team::alone) {
-      for (std::size_t c = 0; c < by_position.classes; ++c)
-        for (std::size_t p = 0; p < positions; ++p) f(x(r, c * positions + p), by_position(r * positions + p, c));
-    } else {
-      for_own<B>(team, x.classes,
-                 [&](std::size_t e) { f(x(r, e), by_position(r * positions + e % positions, e / positions)); });
-    }
-  }
-};
-struct write_there {
-  template <class T>
-  LIMBECK_HOST_DEVICE void operator()(T& there, const T& here) const {
-    there = here;
-  }
-};
-struct write_here {
-  template <class T>
-  LIMBECK_HOST_DEVICE void operator()(const T& there, T& here) const {
-    here = there;
-  }
-};
-struct add_there {
-  template <class T>
-  LIMBECK_HOST_DEVICE void operator()(T& there, const T& here) const {
-    there += here;
-  }
-};
-template <class T>
-struct zero_row {
-  rows<T> x;  // contiguous
-  template <class Team>
-  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    T* const row = x.row(r);
-    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] = T(0); });
-  }
 };
 
 }  // namespace detail
