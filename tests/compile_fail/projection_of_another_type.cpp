@@ -1,5 +1,5 @@
 // The projection's weights and the features have one scalar type.
-// expect: limbeck: the projection of projected(p, loss) has another scalar type than the features
+// expect: limbeck: a map of through(map, loss) that learns has another scalar type than the features
 #include <limbeck/limbeck.hpp>
 #include <limbeck/loss/features/hint.hpp>
 #include <limbeck/loss/features/projected.hpp>

@@ -111,15 +111,6 @@ rows<T> take_matrix(const batch<T, Memory>& x, std::size_t n, std::size_t m) {
 }
 
 template <class T>
-struct zero_row {
-  rows<T> x;  // contiguous
-  template <class Team>
-  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    T* const row = x.row(r);
-    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] = T(0); });
-  }
-};
-template <class T>
 struct contiguous_row {
   rows<const T> from;
   rows<T> to;

@@ -25,7 +25,8 @@
 ///                    const batch<T, Memory>& in, const batch_number<Memory>& loss) const;
 ///
 /// Columns of all of these stand side by side. @p in lends its memory, its threads and its products; its own rows are not
-/// those of the map. @p loss is what the slope is of: on a device, nothing is added to what is learned unless it is finite. A map that
+/// those of the map. One that makes row r of row r says `static constexpr bool keeps_rows = true`, so that the weights of a call are
+/// those of its rows. @p loss is what the slope is of: on a device, nothing is added to what is learned unless it is finite. A map that
 /// learns has `visit_learned` and `scalar`, as a loss has. What holds a map copies it; one that owns much, as a `projection`,
 /// has `as_map()`, a map that refers to it.
 
@@ -35,7 +36,9 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -59,6 +62,13 @@ namespace detail {
 template <class M>
 inline constexpr bool is_map_of_rows = std::is_same_v<typename M::limbeck_map, map_of_rows>;
 
+/// Whether row r of what a map gives is made of row r: of a map of a batch that says so.
+template <class M>
+inline constexpr bool keeps_rows = is_map_of_rows<M>;
+template <class M>
+  requires requires { M::keeps_rows; }
+inline constexpr bool keeps_rows<M> = M::keeps_rows;
+
 /// @p m itself, or what refers to it.
 template <class M>
 auto as_map(M&& m) {
@@ -66,10 +76,10 @@ auto as_map(M&& m) {
   if constexpr (feature_map<Bare>) {
     return Bare(m);
   } else {
-    static_assert(requires { m.as_map(); },
-                  "limbeck: a map has limbeck_map, as unit_rows has; a projection is one where it can be changed and has a name, "
-                  "frozen(p) where it stays as it is");
-    if constexpr (requires { m.as_map(); }) return m.as_map();
+    constexpr bool refers = std::is_lvalue_reference_v<M> && requires { m.as_map(); };
+    static_assert(refers, "limbeck: a map has limbeck_map, as unit_rows has; a projection is one where it has a name and is not "
+                          "const, and frozen(p) where it stays as it is");
+    if constexpr (refers) return m.as_map();
   }
 }
 /// The map that stands for an M.
@@ -99,6 +109,45 @@ struct pull_back_row {
                   std::span<T>(slope.row(r), slope.classes), std::span<T>(x_gradient.row(r), x_gradient.classes));
   }
 };
+
+template <class T>
+struct zero_row {
+  rows<T> x;  // contiguous
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    T* const row = x.row(r);
+    for_own<T>(team, x.classes, [&](std::size_t c) { row[c] = T(0); });
+  }
+};
+/// @p n rows of @p m zeros, for as long as the call runs.
+template <class T, class Memory>
+rows<T> take_zeros(const batch<T, Memory>& in, std::size_t n, std::size_t m) {
+  const rows<T> all(in.memory.template take<T>(n * m).data(), n, m);
+  in.each_row(n, m, zero_row<T>{all});
+  return all;
+}
+
+/// @throws shape_error: map @p name takes @p expected columns, and @p columns are there.
+inline void require_columns(const char* name, std::size_t columns, std::size_t expected) {
+  if (columns != expected)
+    raise<shape_error>(std::string("limbeck: ") + name + " is given rows of " + std::to_string(columns) + " columns, expected " +
+                       std::to_string(expected));
+}
+
+/// The nested `scalar` of a map made of others: that of what they learn, where they do.
+template <class... M>
+struct scalar_of_maps {};
+template <class M, class... Rest>
+struct scalar_of_maps<M, Rest...> : scalar_of_maps<Rest...> {};
+template <class M, class... Rest>
+  requires requires { typename M::scalar; }
+struct scalar_of_maps<M, Rest...> {
+  using scalar = typename M::scalar;
+};
+template <class M, class F>
+void visit_learned_of(const M& m, const F& f) {
+  if constexpr (requires { m.visit_learned(f); }) m.visit_learned(f);
+}
 
 /// What @p m makes of rows of shape @p in.
 template <feature_map M>

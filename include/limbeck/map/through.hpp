@@ -4,7 +4,7 @@
 /// @file
 /// A loss between what maps make of student and teacher: `through(unit_rows{}, l1{})`, `through(p, identity{}, hint{})`.
 
-#include <limbeck/map/identity.hpp>
+#include <limbeck/map/columns.hpp>
 #include <limbeck/map/map.hpp>
 #include <limbeck/objective/inside.hpp>
 
@@ -17,27 +17,11 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 template <class M>
-inline constexpr bool learns = requires(const M& m) { m.visit_learned([](auto&) {}); };
-template <class M>
-struct scalar_of_map {
-  using type = void;
-};
-template <class M>
-  requires learns<M>
-struct scalar_of_map<M> {
-  using type = typename M::scalar;
-};
+inline constexpr bool learns = requires { typename M::scalar; };
 template <class A, class B>
-using scalar_of_maps = std::conditional_t<std::is_void_v<typename scalar_of_map<A>::type>, typename scalar_of_map<B>::type,
-                                          typename scalar_of_map<A>::type>;
+using scalar_of_both = typename scalar_held<scalar_of_maps<A, B>>::type;
 template <class M>
 inline constexpr bool is_identity = std::is_same_v<M, identity>;
-/// Whether row r of what a map makes is made of row r.
-template <class M>
-inline constexpr bool keeps_rows = is_map_of_rows<M>;
-template <class M>
-  requires requires { M::keeps_rows; }
-inline constexpr bool keeps_rows<M> = M::keeps_rows;
 
 template <class A, class B>
 struct memory_of_maps {};
@@ -65,9 +49,9 @@ class mapped_side {
       from_ = contiguous(in, from);
       const map_shape shape = shape_of(map, {from.samples, from.classes});
       made_ = take_matrix(in, shape.samples, shape.columns);
-      apply_map(map, from_, made_, in);
+      apply_map<M, T>(map, from_, made_, in);
       mapped = made_;
-      if (wants_gradient) slope = zeros(made_.samples, made_.classes);
+      if (wants_gradient) slope = take_zeros(in, made_.samples, made_.classes);
     }
   }
   /// What the slope says of the tensor, and of what the map learns.
@@ -75,9 +59,9 @@ class mapped_side {
     if constexpr (!is_identity<M>) {
       if (!slope.data) return;
       if (!to_gradient_.data || to_gradient_.class_stride == 1)
-        return pull_back_map(map_, from_, rows<const T>(made_), slope, to_gradient_, in_, loss);
-      const rows<T> beside = zeros(from_.samples, from_.classes);
-      pull_back_map(map_, from_, rows<const T>(made_), slope, beside, in_, loss);
+        return pull_back_map<M, T>(map_, from_, rows<const T>(made_), slope, to_gradient_, in_, loss);
+      const rows<T> beside = take_zeros(in_, from_.samples, from_.classes);
+      pull_back_map<M, T>(map_, from_, rows<const T>(made_), slope, beside, in_, loss);
       in_.each_row(beside.samples, beside.classes, add_rows{beside, to_gradient_});
     }
   }
@@ -94,12 +78,6 @@ class mapped_side {
       add_to_row(team, to, r, [&](std::size_t c) { return row[c]; });
     }
   };
-  rows<T> zeros(std::size_t n, std::size_t m) const {
-    const rows<T> all = take_matrix(in_, n, m);
-    in_.each_row(n, m, zero_row<T>{all});
-    return all;
-  }
-
   const M& map_;
   const batch<T, Memory>& in_;
   rows<T> to_gradient_;
@@ -112,9 +90,9 @@ class mapped_side {
 
 /// What `through` returns.
 template <class S, class U, class E>
-struct through_loss : detail::loss_around<E, detail::scalar_of_maps<S, U>>, detail::memory_of_maps<S, U> {
+struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, detail::memory_of_maps<S, U> {
   /// @cond
-  using base = detail::loss_around<E, detail::scalar_of_maps<S, U>>;
+  using base = detail::loss_around<E, detail::scalar_of_both<S, U>>;
   using own_scalar = typename base::own_scalar;
   static constexpr const char* called = "through";
   static constexpr bool by_row = detail::inner_traits<E>::by_row && detail::keeps_rows<S> && detail::keeps_rows<U>;
@@ -131,8 +109,8 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_maps<S, U>>, deta
   /// What maps and losses learn.
   template <class F>
   void visit_learned(const F& f) const {
-    if constexpr (detail::learns<S>) of_student.visit_learned(f);
-    if constexpr (detail::learns<U>) of_teacher.visit_learned(f);
+    detail::visit_learned_of(of_student, f);
+    detail::visit_learned_of(of_teacher, f);
     base::visit_learned(f);
   }
   /// In words.

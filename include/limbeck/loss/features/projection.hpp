@@ -7,6 +7,7 @@
 #include <limbeck/core/random.hpp>
 #include <limbeck/engine/batch.hpp>
 #include <limbeck/loss/support.hpp>
+#include <limbeck/map/learned.hpp>
 
 #include <algorithm>
 #include <array>
@@ -85,6 +86,7 @@ class projection {
 
  public:
   using scalar = T;  ///< of weights, gradients and features
+  static constexpr const char* name = "projection";  ///< in messages
 
   /// @p initial is `he{.seed = 1}` or `xavier{.seed = 1}`. @throws shape_error where a size is 0.
   template <class Initial = he>
@@ -135,8 +137,14 @@ class projection {
       in.each_row(outputs(), inputs_, detail::add_row_if_finite<T, number>{sums, of_weights, loss});
       in.each_row(outputs(), slope.samples, detail::add_column_if_finite<T, number>{slope, bias, loss});
     }
+    pull_back_input(slope, x_gradient, in);
+  }
+  /// Of these what it says of x alone. One product.
+  void pull_back_input(const rows<const T>& slope, const rows<T>& x_gradient, const batch<T, Memory>& in) const {
     if (x_gradient.data != nullptr) in.multiply(T(1), slope, weights(), T(1), x_gradient);
   }
+  /// What refers to it, for `through`, `then` and `at_positions`; `frozen(p)` where it stays as it is.
+  learned_map<projection> as_map() { return {this}; }
 
   /// Saves or restores weights and bias.
   template <class Archive>
