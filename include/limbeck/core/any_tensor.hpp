@@ -147,6 +147,28 @@ struct any_tensor {
             strides[last]};
   }
 
+  /// How many of the first dimensions lead from one block of rows to the next, where the leading ones have two strides between rows, as
+  /// the pixels of several pictures have whose classes lie between the pictures; 0 where one stride leads through all.
+  /// @throws shape_error where there are more than two. @p argument is the name that an error gives it.
+  std::size_t blocks(const char* argument = "tensor") const {
+    if (rank < 3 || size() == 0) return 0;
+    std::size_t outer = 0;
+    std::ptrdiff_t between = 0, count = 0;  // of the group at hand, none yet
+    for (std::size_t i = rank - 1; i-- > 0;) {
+      if (shape[i] == 1) continue;
+      if (count > 0 && strides[i] != between * count) {
+        if (outer > 0)
+          raise<shape_error>(about(argument) + " whose leading dimensions have more than two strides between rows; make it contiguous, or "
+                                               "call it part by part (picture by picture)");
+        outer = i + 1;
+        count = 0;
+      }
+      if (count == 0) between = strides[i], count = 1;
+      count *= shape[i];
+    }
+    return outer;
+  }
+
   /// All dimensions as one, read as any number: labels, weights, masks.
   /// @throws value_error, shape_error as `rows` does.
   any_vector vector(const char* argument = "tensor", memory_kind where = memory_kind::host) const {

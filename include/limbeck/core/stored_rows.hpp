@@ -7,6 +7,7 @@
 #include <limbeck/core/any_tensor.hpp>
 #include <limbeck/core/half.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -27,6 +28,8 @@ struct stored_rows {
   std::ptrdiff_t sample_stride = 0;  ///< elements between samples
   std::ptrdiff_t class_stride = 1;   ///< elements between classes
   element_type type = element_type_of<number>;  ///< of an element in memory
+  std::size_t block = 0;             ///< rows that `sample_stride` leads through, as the pixels of a picture; 0: all
+  std::ptrdiff_t block_stride = 0;   ///< elements between the first rows of two such blocks
 
   constexpr stored_rows() = default;
   /// A view of rows of any of the four types.
@@ -45,26 +48,43 @@ struct stored_rows {
                   "limbeck: rows hold float16, bfloat16, float or double");
   }
 
+  /// The same rows, to be read only.
+  template <class U>
+    requires(std::is_const_v<T> && std::is_same_v<U, number>)
+  LIMBECK_HOST_DEVICE constexpr stored_rows(const stored_rows<U>& x)
+      : data(x.data),
+        samples(x.samples),
+        classes(x.classes),
+        sample_stride(x.sample_stride),
+        class_stride(x.class_stride),
+        type(x.type),
+        block(x.block),
+        block_stride(x.block_stride) {}
+
   /// Whether memory holds what is computed with.
   LIMBECK_HOST_DEVICE constexpr bool native() const { return type == element_type_of<number>; }
-  /// The first class of sample @p r, where the rows are native.
-  LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const {
-    return static_cast<T*>(data) + static_cast<std::ptrdiff_t>(r) * sample_stride;
+  /// Whether it is native and has one stride between rows: what `rows` can show.
+  LIMBECK_HOST_DEVICE constexpr bool plain() const { return native() && block == 0; }
+  /// Elements from the first row to row @p r.
+  LIMBECK_HOST_DEVICE constexpr std::ptrdiff_t to_row(std::size_t r) const {
+    if (block == 0) return static_cast<std::ptrdiff_t>(r) * sample_stride;
+    return static_cast<std::ptrdiff_t>(r / block) * block_stride + static_cast<std::ptrdiff_t>(r % block) * sample_stride;
   }
+  /// The first class of sample @p r, where the rows are native.
+  LIMBECK_HOST_DEVICE constexpr T* row(std::size_t r) const { return static_cast<T*>(data) + to_row(r); }
   /// The first class of sample @p r, of the type in memory.
   LIMBECK_HOST_DEVICE constexpr pointer at_row(std::size_t r) const {
     using byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
-    return static_cast<byte*>(data) +
-           static_cast<std::ptrdiff_t>(r) * sample_stride * static_cast<std::ptrdiff_t>(size_of(type));
+    return static_cast<byte*>(data) + to_row(r) * static_cast<std::ptrdiff_t>(size_of(type));
   }
-  /// Rows [first, first + count).
+  /// Rows [first, first + count), of one block or from the first of one on.
   constexpr stored_rows part(std::size_t first, std::size_t count) const {
     stored_rows x = *this;
     if (data) x.data = at_row(first);
     x.samples = count;
     return x;
   }
-  /// The same as rows, where they are native.
+  /// The same as rows, where they are plain, or of one block.
   LIMBECK_HOST_DEVICE constexpr rows<T> as_native() const {
     rows<T> x;
     x.data = static_cast<T*>(data);
@@ -99,7 +119,7 @@ struct stored_rows {
 
  private:
   LIMBECK_HOST_DEVICE constexpr std::ptrdiff_t at(std::size_t r, std::size_t c) const {
-    return static_cast<std::ptrdiff_t>(r) * sample_stride + static_cast<std::ptrdiff_t>(c) * class_stride;
+    return to_row(r) + static_cast<std::ptrdiff_t>(c) * class_stride;
   }
 };
 
@@ -127,9 +147,27 @@ LIMBECK_HOST_DEVICE constexpr double largest_of(element_type type) {
   }
 }
 
-/// A tensor of run-time type as such rows. @throws as `any_tensor::rows`.
+/// A tensor of run-time type as such rows; its leading dimensions may have two strides between rows.
+/// @throws as `any_tensor::rows`.
 template <class T>
 stored_rows<T> stored_view(const any_tensor& x, const char* argument, memory_kind where = memory_kind::host) {
+  if (const std::size_t outer = x.blocks(argument); outer > 0) {
+    any_tensor first = x, starts = x;  // one block; the first rows of all
+    first.rank = x.rank - outer;
+    std::copy(x.shape.begin() + static_cast<std::ptrdiff_t>(outer), x.shape.end(), first.shape.begin());
+    std::copy(x.strides.begin() + static_cast<std::ptrdiff_t>(outer), x.strides.end(), first.strides.begin());
+    starts.rank = outer + 1;
+    starts.shape[outer] = x.shape[x.rank - 1];
+    starts.strides[outer] = x.strides[x.rank - 1];
+    first.named_classes = starts.named_classes = x.named_classes || x.rank <= 3;
+    if (x.rank > 3 && !x.named_classes) first.rank = x.rank, first.shape = x.shape, first.strides = x.strides;  // says which is missing
+    stored_rows<T> all = stored_view<T>(first, argument, where);
+    const stored_rows<T> blocks = stored_view<T>(starts, argument, where);
+    all.block = all.samples;
+    all.block_stride = blocks.sample_stride;
+    all.samples *= blocks.samples;
+    return all;
+  }
   const auto as = [&]<class E>(E) {
     return stored_rows<T>(x.template rows<std::conditional_t<std::is_const_v<T>, const E, E>>(argument, where));
   };

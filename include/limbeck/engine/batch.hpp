@@ -223,10 +223,10 @@ struct counted_rows {
         mean_over(in.reduce == reduction::mean ? in.mean_over : 1), progress(in.progress), samples_of_call(in.samples()) {
     if (with_gradient) gradient = in.gradient.as_native(), teacher_gradient = in.teacher_gradient.as_native();
     if (count == in.samples()) {
-      if (!in.student.native()) student = gathered(in.student, count);
-      if (in.teacher.data && !in.teacher.native()) teacher = gathered(in.teacher, count);
-      if (with_gradient && !in.gradient.native()) gradient = zeros(count, in.classes());
-      if (teacher_gradient.data && !in.teacher_gradient.native()) teacher_gradient = zeros(count, in.teacher.classes);
+      if (!in.student.plain()) student = gathered(in.student, count);
+      if (in.teacher.data && !in.teacher.plain()) teacher = gathered(in.teacher, count);
+      if (with_gradient && !in.gradient.plain()) gradient = zeros(count, in.classes());
+      if (teacher_gradient.data && !in.teacher_gradient.plain()) teacher_gradient = zeros(count, in.teacher.classes);
       return;
     }
     call_rows = memory.take<std::size_t>(count);

@@ -67,7 +67,7 @@ class rows_ahead {
   explicit rows_ahead(const Rows&... x) {
     std::size_t k = 0, widest = 1;
     const auto see = [&](const auto& rows) {
-      if (!rows.data) return;
+      if (!rows.data || rows.block != 0) return;
       first_.bytes[k] = size_of(rows.type);
       stride_[k] = rows.sample_stride * static_cast<std::ptrdiff_t>(first_.bytes[k]);
       first_.at[k++] = static_cast<const char*>(rows.data);
@@ -134,6 +134,9 @@ struct staging {
   static void copy_in(const stored_rows<const T>& stored, std::size_t first, std::size_t count, std::size_t padded, T pad,
                       T* out) {
     for (std::size_t r = 0; r < count; ++r) std::fill(out + r * padded + stored.classes, out + (r + 1) * padded, pad);
+    if (stored.block != 0 && stored.native()) {
+      return each_block(stored, first, count, [&](const auto& x, std::size_t done) { copy_rows(x, 0, x.samples, padded, out + done * padded); });
+    }
     if (stored.native()) return copy_rows(stored.as_native(), first, count, padded, out);
     if (stored.class_stride != 1) return copy_rows(stored, first, count, padded, out);
     for (std::size_t r = 0; r < count; ++r)
@@ -150,6 +153,9 @@ struct staging {
           const T value = in[r * padded + c];
           stored.put(first + r, c, add ? stored(first + r, c) + value : value);
         }
+    } else if (stored.block != 0) {
+      each_block(stored, first, count,
+                 [&](const auto& x, std::size_t done) { write_rows(in + done * padded, padded, 0, x.samples, x); });
     } else {
       write_rows(in, padded, first, count, stored.as_native());
     }
@@ -163,6 +169,14 @@ struct staging {
   }
 
  private:
+  /// f(rows of one block, how many came before) for rows [first, first + count), which are native.
+  template <class E, class F>
+  static void each_block(const stored_rows<E>& x, std::size_t first, std::size_t count, const F& f) {
+    for (std::size_t done = 0, n = 0; done < count; done += n) {
+      n = (std::min)(count - done, x.block - (first + done) % x.block);
+      f(rows<E>(x.row(first + done), n, x.classes, x.sample_stride, x.class_stride), done);
+    }
+  }
   template <class Rows>
   static void copy_rows(const Rows& x, std::size_t first, std::size_t count, std::size_t padded, T* out) {
     if (std::abs(x.sample_stride) < std::abs(x.class_stride)) {

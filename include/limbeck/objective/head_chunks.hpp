@@ -42,7 +42,7 @@ struct heads_of_call {
     same("bias gradient", gradient->bias, 1, in.classes());
     const stored_rows<T>* const places[] = {&gradient->weights, &gradient->bias, &gradient->hidden};
     for (const stored_rows<T>* g : places)
-      if (g != &gradient->hidden && g->data && !g->native())
+      if (g != &gradient->hidden && g->data && !g->plain())
         raise<value_error>(std::string("limbeck: ") + (g == &gradient->bias ? "bias" : "weights") + " gradient is " +
                            name_of(g->type) + ", expected " + name_of(element_type_of<T>) + ": it is summed over chunks of rows");
     for (const stored_rows<T>* g : places) apart(*g, true);
@@ -86,7 +86,7 @@ class head_chunks<T, host_rows> {
     for (const head_view<T>* head : both) {
       if (!head) continue;
       width = (std::max)(width, head->width());
-      if (!head->weights.native()) block = (std::max)(block, (std::min)(classes_a_block, head->classes()) * head->width());
+      if (!head->weights.plain()) block = (std::max)(block, (std::min)(classes_a_block, head->classes()) * head->width());
     }
     hidden_ = take(true, width);
     weights_ = block ? memory_.template take<T>(block).data() : nullptr;
@@ -155,7 +155,7 @@ class head_chunks<T, host_rows> {
   }
   /// Rows [begin, end) of @p x in numbers of type T; zeros for those that do not count, whatever stands there.
   rows<const T> numbers(const stored_rows<const T>& x, std::size_t begin, std::size_t end, T* copy) const {
-    bool all = x.native();
+    bool all = x.plain();
     for (std::size_t r = begin; all && r < end; ++r) all = call_.valid(r);
     if (all) return {x.row(begin), end - begin, x.classes, x.sample_stride, x.class_stride};
     on_(end - begin, [&](std::size_t i, std::size_t) {
@@ -174,7 +174,7 @@ class head_chunks<T, host_rows> {
   /// f(first class, rows of weights in numbers of type T), for all classes.
   template <class F>
   void each_block(const stored_rows<const T>& weights, F&& f) const {
-    if (weights.native()) return f(std::size_t{0}, rows<const T>(weights.as_native()));
+    if (weights.plain()) return f(std::size_t{0}, rows<const T>(weights.as_native()));
     for (std::size_t c = 0; c < weights.samples; c += classes_a_block) {
       const std::size_t count = (std::min)(classes_a_block, weights.samples - c);
       on_(count, [&](std::size_t i, std::size_t) { copy_row(weights, c + i, weights_ + i * weights.classes); });
@@ -204,7 +204,7 @@ class head_chunks<T, host_rows> {
       multiply(g.transposed(), numbers(heads_.student->hidden, begin, end, hidden_), sum, to.weights.as_native());
     if (to.bias.data) add_rows(g, sum, to.bias.as_native());
     if (!to.hidden.data) return;
-    const bool in_place = to.hidden.native();
+    const bool in_place = to.hidden.plain();
     const rows<T> h = in_place ? rows<T>(to.hidden.row(begin), end - begin, to.hidden.classes, to.hidden.sample_stride, to.hidden.class_stride)
                                : rows<T>(hidden_, end - begin, to.hidden.classes, static_cast<std::ptrdiff_t>(to.hidden.classes));
     each_block(heads_.student->weights, [&](std::size_t c, const rows<const T>& w) {

@@ -121,7 +121,8 @@ bool overlaps(const stored_rows<T>& a, const stored_rows<const T>& b) {
     const auto stretch = [&](std::size_t n, std::ptrdiff_t stride) {
       (stride < 0 ? low : high) += stride * (static_cast<std::ptrdiff_t>(n) - 1) * bytes;
     };
-    stretch(x.samples, x.sample_stride);
+    stretch(x.block != 0 ? x.block : x.samples, x.sample_stride);
+    if (x.block != 0) stretch(x.samples / x.block, x.block_stride);
     stretch(x.classes, x.class_stride);
     return std::pair{low, high + bytes};
   };
@@ -165,10 +166,7 @@ void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
   if (const stored_rows<T>& g = in.teacher_gradient; gradient && g.data) {
     if (g.samples != in.teacher.samples || g.classes != in.teacher.classes)
       throw_shape("teacher gradient", g.samples, g.classes, in.teacher.samples, in.teacher.classes);
-    stored_rows<const T> other;
-    other.data = in.gradient.data, other.samples = in.gradient.samples, other.classes = in.gradient.classes;
-    other.sample_stride = in.gradient.sample_stride, other.class_stride = in.gradient.class_stride, other.type = in.gradient.type;
-    if (overlaps(g, other) || overlaps(g, in.student) || overlaps(g, in.teacher))
+    if (overlaps(g, stored_rows<const T>(in.gradient)) || overlaps(g, in.student) || overlaps(g, in.teacher))
       raise<value_error>("limbeck: teacher gradient overlaps student, teacher or gradient; outputs need memory of their own");
   }
 }

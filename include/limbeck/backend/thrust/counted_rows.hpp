@@ -176,14 +176,14 @@ struct counted_device_rows {
     if (numbers.rows == 0) return;
     const bool all = numbers.rows == samples;
     call_rows = all ? std::span<std::size_t>{} : call_rows.first(numbers.rows);
-    if (!all || !in.student.native()) student = gathered(in.student);
-    if (teacher.data && (!all || !in.teacher.native())) teacher = gathered(in.teacher);
+    if (!all || !in.student.plain()) student = gathered(in.student);
+    if (teacher.data && (!all || !in.teacher.plain())) teacher = gathered(in.teacher);
     if (labels.data() && !all) {
       const std::span<std::int64_t> y = memory.take<std::int64_t>(numbers.rows);
       run(1, gather_labels{in.labels, call_rows.data(), y.data()});
       labels = any_vector(y.data(), numbers.rows);
     }
-    if (!with_gradient || (all && in.gradient.native())) return;
+    if (!with_gradient || (all && in.gradient.plain())) return;
     gradient = rows<T>(memory.take<T>(numbers.rows * in.classes()).data(), numbers.rows, in.classes());
     clear_device(gradient.data, numbers.rows * in.classes() * sizeof(T), on.stream);
   }

@@ -154,7 +154,7 @@ class head_chunks<T, device_memory> {
     for (const view* head : both) {
       if (!head) continue;
       width = (std::max)(width, head->width());
-      if (!head->weights.native()) block = (std::max)(block, (std::min)(classes_a_block, head->classes()) * head->width());
+      if (!head->weights.plain()) block = (std::max)(block, (std::min)(classes_a_block, head->classes()) * head->width());
     }
     std::byte* base = nullptr;
     const auto place = [&] {  // in memory that begins at base; returns its size
@@ -240,7 +240,7 @@ class head_chunks<T, device_memory> {
   /// Rows of the chunk in numbers of type T.
   rows<const T> numbers(const problem<T>& chunk, const stored_rows<const T>& x) const {
     const stored_rows<const T> own = x.part(chunk.first_row, chunk.samples());
-    return own.native() ? own.as_native() : copied(own, hidden_);
+    return own.plain() ? own.as_native() : copied(own, hidden_);
   }
   /// The same, with zeros for those that do not count: the products of a gradient meet them.
   rows<const T> counted(const problem<T>& chunk, const stored_rows<const T>& x) const {
@@ -257,7 +257,7 @@ class head_chunks<T, device_memory> {
   /// f(first class, rows of weights in numbers of type T), for all classes.
   template <class F>
   void each_block(const stored_rows<const T>& weights, F&& f) const {
-    if (weights.native()) return f(std::size_t{0}, rows<const T>(weights.as_native()));
+    if (weights.plain()) return f(std::size_t{0}, rows<const T>(weights.as_native()));
     for (std::size_t c = 0; c < weights.samples; c += classes_a_block)
       f(c, copied(weights.part(c, (std::min)(classes_a_block, weights.samples - c)), weights_));
   }
@@ -282,7 +282,7 @@ class head_chunks<T, device_memory> {
     if (to.bias.data) on_stream(ws_.stream(), g.classes, sum_of_column<T>{g, to.bias.as_native(), sum});
     if (!to.hidden.data) return;
     const stored_rows<T> own = to.hidden.part(chunk.first_row, chunk.samples());
-    const bool in_place = own.native();
+    const bool in_place = own.plain();
     const rows<T> h = in_place ? own.as_native() : rows<T>(hidden_, own.samples, own.classes);
     each_block(heads_.student->weights, [&](std::size_t c, const rows<const T>& w) {
       dense_.multiply(T(1), rows<const T>(g.data + c, g.samples, w.samples, g.sample_stride), w,

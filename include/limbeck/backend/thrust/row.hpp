@@ -192,7 +192,7 @@ struct device_task {
         // what a row of memory holds is added to the tensor last
         const bool tensor = !m.gradient ? (first ? in.add : true) : Use == gradient_use::finish && !whole && in.add;
         if (tensor) {
-          const block old = load_block<W>(team, as_input(in.gradient), whole_gradient, r, c);
+          const block old = load_block<W>(team, stored_rows<const T>(in.gradient), whole_gradient, r, c);
           for (std::size_t j = 0; j < W; ++j) g.v[j] += old.v[j];
         }
       }
@@ -249,12 +249,6 @@ struct device_task {
         g.v[j] = x < -most ? -most : x > most ? most : x;
       }
     }
-  }
-  LIMBECK_HOST_DEVICE static stored_rows<const T> as_input(const stored_rows<T>& x) {
-    stored_rows<const T> y;
-    y.data = x.data, y.samples = x.samples, y.classes = x.classes;
-    y.sample_stride = x.sample_stride, y.class_stride = x.class_stride, y.type = x.type;
-    return y;
   }
 
   /// Sums over the row. A thread alone merges its sums every 256 classes: the rounding error of a long row then grows
@@ -681,7 +675,7 @@ struct device_task {
       for (std::size_t c = own.first; c < own.last; c += own.step) {
         block g = *reinterpret_cast<const block*>(m.gradient + c);
         if (in.add) {
-          const block old = load_block<W>(team, as_input(in.gradient), whole_gradient, r, c);
+          const block old = load_block<W>(team, stored_rows<const T>(in.gradient), whole_gradient, r, c);
           for (std::size_t j = 0; j < W; ++j) g.v[j] += old.v[j];
         }
         hold_back(g, !(value < infinity));

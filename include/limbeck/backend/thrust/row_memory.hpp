@@ -69,7 +69,7 @@ struct alignas(W * sizeof(T)) device_block_of {
 template <class T, class E>
 bool loads_whole(const stored_rows<E>& x) {
   const std::size_t bytes = 16 / sizeof(T) * size_of(x.type);
-  return x.class_stride == 1 && reinterpret_cast<std::uintptr_t>(x.data) % bytes == 0 &&
+  return x.block == 0 && x.class_stride == 1 && reinterpret_cast<std::uintptr_t>(x.data) % bytes == 0 &&
          x.sample_stride * static_cast<std::ptrdiff_t>(size_of(x.type)) % static_cast<std::ptrdiff_t>(bytes) == 0;
 }
 
