@@ -14,6 +14,7 @@
 #include <limbeck/backend/thrust/averaging.hpp>
 #include <limbeck/backend/thrust/fill.hpp>
 #include <limbeck/backend/thrust/head.hpp>
+#include <limbeck/backend/thrust/inside.hpp>
 #include <limbeck/backend/thrust/past.hpp>
 #include <limbeck/backend/thrust/row_weights.hpp>
 #include <limbeck/backend/thrust/rows.hpp>

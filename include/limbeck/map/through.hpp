@@ -142,10 +142,10 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, deta
     if (s.mapped.samples != x.samples() && (detail::inner_traits<E>::Plan::labels || x.weights.data()))
       raise<shape_error>("limbeck: a map makes " + std::to_string(s.mapped.samples) + " rows of " + std::to_string(x.samples()) +
                          ", and labels and row_weights are of the rows of the call");
-    detail::inner_sum<Memory> losses(x);
-    detail::run_inside(this->inner, x,
-                       {s.mapped, t.mapped, s.slope, t.slope, x.labels, x.weights, static_cast<double>(x.scale), x.mean_over}, 1, losses);
-    const batch_number<Memory> value = losses.result(1);
+    detail::inside<E, T, Memory> losses(this->inner, x);
+    losses.add({s.mapped, t.mapped, s.slope, t.slope, x.labels, x.weights, x.mean_over});
+    batch_number<Memory> value = losses.result();
+    if constexpr (!batch<T, Memory>::on_host) value.of_logits = false;  // features are finite
     s.pull_back(value);
     t.pull_back(value);
     return value;

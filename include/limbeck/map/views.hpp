@@ -4,6 +4,7 @@
 /// @file
 /// The same numbers as other rows: a loss within each group of rows, or within each sample, between its channels or its positions.
 
+#include <limbeck/core/picture_rows.hpp>
 #include <limbeck/objective/inside.hpp>
 
 #include <string>
@@ -43,18 +44,17 @@ struct grouped_loss : detail::loss_around<E> {
     };
     std::size_t groups = 0;  // with a row that counts
     for (std::size_t first = 0; first < x.samples(); first = end_of(first)) ++groups;
-    detail::inner_sum<Memory> losses(x);
+    detail::inside<E, T, Memory> losses(this->inner, x);
     const double share = groups > 0 ? 1 / static_cast<double>(groups) : 0;
     for (std::size_t first = 0, end = 0; first < x.samples(); first = end) {
       end = end_of(first);
       const std::size_t n = end - first;
-      detail::run_inside(this->inner, x,
-                         {detail::rows_within(x.student, first, n), detail::rows_within(x.teacher, first, n),
-                          detail::rows_within(x.gradient, first, n), detail::rows_within(x.teacher_gradient, first, n),
-                          x.labels.part(first, n), x.weights.part(first, n), share * static_cast<double>(x.scale)},
-                         share, losses);
+      losses.add({detail::rows_within(x.student, first, n), detail::rows_within(x.teacher, first, n),
+                  detail::rows_within(x.gradient, first, n), detail::rows_within(x.teacher_gradient, first, n), x.labels.part(first, n),
+                  x.weights.part(first, n)},
+                 share);
     }
-    return losses.result(1);
+    return losses.result();
   }
 };
 
@@ -69,12 +69,9 @@ struct transposed_loss : detail::loss_around<E> {
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     const auto turned = []<class U>(const rows<U>& r) { return r.data ? r.transposed() : rows<U>{}; };
-    detail::inner_sum<Memory> losses(x);
-    detail::run_inside(this->inner, x,
-                       {turned(x.student), turned(x.teacher), turned(x.gradient), turned(x.teacher_gradient), {}, {},
-                        static_cast<double>(x.scale)},
-                       1, losses);
-    return losses.result(1);
+    detail::inside<E, T, Memory> losses(this->inner, x);
+    losses.add({turned(x.student), turned(x.teacher), turned(x.gradient), turned(x.teacher_gradient)});
+    return losses.result();
   }
 };
 
@@ -94,27 +91,52 @@ struct within_samples_loss : detail::loss_around<E> {
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
-    detail::positions_of(x.student.classes, channels, "student");
+    const std::size_t positions = detail::positions_of(x.student.classes, channels, "student");
     if (x.teacher.data) detail::positions_of(x.teacher.classes, channels, "teacher");
-    const double total = x.samples() > 0 ? x.total() : 0;
-    detail::inner_sum<Memory> losses(x);
-    for (std::size_t r = 0; r < x.samples(); ++r) {
-      const double share = x.row_weight(r) / total;
-      detail::run_inside(this->inner, x,
-                         {of(x.student, r), of(x.teacher, r), of(x.gradient, r), of(x.teacher_gradient, r), {}, {},
-                          share * static_cast<double>(x.scale)},
-                         share, losses);
+    detail::inside<E, T, Memory> losses(this->inner, x);
+    if (x.samples() == 0) return losses.result();
+    const std::size_t count = Channels ? channels : positions;
+    losses.add_rows({of(x.student), of(x.teacher), of(x.gradient), of(x.teacher_gradient), {}, each(x, count),
+                     x.mean_over * static_cast<double>(count)});
+    if constexpr (relates) {
+      if constexpr (!batch<T, Memory>::on_host)
+        if (x.weights.data())
+          raise<value_error>(std::string("limbeck: ") + called +
+                             " of a loss that relates channels or positions takes no row_weights on a device: its samples are run by the host");
+      const double total = x.total();
+      for (std::size_t r = 0; r < x.samples(); ++r)
+        losses.add_whole({of(x.student, r), of(x.teacher, r), of(x.gradient, r), of(x.teacher_gradient, r)}, x.row_weight(r) / total);
     }
-    return losses.result(1);
+    return losses.result();
   }
 
  private:
+  static constexpr bool relates = detail::inner_traits<E>::Plan::template any<batchwise>;
+
+  struct repeat_weight {
+    any_vector from;
+    double* to;
+    std::size_t count;
+    template <class Team>
+    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+      detail::for_own<double>(team, count, [&](std::size_t k) { to[r * count + k] = from.number(r); });
+    }
+  };
+  /// The weights of the samples, at each of their rows.
+  template <class T, class Memory>
+  static any_vector each(const batch<T, Memory>& x, std::size_t count) {
+    if (!x.weights.data()) return {};
+    double* const all = x.memory.template take<double>(x.samples() * count).data();
+    x.each_row(x.samples(), count, repeat_weight{x.weights, all, count});
+    return any_vector(all, x.samples() * count);
+  }
   template <class T>
-  rows<T> of(const rows<T>& x, std::size_t r) const {
-    if (!x.data) return {};
-    const std::size_t positions = x.classes / channels;
-    const rows<T> wide(x.row(r), channels, positions, static_cast<std::ptrdiff_t>(positions) * x.class_stride, x.class_stride);
-    return Channels ? wide : wide.transposed();
+  stored_rows<T> of(const rows<T>& x) const {
+    return x.data ? detail::within_rows<Channels>(stored_rows<T>(x), channels) : stored_rows<T>{};
+  }
+  template <class T>
+  stored_rows<T> of(const rows<T>& x, std::size_t r) const {
+    return of(detail::rows_within(x, r, 1));
   }
 };
 /// @endcond

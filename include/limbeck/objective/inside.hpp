@@ -119,10 +119,9 @@ struct loss_around : with_scalar<typename first_scalar<Own, typename scalar_of_t
 /// The tensors that an inner objective is shown. The gradients are added to; they have no data where none is wanted.
 template <class T>
 struct inner_tensors {
-  rows<const T> student, teacher;
-  rows<T> gradient{}, teacher_gradient{};
+  stored_rows<const T> student, teacher;
+  stored_rows<T> gradient{}, teacher_gradient{};
   any_vector labels{}, weights{};
-  double scale = 1;      ///< of the gradients
   double mean_over = 0;  ///< as in `batch`
 };
 
@@ -143,69 +142,122 @@ problem<T> inner_problem(const inner_tensors<T>& x, double progress) {
 
 /// Sums of losses inside, wherever their memory is; a backend with memory of its own specialises it.
 template <class Memory>
-struct inner_sum;
+class inner_sum;
 template <>
-struct inner_sum<host_rows> {
-  double value = 0;
-
+class inner_sum<host_rows> {
+ public:
   template <class T>
   explicit inner_sum(const batch<T>&) {}
-  double result(double factor) const { return factor * value; }
+  double result() const { return value_; }
 
-  /// Adds @p factor times a loss.
+  /// Adds @p factor times a loss on @p x.
   template <class T>
   void add(const batch<T>&, double factor, double loss, const inner_tensors<T>&) {
-    value += factor * loss;
+    value_ += factor * loss;
   }
-  /// Adds @p factor times the losses of rows @p terms, and what they say of the teacher.
-  template <class T, class Terms>
-  void sweep(const batch<T>& outer, double factor, const Terms& terms, const inner_tensors<T>& x, workspace& ws) {
+  /// Adds @p factor times the losses of rows.
+  template <class Mode, class T, class Terms>
+  void sweep(const batch<T>& outer, double factor, const problem<T>& in, const Terms& terms, workspace& ws) {
     executor_ref on = outer.on;
-    problem<T> in = inner_problem(x, outer.progress);
-    using Sweep = sweep_for<host_rows>;
-    const auto run = [&]<class Gradient>(Gradient) {
-      using Mode = sweep_mode<Gradient::value, false, false>;
-      check_problem<host_rows>(in, terms, Gradient::value);
-      value += factor * Sweep::template run<T, host_lanes<T>, Mode>(in, terms, ws, on).loss;
-    };
-    if (x.gradient.data) {
-      run(std::true_type{});
-    } else {
-      run(std::false_type{});
-    }
-    if constexpr (decltype(hana::length(terms_that<is_mirrored>(terms)))::value > 0 && terms_go_into_teacher(static_cast<const Terms*>(nullptr)))
-      if (x.teacher_gradient.data)
-        Sweep::template measure<T, host_lanes<T>, sweep_mode<true, false, false>>(
-            mirrored_problem(in), mirrored_terms(terms_that<is_mirrored>(terms)), ws, on);
+    value_ += factor * sweep_for<host_rows>::run<T, host_lanes<T>, Mode>(in, terms, ws, on).loss;
   }
+  /// The teacher's gradient of the losses of rows.
+  template <class T, class Terms>
+  void sweep_back(const batch<T>& outer, const problem<T>& in, const Terms& terms, workspace& ws) {
+    executor_ref on = outer.on;
+    sweep_for<host_rows>::measure<T, host_lanes<T>, sweep_mode<true, false, false>>(in, terms, ws, on);
+  }
+
+ private:
+  double value_ = 0;
 };
 
-/// Adds @p factor times the loss of @p e on the tensors @p x, whose gradients are added to; @p outer lends memory, threads and
-/// products.
+/// An objective inside a batch: its terms, at the scale of the gradients that are wanted.
 template <class E, class T, class Memory>
-void run_inside(const E& e, const batch<T, Memory>& outer, const inner_tensors<T>& x, double factor, inner_sum<Memory>& losses) {
-  if (x.student.samples == 0) return;
-  const bool wanted = x.scale != 0;
-  const double scale = wanted ? x.scale : 1;  // a loss of weight 0 has a value, too
-  inner_tensors<T> shown = x;
-  if (!wanted) shown.gradient = shown.teacher_gradient = {};
-  // far enough from what the outer call holds: its counted rows stand two steps beside the memory of its terms
-  auto& ws = outer.memory.source().beside().beside().beside();
-  const auto terms = inner_terms(e, outer.progress, scale);
-  const auto swept = terms_that<is_swept>(terms);
-  if constexpr (decltype(hana::length(swept))::value > 0) losses.sweep(outer, factor / scale, swept, shown, ws);
-  hana::for_each(terms_that<is_whole>(terms), [&](const auto& term) {
-    using Loss = typename std::remove_cvref_t<decltype(term)>::loss_type;
-    static_assert(lives_with<Loss, Memory>(),
-                  "limbeck: what a loss inside of through(...) or its like holds lives in another memory (host or device) than the student");
-    typename batch_memory<Memory>::scratch_type memory(ws);
-    const double weight = term.weight * power(term.student_t, term.power);
-    const batch<T, Memory> y{shown.student, shown.teacher, shown.labels, shown.gradient, static_cast<T>(weight), term.student_t,
-                             term.teacher_t, memory, outer.on, outer.dense, {}, 0, shown.teacher_gradient, shown.weights,
-                             shown.mean_over, outer.progress};
-    losses.add(outer, factor * weight / scale, term.loss(y), shown);
-  });
-}
+class inside {
+ public:
+  inside(const E& e, const batch<T, Memory>& outer)
+      : outer_(outer),
+        scale_(outer.scale == T(0) ? 1 : static_cast<double>(outer.scale)),  // a loss of weight 0 has a value, too
+        terms_(inner_terms(e, outer.progress, scale_)),
+        losses_(outer) {}
+
+  /// Adds @p share of the loss on @p x; of gradients as much.
+  void add(const inner_tensors<T>& x, double share = 1) {
+    if (x.student.samples == 0) return;
+    add_rows(x, share);
+    add_whole(x, share);
+  }
+  /// That of the losses of rows.
+  void add_rows(inner_tensors<T> x, double share = 1) {
+    if constexpr (swept > 0) {
+      drop_unwanted(x);
+      const auto rows_of = shared(terms_that<is_swept>(terms_), share);
+      problem<T> in = inner_problem(x, outer_.progress);
+      if constexpr (plan_of<std::remove_const_t<decltype(rows_of)>>::type::softmaxes::size > 0) require_two_classes(in);
+      hana::for_each(rows_of, [&](const auto& term) {
+        if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
+          term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t);
+      });
+      const auto run = [&]<class Gradient>(Gradient) {
+        check_problem<Memory>(in, rows_of, Gradient::value);
+        losses_.template sweep<sweep_mode<Gradient::value, false, false>>(outer_, 1 / scale_, in, rows_of, memory());
+      };
+      if constexpr (goes_into_teacher && backward > 0)
+        if (x.teacher_gradient.data && !batch<T, Memory>::on_host) sweep_back(in, rows_of);  // finds its faults below
+      if (x.gradient.data) {
+        run(std::true_type{});
+      } else {
+        run(std::false_type{});
+      }
+      if constexpr (goes_into_teacher && backward > 0)
+        if (x.teacher_gradient.data && batch<T, Memory>::on_host) sweep_back(in, rows_of);
+    }
+  }
+  /// That of the losses of the whole.
+  void add_whole(inner_tensors<T> x, double share = 1) {
+    drop_unwanted(x);
+    hana::for_each(terms_that<is_whole>(terms_), [&](const auto& term) {
+      using Loss = typename std::remove_cvref_t<decltype(term)>::loss_type;
+      static_assert(lives_with<Loss, Memory>(),
+                    "limbeck: what a loss inside of through(...) or its like holds lives in another memory (host or device) than the student");
+      typename batch_memory<Memory>::scratch_type own(memory());
+      const double weight = share * term.weight * power(term.student_t, term.power);
+      const batch<T, Memory> y{x.student.as_native(), x.teacher.as_native(), x.labels, x.gradient.as_native(), static_cast<T>(weight),
+                               term.student_t, term.teacher_t, own, outer_.on, outer_.dense, {}, 0, x.teacher_gradient.as_native(),
+                               x.weights, x.mean_over, outer_.progress};
+      losses_.add(outer_, weight / scale_, term.loss(y), x);
+    });
+  }
+  /// The sum.
+  batch_number<Memory> result() const { return losses_.result(); }
+
+ private:
+  using terms = typename inner_traits<E>::terms;
+  static constexpr std::size_t swept = decltype(hana::length(terms_that<is_swept>(std::declval<const terms&>())))::value;
+  static constexpr bool goes_into_teacher = inner_traits<E>::into_teacher;
+  static constexpr std::size_t backward = decltype(hana::length(terms_that<is_mirrored>(std::declval<const terms&>())))::value;
+
+  /// Far enough from what the outer call holds: its counted rows stand two steps beside the memory of its terms.
+  auto& memory() const { return outer_.memory.source().beside().beside().beside(); }
+  void drop_unwanted(inner_tensors<T>& x) const {
+    if (outer_.scale == T(0)) x.gradient = x.teacher_gradient = {};
+  }
+  template <class Terms>
+  static Terms shared(Terms some, double share) {
+    hana::for_each(some, [&](auto& term) { term.weight *= share; });
+    return some;
+  }
+  template <class Terms>
+  void sweep_back(const problem<T>& in, const Terms& rows_of) {
+    losses_.sweep_back(outer_, mirrored_problem(in), mirrored_terms(terms_that<is_mirrored>(rows_of)), memory());
+  }
+
+  const batch<T, Memory>& outer_;
+  double scale_;
+  terms terms_;
+  inner_sum<Memory> losses_;
+};
 
 }  // namespace detail
 /// @endcond

@@ -41,6 +41,10 @@ struct device_number {
   double factor = 1;           ///< of the number there
   const double* at = nullptr;  ///< on the device
   bool of_logits = false;      ///< which may be -inf: what is said where it is not finite
+  /// @cond
+  const detail::device_outcome* inner = nullptr;  // of an objective inside, which may know what is wrong
+  bool told = false;                              // and is asked first
+  /// @endcond
 
   /// @p c + @p f times what stands at @p p.
   device_number(double c, double f, const double* p) : constant(c), factor(f), at(p) {}

@@ -40,8 +40,10 @@ struct conclude_term {
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
     const double loss = number.value();
     fault_place place;
-    if (loss - loss != 0) place = blame(team, loss);
+    const bool inside = number.inner && number.inner->fault_code != 0;
+    if (loss - loss != 0 && !(inside && number.told)) place = blame(team, loss);
     if (team.rank() != 0) return;
+    if (inside && (place.code == fault::none || place.code == fault::range)) place = number.inner->place();
     out->rows = rows_that_count;
     out->weight = weight;
     if (out->fault_code != 0) return;
@@ -147,7 +149,8 @@ void run_batchwise_on_device(const counted_device_rows<T>& in, const Term& term,
   device_scratch memory(ws);
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T, device_memory> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight), term.student_t,
-                                  term.teacher_t, memory, in.on, dense, in.call_rows, call.samples()};
+                                  term.teacher_t, memory, in.on, dense, in.call_rows, call.samples(), in.teacher_gradient, in.weights,
+                                  in.mean_over, call.progress};
   if constexpr (std::is_invocable_v<decltype(term.loss), decltype(x)>) {  // else it has been said
     const device_number value = term.loss(x);
     batch_memory<device_memory>::each_row(

@@ -141,6 +141,15 @@ struct gather_labels {
     if (team.rank() == 0) to[i] = from.integer(which[i]);
   }
 };
+struct gather_weights {
+  any_vector from;
+  const std::size_t* which;
+  double* to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    if (team.rank() == 0) to[i] = from.number(which[i]);
+  }
+};
 template <class T>
 struct locate_weight {
   problem<T> in;
@@ -159,20 +168,23 @@ struct counted_device_rows {
   device_tasks on;
   evaluation numbers;  // rows and weight
   rows<const T> student, teacher;
-  any_vector labels;
-  rows<T> gradient;
+  any_vector labels, weights;
+  rows<T> gradient, teacher_gradient;
+  double mean_over = 0;
   std::span<std::size_t> call_rows;  // empty: all
 
   /// @throws what require_whole says. Waits for the device where there are labels, weights or a mask.
-  counted_device_rows(const problem<T>& in, std::string_view name, bool with_gradient, device_workspace& ws)
-      : memory(ws), on{ws.stream()}, student(in.student.as_native()), teacher(in.teacher.as_native()), labels(in.labels) {
-    require_mean_of_tensors(in, name);
+  counted_device_rows(const problem<T>& in, std::string_view name, bool by_row, bool with_gradient, device_workspace& ws)
+      : memory(ws), on{ws.stream()}, student(in.student.as_native()), teacher(in.teacher.as_native()), labels(in.labels),
+        weights(in.row_weights), by_row_(by_row) {
+    require_mean_of_tensors(in, name, by_row);
     const std::size_t samples = in.samples();
     numbers.rows = samples;
     numbers.weight = static_cast<double>(samples);
     if (samples > 0 && (in.labels.data() || in.row_weights.data() || in.row_mask.data())) take_census(in, name);
-    require_whole_mean(in, numbers.weight, name);
-    if (with_gradient) gradient = in.gradient.as_native();
+    if (!by_row) require_whole_mean(in, numbers.weight, name);
+    mean_over = in.reduce != reduction::mean ? 1 : in.mean_over > 0 ? in.mean_over : numbers.weight;
+    if (with_gradient) gradient = in.gradient.as_native(), teacher_gradient = in.teacher_gradient.as_native();
     if (numbers.rows == 0) return;
     const bool all = numbers.rows == samples;
     call_rows = all ? std::span<std::size_t>{} : call_rows.first(numbers.rows);
@@ -183,17 +195,31 @@ struct counted_device_rows {
       run(1, gather_labels{in.labels, call_rows.data(), y.data()});
       labels = any_vector(y.data(), numbers.rows);
     }
-    if (!with_gradient || (all && in.gradient.plain())) return;
-    gradient = rows<T>(memory.take<T>(numbers.rows * in.classes()).data(), numbers.rows, in.classes());
-    clear_device(gradient.data, numbers.rows * in.classes() * sizeof(T), on.stream);
+    if (weights.data() && !all) {
+      const std::span<double> w = memory.take<double>(numbers.rows);
+      run(1, gather_weights{in.row_weights, call_rows.data(), w.data()});
+      weights = any_vector(w.data(), numbers.rows);
+    }
+    if (with_gradient && !(all && in.gradient.plain())) gradient = zeros(in.classes());
+    if (teacher_gradient.data && !(all && in.teacher_gradient.plain())) teacher_gradient = zeros(in.teacher.classes);
   }
-  /// Adds what the copies have gathered to the gradient of the call.
+  /// Adds what the copies have gathered to the gradients of the call.
   void give_gradient(const problem<T>& in) const {
-    if (gradient.data == in.gradient.data) return;
-    run(in.classes(), give_row<T>{gradient, call_rows.empty() ? nullptr : call_rows.data(), in.gradient});
+    give(gradient, in.gradient);
+    give(teacher_gradient, in.teacher_gradient);
   }
 
  private:
+  bool by_row_;
+
+  void give(const rows<T>& from, const stored_rows<T>& to) const {
+    if (from.data != to.data) run(from.classes, give_row<T>{from, call_rows.empty() ? nullptr : call_rows.data(), to});
+  }
+  rows<T> zeros(std::size_t classes) {
+    const rows<T> g(memory.take<T>(numbers.rows * classes).data(), numbers.rows, classes);
+    clear_device(g.data, numbers.rows * classes * sizeof(T), on.stream);
+    return g;
+  }
   template <class F>
   void run(std::size_t width, const F& f) const {
     batch_memory<device_memory>::each_row(on, numbers.rows, width, f);
@@ -221,7 +247,7 @@ struct counted_device_rows {
       nothing.code = fault::no_weight;
       throw_fault(nothing, in.classes(), in.ignore_index);
     }
-    if (all.unlike < none) throw_unlike_weights(all.unlike_weight, static_cast<std::size_t>(all.unlike), all.each, name);
+    if (!by_row_ && all.unlike < none) throw_unlike_weights(all.unlike_weight, static_cast<std::size_t>(all.unlike), all.each, name);
     numbers.rows = static_cast<std::size_t>(all.rows);
     numbers.weight = all.weight;
   }

@@ -100,7 +100,7 @@ struct sweep_for<device_memory> {
   template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
   static auto run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, device_workspace& ws,
                              Executor& executor) {
-    const counted_device_rows<T> counted(in, whole[hana::size_c<0>].name, Mode::gradient, ws.beside().beside());
+    const counted_device_rows<T> counted(in, whole[hana::size_c<0>].name, all_by_row(whole), Mode::gradient, ws.beside().beside());
     device_outcome* out = nullptr;
     if constexpr (decltype(hana::length(swept))::value > 0) {
       out = start<T, Mode>(in, swept, ws, executor);

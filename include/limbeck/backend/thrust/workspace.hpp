@@ -45,6 +45,19 @@ struct device_outcome {
     fault_of_teacher = p.of_teacher;
     loss = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
   }
+  LIMBECK_HOST_DEVICE fault_place place() const {
+    fault_place p;
+    p.code = static_cast<detail::fault>(fault_code);
+    p.row = static_cast<std::size_t>(fault_row);
+    p.column = static_cast<std::size_t>(fault_column);
+    p.has_column = fault_has_column != 0;
+    p.value = fault_value;
+    p.label = fault_label;
+    p.loss = fault_loss;
+    p.in_float = fault_in_float != 0;
+    p.of_teacher = fault_of_teacher != 0;
+    return p;
+  }
 };
 
 /// An outcome that is zero before its first call.
@@ -67,19 +80,7 @@ inline evaluation read_outcome(const device_outcome* on_device, device_stream st
                                std::int64_t ignored) {
   device_outcome o;
   fetch_from_device(&o, on_device, sizeof(o), stream);
-  if (o.fault_code != 0) {
-    fault_place p;
-    p.code = static_cast<fault>(o.fault_code);
-    p.row = static_cast<std::size_t>(o.fault_row);
-    p.column = static_cast<std::size_t>(o.fault_column);
-    p.has_column = o.fault_has_column != 0;
-    p.value = o.fault_value;
-    p.label = o.fault_label;
-    p.loss = o.fault_loss;
-    p.in_float = o.fault_in_float != 0;
-    p.of_teacher = o.fault_of_teacher != 0;
-    throw_fault(p, classes, ignored);
-  }
+  if (o.fault_code != 0) throw_fault(o.place(), classes, ignored);
   evaluation e;
   e.loss = o.loss;
   e.weight = o.weight;
