@@ -2,7 +2,7 @@
 #define LIMBECK_FEATURES_HPP
 
 /// @file
-/// Losses between layers, with their projections. Needs no tensor library.
+/// Losses between layers, and the maps and views through which losses of any kind see them. Needs no tensor library.
 
 #include <limbeck/logits.hpp>
 #include <limbeck/loss/features/attention_transfer.hpp>
@@ -14,5 +14,17 @@
 #include <limbeck/loss/features/projection.hpp>
 #include <limbeck/loss/features/sinkhorn.hpp>
 #include <limbeck/loss/features/vid.hpp>
+#include <limbeck/map/at_positions.hpp>
+#include <limbeck/map/class_vectors.hpp>
+#include <limbeck/map/columns.hpp>
+#include <limbeck/map/gathered.hpp>
+#include <limbeck/map/layer_norm.hpp>
+#include <limbeck/map/learned.hpp>
+#include <limbeck/map/pooled.hpp>
+#include <limbeck/map/standardised.hpp>
+#include <limbeck/map/then.hpp>
+#include <limbeck/map/through.hpp>
+#include <limbeck/map/unit_rows.hpp>
+#include <limbeck/map/views.hpp>
 
 #endif

@@ -139,7 +139,7 @@ constexpr auto at(const E& e) {
 /// their derivative by it, as for `into_teacher`. The call needs no teacher for it.
 template <fixed_string First, fixed_string Second, loss E>
 constexpr auto between(const E& e) {
-  static_assert(First.view() != Second.view(), "limbeck: between<\"a\", \"b\"> stands between two outputs");
+  static_assert(First.view() != Second.view(), "limbeck: between stands between two outputs of a student, each with a name of its own");
   static_assert(!detail::has_places<E>(), "limbeck: at<\"name\"> stands inside another one; a loss is at one output");
   return located_loss<First, Second, E, true>(e);
 }

@@ -104,9 +104,19 @@ TEST_CASE("pictures name the dimension of their classes", "[objective][run_time]
 
   CHECK_THROWS_WITH(both.value(picture, taught, labels), Contains("which dimension holds the classes? classes_at(1, tensor)"));
   CHECK_THROWS_WITH(lk::classes_at(4, picture), Contains("whose dimensions are 0 to 3"));
-  const auto two = any(s, {2, 3, 2, 2});
-  CHECK_THROWS_WITH(lk::objective{lk::forward_kl{}}.value(lk::classes_at(1, two), lk::classes_at(1, two)),
-                    Contains("part by part (picture by picture)"));
+  // two pictures: two strides between rows; three are one too many
+  const auto two = any(s, {2, 3, 2, 2}), of_two = any(t, {2, 3, 2, 2});
+  double by_picture = 0;
+  for (std::ptrdiff_t i = 0; i < 2; ++i) {
+    const auto one = [&](std::vector<float>& x) { return lk::rows<const float>(x.data() + 12 * i, 4, 3, 1, 4); };
+    by_picture += both.value(one(s), one(t), std::vector<int>(y.begin() + 4 * i, y.begin() + 4 * i + 4)) / 2;
+  }
+  const auto of_pixels = any(y, {2, 2, 2});
+  CHECK(both.value(lk::classes_at(1, two), lk::classes_at(1, of_two), of_pixels) == Approx(by_picture));
+  auto odd = any(s, {2, 2, 2, 3});
+  odd.strides = {12, 5, 1, 2};
+  odd.named_classes = true;
+  CHECK_THROWS_WITH(both.value(odd, odd, of_pixels), Contains("part by part (picture by picture)"));
 }
 
 TEST_CASE("labels have the dimensions of the logits before the classes", "[objective][run_time]") {
