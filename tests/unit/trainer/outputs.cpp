@@ -208,6 +208,50 @@ TEST_CASE("a run goes on bit for bit with variances, embeddings and a memory ban
   CHECK(with_bank(how) == straight);
 }
 
+namespace {
+/// Features of a row by that row alone.
+struct fair {
+  std::vector<double> hidden{};
+  auto forward(const std::vector<double>& x) {
+    hidden.assign(x.size() / toy::features * 6, 0);
+    for (std::size_t i = 0; i < hidden.size(); ++i)
+      hidden[i] = std::sin(static_cast<double>(i % 6) + x[i / 6 * toy::features + i % toy::features]);
+    return lk::outputs{lk::output<"in">(view(hidden.data(), x.size() / toy::features, 6))};
+  }
+};
+/// Losses of rows through a projection, and between two heads that both learn.
+left through_maps(const lk::fit_settings& how, std::uint64_t stop = 0) {
+  toy::clouds data(40);
+  two_heads student;
+  lk::projection<double> p(toy::features, 6);
+  const auto objective = lk::cross_entropy{} + lk::between<"logits", "kd">(0.4 * lk::at_temperature(2.0, lk::forward_kl{})) +
+                         lk::at<"in">(0.3 * lk::through(lk::then(p, lk::unit_rows{}), lk::unit_rows{}, lk::linear(2.0, 1.0) * lk::mse{}));
+  lk::trainer trainer{student, fair{}, objective, momentum{}};
+  if (stop > 0) {
+    CHECK_THROWS_WITH(trainer.fit(data, how, stops_at{stop}), "the machine is gone");
+  } else {
+    trainer.fit(data, how);
+  }
+  const auto w = p.parameters();
+  return {student.weights(), {w[0].begin(), w[0].end()}, {}};
+}
+}  // namespace
+
+TEST_CASE("losses of rows through maps: parts of a batch are the batch, and a run goes on bit for bit", "[trainer][outputs][resume]") {
+  lk::fit_settings how{.epochs = 2, .batch = 20};
+  const left straight = through_maps(how);
+  how.micro_batch = 6;
+  const left parts = through_maps(how);
+  for (std::size_t i = 0; i < parts.student.size(); ++i) CHECK(parts.student[i] == Approx(straight.student[i]).epsilon(1e-10));
+  for (std::size_t i = 0; i < parts.projection.size(); ++i) CHECK(parts.projection[i] == Approx(straight.projection[i]).epsilon(1e-10));
+  const toy::temporary file("maps.ckpt");
+  how.checkpoint = file.path;
+  how.checkpoint_every = 1;
+  (void)through_maps(how, 3);
+  CHECK(through_maps(how) == parts);
+  CHECK(lk::checkpoint_file(file.path).entries().contains("learned/0/weights"));
+}
+
 TEST_CASE("a batchwise loss at an output is named where the batch comes in parts", "[trainer][outputs]") {
   CHECK_THROWS_WITH(run({.steps = 1, .batch = 40, .micro_batch = 10}),
                     Catch::Matchers::Contains("through") && Catch::Matchers::Contains("micro-batches"));
