@@ -277,23 +277,37 @@ struct counted_rows {
 
 /// One batchwise term of an objective: its weighted value; the gradient is added to.
 template <class Traits, class T, class Term, class Executor>
-double run_batchwise(const counted_rows<T>& in, const Term& term, workspace& ws, Executor& executor) {
+double run_batchwise(const counted_rows<T>& in, const Term& term, const any_vector& weights, double mean_over, workspace& ws,
+                     Executor& executor) {
   const executor_ref on(executor);
   scratch memory(ws);
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight),
                    term.student_t, term.teacher_t, memory, on, dense_for<Traits, T>(), in.call_rows, in.samples_of_call,
-                   in.teacher_gradient, in.weights, in.mean_over, in.progress};
+                   in.teacher_gradient, weights, mean_over, in.progress};
   return weight * term.loss(x);
 }
 
-/// All batchwise terms over the @p count rows of a call that count.
-template <class Traits, class T, class Terms, class Executor>
-double run_whole(const problem<T>& in, const Terms& terms, std::size_t count, bool gradient, workspace& ws,
-                 Executor& executor) {
+/// All batchwise terms over the @p count rows of a call that count, which weigh @p weight together. measure(signal) yields what a
+/// signal says of each row of the call.
+template <class Traits, class T, class Terms, class Executor, class Measure>
+double run_whole(const problem<T>& in, const Terms& terms, std::size_t count, double weight, bool gradient, workspace& ws,
+                 Executor& executor, const Measure& measure) {
   const counted_rows<T> counted(in, count, gradient, ws.beside().beside());  // row temperatures are beside
   double value = 0;
-  hana::for_each(terms, [&](const auto& term) { value += run_batchwise<Traits>(counted, term, ws, executor); });
+  hana::for_each(terms, [&](const auto& term) {
+    if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(term)>::signal_type, no_signal>) {
+      value += run_batchwise<Traits>(counted, term, counted.weights, counted.mean_over, ws, executor);
+    } else {
+      const std::span<T> of_rows = measure(term.signal);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t r = counted.call_rows.empty() ? i : counted.call_rows[i];
+        of_rows[i] = static_cast<T>(static_cast<double>(of_rows[r]) * in.weight(r));
+      }
+      value += run_batchwise<Traits>(counted, term, any_vector(of_rows.data(), count),
+                                     counted.mean_over > 0 ? counted.mean_over : weight, ws, executor);
+    }
+  });
   if (gradient) counted.give_gradient(in);
   return value;
 }
@@ -312,13 +326,6 @@ inline std::string without_scopes(std::string_view name) {
   }
   return text;
 }
-
-/// Whether a batchwise loss is a sum over rows, each by its own.
-template <class L>
-inline constexpr bool is_by_row = false;
-template <class L>
-  requires requires { L::by_row; }
-inline constexpr bool is_by_row<L> = L::by_row;
 
 /// What an objective with a batchwise term, called @p name, asks of a call whatever its rows hold. @p by_row: all of them are.
 template <class T>

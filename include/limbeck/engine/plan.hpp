@@ -89,6 +89,12 @@ constexpr std::size_t scratch_rows() {
 /// Whether the loss takes a teacher of another number of columns than the student.
 template <class L>
 concept takes_any_width = requires { L::any_width; } && L::any_width;
+/// Whether a batchwise loss is a sum over rows, each by its own.
+template <class L>
+inline constexpr bool is_by_row = false;
+template <class L>
+  requires requires { L::by_row; }
+inline constexpr bool is_by_row<L> = L::by_row;
 /// Whether the term reads student and teacher column by column.
 template <class Term>
 inline constexpr bool needs_one_width =

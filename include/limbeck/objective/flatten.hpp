@@ -116,7 +116,7 @@ constexpr void require_loss() {
                 "limbeck: this loss's limbeck_loss is none of pointwise, logitwise, labelwise, rowwise, batchwise, "
                 "composite");
   if constexpr (is<L, batchwise>) {
-    static_assert(std::is_same_v<Signal, no_signal>,
+    static_assert(std::is_same_v<Signal, no_signal> || is_by_row<L>,
                   "limbeck: a signal weighs rows one by one; a batchwise loss relates them to each other");
     static_assert(requires { L::temperature_power; } || std::is_same_v<StudentSlot, fixed_slot<1, 1>>,
                   "limbeck: this batchwise loss reads no temperature; take it out of at_temperature");

@@ -23,6 +23,22 @@ constexpr bool all_by_row(const hana::tuple<Term...>&) {
   return (is_by_row<typename Term::loss_type> && ...);
 }
 
+/// A signal of each row as the loss of a row.
+template <class Signal>
+auto signal_terms(const Signal& s) {
+  using slot = fixed_slot<1, 1>;
+  return hana::make_tuple(term<one, all, slot, slot, Signal>{one{}, s, 1, 1, 1, 0, {}});
+}
+template <class T>
+problem<T> signal_problem(const problem<T>& in, T* out) {
+  problem<T> measured = in;
+  measured.row_losses = out;
+  measured.row_temperature_gradient = nullptr;
+  measured.reduce = reduction::sum;
+  measured.normalizer = 1;
+  return measured;
+}
+
 /// A sweep: where the rows live decides. Backends specialise it for their own kind of memory.
 template <class Sweep>
 struct sweep_for;
@@ -56,7 +72,14 @@ struct sweep_for<host_rows> {
         if (!in.add) clear(in.gradient);
       }
     }
-    if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, Mode::gradient, ws, executor);
+    const auto measured = [&](const auto& signal) {
+      workspace& beside = ws.beside().beside().beside().beside();  // what losses inside of others have begins one step before
+      const std::span<T> out(reinterpret_cast<T*>(beside.reserve(in.samples() * sizeof(T))), in.samples());
+      (void)run<T, typename Traits::template lanes<T>, sweep_mode<false, false, false>>(signal_problem(in, out.data()), signal_terms(signal),
+                                                                                       ws, executor);
+      return out;
+    };
+    if (e.rows > 0) e.loss += run_whole<Traits>(in, whole, e.rows, e.weight, Mode::gradient, ws, executor, measured);
     return e;
   }
   template <class T>

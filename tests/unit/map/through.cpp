@@ -111,6 +111,9 @@ TEST_CASE("a loss through a map is the loss of what the map gives", "[map]") {
   }
   CHECK(sum == Approx(whole).epsilon(1e-12));
   for (std::size_t i = 0; i < parts.size(); ++i) CHECK(parts[i] == Approx(x.gs[i]).margin(1e-15));
+  const auto unsure = lk::of_teacher(lk::entropy{});
+  CHECK((unsure * lk::through(lk::identity{}, lk::mse{})).value(x.student(), x.teacher(), lk::row_weights(weights)) ==
+        Approx((unsure * lk::mse{}).value(x.student(), x.teacher(), lk::row_weights(weights))).epsilon(1e-12));
   CHECK(mapped.value(x.student(), x.teacher(), half, lk::row_weights(weights), lk::sum) == Approx(7.5 * whole).epsilon(1e-12));
 }
 

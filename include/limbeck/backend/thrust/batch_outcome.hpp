@@ -26,6 +26,13 @@ struct begin_outcome {
   }
 };
 
+/// Where a sweep of a call leaves what it finds.
+struct outcome_at {
+  using limbeck_deferred = void;
+  device_outcome* place;
+  device_outcome* begin(device_stream, std::size_t, std::int64_t) const { return place; }
+};
+
 /// Adds a term to the outcome of the call. Where it is not finite, the input to blame is looked for; where there is none, it is
 /// +inf, or lost.
 template <class T>
@@ -144,12 +151,12 @@ struct conclude_term {
 
 /// One batchwise term of an objective: added to the outcome, and to the gradient.
 template <class T, class Term>
-void run_batchwise_on_device(const counted_device_rows<T>& in, const Term& term, const problem<T>& call, device_workspace& ws,
-                             const dense_primitives<T, device_memory>& dense, device_outcome* out) {
+void run_batchwise_on_device(const counted_device_rows<T>& in, const Term& term, const any_vector& weights, const problem<T>& call,
+                             device_workspace& ws, const dense_primitives<T, device_memory>& dense, device_outcome* out) {
   device_scratch memory(ws);
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T, device_memory> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight), term.student_t,
-                                  term.teacher_t, memory, in.on, dense, in.call_rows, call.samples(), in.teacher_gradient, in.weights,
+                                  term.teacher_t, memory, in.on, dense, in.call_rows, call.samples(), in.teacher_gradient, weights,
                                   in.mean_over, call.progress};
   if constexpr (std::is_invocable_v<decltype(term.loss), decltype(x)>) {  // else it has been said
     const device_number value = term.loss(x);

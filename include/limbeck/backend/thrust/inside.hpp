@@ -10,13 +10,6 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
-/// Where a sweep inside leaves what it finds.
-struct inner_outcome {
-  using limbeck_deferred = void;
-  device_outcome* place;
-  device_outcome* begin(device_stream, std::size_t, std::int64_t) const { return place; }
-};
-
 template <>
 class inner_sum<device_memory> {
  public:
@@ -32,7 +25,7 @@ class inner_sum<device_memory> {
   }
   template <class Mode, class T, class Terms>
   void sweep(const batch<T, device_memory>& outer, double factor, const problem<T>& in, const Terms& terms, device_workspace& ws) {
-    const inner_outcome out{fresh(outer)};
+    const outcome_at out{fresh(outer)};
     sweep_for<device_memory>::run<T, host_lanes<T>, Mode>(in, terms, ws, out);
     device_number loss = found_in(out.place);
     loss.told = true;
@@ -40,7 +33,7 @@ class inner_sum<device_memory> {
   }
   template <class T, class Terms>
   void sweep_back(const batch<T, device_memory>& outer, const problem<T>& in, const Terms& terms, device_workspace& ws) {
-    const inner_outcome out{fresh(outer)};
+    const outcome_at out{fresh(outer)};
     sweep_for<device_memory>::measure<T, host_lanes<T>, sweep_mode<true, false, false>>(in, terms, ws, out);
   }
 

@@ -113,7 +113,13 @@ struct sweep_for<device_memory> {
     }
     if (counted.numbers.rows > 0) {
       const dense_primitives<T, device_memory> dense{ws.stream(), ws.products()};
-      hana::for_each(whole, [&](const auto& term) { run_batchwise_on_device(counted, term, in, ws, dense, out); });
+      hana::for_each(whole, [&](const auto& term) {
+        if constexpr (std::is_same_v<typename std::remove_cvref_t<decltype(term)>::signal_type, no_signal>) {
+          run_batchwise_on_device(counted, term, counted.weights, in, ws, dense, out);
+        } else {
+          run_batchwise_on_device(counted, term, signal_weights(counted, term.signal, in, ws), in, ws, dense, out);
+        }
+      });
       if constexpr (Mode::gradient) counted.give_gradient(in);
     }
     return concluded(in, out, ws, executor);
@@ -133,6 +139,32 @@ struct sweep_for<device_memory> {
   }
 
  private:
+  template <class T>
+  struct weigh_by_signal {
+    problem<T> in;
+    const std::size_t* which;
+    T *measured, *weights;
+    template <class Team>
+    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+      const std::size_t r = which ? which[i] : i;
+      if (team.rank() == 0) weights[i] = static_cast<T>(static_cast<double>(measured[r]) * in.weight(r));
+    }
+  };
+  /// The weights of the rows that count times what a signal says of them.
+  template <class T, class Signal>
+  static any_vector signal_weights(const counted_device_rows<T>& counted, const Signal& signal, const problem<T>& in, device_workspace& ws) {
+    device_workspace& beside = ws.beside().beside().beside().beside();
+    auto* const place = reinterpret_cast<device_outcome*>(beside.reserve(sizeof(device_outcome) + 2 * in.samples() * sizeof(T)));
+    clear_device(place, sizeof(device_outcome), ws.stream());
+    T* const measured = reinterpret_cast<T*>(place + 1);
+    T* const weights = measured + in.samples();
+    const outcome_at nobody{place};
+    measure<T, host_lanes<T>, sweep_mode<false, false, false>>(signal_problem(in, measured), signal_terms(signal), ws, nobody);
+    batch_memory<device_memory>::each_row(counted.on, counted.numbers.rows, 1,
+                                          weigh_by_signal<T>{in, counted.call_rows.empty() ? nullptr : counted.call_rows.data(), measured, weights});
+    return any_vector(weights, counted.numbers.rows);
+  }
+
   template <class T, class... Term>
   static constexpr void require_losses(plan<Term...>*) {
     static_assert(((!is<typename Term::loss_type, rowwise> || device_rowwise<typename Term::loss_type, T>) && ...),
