@@ -15,7 +15,7 @@ void compare_teams() {
   map_parts<float, lk::host_rows> parts;
   each_map(parts, [&](const char* name, const auto& map, std::size_t n, std::size_t m, const auto&) {
     features<float> x(n, m, 1, 3);
-    const double value = x.run(inner_product_with(map), 0.5);
+    const double value = x.run(inner_product(map), 0.5);
     host.push_back({name, value, std::vector<double>(x.gradient.begin(), x.gradient.end())});
   });
   std::size_t next = 0;
@@ -29,7 +29,7 @@ void compare_teams() {
     const lk::serial one;
     const lk::dense_primitives<float, shared_rows<Block>> dense;
     const lk::batch<float, shared_rows<Block>> batch{x.s(), {}, {}, x.g(), 0.5f, 1, 1, memory, one, dense};
-    CHECK(inner_product_with(map)(batch).value() == Approx(expected.value).epsilon(1e-5).margin(1e-5));
+    CHECK(inner_product(map)(batch).value() == Approx(expected.value).epsilon(1e-5).margin(1e-5));
     double largest = 0;
     for (const double g : expected.gradient) largest = (std::max)(largest, std::fabs(g));
     for (std::size_t i = 0; i < x.gradient.size(); ++i)
