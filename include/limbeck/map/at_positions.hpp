@@ -4,6 +4,7 @@
 /// @file
 /// A map of channels, at each position of rows that are channels x positions.
 
+#include <limbeck/core/describe.hpp>
 #include <limbeck/map/map.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -51,7 +52,7 @@ struct add_there {
 
 /// What `at_positions` returns.
 template <feature_map M>
-struct positions_map : detail::scalar_of_maps<M> {
+struct positions_map : detail::scalar_of_maps<M>, detail::memory_of_maps<M> {
   using limbeck_map = map_of_batch;
   static constexpr bool keeps_rows = true;
   M inner;                ///< of the channels
@@ -92,6 +93,8 @@ struct positions_map : detail::scalar_of_maps<M> {
   void visit_learned(const F& f) const {
     detail::visit_learned_of(inner, f);
   }
+  /// In words.
+  std::string describe() const { return "at_positions(" + detail::described(inner) + ", " + std::to_string(positions) + ")"; }
 
  private:
   template <class T, class A, class Memory>
