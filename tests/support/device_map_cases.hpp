@@ -4,6 +4,7 @@
 // All maps over device memory and over plain memory. No test framework, as in device_cases.hpp.
 
 #include "device_cases.hpp"
+#include "make_batch.hpp"
 #include "map_cases.hpp"
 
 namespace limbeck_test {
@@ -14,21 +15,21 @@ complaints compare_maps() {
   complaints out;
   std::vector<map_result> host;
   map_parts<T, lk::host_rows> parts;
-  const auto input = [](std::size_t n, std::size_t m) { return random_batch<T>(n, m, 5); };
   each_map(parts, [&](const char* name, const auto& map, std::size_t n, std::size_t m, const auto&) {
-    const auto b = input(n, m);
-    std::vector<T> g(b.size());
-    const double value = lk::objective(inner_product(map))(b.s(), lk::into(lk::rows<T>(g.data(), n, m)));
-    host.push_back({name, value, std::vector<double>(g.begin(), g.end())});
+    features<T> x(n, m, 1, 3);
+    const double value = x.run(inner_product(map));
+    host.push_back({name, value, std::vector<double>(x.gradient.begin(), x.gradient.end())});
   });
   std::size_t next = 0;
   map_parts<T, lk::device_memory> device_parts;
   lk::device_workspace ws;
   each_map(device_parts, [&](const char* name, const auto& map, std::size_t n, std::size_t m, const auto&) {
     const map_result& expected = host[next++];
-    device_batch<T> d(input(n, m));
-    const double value = lk::objective(inner_product(map))(d.s(), lk::into(d.g()), ws);
-    const std::vector<T> g = to_host(d.gradient);
+    const auto student = to_device(features<T>(n, m, 1, 3).student);
+    thrust::device_vector<T> gradient(n * m);
+    const double value =
+        lk::objective(inner_product(map))(lk::on_device(student, n, m), lk::into(lk::on_device(gradient, n, m)), ws);
+    const std::vector<T> g = to_host(gradient);
     double largest = 0, worst = 0;
     for (std::size_t i = 0; i < g.size(); ++i) {
       largest = std::max(largest, std::abs(expected.gradient[i]));
