@@ -1,5 +1,6 @@
 // Losses of whole batches and their products on a GPU, against plain memory. Without a GPU it says so and returns 77, which ctest
 // shows as skipped.
+#include "../support/device_map_cases.hpp"
 #include "../support/gpu_program.hpp"
 #include "../support/relation_cases.hpp"
 
@@ -17,5 +18,6 @@ int main() {
     take("losses", compare_whole_batches<float>());
     take("weights", compare_whole_weights<float>());
     take("learned", compare_learned<float>());
+    take("maps", compare_maps<float>());
   });
 }

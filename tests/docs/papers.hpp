@@ -65,6 +65,8 @@ inline projection<float> p(10, 10, xavier{.seed = 1}), embed_student(10, 16, he{
 inline channel_variances<float> variances(10);
 inline crd_bank<float> bank(1000, 16, {.negatives = 64});
 inline std::vector<std::size_t>& indices = ids;
+inline const rows<const float> vectors(memory.data(), classes, width);  // of classes
+inline const row_list<> from(ids), to(ids), edges_from(ids), edges_to(ids);
 inline taid controller(100);
 inline temporal_ensemble<float> past(1000, classes);
 inline snapshots<float> ring = [] {

@@ -78,6 +78,11 @@ struct inner_product_with : lk::detail::scalar_of_maps<M> {
   }
 };
 
+template <class M>
+inner_product_with<M> inner_product(const M& map, bool to_rows = true) {
+  return inner_product_with<M>(map, to_rows);
+}
+
 /// Rows in long double.
 struct table {
   std::size_t n, m;

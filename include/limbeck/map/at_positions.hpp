@@ -4,6 +4,7 @@
 /// @file
 /// A map of channels, at each position of rows that are channels x positions.
 
+#include <limbeck/core/describe.hpp>
 #include <limbeck/map/map.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -20,8 +21,13 @@ struct each_position {
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
     if constexpr (Team::alone) {
-      for (std::size_t c = 0; c < by_position.classes; ++c)
-        for (std::size_t p = 0; p < positions; ++p) f(x(r, c * positions + p), by_position(r * positions + p, c));
+      constexpr std::size_t tile = 16;  // of both sides at a time, that the cache holds
+      const std::size_t channels = by_position.classes;
+      for (std::size_t first = 0; first < channels; first += tile)
+        for (std::size_t from = 0; from < positions; from += tile)
+          for (std::size_t p = from; p < from + tile && p < positions; ++p)
+            for (std::size_t c = first; c < first + tile && c < channels; ++c)
+              f(x(r, c * positions + p), by_position(r * positions + p, c));
     } else {
       for_own<B>(team, x.classes,
                  [&](std::size_t e) { f(x(r, e), by_position(r * positions + e % positions, e / positions)); });
@@ -51,7 +57,7 @@ struct add_there {
 
 /// What `at_positions` returns.
 template <feature_map M>
-struct positions_map : detail::scalar_of_maps<M> {
+struct positions_map : detail::scalar_of_maps<M>, detail::memory_of_maps<M> {
   using limbeck_map = map_of_batch;
   static constexpr bool keeps_rows = true;
   M inner;                ///< of the channels
@@ -92,6 +98,8 @@ struct positions_map : detail::scalar_of_maps<M> {
   void visit_learned(const F& f) const {
     detail::visit_learned_of(inner, f);
   }
+  /// In words.
+  std::string describe() const { return "at_positions(" + detail::described(inner) + ", " + std::to_string(positions) + ")"; }
 
  private:
   template <class T, class A, class Memory>

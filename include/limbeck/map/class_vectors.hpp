@@ -13,6 +13,7 @@ LIMBECK_BEGIN_NAMESPACE
 template <class W, class Where>
 struct class_vectors_map {
   using limbeck_map = map_of_batch;
+  using memory = Where;  ///< of the vectors
   static constexpr bool keeps_rows = true;
   rows<const W> vectors;  ///< classes x features
   double scale;           ///< of the inner products

@@ -92,6 +92,8 @@ struct times_row {
 template <class E, class Where>
 struct times_map {
   using limbeck_map = map_of_batch;
+  using memory = Where;  ///< of the numbers
+  static constexpr bool keeps_rows = true;
   const E* mask;          ///< one a column
   std::size_t size;       ///< how many
   std::ptrdiff_t stride;  ///< between them

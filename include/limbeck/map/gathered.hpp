@@ -118,6 +118,7 @@ void require_all_rows(const char* map, const batch<T, Memory>& in) {
 template <class Memory>
 struct gathered_map {
   using limbeck_map = map_of_batch;
+  using memory = Memory;         ///< of the list
   const row_list<Memory>* list;  ///< the caller's
 
   /// As many rows as the list is long. @throws shape_error where a number is none of a row.
@@ -148,6 +149,7 @@ gathered_map<Memory> gathered(const row_list<Memory>& list) {
 template <class Memory>
 struct pair_differences_map {
   using limbeck_map = map_of_batch;
+  using memory = Memory;             ///< of the lists
   const row_list<Memory>*from, *to;  ///< the caller's
 
   /// A row for each pair. @throws shape_error where a number is none of a row, or the lists differ in length.

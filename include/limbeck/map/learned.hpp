@@ -23,6 +23,7 @@ constexpr void require_scalar() {
 template <class P>
 struct learned_map {
   using limbeck_map = map_of_batch;
+  using memory = typename P::memory;  ///< in which the part lives
   static constexpr bool keeps_rows = true;
   using scalar = typename P::scalar;  ///< of what it learns, and of the features
   P* part;                            ///< the caller's
@@ -53,6 +54,7 @@ struct learned_map {
 template <class P>
 struct frozen_map {
   using limbeck_map = map_of_batch;
+  using memory = typename P::memory;  ///< in which the part lives
   static constexpr bool keeps_rows = true;
   const P* part;  ///< the caller's
 

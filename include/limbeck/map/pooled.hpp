@@ -44,34 +44,54 @@ struct pooling {
 
   template <class Team, class T>
   LIMBECK_HOST_DEVICE void apply(const Team& team, std::span<const T> x, std::span<T> y) const {
-    const std::size_t across = width.outputs(), plane = height.outputs() * across;
-    for_own<T>(team, y.size(), [&](std::size_t e) {
-      const T* const from = x.data() + e / plane * height.length * width.length;
-      const pooled_range h = height.inputs_of(e % plane / across), w = width.inputs_of(e % across);
+    each<T>(team, y.size(), height.outputs(), width.outputs(), [&](std::size_t e, std::size_t channel, std::size_t i, std::size_t j) {
+      const T* const from = x.data() + channel * height.length * width.length;
+      const pooled_range h = height.inputs_of(i), w = width.inputs_of(j);
       T total(0);
-      for (std::size_t i = h.first; i < h.last; ++i)
-        for (std::size_t j = w.first; j < w.last; ++j) total += from[i * width.length + j];
+      for (std::size_t k = h.first; k < h.last; ++k)
+        for (std::size_t l = w.first; l < w.last; ++l) total += from[k * width.length + l];
       y[e] = total / area(h, w, T());
     });
   }
   template <class Team, class T>
   LIMBECK_HOST_DEVICE void pull_back(const Team& team, std::span<const T> slope, std::span<T> x_gradient) const {
-    const std::size_t across = width.outputs(), plane = height.length * width.length;
-    for_own<T>(team, x_gradient.size(), [&](std::size_t e) {
-      const T* const from = slope.data() + e / plane * height.outputs() * across;
-      const pooled_range h = height.outputs_over(e % plane / width.length), w = width.outputs_over(e % width.length);
-      T total(0);
-      for (std::size_t i = h.first; i < h.last; ++i)
-        for (std::size_t j = w.first; j < w.last; ++j)
-          total += from[i * across + j] / area(height.inputs_of(i), width.inputs_of(j), T());
-      x_gradient[e] += total;
-    });
+    const std::size_t across = width.outputs(), plane = height.outputs() * across;
+    if constexpr (Team::alone) {  // each output adds to its inputs, in the order of outputs
+      each<T>(team, slope.size(), height.outputs(), across, [&](std::size_t e, std::size_t channel, std::size_t i, std::size_t j) {
+        T* const to = x_gradient.data() + channel * height.length * width.length;
+        const pooled_range h = height.inputs_of(i), w = width.inputs_of(j);
+        const T share = slope[e] / area(h, w, T());
+        for (std::size_t k = h.first; k < h.last; ++k)
+          for (std::size_t l = w.first; l < w.last; ++l) to[k * width.length + l] += share;
+      });
+    } else {  // each input adds up its outputs, in their order
+      each<T>(team, x_gradient.size(), height.length, width.length, [&](std::size_t e, std::size_t channel, std::size_t i, std::size_t j) {
+        const T* const from = slope.data() + channel * plane;
+        const pooled_range h = height.outputs_over(i), w = width.outputs_over(j);
+        T total(0);
+        for (std::size_t k = h.first; k < h.last; ++k)
+          for (std::size_t l = w.first; l < w.last; ++l)
+            total += from[k * across + l] / area(height.inputs_of(k), width.inputs_of(l), T());
+        x_gradient[e] += total;
+      });
+    }
   }
 
  private:
   template <class T>
   LIMBECK_HOST_DEVICE static T area(const pooled_range& h, const pooled_range& w, T) {
     return static_cast<T>((h.last - h.first) * (w.last - w.first));
+  }
+  /// f(element, channel, row, column) for those of @p n elements, in channels of @p rows x @p columns, that a thread takes.
+  template <class T, class Team, class F>
+  LIMBECK_HOST_DEVICE static void each(const Team& team, std::size_t n, std::size_t rows, std::size_t columns, const F& f) {
+    if constexpr (Team::alone) {
+      for (std::size_t e = 0, channel = 0; e < n; ++channel)
+        for (std::size_t i = 0; i < rows; ++i)
+          for (std::size_t j = 0; j < columns; ++j, ++e) f(e, channel, i, j);
+    } else {
+      for_own<T>(team, n, [&](std::size_t e) { f(e, e / columns / rows, e / columns % rows, e % columns); });
+    }
   }
 };
 

@@ -4,6 +4,7 @@
 /// @file
 /// One map after the other.
 
+#include <limbeck/core/describe.hpp>
 #include <limbeck/map/columns.hpp>
 #include <limbeck/map/map.hpp>
 
@@ -11,7 +12,7 @@ LIMBECK_BEGIN_NAMESPACE
 
 /// What `then` returns: `second` of what `first` gives.
 template <feature_map A, feature_map B>
-struct chained_map : detail::scalar_of_maps<A, B> {
+struct chained_map : detail::scalar_of_maps<A, B>, detail::memory_of_maps<A, B> {
   using limbeck_map = map_of_batch;
   static constexpr bool keeps_rows = detail::keeps_rows<A> && detail::keeps_rows<B>;
   A first;   ///< of the rows
@@ -41,6 +42,8 @@ struct chained_map : detail::scalar_of_maps<A, B> {
     detail::visit_learned_of(first, f);
     detail::visit_learned_of(second, f);
   }
+  /// In words.
+  std::string describe() const { return "then(" + detail::described(first) + ", " + detail::described(second) + ")"; }
 
  private:
   /// Taken anew on the way back: maps keep nothing.

@@ -23,19 +23,6 @@ using scalar_of_both = typename scalar_held<scalar_of_maps<A, B>>::type;
 template <class M>
 inline constexpr bool is_identity = std::is_same_v<M, identity>;
 
-template <class A, class B>
-struct memory_of_maps {};
-template <class A, class B>
-  requires requires { typename A::memory; }
-struct memory_of_maps<A, B> {
-  using memory = typename A::memory;
-};
-template <class A, class B>
-  requires(!requires { typename A::memory; } && requires { typename B::memory; })
-struct memory_of_maps<A, B> {
-  using memory = typename B::memory;
-};
-
 /// One side of a call: what it was, and what a map has made of it.
 template <class T, class M, class Memory>
 class mapped_side {

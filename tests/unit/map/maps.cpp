@@ -27,7 +27,7 @@ double by_definition(const features<double>& x, const auto& definition) {
 template <class M>
 constexpr bool learns = requires { typename M::scalar; };
 
-const auto map_of_one = [](auto map, features<double>& x) { return x.value(inner_product_with(map)); };
+const auto map_of_one = [](auto map, features<double>& x) { return x.value(inner_product(map)); };
 
 }  // namespace
 
@@ -36,7 +36,7 @@ TEST_CASE("maps: definitions, and the way back") {
   each_map(parts, [](const char* name, const auto& map, std::size_t n, std::size_t m, const auto& definition) {
     CAPTURE(name);
     features<double> x(n, m, 1, 3);
-    const inner_product_with loss(map);
+    const auto loss = inner_product(map);
     const double value = x.run(loss, 0.5);
     const std::vector<double> half = x.gradient;
     CHECK(value == Approx(by_definition(x, definition)).epsilon(1e-12).margin(1e-12));
@@ -69,7 +69,7 @@ TEST_CASE("maps: what they learn, with the gradient of the rows and without; wha
     CAPTURE(name);
     features<double> x(6, columns, 1, 3);
     for (const bool to_rows : {true, false}) {
-      const inner_product_with loss(map, to_rows);
+      const auto loss = inner_product(map, to_rows);
       p.zero_gradients();
       x.run(loss, 0.5);
       CHECK((x.gradient == std::vector<double>(x.gradient.size())) != to_rows);
@@ -86,7 +86,7 @@ TEST_CASE("maps: what they learn, with the gradient of the rows and without; wha
         }
     }
     std::size_t visited = 0;
-    inner_product_with(map).visit_learned([&](auto& part) { visited += &part == &p; });
+    inner_product(map).visit_learned([&](auto& part) { visited += &part == &p; });
     CHECK(visited == 1);
   };
   check("as a map", p.as_map(), 3);
@@ -97,7 +97,7 @@ TEST_CASE("maps: what they learn, with the gradient of the rows and without; wha
   const auto still = lk::then(lk::frozen(p), lk::unit_rows{});
   p.zero_gradients();
   features<double> x(6, 3, 1, 3);
-  x.run(inner_product_with(still));
+  x.run(inner_product(still));
   CHECK(p.gradients()[0][0] == 0);
   CHECK(!learns<decltype(still)>);  // a trainer finds nothing to step
 }
@@ -105,21 +105,21 @@ TEST_CASE("maps: what they learn, with the gradient of the rows and without; wha
 TEST_CASE("maps: rows of 0, rows of equal numbers, lists of none") {
   features<double> x(2, 4, 1);
   for (std::size_t c = 0; c < 4; ++c) x.student[c] = 0, x.student[4 + c] = 0;
-  CHECK(x.run(inner_product_with(lk::unit_rows{})) == 0);
+  CHECK(x.run(inner_product(lk::unit_rows{})) == 0);
   CHECK(x.gradient == std::vector<double>(8));
   for (double& v : x.student) v = 2;
-  CHECK(x.run(inner_product_with(lk::layer_norm{})) == 0);
+  CHECK(x.run(inner_product(lk::layer_norm{})) == 0);
   const double mean = (factor_of(0, 0) + factor_of(0, 1) + factor_of(0, 2) + factor_of(0, 3)) / 4;
   CHECK(x.gradient[1] == Approx((factor_of(0, 1) - mean) / std::sqrt(1e-5)));
-  CHECK(x.run(inner_product_with(lk::standardised{})) == 0);
+  CHECK(x.run(inner_product(lk::standardised{})) == 0);
   CHECK(x.gradient[1] == Approx((factor_of(0, 1) - mean) / 1e-7));
   features<double> thin(3, 1, 1);
-  CHECK(thin.run(inner_product_with(lk::standardised{})) == 0);
+  CHECK(thin.run(inner_product(lk::standardised{})) == 0);
 
   lk::row_list<> none;
-  CHECK(x.run(inner_product_with(lk::gathered(none))) == 0);
+  CHECK(x.run(inner_product(lk::gathered(none))) == 0);
   none.assign(std::vector<int>{1, 1});
-  CHECK(x.run(inner_product_with(lk::gathered(none))) != 0);
+  CHECK(x.run(inner_product(lk::gathered(none))) != 0);
   CHECK(x.gradient[0] == 0);
   CHECK(x.gradient[4] == factor_of(0, 0) + factor_of(1, 0));
 }
@@ -127,7 +127,7 @@ TEST_CASE("maps: rows of 0, rows of equal numbers, lists of none") {
 TEST_CASE("maps: a mask of any type, vectors of a matrix on its side") {
   features<double> x(3, 4, 1);
   std::vector<unsigned char> keep{1, 0, 0, 1};
-  const inner_product_with loss(lk::times(keep));
+  const auto loss = inner_product(lk::times(keep));
   x.run(loss);
   CHECK(x.gradient[4] == factor_of(1, 0));
   CHECK(x.gradient[5] == 0);
@@ -141,7 +141,7 @@ TEST_CASE("maps: a mask of any type, vectors of a matrix on its side") {
   for (std::size_t r = 0; r < 3; ++r)
     for (std::size_t c = 0; c < 2; ++c)
       for (std::size_t k = 0; k < 4; ++k) expected += 10 * x.student[r * 4 + k] * w[k * 2 + c] * factor_of(r, c);
-  CHECK(x.value(inner_product_with(logits)) == Approx(expected));
+  CHECK(x.value(inner_product(logits)) == Approx(expected));
 }
 
 TEST_CASE("maps: what is wrong is named") {
@@ -179,8 +179,8 @@ TEST_CASE("maps: what is wrong is named") {
   const std::size_t counted[2] = {0, 2};
   const lk::batch<double> some{x.s(), {}, {}, {}, 1, 1, 1, memory, on, lk::detail::dense_of<double>(), counted, 3};
   for (const auto& call : {std::string("gathered"), std::string("pair_differences")})
-    CHECK_THROWS_WITH(call == "gathered" ? inner_product_with(lk::gathered(to))(some)
-                                         : inner_product_with(lk::pair_differences(to, to))(some),
+    CHECK_THROWS_WITH(call == "gathered" ? inner_product(lk::gathered(to))(some)
+                                         : inner_product(lk::pair_differences(to, to))(some),
                       "limbeck: " + call + " numbers the rows of the call, of which some do not count; leave out labels to "
                       "ignore, masks and weights of 0, or leave these rows out of the list");
 }

@@ -85,7 +85,8 @@ class projection {
   using storage = typename place::template storage<T>;
 
  public:
-  using scalar = T;  ///< of weights, gradients and features
+  using scalar = T;       ///< of weights, gradients and features
+  using memory = Memory;  ///< in which they live
   static constexpr const char* name = "projection";  ///< in messages
 
   /// @p initial is `he{.seed = 1}` or `xavier{.seed = 1}`. @throws shape_error where a size is 0.
