@@ -91,7 +91,7 @@ void check_widths(const batch<T, Memory>& x, const char* loss) {
 template <class T, class Memory>
 batch<T, Memory> exchanged(const batch<T, Memory>& x) {
   return {x.teacher, x.student, x.labels, x.teacher_gradient, x.scale, x.teacher_temperature, x.student_temperature,
-          x.memory, x.on, x.dense, x.call_rows, x.rows_of_call};
+          x.memory, x.on, x.dense, x.call_rows, x.rows_of_call, {}, x.weights, x.mean_over, x.progress};
 }
 /// @p value of @p x. Where the teacher's gradient is wanted too, @p loss, which is the same with the sides exchanged, adds it.
 template <class Loss, class T, class Memory>
