@@ -103,8 +103,8 @@ struct neighbour_kl {
     if (n < 2) return 0;
     const detail::relations<T> s = detail::relate(x, x.student, detail::points::unit);
     const detail::relations<T> t = detail::relate(x, x.teacher, detail::points::unit);
-    const std::size_t near = k < n - 1 ? k : n - 1;
-    const double* const total = x.sum_rows(n, detail::compare_neighbours_row<T>{s.gram, t.gram, near, 1 / temperature});
+    const std::size_t neighbours = k < n - 1 ? k : n - 1;
+    const double* const total = x.sum_rows(n, detail::compare_neighbours_row<T>{s.gram, t.gram, neighbours, 1 / temperature});
     const double factor = 1 / static_cast<double>(n);
     if (x.wants_gradient()) detail::pull_back_relations(x, s, t.gram, factor);
     if (x.wants_teacher_gradient()) detail::pull_back_relations(detail::exchanged(x), t, s.gram, factor);

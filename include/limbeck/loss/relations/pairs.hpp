@@ -9,6 +9,7 @@
 #include <limbeck/loss/support.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <string>
 
@@ -30,14 +31,32 @@ struct own_row {
     return i == j ? pair_role::positive : pair_role::negative;
   }
 };
+/// Labels as numbers of one type.
+struct list_labels {
+  any_vector labels;
+  std::int64_t* out;
+  std::size_t n;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    for_own<std::int64_t>(team, n, [&](std::size_t i) { out[i] = labels.integer(i); });
+  }
+};
+template <class Batch>
+const std::int64_t* labels_of(const Batch& x) {
+  const std::size_t n = x.samples();
+  std::int64_t* const out = x.memory.template take<std::int64_t>(n).data();
+  x.each_row(1, n, list_labels{x.labels, out, n});
+  return out;
+}
+
 /// By labels: those of the anchor's class are @p same, but for its own row, those of others are negatives.
 struct by_label {
   static constexpr bool only_own = false;
-  any_vector labels;
+  const std::int64_t* labels;
   pair_role same;
   LIMBECK_HOST_DEVICE pair_role role(std::size_t i, std::size_t j) const {
     if (i == j) return pair_role::positive;
-    return labels.integer(i) == labels.integer(j) ? same : pair_role::negative;
+    return labels[i] == labels[j] ? same : pair_role::negative;
   }
 };
 /// By a matrix over the rows of the call, those that do not count among them.
@@ -130,7 +149,7 @@ struct other_classes {
   /// @cond
   template <class Batch>
   detail::by_label roles_of(const Batch& x) const {
-    return {x.labels, pair_role::ignored};
+    return {detail::labels_of(x), pair_role::ignored};
   }
   /// @endcond
 };
@@ -141,7 +160,7 @@ struct same_class {
   /// @cond
   template <class Batch>
   detail::by_label roles_of(const Batch& x) const {
-    return {x.labels, pair_role::positive};
+    return {detail::labels_of(x), pair_role::positive};
   }
   /// @endcond
 };

@@ -19,18 +19,19 @@ struct other_view {
   std::size_t samples;
   LIMBECK_HOST_DEVICE pair_role role(std::size_t i, std::size_t j) const {
     if (i == j) return pair_role::ignored;
-    return i % samples == j % samples ? pair_role::positive : pair_role::negative;
+    return j == (i < samples ? i + samples : i - samples) ? pair_role::positive : pair_role::negative;
   }
 };
 /// The same, and both views of all samples of the anchor's class.
 struct views_of_class {
   static constexpr bool only_own = false;
   std::size_t samples;
-  any_vector labels;
+  const std::int64_t* labels;
   LIMBECK_HOST_DEVICE pair_role role(std::size_t i, std::size_t j) const {
     if (i == j) return pair_role::ignored;
-    return labels.integer(i % samples) == labels.integer(j % samples) ? pair_role::positive : pair_role::negative;
+    return label(i) == label(j) ? pair_role::positive : pair_role::negative;
   }
+  LIMBECK_HOST_DEVICE std::int64_t label(std::size_t i) const { return labels[i < samples ? i : i - samples]; }
 };
 
 /// @p count rows of a view.
@@ -104,7 +105,7 @@ struct supervised_contrast {
   double temperature = 0.07;  ///< T, of the cosines
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
-    return detail::contrast_views(x, temperature, detail::views_of_class{x.samples(), x.labels}, "supervised_contrast");
+    return detail::contrast_views(x, temperature, detail::views_of_class{x.samples(), detail::labels_of(x)}, "supervised_contrast");
   }
 };
 
