@@ -72,12 +72,12 @@ template <class Loss, class Pairs>
 struct over_pairs {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true, into_teacher = true, needs_labels = Pairs::needs_labels;
-  Loss loss;
-  Pairs pairs;
+  Loss loss;    ///< whose temperature it is
+  Pairs pairs;  ///< who is what to whom
   /// @throws shape_error, value_error as the loss and the pairs say.
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
-    return detail::contrast<Loss::symmetric>(x, loss.temperature, pairs, Loss::name);
+    return detail::contrast<Loss::symmetric>(x, loss.temperature, pairs, Loss::called);
   }
 };
 
@@ -96,8 +96,11 @@ struct over_pairs {
 /// arXiv:2002.05709).
 struct info_nce {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true, into_teacher = true, symmetric = false;
-  static constexpr const char* name = "info_nce";
+  static constexpr bool any_width = true, into_teacher = true;
+  /// @cond
+  static constexpr bool symmetric = false;
+  static constexpr const char* called = "info_nce";
+  /// @endcond
   double temperature = 0.07;  ///< T, of the cosines; nothing to do with the temperature of logits
   /// The same over other pairs.
   template <class Pairs>
@@ -106,7 +109,7 @@ struct info_nce {
   }
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
-    return detail::contrast<symmetric>(x, temperature, all_others{}, name);
+    return detail::contrast<symmetric>(x, temperature, all_others{}, called);
   }
 };
 
@@ -114,8 +117,11 @@ struct info_nce {
 /// it from 0.07 on). The rest as in `info_nce`. Radford et al., 2021, arXiv:2103.00020.
 struct symmetric_info_nce {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true, into_teacher = true, symmetric = true;
-  static constexpr const char* name = "symmetric_info_nce";
+  static constexpr bool any_width = true, into_teacher = true;
+  /// @cond
+  static constexpr bool symmetric = true;
+  static constexpr const char* called = "symmetric_info_nce";
+  /// @endcond
   double temperature = 0.07;  ///< T, of the cosines
   /// The same over other pairs.
   template <class Pairs>
@@ -124,7 +130,7 @@ struct symmetric_info_nce {
   }
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
-    return detail::contrast<symmetric>(x, temperature, all_others{}, name);
+    return detail::contrast<symmetric>(x, temperature, all_others{}, called);
   }
 };
 
