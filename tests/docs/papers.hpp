@@ -63,6 +63,7 @@ inline const power_profile wanted{4096, 0.075};
 inline projection<float> p(10, 10, xavier{.seed = 1}), embed_student(10, 16, he{.seed = 1}),
     embed_teacher(10, 16, he{.seed = 2});
 inline channel_variances<float> variances(10);
+inline match_line<float> line;
 inline crd_bank<float> bank(1000, 16, {.negatives = 64});
 inline std::vector<std::size_t>& indices = ids;
 inline const rows<const float> vectors(memory.data(), classes, width);  // of classes

@@ -10,6 +10,8 @@
 //     x.student[...], x.teacher[...], x.labels   // may be changed in between
 //     double worst = x.difference(loss);         // gradient against central differences, relative to its largest
 //     element
+//     x.teach();                                 // from here on calls with a gradient fill x.teacher_gradient too
+//     double worst = x.teacher_difference(loss); // the same of the teacher's gradient
 
 #include <limbeck/engine/batch.hpp>
 #include <limbeck/engine/dense.hpp>
@@ -27,6 +29,7 @@ template <class T>
 struct features {
   std::size_t samples, columns, teacher_columns;
   std::vector<T> student, teacher, gradient;
+  std::vector<T> teacher_gradient{};  // empty: none is wanted
   std::vector<int> labels;
   double student_temperature = 1, teacher_temperature = 1;
   limbeck::workspace memory;
@@ -47,6 +50,7 @@ struct features {
         student(x.student.begin(), x.student.end()),
         teacher(x.teacher.begin(), x.teacher.end()),
         gradient(x.gradient.size()),
+        teacher_gradient(x.teacher_gradient.size()),
         labels(x.labels),
         student_temperature(x.student_temperature),
         teacher_temperature(x.teacher_temperature) {}
@@ -54,6 +58,7 @@ struct features {
   limbeck::rows<const T> s() const { return {student.data(), samples, columns}; }
   limbeck::rows<const T> t() const { return {teacher.data(), samples, teacher_columns}; }
   limbeck::rows<T> g() { return {gradient.data(), samples, columns}; }
+  void teach() { teacher_gradient.resize(teacher.size()); }
 
   /// Over views of the caller's, strided ones too; the gradient is added to @p gradient_view.
   template <class Loss, class Executor>
@@ -72,12 +77,16 @@ struct features {
                               teacher_temperature,
                               scratch,
                               on,
-                              limbeck::detail::dense_of<T>()};
+                              limbeck::detail::dense_of<T>(),
+                              {},
+                              0,
+                              wanted_of_teacher(gradient_view)};
     return loss(x);
   }
   template <class Executor, class Loss>
   double run_on(Executor&& executor, const Loss& loss, double scale = 1) {
     std::fill(gradient.begin(), gradient.end(), T(0));
+    std::fill(teacher_gradient.begin(), teacher_gradient.end(), T(0));
     return over(loss, s(), t(), g(), scale, executor);
   }
   template <class Loss>
@@ -92,15 +101,37 @@ struct features {
   template <class Loss>
   double difference(const Loss& loss, double step = 1e-5) {
     run(loss);
-    const std::vector<T> exact = gradient;
+    return difference_of(student, gradient, loss, step);
+  }
+  /// The same of the teacher's gradient, alone and beside the student's.
+  template <class Loss>
+  double teacher_difference(const Loss& loss, double step = 1e-5) {
+    teach();
+    run(loss);
+    const std::vector<T> beside = teacher_gradient;
+    std::fill(teacher_gradient.begin(), teacher_gradient.end(), T(0));
+    teacher_alone_ = true;
+    over(loss, s(), t(), limbeck::rows<T>{}, 1, limbeck::serial{});
+    teacher_alone_ = false;
+    return beside == teacher_gradient ? difference_of(teacher, beside, loss, step) : INFINITY;
+  }
+
+ private:
+  bool teacher_alone_ = false;
+  limbeck::rows<T> wanted_of_teacher(const limbeck::rows<T>& gradient_view) {
+    const bool wanted = !teacher_gradient.empty() && (teacher_alone_ || gradient_view.data);
+    return {wanted ? teacher_gradient.data() : nullptr, samples, teacher_columns};
+  }
+  template <class Loss>
+  double difference_of(std::vector<T>& numbers, const std::vector<T> exact, const Loss& loss, double step) {
     double worst = 0, largest = 0;
-    for (std::size_t i = 0; i < student.size(); ++i) {
-      const T kept = student[i];
-      student[i] = kept + static_cast<T>(step);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const T kept = numbers[i];
+      numbers[i] = kept + static_cast<T>(step);
       const double above = value(loss);
-      student[i] = kept - static_cast<T>(step);
+      numbers[i] = kept - static_cast<T>(step);
       const double below = value(loss);
-      student[i] = kept;
+      numbers[i] = kept;
       worst = (std::max)(worst, std::fabs((above - below) / (2 * step) - static_cast<double>(exact[i])));
       largest = (std::max)(largest, std::fabs(static_cast<double>(exact[i])));
     }

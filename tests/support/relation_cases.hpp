@@ -312,6 +312,12 @@ complaints compare_whole_batches() {
   each("distance matrix", lk::marginal_distance_matrix{.margin = 0.1}, 18, 11, 21);
   each("info nce", lk::info_nce{}, 31, 17, 17);
   each("symmetric info nce", lk::symmetric_info_nce{.temperature = 0.2}, 300, 6, 6);
+  each("nt_xent", lk::nt_xent{}, 41, 9, 9);
+  each("margin cosine", lk::margin_cosine{.margin = 0.2}, 27, 15, 15);
+  each("cosine embedding", lk::cosine_embedding{.margin = 0.1}, 33, 14, 14);
+  each("cross-correlation", lk::cross_correlation{}, 300, 12, 12);
+  each("self-correlation", lk::self_correlation{}, 28, 9, 21);
+  each("neighbours", lk::neighbour_kl{.k = 6}, 290, 12, 7);
   each("rkd distance", lk::rkd_distance{}, 29, 13, 22, 512);
   each("rkd angle", lk::rkd_angle{}, 21, 13, 8, 512);
   each("dist", lk::dist{.temperature = 2}, 40, 30, 30);

@@ -87,6 +87,19 @@ void check_widths(const batch<T, Memory>& x, const char* loss) {
                        " needs as many of both; project the student: projected(p, ...)");
 }
 
+/// The batch with its sides exchanged, so that the teacher is what learns.
+template <class T, class Memory>
+batch<T, Memory> exchanged(const batch<T, Memory>& x) {
+  return {x.teacher, x.student, x.labels, x.teacher_gradient, x.scale, x.teacher_temperature, x.student_temperature,
+          x.memory, x.on, x.dense, x.call_rows, x.rows_of_call, {}, x.weights, x.mean_over, x.progress};
+}
+/// @p value of @p x. Where the teacher's gradient is wanted too, @p loss, which is the same with the sides exchanged, adds it.
+template <class Loss, class T, class Memory>
+batch_number<Memory> with_teacher(const Loss& loss, const batch<T, Memory>& x, const batch_number<Memory>& value) {
+  if (x.wants_teacher_gradient()) loss(exchanged(x));
+  return value;
+}
+
 /// Columns of each of the @p channels of @p argument.
 inline std::size_t positions_of(std::size_t columns, std::size_t channels, const char* argument) {
   if (channels == 0 || columns % channels != 0)

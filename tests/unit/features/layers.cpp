@@ -23,6 +23,7 @@ void check(const Loss& loss, std::size_t n, std::size_t columns, std::size_t tea
   const double value = x.value(loss);
   CHECK(value == Approx(static_cast<double>(expected)).epsilon(1e-12));
   CHECK(x.difference(loss) < 1e-6);
+  if constexpr (requires { Loss::into_teacher; }) CHECK(x.teacher_difference(loss) < 1e-6);
   CHECK(x.run(loss) == value);
   const auto gradient = x.gradient;
 

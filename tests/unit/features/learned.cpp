@@ -169,6 +169,7 @@ TEST_CASE("vid") {
   const auto loss = lk::vid(v);
   CHECK(x.value(loss) == Approx(expected));
   CHECK(x.difference(loss) < 1e-6);
+  CHECK(x.teacher_difference(loss) < 1e-6);
   CHECK(learned_difference(x, v, loss, 0.7) < 1e-6);
   lk::projection<double> p(6, 6, lk::he{.seed = 1});
   CHECK(learned_difference(x, p, lk::projected(p, loss)) < 1e-6);
@@ -211,18 +212,23 @@ TEST_CASE("crd: gradients, and what a step changes") {
   const auto keep = [&] { archive.loading = false, bank.serialize(archive); };
   const auto restore = [&] { archive.loading = true, bank.serialize(archive); };
   keep();
+  x.teach();
   CHECK(x.run(loss) == second);
-  const auto gradient = x.gradient;
+  const auto gradient = x.gradient, of_teacher = x.teacher_gradient;
   restore();
-  for (std::size_t i = 0; i < x.student.size(); ++i) {
-    const double kept = x.student[i];
-    x.student[i] = kept + 1e-5;
-    const double up = x.value(loss);
-    x.student[i] = kept - 1e-5;
-    const double down = x.value(loss);
-    x.student[i] = kept;
-    CHECK(gradient[i] == Approx((up - down) / 2e-5).epsilon(1e-5).margin(1e-8));
-  }
+  const auto differences = [&](std::vector<double>& numbers, const std::vector<double>& exact) {
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      const double kept = numbers[i];
+      numbers[i] = kept + 1e-5;
+      const double up = x.value(loss);
+      numbers[i] = kept - 1e-5;
+      const double down = x.value(loss);
+      numbers[i] = kept;
+      CHECK(exact[i] == Approx((up - down) / 2e-5).epsilon(1e-5).margin(1e-8));
+    }
+  };
+  differences(x.student, gradient);
+  differences(x.teacher, of_teacher);
   restore();
   s.zero_gradients();
   CHECK(x.run_on(lk::openmp{3}, loss) == second);  // restored: the same step; threads: the same bits

@@ -9,11 +9,13 @@
 #include <limbeck/loss/relations/cka.hpp>
 #include <limbeck/loss/relations/correlation_congruence.hpp>
 #include <limbeck/loss/relations/dist.hpp>
+#include <limbeck/loss/relations/neighbour_kl.hpp>
 #include <limbeck/loss/relations/nst.hpp>
 #include <limbeck/loss/relations/pkt.hpp>
 #include <limbeck/loss/relations/rkd.hpp>
 #include <limbeck/loss/relations/similarity_preserving.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <vector>
@@ -163,6 +165,28 @@ inline real value(const lk::linear_cka&, const table& s, const table& t) {
   };
   return 1 - square(x, y) / std::sqrt(square(x, x) * square(y, y));
 }
+inline real value(const lk::self_correlation&, const table& s, const table& t) {
+  const table a = gram(units(s)), b = gram(units(t));
+  real both = 0, x = 0, y = 0;
+  for (std::size_t i = 0; i < s.size(); ++i) both += dot(a[i], b[i]), x += dot(a[i], a[i]), y += dot(b[i], b[i]);
+  return 1 - both / std::sqrt(x * y);
+}
+inline real value(const lk::neighbour_kl& l, const table& s, const table& t) {
+  const table a = gram(units(s)), b = gram(units(t));
+  real sum = 0;
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    std::vector<std::size_t> others;
+    for (std::size_t j = 0; j < s.size(); ++j)
+      if (j != i) others.push_back(j);
+    std::stable_sort(others.begin(), others.end(), [&](std::size_t j, std::size_t k) { return b[i][j] > b[i][k]; });
+    others.resize((std::min)(l.k, others.size()));
+    real q = 0, p = 0;
+    const auto power = [&](real cosine) { return std::exp(cosine / static_cast<real>(l.temperature)); };
+    for (const std::size_t j : others) q += power(a[i][j]), p += power(b[i][j]);
+    for (const std::size_t j : others) sum += power(b[i][j]) / p * std::log(power(b[i][j]) / p / (power(a[i][j]) / q));
+  }
+  return sum / static_cast<real>(s.size());
+}
 inline real pearson(const table& a, const table& b, real epsilon) {
   real sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -223,6 +247,8 @@ void each_loss(const F& f) {
   f(lk::marginal_distance_matrix{}, "marginal_distance_matrix", 9, 5);
   f(lk::pkt{}, "pkt", 9, 5);
   f(lk::linear_cka{}, "linear_cka", 9, 5);
+  f(lk::self_correlation{}, "self_correlation", 9, 5);
+  f(lk::neighbour_kl{.k = 4, .temperature = 0.5}, "neighbour_kl", 9, 5);
   f(lk::dist{}, "dist", 9, 9);
   f(lk::dist{.beta = 1, .gamma = 2, .temperature = 4}, "dist(1, 2, 4)", 9, 9);
   f(lk::nst{.positions = 3}, "nst", 9, 6);

@@ -18,24 +18,31 @@ template <bool Block, class T, class Loss>
 void compare_team(const Loss& loss, const char* name, std::size_t n, std::size_t s, std::size_t t, double digits) {
   CAPTURE(name, n, s, t, Block, sizeof(T));
   features<T> x(n, s, t, 7);
+  for (std::size_t r = 0; r < n; ++r) x.labels.push_back(static_cast<int>(r * r % 4));
+  if constexpr (requires { Loss::into_teacher; }) x.teach();
   const double expected = x.run(loss, 0.5);
-  std::vector<T> gradient(x.gradient.size(), T(0));
+  std::vector<T> gradient(x.gradient.size(), T(0)), of_teacher(x.teacher_gradient.size(), T(0));
   lk::workspace ws;
   lk::scratch memory(ws);
   const lk::serial one;
   const lk::dense_primitives<T, shared_rows<Block>> dense;
   const lk::batch<T, shared_rows<Block>> shared{
-      x.s(), x.t(), {}, lk::rows<T>(gradient.data(), n, s), T(0.5), 1, 1, memory, one, dense};
+      x.s(), x.t(), lk::any_vector(x.labels.data(), n), lk::rows<T>(gradient.data(), n, s), T(0.5), 1, 1, memory, one, dense, {}, 0,
+      lk::rows<T>(of_teacher.empty() ? nullptr : of_teacher.data(), n, t)};
   const number_at number = loss(shared);
   const double value = number.value();
   const double rounding = static_cast<double>(std::numeric_limits<T>::epsilon()) * digits;
   CHECK(std::fabs(value - expected) <= rounding * std::fabs(expected));
-  double worst = 0, largest = 0;
-  for (std::size_t i = 0; i < gradient.size(); ++i) {
-    worst = (std::max)(worst, std::fabs(static_cast<double>(gradient[i]) - static_cast<double>(x.gradient[i])));
-    largest = (std::max)(largest, std::fabs(static_cast<double>(x.gradient[i])));
-  }
-  CHECK(worst <= rounding * largest);
+  const auto near_each = [&](const std::vector<T>& got, const std::vector<T>& wanted) {
+    double worst = 0, largest = 0;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      worst = (std::max)(worst, std::fabs(static_cast<double>(got[i]) - static_cast<double>(wanted[i])));
+      largest = (std::max)(largest, std::fabs(static_cast<double>(wanted[i])));
+    }
+    CHECK(worst <= rounding * largest);
+  };
+  near_each(gradient, x.gradient);
+  near_each(of_teacher, x.teacher_gradient);
 }
 
 template <class T, class Loss>
@@ -56,6 +63,14 @@ void compare_all() {
   compare<T>(lk::marginal_distance_matrix{.margin = 0.1}, "marginal_distance_matrix", 11, 8, 5);
   compare<T>(lk::info_nce{}, "info_nce", 27, 4, 4);
   compare<T>(lk::symmetric_info_nce{.temperature = 0.3}, "symmetric_info_nce", 7, 30, 30);
+  compare<T>(lk::info_nce{.temperature = 0.3}.over(lk::other_classes{}), "info_nce over other classes", 13, 8, 8);
+  compare<T>(lk::nt_xent{}, "nt_xent", 11, 9, 9);
+  compare<T>(lk::supervised_contrast{.temperature = 0.5}, "supervised_contrast", 9, 6, 6);
+  compare<T>(lk::margin_cosine{.margin = 0}, "margin_cosine", 9, 40, 40);
+  compare<T>(lk::cosine_embedding{.margin = 0.1}, "cosine_embedding", 10, 7, 7);
+  compare<T>(lk::cross_correlation{}, "cross_correlation", 21, 7, 7, 512);
+  compare<T>(lk::self_correlation{}, "self_correlation", 13, 8, 5);
+  compare<T>(lk::neighbour_kl{.k = 5, .temperature = 0.5}, "neighbour_kl", 13, 8, 5);
   compare<T>(lk::rkd_distance{}, "rkd_distance", 13, 8, 5, 512);
   compare<T>(lk::rkd_angle{}, "rkd_angle", 9, 8, 5, 512);
   compare<T>(lk::dist{.temperature = 2, .epsilon = 0.01}, "dist", 11, 29, 29, 512);

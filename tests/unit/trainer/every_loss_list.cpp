@@ -24,6 +24,11 @@ loss beside(const char* name, Loss l) {
 
 /// What a loss learns or remembers is new in each call.
 template <bool Alone>
+double with_line(call& x) {
+  lk::match_line<double> line(0.1, 1);
+  return run_loss<Alone>(lk::pair_logistic(line), x);
+}
+template <bool Alone>
 double with_bank(call& x) {
   lk::crd_bank<double> bank(16, 3, {.negatives = 4, .temperature = 1, .seed = 3});
   lk::projection<double> s(width, 3, lk::xavier{.seed = 1}), t(width, 3, lk::xavier{.seed = 2});
@@ -77,6 +82,14 @@ const std::vector<loss>& every_loss() {
       beside("linear_cka", lk::linear_cka{}),
       beside("info_nce", lk::info_nce{}),
       beside("symmetric_info_nce", lk::symmetric_info_nce{}),
+      beside("over_pairs", lk::info_nce{}.over(lk::other_classes{})),
+      beside("nt_xent", lk::nt_xent{}),
+      beside("supervised_contrast", lk::supervised_contrast{}),
+      beside("margin_cosine", lk::margin_cosine{.margin = 0}),
+      beside("cosine_embedding", lk::cosine_embedding{}),
+      beside("cross_correlation", lk::cross_correlation{}),
+      beside("self_correlation", lk::self_correlation{}),
+      beside("neighbour_kl", lk::neighbour_kl{.k = 3}),
       beside("correlation_congruence", lk::correlation_congruence{}),
       beside("marginal_distance_matrix", lk::marginal_distance_matrix{}),
       beside("dist", lk::dist{}),
@@ -95,6 +108,7 @@ const std::vector<loss>& every_loss() {
       beside("sinkhorn", lk::sinkhorn{}),
       {"projected", with_projection<false>, with_projection<true>, true},
       {"vid", with_variances<false>, with_variances<true>, true},
+      {"pair_logistic", with_line<false>, with_line<true>, true},
       {"crd", with_bank<false>, with_bank<true>, true},
   };
   return all;

@@ -93,7 +93,7 @@ struct attention_row {
 /// Zagoruyko and Komodakis, Paying More Attention to Attention, 2017, arXiv:1612.03928.
 struct attention_transfer {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   std::size_t student_channels = 1, teacher_channels = 1;  ///< a row is that many maps, side by side
   double power = 2;                                        ///< p, at least 1
 
@@ -111,8 +111,9 @@ struct attention_transfer {
     double* const maps = x.memory.template take<double>(2 * x.slots(x.samples()) * n).data();
     const double factor = 1 / static_cast<double>(x.samples() * n);
     const double scale = 2 * factor * power * static_cast<double>(x.scale);
-    return detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::attention_row<T>{
-        s, t, x.gradient, student_channels, teacher_channels, n, power, scale, maps}));
+    const attention_transfer turned{teacher_channels, student_channels, power};
+    return detail::with_teacher(turned, x, detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::attention_row<T>{
+        s, t, x.gradient, student_channels, teacher_channels, n, power, scale, maps})));
   }
 };
 

@@ -86,7 +86,7 @@ template <class T>
 struct crd_loss {
   using limbeck_loss = batchwise;
   using scalar = T;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   crd_bank<T>* bank;                        ///< the caller's
   const std::vector<std::size_t>* indices;  ///< the caller's, of this batch
   projection<T>* student_embedding;         ///< the caller's
@@ -168,6 +168,7 @@ struct crd_loss {
     }
     const double noise = drawn / static_cast<double>(bank->samples_), c = noise + 1e-7;  // K Pn, and the authors' eps
     const double scale = static_cast<double>(x.scale) / (static_cast<double>(n) * bank->settings_.temperature);
+    const bool learning = x.wants_gradient() || x.wants_teacher_gradient();
     const double total = detail::sum_rows(x, [&](std::size_t r, std::size_t) {
       double value = 0;
       for (const side* one : {&s, &t}) {
@@ -176,19 +177,19 @@ struct crd_loss {
         each_drawn(x, step, r, [&](bool positive, std::size_t i) {
           const double p = score(*one, r, i) / one->z;
           value += std::log((p + c) / (positive ? p : noise));
-          if (x.wants_gradient())
+          if (learning)
             detail::add_scaled(g, static_cast<T>(scale * (positive ? -c : p) / (p + c)), one->memory + i * d, d);
         });
       }
       return value;
     });
     const double value = detail::finite(x, total / static_cast<double>(n));
-    if (!x.wants_gradient()) return value;
+    if (!learning) return value;
 
     for (const side* one : {&s, &t})
       for (std::size_t r = 0; r < n; ++r) detail::pull_back_unit(one->unit.row(r), one->norms[r], one->slope.row(r), d);
     student_embedding->pull_back(x.student, s.slope, x.gradient, x);
-    teacher_embedding->pull_back(x.teacher, t.slope, {}, x);
+    teacher_embedding->pull_back(x.teacher, t.slope, x.teacher_gradient, x);
     for (std::size_t r = 0; r < n; ++r) {
       bank->remember(bank->student_, sample_of(x, r), s.unit.row(r));
       bank->remember(bank->teacher_, sample_of(x, r), t.unit.row(r));

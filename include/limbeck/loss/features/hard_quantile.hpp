@@ -111,7 +111,7 @@ struct penalty_of_row {
 /// reimplementations in use (nelson1425's and anomalib's) agree.
 struct hard_quantile {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   double p_hard = 0.999;  ///< what part is left out
 
   template <class T, class Memory>
@@ -144,7 +144,7 @@ struct hard_quantile {
                                                2 * static_cast<double>(x.scale)});
     double* const mean_error = x.memory.template take<double>(1).data();
     x.each_row(1, 1, detail::quotient{total, count, mean_error});
-    return detail::finite(x, 1, mean_error);
+    return detail::with_teacher(*this, x, detail::finite(x, 1, mean_error));
   }
 };
 

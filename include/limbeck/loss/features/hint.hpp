@@ -14,13 +14,14 @@ namespace detail {
 template <class T>
 struct squared_distance_of_row {
   rows<const T> s, t;
-  rows<T> gradient;
+  rows<T> gradient, teacher_gradient;
   T slope;
 
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
     const T *const a = s.row(r), *const b = t.row(r);
     if (gradient.data) add_to_row(team, gradient, r, [&](std::size_t c) { return slope * (a[c] - b[c]); });
+    if (teacher_gradient.data) add_to_row(team, teacher_gradient, r, [&](std::size_t c) { return slope * (b[c] - a[c]); });
     if constexpr (!Team::alone) {
       return sum_own<T, double>(team, s.classes, [&](std::size_t c) {
         return static_cast<double>(a[c] - b[c]) * static_cast<double>(a[c] - b[c]);
@@ -43,7 +44,7 @@ template <class T, class Memory>
 batch_number<Memory> squared_distance(const batch<T, Memory>& x, double factor) {
   const rows<const T> s = contiguous(x, x.student), t = contiguous(x, x.teacher);
   const T slope = static_cast<T>(2 * factor * static_cast<double>(x.scale));
-  return finite(x, factor, x.sum_rows(s.classes, squared_distance_of_row<T>{s, t, x.gradient, slope}));
+  return finite(x, factor, x.sum_rows(s.classes, squared_distance_of_row<T>{s, t, x.gradient, x.teacher_gradient, slope}));
 }
 
 }  // namespace detail
@@ -58,7 +59,7 @@ batch_number<Memory> squared_distance(const batch<T, Memory>& x, double factor) 
 /// Romero et al., FitNets: Hints for Thin Deep Nets, 2015, arXiv:1412.6550, and their `HintCost`.
 struct hint {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;  // checked here, where projected() ends too
+  static constexpr bool into_teacher = true, any_width = true;  // checked here, where projected() ends too
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "hint");
@@ -71,7 +72,7 @@ struct hint {
 /// weights; it is `hint` times 2/features. Errors as there.
 struct feature_mse {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "feature_mse");

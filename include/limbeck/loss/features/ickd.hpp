@@ -112,7 +112,7 @@ struct channel_correlation_row {
 /// arXiv:2202.03680; normalised as in their `ICKDLoss` (its text was not compared).
 struct ickd {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   std::size_t channels = 1;  ///< of student and teacher
 
   template <class T, class Memory>
@@ -125,8 +125,8 @@ struct ickd {
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
     const double factor = 1 / static_cast<double>(x.samples() * k);
     const T scale = static_cast<T>(2 * factor * static_cast<double>(x.scale));
-    return detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::channel_correlation_row<T>{
-        s, t, x.gradient, k, n, m, scale, memory, room}));
+    return detail::with_teacher(*this, x, detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::channel_correlation_row<T>{
+        s, t, x.gradient, k, n, m, scale, memory, room})));
   }
 };
 

@@ -23,11 +23,11 @@ LIMBECK_HOST_DEVICE double variance_of(T rho, double floor) {
   return (x > 0 ? x : 0.0) + std::log1p(std::exp(-std::fabs(x))) + floor;
 }
 
-/// Channel @p c of sample @p r: its sum of squares, and the student's gradient.
+/// Channel @p c of sample @p r: its sum of squares, and the gradients of both sides.
 template <class T>
 struct channel_distance {
   rows<const T> s, t;
-  rows<T> gradient;
+  rows<T> gradient, teacher_gradient;
   std::size_t channels, positions;
   const double* variance;
   double* squares;
@@ -43,14 +43,20 @@ struct channel_distance {
       return d * d;
     });
     if (team.rank() == 0) squares[r * channels + c] = total;
-    if (!gradient.data) return;
     const T slope = static_cast<T>(scale / variance[c]);
-    const std::ptrdiff_t stride = gradient.class_stride;
-    T* const g = gradient.row(r) + static_cast<std::ptrdiff_t>(c * n) * stride;
+    if (gradient.data) add(team, gradient, r, c, slope, a, b);
+    if (teacher_gradient.data) add(team, teacher_gradient, r, c, slope, b, a);
+  }
+  template <class Team>
+  LIMBECK_HOST_DEVICE void add(const Team& team, const rows<T>& to, std::size_t r, std::size_t c, T slope, const T* own,
+                               const T* other) const {
+    const std::ptrdiff_t stride = to.class_stride;
+    T* const g = to.row(r) + static_cast<std::ptrdiff_t>(c * positions) * stride;
     if (stride == 1) {
-      for_own<T>(team, n, [&](std::size_t j) { g[j] += slope * (a[j] - b[j]); });
+      for_own<T>(team, positions, [&](std::size_t j) { g[j] += slope * (own[j] - other[j]); });
     } else {
-      for_own<T>(team, n, [&](std::size_t j) { g[static_cast<std::ptrdiff_t>(j) * stride] += slope * (a[j] - b[j]); });
+      for_own<T>(team, positions,
+                 [&](std::size_t j) { g[static_cast<std::ptrdiff_t>(j) * stride] += slope * (own[j] - other[j]); });
     }
   }
   template <class Team>
@@ -164,7 +170,7 @@ struct vid_loss {
   using limbeck_loss = batchwise;
   using scalar = T;
   using memory = Memory;  ///< of the variances
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   channel_variances<T, Memory>* variances;  ///< the caller's
 
   /// The variances.
@@ -197,7 +203,7 @@ struct vid_loss {
     const double factor = 1 / static_cast<double>(all), scale = static_cast<double>(x.scale);
     constexpr bool by_sample = batch<T, Memory>::on_host;
     x.each_row(by_sample ? x.samples() : x.samples() * channels, n,
-               detail::channel_distance<T>{s, t, x.gradient, channels, n, variance, squares, scale * factor, by_sample});
+               detail::channel_distance<T>{s, t, x.gradient, x.teacher_gradient, channels, n, variance, squares, scale * factor, by_sample});
     double* const slopes = take(channels).data();  // by the variance
     const std::span<double> values = take(channels);
     x.each_row(channels, x.samples(),
@@ -205,7 +211,8 @@ struct vid_loss {
                                           static_cast<double>(x.samples() * n)});
     const double* const value = x.add_up(values);
     const batch_number<Memory> result = detail::finite(x, 1, value);
-    if (x.wants_gradient()) x.each_row(1, channels, variances->pulled_back(slopes, value, scale));
+    if (x.wants_gradient() || x.wants_teacher_gradient())
+      x.each_row(1, channels, variances->pulled_back(slopes, value, scale));
     return result;
   }
 };

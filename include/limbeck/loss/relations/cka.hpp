@@ -2,7 +2,7 @@
 #define LIMBECK_LOSS_RELATIONS_CKA_HPP
 
 /// @file
-/// Centred kernel alignment.
+/// Centred kernel alignment, and the same of cosines.
 
 #include <limbeck/loss/relations/gram.hpp>
 
@@ -72,6 +72,24 @@ struct project_gram_row {
   }
 };
 
+/// 1 - <K, L> / (|K| |L|) of the Gram matrices of both sides.
+template <class T, class Memory>
+batch_number<Memory> align_grams(const batch<T, Memory>& x, points how) {
+  const std::size_t n = x.samples();
+  if (n == 0) return 0;
+  const relations<T> s = relate(x, x.student, how), t = relate(x, x.teacher, how);
+  gram_norms* const norms = x.memory.template take<gram_norms>(1).data();
+  const double* const a = x.sum_rows(n, squares_of_row<T>{s.gram});
+  const double* const b = x.sum_rows(n, squares_of_row<T>{t.gram});
+  x.each_row(1, 1, take_norms{a, b, norms});
+  const double* const difference = x.sum_rows(n, compare_gram_row<T>{s.gram, t.gram, norms});
+  if (x.wants_gradient()) {
+    x.each_row(n, n, project_gram_row<T>{s.gram, t.gram, norms, difference});
+    pull_back_relations(x, s, t.gram, 1, &norms->inverse);
+  }
+  return finite(x, 0.5, difference);
+}
+
 }  // namespace detail
 
 /// 1 - CKA with the linear kernel: CKA = <K, L> / (|K|_F |L|_F), K = X X^T and L = Y Y^T of features whose columns
@@ -87,24 +105,31 @@ struct project_gram_row {
 /// Kornblith et al., Similarity of Neural Network Representations Revisited, 2019, arXiv:1905.00414.
 struct linear_cka {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
-    const std::size_t n = x.samples();
-    if (n == 0) return 0;
-    const detail::relations<T> s = detail::relate(x, x.student, detail::points::centred);
-    const detail::relations<T> t = detail::relate(x, x.teacher, detail::points::centred);
-    detail::gram_norms* const norms = x.memory.template take<detail::gram_norms>(1).data();
-    const double* const a = x.sum_rows(n, detail::squares_of_row<T>{s.gram});
-    const double* const b = x.sum_rows(n, detail::squares_of_row<T>{t.gram});
-    x.each_row(1, 1, detail::take_norms{a, b, norms});
-    const double* const difference = x.sum_rows(n, detail::compare_gram_row<T>{s.gram, t.gram, norms});
-    if (x.wants_gradient()) {
-      x.each_row(n, n, detail::project_gram_row<T>{s.gram, t.gram, norms, difference});
-      detail::pull_back_relations(x, s, t.gram, 1, &norms->inverse);
-    }
-    return detail::finite(x, 0.5, difference);
+    return detail::with_teacher(*this, x, detail::align_grams(x, detail::points::centred));
+  }
+};
+
+/// 1 - <R, R'> / (|R|_F |R'|_F), R the matrix of the cosines of all pairs of the student's rows, and R' the teacher's.
+///
+/// Rows are the visual tokens of a picture, or any others. Neither rotation nor the length of a row changes it; rows that are
+/// all orthogonal have R = 1. Taken as half a squared distance, as `linear_cka`, which centres the features in the place of
+/// dividing them by their norms. Student and teacher may differ in width. A row that is all 0 has cosine 0 with all, itself
+/// among them, and no gradient. Costs as `similarity_preserving`.
+/// @throws value_error where a feature is not finite.
+///
+/// A loss of this library: LLaVA-KD (Cai et al., 2024, arXiv:2410.16236) relates visual tokens by such a matrix; what it takes
+/// between two of them was not read.
+struct self_correlation {
+  using limbeck_loss = batchwise;
+  static constexpr bool any_width = true, into_teacher = true;
+
+  template <class T, class Memory>
+  batch_number<Memory> operator()(const batch<T, Memory>& x) const {
+    return detail::with_teacher(*this, x, detail::align_grams(x, detail::points::unit));
   }
 };
 

@@ -87,7 +87,7 @@ struct difference_beyond {
 /// `Correlation` is something else (products of the absolute differences of neighbouring samples).
 struct correlation_congruence {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   double gamma = 0.4;     ///< of exp(-gamma |x - y|^2), any finite number
   std::size_t order = 2;  ///< the last power of the series
 
@@ -97,7 +97,7 @@ struct correlation_congruence {
       raise<value_error>("limbeck: correlation_congruence.gamma is " + detail::show(gamma) +
                          ", expected a finite number");
     if (x.samples() == 0) return 0;
-    return detail::compare_cosines(x, detail::kernel_difference{gamma, order});
+    return detail::with_teacher(*this, x, detail::compare_cosines(x, detail::kernel_difference{gamma, order}));
   }
 };
 
@@ -111,13 +111,13 @@ struct correlation_congruence {
 /// Yao et al., Reconstruction vs. Generation (VA-VAE), 2025, arXiv:2501.01423: L_mdms, m2 = 0.25.
 struct marginal_distance_matrix {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   double margin = 0.25;  ///< differences up to here are free
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     if (x.samples() == 0) return 0;
-    return detail::compare_cosines(x, detail::difference_beyond{margin});
+    return detail::with_teacher(*this, x, detail::compare_cosines(x, detail::difference_beyond{margin}));
   }
 };
 

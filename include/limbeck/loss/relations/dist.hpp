@@ -136,6 +136,7 @@ struct weighted_sum_of_two {
 /// code (whose epsilon is 1e-8; the paper's formula has none).
 struct dist {
   using limbeck_loss = batchwise;
+  static constexpr bool into_teacher = true;
   double beta = 1, gamma = 1;  ///< weights of the parts between classes and between samples
   double temperature = 1;      ///< T, positive; the authors take 1 on ImageNet and 4 on CIFAR-100
   double epsilon = 0;          ///< added to the product of the norms, at least 0; the authors' code: 1e-8
@@ -164,7 +165,7 @@ struct dist {
     if (x.wants_gradient()) x.each_row(n, m, detail::pull_back_softmax_row<T>{q, slope, x.gradient, factor});
     double* const both = x.memory.template take<double>(1).data();
     x.each_row(1, 1, detail::weighted_sum_of_two{by_rows, between_classes, by_columns, between_samples, both});
-    return detail::finite(x, 1, both);
+    return detail::with_teacher(*this, x, detail::finite(x, 1, both));
   }
 
  private:

@@ -107,7 +107,7 @@ struct selectivity_row {
 /// with d = 2, c = 0; the usual `NSTLoss` is the same number.
 struct nst {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   std::size_t positions = 1;  ///< of a channel: height x width
 
   template <class T, class Memory>
@@ -119,8 +119,8 @@ struct nst {
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
     const double factor = 1 / static_cast<double>(x.samples());
     const T scale = static_cast<T>(4 * factor * static_cast<double>(x.scale) / static_cast<double>(c));
-    return detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::selectivity_row<T>{
-        x.student, x.teacher, x.gradient, k, c, d, scale, memory, room}));
+    return detail::with_teacher(*this, x, detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::selectivity_row<T>{
+        x.student, x.teacher, x.gradient, k, c, d, scale, memory, room})));
   }
 
  private:

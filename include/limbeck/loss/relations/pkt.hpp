@@ -13,7 +13,8 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// p log((p + epsilon)/(q + epsilon)) of the rows i of two matrices of cosines; the second becomes the slope by the first.
+/// p log((p + epsilon)/(q + epsilon)) of the rows i of two matrices of cosines; the second becomes the slope by the first, and
+/// the first that by the second.
 template <class T>
 struct compare_affinity_row {
   rows<T> s, t;
@@ -24,16 +25,20 @@ struct compare_affinity_row {
     const std::size_t n = s.classes;
     T *const a = s.row(i), *const b = t.row(i);
     const double total = probabilities(team, a), teacher_total = probabilities(team, b);
-    team_array<double, 2> sums{};  // the value; what the sum of the row takes back
+    team_array<double, 3> sums{};  // the value; what the sums of the rows take back
     for_own<T>(team, n, [&](std::size_t j) {
       const double q = static_cast<double>(a[j]) / total, p = static_cast<double>(b[j]) / teacher_total;
-      const double slope = p == 0 ? 0 : -p / (q + epsilon);
-      if (p != 0) sums.v[0] += p * std::log((p + epsilon) / (q + epsilon));
+      const double slope = p == 0 ? 0 : -p / (q + epsilon), ratio = p == 0 ? 0 : std::log((p + epsilon) / (q + epsilon));
+      const double by_teacher = p == 0 ? 0 : ratio + p / (p + epsilon);
+      sums.v[0] += p * ratio;
       sums.v[1] += slope * q;
+      sums.v[2] += by_teacher * p;
+      a[j] = static_cast<T>(by_teacher);
       b[j] = static_cast<T>(slope);
     });
     sums = team.sum(sums);
     for_own<T>(team, n, [&](std::size_t j) {
+      a[j] = static_cast<T>((static_cast<double>(a[j]) - sums.v[2]) / (2 * teacher_total));
       b[j] = static_cast<T>((static_cast<double>(b[j]) - sums.v[1]) / (2 * total));
     });
     return sums.v[0];
@@ -61,7 +66,7 @@ struct compare_affinity_row {
 /// their code (which also adds epsilon to each norm).
 struct pkt {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   double epsilon = 1e-7;  ///< keeps the logarithm finite, at least 0
 
   template <class T, class Memory>
@@ -74,6 +79,7 @@ struct pkt {
     const double factor = 1 / (static_cast<double>(n) * static_cast<double>(n));
     const double* const total = x.sum_rows(n, detail::compare_affinity_row<T>{s.gram, t.gram, epsilon});
     if (x.wants_gradient()) detail::pull_back_relations(x, s, t.gram, factor);
+    if (x.wants_teacher_gradient()) detail::pull_back_relations(detail::exchanged(x), t, s.gram, factor);
     return detail::finite(x, factor, total);
   }
 };

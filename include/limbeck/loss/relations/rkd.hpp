@@ -220,7 +220,7 @@ struct angles_opposite {
 /// embeddings.
 struct rkd_distance {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
@@ -237,7 +237,7 @@ struct rkd_distance {
       x.each_row(n, n, detail::slopes_of_squares_row<T>{s, t, student, along});
       detail::pull_back_distances(x, s, t.squared, factor, &student->inverse);
     }
-    return detail::finite(x, factor, total);
+    return detail::with_teacher(*this, x, detail::finite(x, factor, total));
   }
 };
 
@@ -253,7 +253,7 @@ struct rkd_distance {
 /// (d_ij^2 + d_ik^2 - d_jk^2)/(2 d_ij d_ik).
 struct rkd_angle {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
@@ -262,7 +262,7 @@ struct rkd_angle {
     const double size = static_cast<double>(n), factor = 1 / (size * size * size);
     const detail::distances<T> s = detail::distances_of(x, x.student), t = detail::distances_of(x, x.teacher);
     if constexpr (batch<T, Memory>::on_host) {
-      return detail::finite(x, factor * on_host(x, s, t, factor));
+      return detail::with_teacher(*this, x, detail::finite(x, factor * on_host(x, s, t, factor)));
     } else {
       rows<T> arms;
       if (x.wants_gradient()) arms = detail::take_matrix(x, n, n);
@@ -271,7 +271,7 @@ struct rkd_angle {
         x.each_row(n, n, detail::angles_opposite<T>{s, t, arms});
         detail::pull_back_distances(x, s, arms, factor);
       }
-      return detail::finite(x, factor, total);
+      return detail::with_teacher(*this, x, detail::finite(x, factor, total));
     }
   }
 

@@ -57,13 +57,13 @@ batch_number<Memory> compare_similarities(const batch<T, Memory>& x, points how,
 /// the same. torchdistill divides rows by their 1-norm, which is another loss.
 struct similarity_preserving {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     if (x.samples() == 0) return 0;
     const double n = static_cast<double>(x.samples());
-    return detail::compare_similarities(x, detail::points::plain, 1 / (n * n));
+    return detail::with_teacher(*this, x, detail::compare_similarities(x, detail::points::plain, 1 / (n * n)));
   }
 };
 
@@ -79,12 +79,13 @@ struct similarity_preserving {
 /// weight 1/stages.
 struct activation_matching {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     if (x.samples() == 0) return 0;
-    return detail::compare_similarities(x, detail::points::unit, 0.5 / static_cast<double>(x.samples()));
+    const double factor = 0.5 / static_cast<double>(x.samples());
+    return detail::with_teacher(*this, x, detail::compare_similarities(x, detail::points::unit, factor));
   }
 };
 
