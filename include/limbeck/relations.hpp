@@ -13,5 +13,6 @@
 #include <limbeck/loss/relations/pkt.hpp>
 #include <limbeck/loss/relations/rkd.hpp>
 #include <limbeck/loss/relations/similarity_preserving.hpp>
+#include <limbeck/loss/relations/sskd.hpp>
 
 #endif
