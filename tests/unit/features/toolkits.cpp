@@ -24,7 +24,7 @@ namespace {
 
 /// f(r, c) added up over @p n rows of @p columns.
 template <class F>
-real sum(std::size_t n, std::size_t columns, const F& f) {
+real over_all(std::size_t n, std::size_t columns, const F& f) {
   real total = 0;
   for (std::size_t r = 0; r < n; ++r)
     for (std::size_t c = 0; c < columns; ++c) total += f(r, c);
@@ -36,7 +36,7 @@ real square(real x) { return x * x; }
 
 TEST_CASE("fsp") {
   check(lk::fsp{.first_channels = 2, .second_channels = 3}, 4, 35, 20, [](const auto& at) {
-    return sum(4, 6, [&](std::size_t r, std::size_t e) {
+    return over_all(4, 6, [&](std::size_t r, std::size_t e) {
       real g[2] = {};
       for (std::size_t side = 0; side < 2; ++side)
         for (std::size_t p = 0, n = side ? 4 : 7; p < n; ++p)
@@ -78,7 +78,7 @@ TEST_CASE("factor_transfer") {
 TEST_CASE("activation_boundaries") {
   for (const double margin : {1.0, 0.3}) {
     check(lk::activation_boundaries{.margin = margin}, 4, 30, 30, [&](const auto& at) {
-      return sum(4, 30, [&](std::size_t r, std::size_t c) {
+      return over_all(4, 30, [&](std::size_t r, std::size_t c) {
         const real m = static_cast<real>(margin), s = at(false, r, c), t = at(true, r, c);
         return (square(s + m) * (s > -m && t <= 0 ? 1 : 0) + square(s - m) * (s <= m && t > 0 ? 1 : 0)) / 4;
       });
@@ -105,7 +105,7 @@ TEST_CASE("overhaul, and its margins") {
   CHECK(margins[4] == -2);  // all are
   CHECK(margins[5] == 0);   // none is
   check(lk::overhaul(margins), 5, 24, 24, [&](const auto& at) {
-    return sum(5, 24, [&](std::size_t r, std::size_t c) {
+    return over_all(5, 24, [&](std::size_t r, std::size_t c) {
       const real m = static_cast<real>(margins[c / 4]), s = at(false, r, c), t = at(true, r, c);  // as mdistiller has it
       real v = 0;
       if (s > m && t <= m) v += square(s - m);
@@ -119,7 +119,7 @@ TEST_CASE("overhaul, and its margins") {
 
 TEST_CASE("pad_l2") {
   check(lk::pad_l2{}, 4, 14, 7, [](const auto& at) {
-    return sum(4, 7, [&](std::size_t r, std::size_t c) {
+    return over_all(4, 7, [&](std::size_t r, std::size_t c) {
       const real v = at(false, r, 7 + c);
       return (square(at(true, r, c) - at(false, r, c)) / (1e-6L + std::exp(v)) + v) / 28;
     });
@@ -136,7 +136,7 @@ TEST_CASE("pad_l2") {
 TEST_CASE("log_sum") {
   for (const double alpha : {4.0, 1.0, 2.5}) {
     check(lk::log_sum{.alpha = alpha}, 6, 9, 9, [&](const auto& at) {
-      return std::log(sum(6, 9, [&](std::size_t r, std::size_t c) {
+      return std::log(over_all(6, 9, [&](std::size_t r, std::size_t c) {
         return std::pow(std::fabs(at(false, r, c) - at(true, r, c)), static_cast<real>(alpha));
       }));
     });
@@ -187,7 +187,7 @@ TEST_CASE("position_similarity") {
       }
       return both / std::sqrt(one * other);
     };
-    return sum(3, 25, [&](std::size_t r, std::size_t e) {
+    return over_all(3, 25, [&](std::size_t r, std::size_t e) {
       return square(cosine(false, r, e / 5, e % 5) - cosine(true, r, e / 5, e % 5)) / 75;
     });
   });

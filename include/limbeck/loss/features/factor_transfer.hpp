@@ -28,11 +28,11 @@ struct factor_row {
     unit(team, t, r, d);
     const T norm = unit(team, s, r, u);
     for_own<T>(team, n, [&](std::size_t c) { d[c] = u[c] - d[c]; });
-    const double p = power, sum = sum_own<T, double>(team, n, [&](std::size_t c) {
+    const double p = power, total = sum_own<T, double>(team, n, [&](std::size_t c) {
       const double size = std::fabs(static_cast<double>(d[c]));
       return p == 1 ? size : p == 2 ? size * size : std::pow(size, p);
     });
-    const double value = p == 1 ? sum : p == 2 ? std::sqrt(sum) : std::pow(sum, 1 / p);
+    const double value = p == 1 ? total : p == 2 ? std::sqrt(total) : std::pow(total, 1 / p);
     if (!gradient.data) return value;
     for_own<T>(team, n, [&](std::size_t c) {
       const double ratio = static_cast<double>(d[c]) / value, size = std::fabs(ratio);

@@ -71,12 +71,12 @@ struct log_sum {
     if (!(alpha >= 1) || alpha - alpha != 0)
       raise<value_error>("limbeck: log_sum.alpha is " + detail::show(alpha) + ", expected a number of at least 1");
     if (x.samples() * x.student.classes == 0) return 0;
-    const double* const sum = x.sum_rows(x.student.classes, detail::powers_of_row<T>{x.student, x.teacher, alpha});
+    const double* const total = x.sum_rows(x.student.classes, detail::powers_of_row<T>{x.student, x.teacher, alpha});
     double* const value = x.memory.template take<double>(1).data();
-    x.each_row(1, 1, detail::take_logarithm{sum, value});
+    x.each_row(1, 1, detail::take_logarithm{total, value});
     if (x.wants_gradient())
       x.each_row(x.samples(), x.student.classes, detail::slopes_of_powers_row<T>{
-          x.student, x.teacher, x.gradient, alpha, static_cast<double>(x.scale), sum});
+          x.student, x.teacher, x.gradient, alpha, static_cast<double>(x.scale), total});
     return detail::finite(x, 1, value);
   }
 };

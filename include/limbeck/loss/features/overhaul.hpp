@@ -28,14 +28,14 @@ struct partial_distance_term {
 
 }  // namespace detail
 
-/// The mean of a normal number with mean @p mean and deviation |@p deviation|, given that it is negative; -3 |deviation|
+/// The mean of a normal number with mean @p centre and deviation |@p deviation|, given that it is negative; -3 |deviation|
 /// where hardly any is (a part of 0.001 or less).
-inline double mean_if_negative(double mean, double deviation) {
+inline double mean_if_negative(double centre, double deviation) {
   const double s = std::fabs(deviation);
-  if (s == 0) return mean < 0 ? mean : 0;
-  const double z = mean / s, negative = 0.5 * std::erfc(z / std::numbers::sqrt2);
+  if (s == 0) return centre < 0 ? centre : 0;
+  const double z = centre / s, negative = 0.5 * std::erfc(z / std::numbers::sqrt2);
   if (!(negative > 0.001)) return -3 * s;
-  return mean - s * std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi) / negative;
+  return centre - s * std::exp(-z * z / 2) / std::sqrt(2 * std::numbers::pi) / negative;
 }
 
 /// The margins of `overhaul`, one a channel of the teacher: below it a response is as good as any. Belongs to the caller. With
@@ -68,11 +68,11 @@ class channel_margins {
                          std::to_string(std::size(shift)) + " shifts, expected one of each a channel");
     std::vector<double> margins(n);
     for (std::size_t c = 0; c < n; ++c) {
-      const double mean = static_cast<double>(shift[c]), deviation = static_cast<double>(scale[c]);
-      if (mean - mean != 0 || deviation - deviation != 0)
-        raise<value_error>("limbeck: channel_margins has scale " + detail::show(deviation) + " and shift " + detail::show(mean) +
+      const double centre = static_cast<double>(shift[c]), deviation = static_cast<double>(scale[c]);
+      if (centre - centre != 0 || deviation - deviation != 0)
+        raise<value_error>("limbeck: channel_margins has scale " + detail::show(deviation) + " and shift " + detail::show(centre) +
                            " at channel " + std::to_string(c) + ", expected finite numbers");
-      margins[c] = mean_if_negative(mean, deviation);
+      margins[c] = mean_if_negative(centre, deviation);
     }
     return storage(margins.begin(), margins.end());
   }

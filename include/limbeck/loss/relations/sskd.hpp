@@ -13,7 +13,7 @@ LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
 /// Which rows are views, and which picture they are of: of @p views rows the first is the picture itself.
-struct views_of {
+struct view_groups {
   std::size_t views;
   LIMBECK_HOST_DEVICE bool is_view(std::size_t i) const { return i % views != 0; }
   LIMBECK_HOST_DEVICE std::size_t picture(std::size_t i) const { return i / views; }
@@ -24,7 +24,7 @@ struct views_of {
 template <class T>
 struct rank_of_view {
   rows<const T> cosines;
-  views_of of;
+  view_groups of;
   double* ranks;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
@@ -40,7 +40,7 @@ struct rank_of_view {
 struct count_kept_views {
   const double* ranks;
   std::size_t samples;
-  views_of of;
+  view_groups of;
   double keep_wrong;
   double* kept;
   template <class Team>
@@ -55,7 +55,7 @@ template <class T>
 struct compare_view {
   rows<T> s;  // becomes the slopes
   rows<const T> t;
-  views_of of;
+  view_groups of;
   const double *ranks, *kept;
   double temperature, scale;
 
@@ -140,7 +140,7 @@ struct sskd {
     if (!(keep_wrong >= 0 && keep_wrong <= 1))
       raise<value_error>("limbeck: sskd.keep_wrong is " + detail::show(keep_wrong) + ", expected 0 to 1");
     if (n == 0) return 0;
-    const detail::views_of of{views};
+    const detail::view_groups of{views};
     T* const norms = x.memory.template take<T>(n).data();
     const rows<T> teacher = unit(x, x.teacher, norms), t = cosines(x, teacher);
     const rows<T> student = unit(x, x.student, norms), s = cosines(x, student);
@@ -169,7 +169,7 @@ struct sskd {
   /// The rows that are pictures.
   template <class T>
   rows<T> pictures(const rows<T>& all) const {
-    return {all.data, detail::views_of{views}.pictures(all.samples), all.classes, all.sample_stride * static_cast<std::ptrdiff_t>(views), all.class_stride};
+    return {all.data, detail::view_groups{views}.pictures(all.samples), all.classes, all.sample_stride * static_cast<std::ptrdiff_t>(views), all.class_stride};
   }
   /// Of each row with each picture.
   template <class T, class Memory>
