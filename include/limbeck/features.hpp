@@ -14,6 +14,7 @@
 #include <limbeck/loss/features/hard_quantile.hpp>
 #include <limbeck/loss/features/hint.hpp>
 #include <limbeck/loss/features/ickd.hpp>
+#include <limbeck/loss/features/kdsvd.hpp>
 #include <limbeck/loss/features/log_sum.hpp>
 #include <limbeck/loss/features/overhaul.hpp>
 #include <limbeck/loss/features/pad_l2.hpp>

@@ -6,6 +6,7 @@
 #include <limbeck/loss/features/channel_affinity.hpp>
 #include <limbeck/loss/features/factor_transfer.hpp>
 #include <limbeck/loss/features/fsp.hpp>
+#include <limbeck/loss/features/kdsvd.hpp>
 #include <limbeck/loss/features/log_sum.hpp>
 #include <limbeck/loss/features/overhaul.hpp>
 #include <limbeck/loss/features/pad_l2.hpp>
@@ -13,6 +14,7 @@
 #include <limbeck/loss/relations/sskd.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -31,6 +33,33 @@ real over_all(std::size_t n, std::size_t columns, const F& f) {
   return total;
 }
 real square(real x) { return x * x; }
+
+/// Value and vector of the @p rank-th eigenvalue of the matrix of products of channels, by power iteration on what the larger ones leave.
+std::pair<real, std::vector<real>> main_direction(std::size_t channels, std::size_t positions, std::size_t rank,
+                                                  const std::function<real(std::size_t, std::size_t)>& at) {
+  std::vector<real> m(channels * channels);
+  for (std::size_t i = 0; i < channels * channels; ++i)
+    for (std::size_t p = 0; p < positions; ++p) m[i] += at(i / channels, p) * at(i % channels, p);
+  for (std::size_t found = 0;; ++found) {
+    std::vector<real> v(channels);
+    for (std::size_t c = 0; c < channels; ++c) v[c] = 1 + real(0.3) * static_cast<real>(c);
+    real value = 0;
+    for (int step = 0; step < 20000; ++step) {
+      std::vector<real> next(channels);
+      value = 0;
+      for (std::size_t i = 0; i < channels * channels; ++i) next[i / channels] += m[i] * v[i % channels];
+      for (const real x : next) value += x * x;
+      value = std::sqrt(value);
+      for (std::size_t c = 0; c < channels; ++c) v[c] = next[c] / value;
+    }
+    if (found == rank) {
+      if (std::accumulate(v.begin(), v.end(), real(0)) < 0)
+        for (real& x : v) x = -x;
+      return {std::sqrt(value), v};
+    }
+    for (std::size_t i = 0; i < channels * channels; ++i) m[i] -= value * v[i / channels] * v[i % channels];
+  }
+}
 
 }  // namespace
 
@@ -177,6 +206,57 @@ TEST_CASE("channel_affinity is the distance of matrices that it does not make") 
   for (const double g : x.gradient) CHECK(g == 0);
 }
 
+TEST_CASE("kdsvd") {
+  for (const std::size_t k : {1u, 2u}) {  // of the first layer less channels than positions, of the second more
+    const lk::kdsvd loss{.first_channels = 3, .second_channels = 4, .student_positions = 5, .teacher_positions = 4, .k = k};
+    check(loss, 3, 23, 24, [&](const auto& at) {
+      real total = 0;
+      for (std::size_t r = 0; r < 3; ++r) {
+        std::vector<std::vector<real>> v[2];  // of both sides: of the first layer, then of the second
+        for (std::size_t l = 0; l < 2; ++l) {
+          const std::size_t channels = 3 + l;
+          const auto direction = [&](bool teacher, std::size_t rank) {
+            const std::size_t n = teacher ? (l ? 3 : 4) : (l ? 2 : 5), begin = l ? (teacher ? 12 : 15) : 0;
+            return main_direction(channels, n, rank, [&](std::size_t c, std::size_t p) { return at(teacher, r, begin + c * n + p); });
+          };
+          real norm = 0;
+          for (std::size_t m = 0; m < k; ++m) norm += square(direction(true, m).first);
+          for (std::size_t m = 0; m < k; ++m) {
+            const auto [length, theirs] = direction(true, m);
+            real most = 0;
+            std::vector<real> mine;
+            for (std::size_t i = 0; i < (l ? 2u : 3u); ++i) {
+              const auto one = direction(false, i).second;
+              const real cosine = std::inner_product(one.begin(), one.end(), theirs.begin(), real(0));
+              if (std::fabs(cosine) > std::fabs(most)) most = cosine, mine = one;
+            }
+            for (std::size_t side = 0; side < 2; ++side) {
+              v[side].push_back(side ? theirs : mine);
+              for (real& x : v[side].back()) x *= length / std::sqrt(norm) * (side == 0 && most < 0 ? -1 : 1);
+            }
+          }
+        }
+        for (std::size_t m = 0; m < k; ++m)
+          for (std::size_t i = 0; i < 4; ++i)
+            for (std::size_t j = 0; j < 3; ++j)
+              total += square(std::exp(-square(v[0][k + m][i] - v[0][m][j]) / 8) - std::exp(-square(v[1][k + m][i] - v[1][m][j]) / 8)) / 3;
+      }
+      return total;
+    });
+  }
+  zero_at_agreement(lk::kdsvd{.first_channels = 2, .second_channels = 3, .student_positions = 4, .teacher_positions = 4}, 3, 20);
+  const lk::kdsvd loss{.first_channels = 2, .second_channels = 2, .student_positions = 2, .teacher_positions = 2};
+  features<double> x(2, 8, 8);
+  const double value = x.value(loss);
+  for (double& v : x.student) v *= 5;  // directions have no length
+  CHECK(x.value(loss) == Approx(value));
+  for (const double constant : {0.0, 1.0}) {  // no direction, or one and nothing beside it
+    std::fill(x.student.begin(), x.student.end(), constant);
+    CHECK(std::isfinite(x.run(loss)));
+    for (const double g : x.gradient) CHECK(std::isfinite(g));
+  }
+}
+
 TEST_CASE("position_similarity") {
   check(lk::position_similarity{.student_channels = 3, .teacher_channels = 2}, 3, 15, 10, [](const auto& at) {
     const auto cosine = [&](bool teacher, std::size_t r, std::size_t p, std::size_t q) {
@@ -289,6 +369,7 @@ TEST_CASE("toolkits: one sample, none, numbers that are none, and what is wrong 
   run(lk::channel_affinity{.channels = 2}, 6);
   run(lk::position_similarity{.student_channels = 2, .teacher_channels = 1}, 3);
   run(lk::sskd{}, 4);
+  run(lk::kdsvd{.first_channels = 1, .second_channels = 2, .student_positions = 2, .teacher_positions = 1}, 3);
 
   features<double> x(4, 6, 8), y(4, 6, 6);
   CHECK_THROWS_WITH(x.run(lk::fsp{.first_channels = 1, .second_channels = 3}),
@@ -311,6 +392,10 @@ TEST_CASE("toolkits: one sample, none, numbers that are none, and what is wrong 
   CHECK_THROWS_AS(y.run(lk::channel_affinity{.channels = 4}), lk::shape_error);
   CHECK_THROWS_WITH(x.run(lk::position_similarity{.student_channels = 2, .teacher_channels = 2}),
                     "limbeck: student has 3 positions and teacher 4; pool one of them before position_similarity");
+  CHECK_THROWS_WITH(y.run(lk::kdsvd{.first_channels = 2, .second_channels = 3, .student_positions = 2, .teacher_positions = 2}),
+                    "limbeck: student has 6 columns, which are no two layers of 2 x 2 and 3 channels x positions");
+  CHECK_THROWS_WITH(y.run(lk::kdsvd{.first_channels = 2, .second_channels = 1, .student_positions = 2, .teacher_positions = 2, .k = 2}),
+                    "limbeck: kdsvd.k is 2, expected 1 to the least number of channels and positions");
   CHECK_THROWS_WITH(x.run(lk::sskd{.views = 1}), "limbeck: sskd.views is 1, expected 2 or more: a picture and what is made of it");
   CHECK_THROWS_WITH(x.run(lk::sskd{.temperature = 0}), "limbeck: sskd.temperature is 0, expected a positive number");
   CHECK_THROWS_WITH(x.run(lk::sskd{.keep_wrong = 2}), "limbeck: sskd.keep_wrong is 2, expected 0 to 1");

@@ -138,6 +138,7 @@ const std::vector<loss>& every_loss() {
       beside("channel_affinity", lk::channel_affinity{.channels = 2}),
       beside("position_similarity", lk::position_similarity{.student_channels = 2, .teacher_channels = 2}),
       beside("log_sum", lk::log_sum{}),
+      beside("kdsvd", lk::kdsvd{.first_channels = 2, .second_channels = 2, .student_positions = 2, .teacher_positions = 2}),
       {"overhaul", with_margins<false>, with_margins<true>, true},
       {"pad_l2", with_half_teacher<false>, with_half_teacher<true>, true},
       {"sskd", with_whole_groups<false>, with_whole_groups<true>, true},
