@@ -20,7 +20,7 @@ double run_loss(const Loss& l, call& x) {
 template <class Loss>
 loss beside(const char* name, Loss l) {
   return {name, [l](call& x) { return run_loss<false>(l, x); }, [l](call& x) { return run_loss<true>(l, x); },
-          std::is_same_v<typename Loss::limbeck_loss, lk::batchwise>};
+          std::is_same_v<typename Loss::limbeck_loss, lk::batchwise> && !lk::detail::is_by_row<Loss>};
 }
 
 /// What a loss learns or remembers is new in each call.
@@ -139,8 +139,8 @@ const std::vector<loss>& every_loss() {
       beside("position_similarity", lk::position_similarity{.student_channels = 2, .teacher_channels = 2}),
       beside("log_sum", lk::log_sum{}),
       beside("kdsvd", lk::kdsvd{.first_channels = 2, .second_channels = 2, .student_positions = 2, .teacher_positions = 2}),
-      {"overhaul", with_margins<false>, with_margins<true>, true},
-      {"pad_l2", with_half_teacher<false>, with_half_teacher<true>, true},
+      {"overhaul", with_margins<false>, with_margins<true>, false},
+      {"pad_l2", with_half_teacher<false>, with_half_teacher<true>, false},
       {"sskd", with_whole_groups<false>, with_whole_groups<true>, true},
       {"projected", with_projection<false>, with_projection<true>, true},
       {"vid", with_variances<false>, with_variances<true>, true},

@@ -37,17 +37,15 @@ struct boundary_term {
 /// arXiv:1811.03233, and the authors' `criterion_alternative_L2`, divided by the samples as there.
 struct activation_boundaries {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;  // checked here, where projected() ends too
-  double margin = 1;                       ///< m, at least 0
+  static constexpr bool by_row = true, any_width = true;  // checked here, where projected() ends too
+  double margin = 1;                                      ///< m, at least 0
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "activation_boundaries");
     if (!(margin >= 0) || margin - margin != 0)
       raise<value_error>("limbeck: activation_boundaries.margin is " + detail::show(margin) + ", expected a number of at least 0");
-    if (x.samples() == 0) return 0;
-    return detail::sum_of_feature_terms(x, 1 / static_cast<double>(x.samples()),
-                                        detail::boundary_term<T>{static_cast<T>(margin)});
+    return detail::mean_of_feature_terms(x, detail::boundary_term<T>{static_cast<T>(margin)});
   }
 };
 

@@ -18,6 +18,7 @@ struct channel_affinity_row {
   rows<const T> s, t;
   rows<T> gradient;
   std::size_t channels, positions;
+  row_shares shares;
   T scale;
   T* memory;
 
@@ -25,6 +26,7 @@ struct channel_affinity_row {
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r, std::size_t slot) const {
     const std::size_t n = positions;
     T *const u = memory + 2 * slot * n, *const v = u + n;
+    const double share = shares(r) / static_cast<double>(n);
     double value = 0;
     for (std::size_t i = 0; i < channels; ++i) {
       const T norm = unit(team, s, r, i * n, u), other = unit(team, t, r, i * n, v);
@@ -48,9 +50,9 @@ struct channel_affinity_row {
         v[p] = static_cast<T>(by_minus * (a - b) + by_plus * (a + b));
       });
       pull_back_unit(team, u, norm, v, n);
-      for_own<T>(team, n, [&](std::size_t p) { gradient(r, i * n + p) += scale * v[p]; });
+      for_own<T>(team, n, [&](std::size_t p) { gradient(r, i * n + p) += static_cast<T>(share) * scale * v[p]; });
     }
-    return value;
+    return share * value;
   }
 
  private:
@@ -78,8 +80,8 @@ struct channel_affinity_row {
 /// 2019, arXiv:1903.04688, whose own formula was not read.
 struct channel_affinity {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;  // checked here, where projected() ends too
-  std::size_t channels = 1;                ///< of both
+  static constexpr bool by_row = true, any_width = true;  // checked here, where projected() ends too
+  std::size_t channels = 1;                               ///< of both
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
@@ -87,9 +89,8 @@ struct channel_affinity {
     const std::size_t n = detail::positions_of(x.student.classes, channels, "student");
     if (x.samples() * n == 0) return 0;
     T* const memory = x.memory.template take<T>(2 * x.slots(x.samples()) * n).data();
-    const double factor = 1 / static_cast<double>(x.samples() * n);
-    return detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::channel_affinity_row<T>{
-        x.student, x.teacher, x.gradient, channels, n, static_cast<T>(factor * static_cast<double>(x.scale)), memory}));
+    return detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::channel_affinity_row<T>{
+        x.student, x.teacher, x.gradient, channels, n, detail::shares_of(x), x.scale, memory}));
   }
 };
 

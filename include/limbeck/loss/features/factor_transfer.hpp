@@ -18,6 +18,7 @@ struct factor_row {
   rows<const T> s, t;
   rows<T> gradient;
   double power;
+  row_shares shares;
   T scale;
   T* memory;
 
@@ -33,15 +34,16 @@ struct factor_row {
       return p == 1 ? size : p == 2 ? size * size : std::pow(size, p);
     });
     const double value = p == 1 ? total : p == 2 ? std::sqrt(total) : std::pow(total, 1 / p);
-    if (!gradient.data) return value;
+    const double share = shares(r);
+    if (!gradient.data) return share * value;
     for_own<T>(team, n, [&](std::size_t c) {
       const double ratio = static_cast<double>(d[c]) / value, size = std::fabs(ratio);
       const double slope = p == 1 ? 1.0 : p == 2 ? size : std::pow(size, p - 1);
       d[c] = d[c] == T(0) ? T(0) : static_cast<T>(std::copysign(slope, ratio));
     });
     pull_back_unit(team, u, norm, d, n);
-    add_to_row(team, gradient, r, [&](std::size_t c) { return scale * d[c]; });
-    return value;
+    add_to_row(team, gradient, r, [&](std::size_t c) { return static_cast<T>(share) * scale * d[c]; });
+    return share * value;
   }
 
  private:
@@ -68,8 +70,8 @@ struct factor_row {
 /// Kim, Park and Kwak, Paraphrasing Complex Network: Network Compression via Factor Transfer, 2018, arXiv:1802.04977.
 struct factor_transfer {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;  // checked here, where projected() ends too
-  double p = 1;                            ///< of the norm, at least 1
+  static constexpr bool by_row = true, any_width = true;  // checked here, where projected() ends too
+  double p = 1;                                           ///< of the norm, at least 1
 
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
@@ -78,9 +80,8 @@ struct factor_transfer {
       raise<value_error>("limbeck: factor_transfer.p is " + detail::show(p) + ", expected a number of at least 1");
     if (x.samples() * x.student.classes == 0) return 0;
     T* const memory = x.memory.template take<T>(2 * x.slots(x.samples()) * x.student.classes).data();
-    const double factor = 1 / static_cast<double>(x.samples());
-    return detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::factor_row<T>{
-        x.student, x.teacher, x.gradient, p, static_cast<T>(factor * static_cast<double>(x.scale)), memory}));
+    return detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::factor_row<T>{
+        x.student, x.teacher, x.gradient, p, detail::shares_of(x), x.scale, memory}));
   }
 };
 

@@ -21,26 +21,29 @@ template <class T, class F>
 struct feature_terms_of_row {
   rows<const T> s, t;
   rows<T> gradient;
+  row_shares shares;
   T scale;
   F f;
 
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
-    return sum_own<T, double>(team, s.classes, [&](std::size_t c) {
+    const double share = shares(r);
+    const T by = static_cast<T>(share) * scale;
+    return share * sum_own<T, double>(team, s.classes, [&](std::size_t c) {
       const T a = s(r, c), b = t(r, c);
       const feature_term<T> term = f(c, a, b);
-      if (gradient.data) gradient(r, c) += scale * term.slope;
+      if (gradient.data) gradient(r, c) += by * term.slope;
       return static_cast<double>(term.value + ((a - a) + (b - b)));  // what no comparison sees: NaN, and infinities
     });
   }
 };
 
-/// @p factor times the sum of f over all features of all samples.
+/// The mean over the samples of the sum of f over the features.
 template <class T, class Memory, class F>
-batch_number<Memory> sum_of_feature_terms(const batch<T, Memory>& x, double factor, const F& f) {
-  const T scale = static_cast<T>(factor * static_cast<double>(x.scale));
-  return finite(x, factor,
-                x.sum_rows(x.student.classes, feature_terms_of_row<T, F>{x.student, x.teacher, x.gradient, scale, f}));
+batch_number<Memory> mean_of_feature_terms(const batch<T, Memory>& x, const F& f) {
+  if (x.samples() == 0) return 0;
+  return finite(x, 1, x.sum_rows(x.student.classes, feature_terms_of_row<T, F>{
+      x.student, x.teacher, x.gradient, shares_of(x), x.scale, f}));
 }
 
 }  // namespace detail

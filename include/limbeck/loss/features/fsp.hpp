@@ -16,6 +16,7 @@ struct flow_row {
   rows<const T> s, t;
   rows<T> gradient;
   std::size_t first, second, student_positions, teacher_positions;
+  row_shares shares;
   T scale;
   T* memory;
 
@@ -26,7 +27,7 @@ struct flow_row {
     for_own<T>(team, first * second, [&](std::size_t e) {
       d[e] = entry<Team>(s.row(r), n, e) - entry<Team>(t.row(r), teacher_positions, e);
     });
-    const double value = static_cast<double>(inner_product(team, d, d, first * second));
+    const double value = shares(r) * static_cast<double>(inner_product(team, d, d, first * second));
     if (gradient.data) {
       team.wait();
       add_products(team, r, first, s.row(r) + first * n, 0, n, [&](std::size_t i, std::size_t j) { return d[i * second + j]; }, second);
@@ -49,11 +50,11 @@ struct flow_row {
       return total / static_cast<T>(n);
     }
   }
-  /// Channels @p count from column @p begin on: gradient_i += scale/n sum_j w(i, j) other_j.
+  /// Channels @p count from column @p begin on: gradient_i += 2 scale/n sum_j w(i, j) other_j.
   template <class Team, class W>
   LIMBECK_HOST_DEVICE void add_products(const Team& team, std::size_t r, std::size_t count, const T* other, std::size_t begin,
                                         std::size_t n, const W& w, std::size_t others) const {
-    const T by = scale / static_cast<T>(n);
+    const T by = static_cast<T>(2 * shares(r) / static_cast<double>(n)) * scale;
     for_own<T>(team, count * n, [&](std::size_t e) {
       T total(0);
       for (std::size_t j = 0; j < others; ++j) total += w(e / n, j) * other[j * n + e % n];
@@ -79,7 +80,7 @@ struct flow_row {
 /// 2017.
 struct fsp {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool by_row = true, any_width = true;
   std::size_t first_channels = 1, second_channels = 1;  ///< of the two layers, in student and teacher
 
   template <class T, class Memory>
@@ -92,10 +93,8 @@ struct fsp {
     if (x.samples() == 0 || n == 0 || m == 0) return 0;
     const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * k).data();
-    const double factor = 1 / static_cast<double>(x.samples());
-    const T scale = static_cast<T>(2 * factor * static_cast<double>(x.scale));
-    return detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::flow_row<T>{
-        s, t, x.gradient, first_channels, second_channels, n, m, scale, memory}));
+    return detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::flow_row<T>{
+        s, t, x.gradient, first_channels, second_channels, n, m, detail::shares_of(x), x.scale, memory}));
   }
 };
 

@@ -50,7 +50,7 @@ struct two_layers {
 /// RepDistiller's `KDSVD` has it, after the authors' code.
 struct kdsvd {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool by_row = true, any_width = true;
   std::size_t first_channels = 1, second_channels = 1;    ///< of the two layers, in student and teacher
   std::size_t student_positions = 1, teacher_positions = 1;  ///< of the first layer; those of the second follow from the columns
   std::size_t k = 1;                                      ///< singular vectors of each layer, at least 1
@@ -68,8 +68,8 @@ struct kdsvd {
     detail::check_finite(x, x.teacher, "teacher");
     const std::size_t both = first_channels + second_channels, room = s.room() + t.room() + 3 * both + widest(s);
     double* const memory = x.memory.template take<double>(x.on.workers() * room).data();
-    const double factor = 1 / static_cast<double>(x.samples());
-    return detail::finite(x, factor * detail::sum_rows(x, [&](std::size_t r, std::size_t worker) {
+    const detail::row_shares shares = detail::shares_of(x);
+    return detail::finite(x, detail::sum_rows(x, [&](std::size_t r, std::size_t worker) {
       double* free = memory + worker * room;
       const auto take = [&](std::size_t n) { return std::exchange(free, free + n); };
       double *const mine = take(both), *const theirs = take(both), *const slope = take(both), *const work = take(widest(s));
@@ -105,7 +105,7 @@ struct kdsvd {
         for (std::size_t l = 0; x.wants_gradient() && l < 2; ++l) {
           const std::size_t c = s.channels[l], n = s.positions[l];
           double* const w = slope + l * first_channels;
-          for (std::size_t j = 0; j < c; ++j) w[j] *= factor * static_cast<double>(x.scale) * factors[l];
+          for (std::size_t j = 0; j < c; ++j) w[j] *= shares(r) * static_cast<double>(x.scale) * factors[l];
           double *const y = work, *const along = work + c, *const along_y = along + n;
           layers[0][l].pull_back(chosen[l], w, y);
           const double* const v = layers[0][l].vector(chosen[l]);
@@ -121,7 +121,7 @@ struct kdsvd {
               x.gradient(r, s.begin[l] + j * n + p) += static_cast<T>(along[p] * y[j] + along_y[p] * v[j]);
         }
       }
-      return value;
+      return shares(r) * value;
     }));
   }
 

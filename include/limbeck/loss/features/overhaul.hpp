@@ -84,7 +84,7 @@ template <class Memory = host_rows>
 struct overhaul_loss {
   using limbeck_loss = batchwise;
   using memory = Memory;  ///< of the margins
-  static constexpr bool any_width = true;
+  static constexpr bool by_row = true, any_width = true;
   const channel_margins<Memory>* margins;  ///< the caller's
 
   /// @throws shape_error, value_error as `overhaul` says.
@@ -92,9 +92,7 @@ struct overhaul_loss {
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     detail::check_widths(x, "overhaul");
     const std::size_t n = detail::positions_of(x.teacher.classes, margins->channels(), "teacher");
-    if (x.samples() == 0) return 0;
-    return detail::sum_of_feature_terms(x, 1 / static_cast<double>(x.samples()),
-                                        detail::partial_distance_term<T>{margins->data(), n});
+    return detail::mean_of_feature_terms(x, detail::partial_distance_term<T>{margins->data(), n});
   }
 };
 

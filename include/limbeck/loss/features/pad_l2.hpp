@@ -16,18 +16,20 @@ template <class T>
 struct adaptive_distance_row {
   rows<const T> s, t;
   rows<T> gradient;
+  row_shares shares;
   double epsilon, scale;
 
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
     const std::size_t n = t.classes;
-    return sum_own<T, double>(team, n, [&](std::size_t c) {
+    const double share = shares(r) / static_cast<double>(n), by = share * scale;
+    return share * sum_own<T, double>(team, n, [&](std::size_t c) {
       const double d = static_cast<double>(s(r, c)) - static_cast<double>(t(r, c)), log_variance = static_cast<double>(s(r, n + c));
       const double variance = epsilon + std::exp(log_variance), square = d * d / variance;
       if (gradient.data) {
         const double part = 1 / (1 + epsilon * std::exp(-log_variance));  // of the variance that is not epsilon
-        gradient(r, c) += static_cast<T>(scale * 2 * d / variance);
-        gradient(r, n + c) += static_cast<T>(scale * (1 - square * part));
+        gradient(r, c) += static_cast<T>(by * 2 * d / variance);
+        gradient(r, n + c) += static_cast<T>(by * (1 - square * part));
       }
       return square + log_variance;
     });
@@ -49,7 +51,7 @@ struct adaptive_distance_row {
 /// in torchdistill, after the authors' code.
 struct pad_l2 {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool by_row = true, any_width = true;
   double epsilon = 1e-6;  ///< beside each variance, at least 0
 
   template <class T, class Memory>
@@ -60,11 +62,9 @@ struct pad_l2 {
                          "the logs of their variances");
     if (!(epsilon >= 0) || epsilon - epsilon != 0)
       raise<value_error>("limbeck: pad_l2.epsilon is " + detail::show(epsilon) + ", expected a number of at least 0");
-    const std::size_t all = x.samples() * x.teacher.classes;
-    if (all == 0) return 0;
-    const double factor = 1 / static_cast<double>(all);
-    return detail::finite(x, factor, x.sum_rows(x.student.classes, detail::adaptive_distance_row<T>{
-        x.student, x.teacher, x.gradient, epsilon, factor * static_cast<double>(x.scale)}));
+    if (x.samples() * x.teacher.classes == 0) return 0;
+    return detail::finite(x, 1, x.sum_rows(x.student.classes, detail::adaptive_distance_row<T>{
+        x.student, x.teacher, x.gradient, detail::shares_of(x), epsilon, static_cast<double>(x.scale)}));
   }
 };
 

@@ -18,6 +18,7 @@ struct position_similarity_row {
   rows<const T> s, t;
   rows<T> gradient;
   std::size_t student_channels, teacher_channels, positions;
+  row_shares shares;
   T scale;
   T* memory;
   std::size_t room;
@@ -30,9 +31,10 @@ struct position_similarity_row {
     cosines(team, t, r, teacher_channels, v, norms, b);
     cosines(team, s, r, channels, u, norms, a);
     for_own<T>(team, n * n, [&](std::size_t e) { a[e] -= b[e]; });
-    const double value = static_cast<double>(inner_product(team, a, a, n * n));
+    const double share = shares(r) / static_cast<double>(n * n), value = share * static_cast<double>(inner_product(team, a, a, n * n));
     team.wait();
     if (gradient.data) {
+      const T by = static_cast<T>(4 * share) * scale;
       T *const slope = norms + n, *const along = b;  // by the unit vectors; of each position, slope . u
       for_own<T>(team, n, [&](std::size_t p) { along[p] = T(0); });
       for (std::size_t c = 0; c < channels; ++c) {
@@ -41,7 +43,7 @@ struct position_similarity_row {
       }
       for (std::size_t c = 0; c < channels; ++c) {
         for_own<T>(team, n, [&](std::size_t p) {
-          if (norms[p] > T(0)) gradient(r, c * n + p) += scale * (slope[c * n + p] - along[p] * u[c * n + p]) / norms[p];
+          if (norms[p] > T(0)) gradient(r, c * n + p) += by * (slope[c * n + p] - along[p] * u[c * n + p]) / norms[p];
         });
       }
       team.wait();  // before the next row of the slot
@@ -106,7 +108,7 @@ struct position_similarity_row {
 /// Semantic Segmentation, 2022, arXiv:2208.10169, of maps pooled to 7 x 7 (weight 100).
 struct position_similarity {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool by_row = true, any_width = true;
   std::size_t student_channels = 1, teacher_channels = 1;  ///< a row is that many maps, side by side
 
   template <class T, class Memory>
@@ -119,10 +121,8 @@ struct position_similarity {
     if (x.samples() * n == 0) return 0;
     const std::size_t room = 2 * n * n + (2 * student_channels + teacher_channels + 1) * n;
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
-    const double factor = 1 / static_cast<double>(x.samples() * n * n);
-    const T scale = static_cast<T>(4 * factor * static_cast<double>(x.scale));
-    return detail::finite(x, factor, x.sum_rows_in_slots(n * n, detail::position_similarity_row<T>{
-        x.student, x.teacher, x.gradient, student_channels, teacher_channels, n, scale, memory, room}));
+    return detail::finite(x, 1, x.sum_rows_in_slots(n * n, detail::position_similarity_row<T>{
+        x.student, x.teacher, x.gradient, student_channels, teacher_channels, n, detail::shares_of(x), x.scale, memory, room}));
   }
 };
 
