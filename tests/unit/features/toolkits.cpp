@@ -2,16 +2,8 @@
 
 #include "checks.hpp"
 
-#include <limbeck/loss/features/activation_boundaries.hpp>
-#include <limbeck/loss/features/channel_affinity.hpp>
-#include <limbeck/loss/features/factor_transfer.hpp>
-#include <limbeck/loss/features/fsp.hpp>
-#include <limbeck/loss/features/kdsvd.hpp>
-#include <limbeck/loss/features/log_sum.hpp>
-#include <limbeck/loss/features/overhaul.hpp>
-#include <limbeck/loss/features/pad_l2.hpp>
-#include <limbeck/loss/features/position_similarity.hpp>
-#include <limbeck/loss/relations/sskd.hpp>
+#include <limbeck/features.hpp>
+#include <limbeck/relations.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -335,6 +327,31 @@ TEST_CASE("sskd") {
   const double value = x.value(lk::sskd{.temperature = 1e-3});  // far beyond the range of exponentials
   CHECK(value >= 0);
   CHECK(std::isfinite(value));
+}
+
+TEST_CASE("toolkits: means over samples weigh their rows") {
+  const std::vector<double> weights{2, 0.25, 1};
+  const auto weighed = [&](const auto& loss, std::size_t teacher_columns) {
+    features<double> x(3, 12, teacher_columns), one(1, 12, teacher_columns);
+    const double value = lk::objective{loss}(x.s(), x.t(), lk::row_weights(weights), lk::into(x.g())).loss;
+    double expected = 0;
+    for (std::size_t r = 0; r < 3; ++r) {
+      std::copy_n(x.student.begin() + static_cast<std::ptrdiff_t>(12 * r), 12, one.student.begin());
+      std::copy_n(x.teacher.begin() + static_cast<std::ptrdiff_t>(teacher_columns * r), teacher_columns, one.teacher.begin());
+      expected += weights[r] / 3.25 * one.run(loss, weights[r] / 3.25);
+      for (std::size_t c = 0; c < 12; ++c) CHECK(x.gradient[r * 12 + c] == Approx(one.gradient[c]).margin(1e-15));
+    }
+    CHECK(value == Approx(expected));
+  };
+  const lk::channel_margins margins(std::vector<double>{1, 2}, std::vector<double>{0, 0});
+  weighed(lk::fsp{.first_channels = 1, .second_channels = 2}, 12);
+  weighed(lk::kdsvd{.first_channels = 2, .second_channels = 2, .student_positions = 3, .teacher_positions = 3}, 12);
+  weighed(lk::factor_transfer{}, 12);
+  weighed(lk::activation_boundaries{}, 12);
+  weighed(lk::overhaul(margins), 12);
+  weighed(lk::pad_l2{}, 6);
+  weighed(lk::channel_affinity{.channels = 2}, 12);
+  weighed(lk::position_similarity{.student_channels = 2, .teacher_channels = 1}, 6);
 }
 
 TEST_CASE("toolkits: one sample, none, numbers that are none, and what is wrong is named") {
