@@ -274,6 +274,37 @@ TEST_CASE("position_similarity") {
   for (std::size_t c = 0; c < 3; ++c) CHECK(x.gradient[c * 4 + 1] == 0);
 }
 
+TEST_CASE("what is pooled first") {
+  features<double> x(3, 24, 24);  // two channels of 3 x 4
+  const auto pooled_to = [](std::size_t h, std::size_t w) {
+    return lk::adaptive_pooled{.channels = 2, .height = 3, .width = 4, .out_height = h, .out_width = w};
+  };
+  const lk::objective context{(4.0 / 6) * (lk::feature_mse{} + 0.5 * lk::through(pooled_to(1, 2), lk::feature_mse{}))};
+  double expected = 0;
+  for (std::size_t i = 0; i < 12; ++i) {  // each half of each channel
+    double mean = 0;
+    for (std::size_t e = 0; e < 6; ++e) {
+      const std::size_t at = i / 2 * 12 + e / 2 * 4 + i % 2 * 2 + e % 2;
+      mean += (x.student[at] - x.teacher[at]) / 6;
+    }
+    expected += mean * mean / 12 / 3;
+  }
+  expected += x.value(lk::feature_mse{}) * 2 / 3;
+  CHECK(context.value(x.s(), x.t()) == Approx(expected));
+
+  features<double> small(3, 4, 4);  // regions, by hand
+  for (std::size_t i = 0; i < 12; ++i) {
+    small.student[i] = small.teacher[i] = 0;
+    for (std::size_t e = 0; e < 6; ++e) {
+      const std::size_t at = i / 2 * 12 + e / 2 * 4 + i % 2 * 2 + e % 2;
+      small.student[i] += x.student[at], small.teacher[i] += x.teacher[at];
+    }
+  }
+  const lk::position_similarity alike{.student_channels = 2, .teacher_channels = 2};
+  const lk::objective regions{100.0 * lk::through(pooled_to(1, 2), alike)};
+  CHECK(regions.value(x.s(), x.t()) == Approx(100 * small.value(alike)));
+}
+
 TEST_CASE("sskd") {
   for (const double keep : {0.75, 0.0, 1.0, 0.4}) {
     for (const std::size_t n : {12u, 10u}) {
