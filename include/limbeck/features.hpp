@@ -5,11 +5,20 @@
 /// Losses between layers, and the maps and views through which losses of any kind see them. Needs no tensor library.
 
 #include <limbeck/logits.hpp>
+#include <limbeck/loss/features/activation_boundaries.hpp>
 #include <limbeck/loss/features/attention_transfer.hpp>
+#include <limbeck/loss/features/channel_affinity.hpp>
 #include <limbeck/loss/features/crd.hpp>
+#include <limbeck/loss/features/factor_transfer.hpp>
+#include <limbeck/loss/features/fsp.hpp>
 #include <limbeck/loss/features/hard_quantile.hpp>
 #include <limbeck/loss/features/hint.hpp>
 #include <limbeck/loss/features/ickd.hpp>
+#include <limbeck/loss/features/kdsvd.hpp>
+#include <limbeck/loss/features/log_sum.hpp>
+#include <limbeck/loss/features/overhaul.hpp>
+#include <limbeck/loss/features/pad_l2.hpp>
+#include <limbeck/loss/features/position_similarity.hpp>
 #include <limbeck/loss/features/projected.hpp>
 #include <limbeck/loss/features/projection.hpp>
 #include <limbeck/loss/features/sinkhorn.hpp>

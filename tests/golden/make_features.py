@@ -176,6 +176,113 @@ def crd(learned, indices, samples, dimension, negatives, temperature, momentum, 
     return loss
 
 
+def fsp(first, second):
+    def flow(f):
+        f = f.view(len(f), first + second, -1)
+        return (f[:, :first].unsqueeze(2) * f[:, first:].unsqueeze(1)).mean(-1)
+
+    return lambda s, t: (flow(s) - flow(t)).pow(2).sum() / len(s)
+
+
+def factor_transfer(p):
+    return lambda s, t: torch.norm(F.normalize(s) - F.normalize(t), p, dim=1).mean()
+
+
+def activation_boundaries(margin):
+    def loss(s, t):
+        wrong = (s + margin) ** 2 * ((s > -margin) & (t <= 0)) + (s - margin) ** 2 * ((s <= margin) & (t > 0))
+        return wrong.abs().sum() / len(s)
+
+    return loss
+
+
+def overhaul(scale, shift):
+    cdf = torch.distributions.Normal(0.0, 1.0).cdf
+    margins = []
+    for s, m in zip(scale.abs(), shift):
+        low = cdf(-m / s)
+        density = torch.exp(-((m / s) ** 2) / 2) / math.sqrt(2 * math.pi)
+        margins.append(m - s * density / low if low > 0.001 else -3 * s)
+    margins = torch.stack(margins).view(1, -1, 1)
+
+    def loss(s, t):
+        s, t = (x.view(len(x), len(scale), -1) for x in (s, t))
+        target = torch.max(t, margins)
+        return (F.mse_loss(s, target, reduction="none") * ((s > target) | (target > 0))).sum() / len(s)
+
+    return loss
+
+
+def pad_l2(s, t):
+    s, v = s.chunk(2, dim=1)
+    return ((t - s) ** 2 / (1e-6 + torch.exp(v)) + v).mean()
+
+
+def log_sum(alpha):
+    return lambda s, t: torch.log((s - t).abs().pow(alpha).sum())
+
+
+def channel_affinity(channels):
+    def affinities(f):
+        f = F.normalize(f.view(len(f), channels, -1), dim=2)
+        return f.unsqueeze(3) * f.unsqueeze(2) / f.shape[2]
+
+    return lambda s, t: (affinities(s) - affinities(t)).norm(p=2, dim=(2, 3)).sum(1).mean()
+
+
+def position_similarity(channels_s, channels_t):
+    def cosines(f, channels):
+        f = F.normalize(f.view(len(f), channels, -1), dim=1)
+        return torch.einsum("icm,icn->imn", f, f)
+
+    return lambda s, t: (cosines(s, channels_s) - cosines(t, channels_t)).pow(2).mean()
+
+
+def sskd(views, temperature, keep):
+    def loss(s, t):
+        index = torch.arange(len(s))
+        def similarity(f):
+            return F.cosine_similarity(f[index % views != 0].unsqueeze(1), f[index % views == 0].unsqueeze(0), dim=2)
+
+        s, t = similarity(s), similarity(t)
+        target = (index // views)[index % views != 0]
+        rank = torch.argsort(t, dim=1, descending=True, stable=True)
+        rank = torch.argmax(torch.eq(rank, target.unsqueeze(1)).long(), dim=1)
+        wrong = int((rank > 0).sum())
+        kept = torch.argsort(rank, stable=True)[: len(rank) - wrong + int(wrong * keep)].sort()[0]
+        log_q, p = F.log_softmax(s / temperature, dim=1), F.softmax(t / temperature, dim=1)
+        return F.kl_div(log_q[kept], p[kept], reduction="batchmean") * temperature**2
+
+    return loss
+
+
+def kdsvd(first, second, positions_s, positions_t, k):
+    """RepDistiller's, with the sign that the library gives the teacher's vectors."""
+
+    def layers(f, positions):
+        a, b = f[:, : first * positions], f[:, first * positions :]
+        return a.view(len(f), first, -1).transpose(1, 2), b.view(len(f), second, -1).transpose(1, 2)
+
+    def loss(s, t):
+        total, before = 0, None
+        for f_s, f_t in zip(layers(s, positions_s), layers(t, positions_t)):
+            _, s_t, v_t = torch.svd(f_t)
+            s_t, v_t = F.normalize(s_t[:, :k], dim=1).unsqueeze(1), v_t[:, :, :k]
+            v_t = v_t * torch.sign(v_t.sum(1, keepdim=True))
+            v_s = torch.svd(f_s)[2][:, :, : k + 3]
+            cosine = v_s.transpose(1, 2) @ v_t
+            largest = cosine.abs().max(1, keepdim=True)[0]
+            v_s = v_s @ torch.where(largest == cosine.abs(), torch.sign(cosine), torch.zeros_like(cosine)).detach()
+            v_s, v_t = v_s * s_t, v_t * s_t
+            if before:
+                g_s, g_t = (torch.exp(-((x.unsqueeze(2) - y.unsqueeze(1)) ** 2) / 8) for x, y in zip((v_s, v_t), before))
+                total = (g_s - g_t).pow(2).sum() / len(s)
+            before = v_s, v_t
+        return total
+
+    return loss
+
+
 def cases():
     random = torch.Generator().manual_seed(5)
 
@@ -203,6 +310,21 @@ def cases():
     learned = [numbers(*shape).requires_grad_() for shape in ((3, 4), (3,), (3, 5), (3,))]
     flat = [v for x in learned for v in x.flatten().tolist()]
     yield "crd", flat, numbers(3, 4), numbers(3, 5), crd(learned, [2, 0, 5], 6, 3, 8, 0.3, 0.5, 11), learned
+    yield "fsp", [2, 3], numbers(3, 20), numbers(3, 30), fsp(2, 3), []
+    for p in (1, 2, 3):
+        yield "factor_transfer", [p], numbers(3, 6), numbers(3, 6), factor_transfer(p), []
+    yield "activation_boundaries", [0.5], numbers(3, 8), numbers(3, 8), activation_boundaries(0.5), []
+    scale, shift = numbers(4), torch.tensor([0.5, -0.25, 8, 0])
+    yield "overhaul", [4, *scale.tolist(), *shift.tolist()], numbers(3, 12), numbers(3, 12, scale=2), overhaul(scale, shift), []
+    yield "pad_l2", [], numbers(3, 10), numbers(3, 5), pad_l2, []
+    for alpha in (4, 1.5):
+        yield "log_sum", [alpha], numbers(3, 5), numbers(3, 5), log_sum(alpha), []
+    yield "channel_affinity", [3], numbers(3, 12), numbers(3, 12), channel_affinity(3), []
+    yield "position_similarity", [3, 2], numbers(3, 12), numbers(3, 8), position_similarity(3, 2), []
+    for keep in (0.75, 0.4):
+        yield "sskd", [4, 0.5, keep], numbers(16, 5), numbers(16, 4), sskd(4, 0.5, keep), []
+    for k in (1, 2):
+        yield "kdsvd", [3, 2, 4, 5, k], numbers(3, 22), numbers(3, 21), kdsvd(3, 2, 4, 5, k), []
 
 
 def text():

@@ -61,15 +61,15 @@ complaints compare_products(lk::device_products* library = nullptr) {
 }
 
 /// An objective of whole batches over features of two widths, on both sides: value and gradient as it is, and added to what is
-/// there, over turned rows of which some are taken out.
-template <class T, class Objective>
-void compare_whole(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width,
-                   std::size_t teacher_width, double ulps = 64) {
+/// there, over turned rows of which @p some are taken out.
+template <class T, class Objective, class DeviceObjective>
+void compare_whole_with(complaints& out, const std::string& name, const Objective& objective, const DeviceObjective& device_objective,
+                        std::size_t n, std::size_t width, std::size_t teacher_width, double ulps = 64, bool some = true) {
   const auto b = random_batch<T>(n, width, 41, 1);
   const auto other = random_batch<T>(n, teacher_width, 43, 1);
   const auto s = to_device(b.student), t = to_device(other.student);
   std::vector<float> weights(n, 0.5f);
-  for (std::size_t r = 0; r < n; r += 3) weights[r] = 0;
+  for (std::size_t r = 0; some && r < n; r += 3) weights[r] = 0;
   const auto device_weights = to_device(weights);
   lk::workspace ws;
   lk::device_workspace dws;
@@ -91,8 +91,8 @@ void compare_whole(complaints& out, const std::string& name, const Objective& ob
     const auto dgv = on_device(thrust::raw_pointer_cast(dg.data()), width);
     const lk::evaluation host = turned ? objective(hs, ht, lk::add_to(hg), ws, lk::row_weights(weights))
                                        : objective(hs, ht, lk::into(hg), ws);
-    const lk::evaluation device = turned ? objective(ds, dt, lk::add_to(dgv), dws, lk::row_weights(device_weights))
-                                         : objective(ds, dt, lk::into(dgv), dws);
+    const lk::evaluation device = turned ? device_objective(ds, dt, lk::add_to(dgv), dws, lk::row_weights(device_weights))
+                                         : device_objective(ds, dt, lk::into(dgv), dws);
     compare_evaluations<T>(out, full, host, device, ulps);
     const std::vector<T> got = to_host(dg);
     double largest = 0, worst = 0;
@@ -104,9 +104,15 @@ void compare_whole(complaints& out, const std::string& name, const Objective& ob
     if (!(worst <= ulps * rounding * largest + (turned ? rounding : 0)))
       out.push_back(full + ": a gradient is " + std::to_string(worst / rounding / largest) + " ulps of the largest away");
     if (turned) continue;
-    if (const double value = objective.value(ds, dt, dws); !near<T>(device.loss, value, std::abs(value), 4))
+    if (const double value = device_objective.value(ds, dt, dws); !near<T>(device.loss, value, std::abs(value), 4))
       out.push_back(full + ": the value alone differs");
   }
+}
+
+template <class T, class Objective>
+void compare_whole(complaints& out, const std::string& name, const Objective& objective, std::size_t n, std::size_t width,
+                   std::size_t teacher_width, double ulps = 64) {
+  compare_whole_with<T>(out, name, objective, objective, n, width, teacher_width, ulps);
 }
 
 /// A deferred call has the same bits, and a warm one takes no memory.
@@ -325,6 +331,19 @@ complaints compare_whole_batches() {
   each("attention transfer", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2}, 20, 30, 20);
   each("attention transfer, p 3", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2, .power = 3}, 20, 30, 20);
   each("ickd", lk::ickd{.channels = 5}, 18, 35, 20);
+  each("fsp", lk::fsp{.first_channels = 2, .second_channels = 3}, 18, 35, 20);
+  each("factor transfer", lk::factor_transfer{.p = 2}, 20, 33, 33);
+  each("activation boundaries", lk::activation_boundaries{}, 21, 33, 33);
+  each("pad l2", lk::pad_l2{}, 12, 36, 18);
+  each("log sum", lk::log_sum{}, 19, 30, 30);
+  each("channel affinity", lk::channel_affinity{.channels = 3}, 17, 33, 33);
+  each("position similarity", lk::position_similarity{.student_channels = 3, .teacher_channels = 2}, 14, 30, 20);
+  compare_whole_with<T>(out, "sskd", lk::objective(lk::sskd{}), lk::objective(lk::sskd{}), 34, 12, 20, 512, false);
+  const std::vector<double> scale{1, 2, 0.5}, shift{0, 1, -1};
+  const lk::channel_margins margins(scale, shift);
+  const lk::channel_margins<lk::device_memory> device_margins(scale, shift);
+  if (margins[1] != device_margins[1]) out.push_back("the margins differ");
+  compare_whole_with<T>(out, "overhaul", lk::objective(lk::overhaul(margins)), lk::objective(lk::overhaul(device_margins)), 20, 33, 33);
   each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
   each("sinkhorn", lk::at_temperature(2.0, lk::sinkhorn{}), 17, 40, 40, 512);
   // beside losses of rows

@@ -118,6 +118,17 @@ double sum_rows(const batch<T>& x, const Body& body) {
   return total;
 }
 
+/// What row r counts for in a loss that is `by_row`: its weight, over what the sum is divided by.
+struct row_shares {
+  any_vector weights;
+  double each;
+  LIMBECK_HOST_DEVICE double operator()(std::size_t r) const { return weights.data() ? each * weights.number(r) : each; }
+};
+template <class T, class Memory>
+row_shares shares_of(const batch<T, Memory>& x) {
+  return {x.weights, 1 / x.total()};
+}
+
 template <class T, class Memory>
 rows<T> take_matrix(const batch<T, Memory>& x, std::size_t n, std::size_t m) {
   return {x.memory.template take<T>(n * m).data(), n, m};

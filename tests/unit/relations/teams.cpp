@@ -78,6 +78,15 @@ void compare_all() {
   compare<T>(lk::attention_transfer{.student_channels = 2, .teacher_channels = 3}, "attention_transfer", 5, 40, 60);
   compare<T>(lk::attention_transfer{.student_channels = 2, .power = 1.5}, "attention_transfer, p 1.5", 5, 18, 9);
   compare<T>(lk::ickd{.channels = 5}, "ickd", 5, 35, 20);
+  compare<T>(lk::fsp{.first_channels = 2, .second_channels = 3}, "fsp", 5, 35, 20);
+  compare<T>(lk::factor_transfer{}, "factor_transfer", 4, 19, 19);
+  compare<T>(lk::factor_transfer{.p = 2}, "factor_transfer, p 2", 4, 7, 7);
+  compare<T>(lk::activation_boundaries{}, "activation_boundaries", 4, 19, 19);
+  compare<T>(lk::pad_l2{}, "pad_l2", 4, 22, 11);
+  compare<T>(lk::log_sum{}, "log_sum", 4, 19, 19);
+  compare<T>(lk::channel_affinity{.channels = 3}, "channel_affinity", 5, 21, 21);
+  compare<T>(lk::position_similarity{.student_channels = 2, .teacher_channels = 3}, "position_similarity", 5, 18, 27);
+  compare<T>(lk::sskd{}, "sskd", 14, 9, 5, 512);
   compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);
   compare<T>(lk::out_of_domain_penalty{}, "out_of_domain_penalty", 5, 21, 21);
   compare<T>(lk::hard_quantile{.p_hard = 0.8}, "hard_quantile", 6, 21, 21);

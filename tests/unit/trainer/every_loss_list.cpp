@@ -2,6 +2,7 @@
 
 #include "every_loss.hpp"
 
+#include <algorithm>
 #include <type_traits>
 
 namespace every {
@@ -19,7 +20,7 @@ double run_loss(const Loss& l, call& x) {
 template <class Loss>
 loss beside(const char* name, Loss l) {
   return {name, [l](call& x) { return run_loss<false>(l, x); }, [l](call& x) { return run_loss<true>(l, x); },
-          std::is_same_v<typename Loss::limbeck_loss, lk::batchwise>};
+          std::is_same_v<typename Loss::limbeck_loss, lk::batchwise> && !lk::detail::is_by_row<Loss>};
 }
 
 /// What a loss learns or remembers is new in each call.
@@ -43,6 +44,44 @@ template <bool Alone>
 double with_variances(call& x) {
   lk::channel_variances<double> v(width);
   return run_loss<Alone>(lk::vid(v), x);
+}
+template <bool Alone>
+double with_margins(call& x) {
+  const std::vector<double> scale(width, 1), shift(width, 0.5);
+  const lk::channel_margins margins(scale, shift);
+  return run_loss<Alone>(lk::overhaul(margins), x);
+}
+/// The teacher is half as wide: its columns by two.
+template <bool Alone>
+double with_half_teacher(call& x) {
+  const std::vector<double> whole = x.teacher;
+  std::vector<double> half(whole.size() / 2);
+  for (std::size_t i = 0; i < half.size(); ++i) half[i] = whole[2 * i] + whole[2 * i + 1];
+  const auto with = [&](const auto& o) {
+    return o(x.s(), lk::rows<const double>(half.data(), x.samples(), width / 2), x.labels, lk::unread_is_fine, lk::row_mask(x.mask),
+             lk::row_weights(x.weights), x.reduce, lk::into(lk::rows<double>(x.gradient.data(), x.samples(), width)))
+        .loss;
+  };
+  if constexpr (Alone) {
+    return with(lk::objective{lk::pad_l2{}});
+  } else {
+    return with(lk::cross_entropy{} + 0.5 * lk::pad_l2{});
+  }
+}
+/// Every row counts: those that do not are taken out before.
+template <bool Alone>
+double with_whole_groups(call& x) {
+  std::vector<std::size_t> out;
+  for (std::size_t r = 0; r < x.samples(); ++r)
+    if (x.labels[r] == -100 || x.mask[r] == 0 || x.weights[r] == 0) out.push_back(r);
+  call rest = x.without(out);
+  const double value = run_loss<Alone>(lk::sskd{.views = 3}, rest);
+  for (std::size_t r = 0, i = 0; r < x.samples(); ++r) {
+    const bool counts = std::find(out.begin(), out.end(), r) == out.end();
+    for (std::size_t c = 0; c < width; ++c) x.gradient[r * width + c] = counts ? rest.gradient[i * width + c] : 0;
+    i += counts;
+  }
+  return value;
 }
 template <class Divergence>
 loss sparse(const char* name, Divergence divergence) {
@@ -106,6 +145,16 @@ const std::vector<loss>& every_loss() {
       beside("feature_mse", lk::feature_mse{}),
       beside("ickd", lk::ickd{.channels = 4}),
       beside("sinkhorn", lk::sinkhorn{}),
+      beside("fsp", lk::fsp{.first_channels = 2, .second_channels = 2}),
+      beside("factor_transfer", lk::factor_transfer{}),
+      beside("activation_boundaries", lk::activation_boundaries{}),
+      beside("channel_affinity", lk::channel_affinity{.channels = 2}),
+      beside("position_similarity", lk::position_similarity{.student_channels = 2, .teacher_channels = 2}),
+      beside("log_sum", lk::log_sum{}),
+      beside("kdsvd", lk::kdsvd{.first_channels = 2, .second_channels = 2, .student_positions = 2, .teacher_positions = 2}),
+      {"overhaul", with_margins<false>, with_margins<true>, false},
+      {"pad_l2", with_half_teacher<false>, with_half_teacher<true>, false},
+      {"sskd", with_whole_groups<false>, with_whole_groups<true>, true},
       {"projected", with_projection<false>, with_projection<true>, true},
       {"vid", with_variances<false>, with_variances<true>, true},
       {"pair_logistic", with_line<false>, with_line<true>, true},
