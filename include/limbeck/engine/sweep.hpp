@@ -721,7 +721,7 @@ class host_sweep {
         }
         result = result || (state.numbers.value_weight[k] != 0 && ((student_masked && diverges<T>(term.loss, true)) ||
                                                  (teacher_masked && diverges<T>(term.loss, false))));
-      } else if constexpr (per_class<Mode, Loss>) {
+      } else if constexpr (is<Loss, labelwise> && per_class<Mode, Loss>) {
         for (std::size_t c = 0; c < classes_; ++c)
           result = result || (state.numbers.value_weight[k] != 0 && row.student[c] <= masked_logit<T> &&
                               soft_target_of(term.loss, row.soft[c], classes_) > 0);
