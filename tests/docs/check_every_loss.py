@@ -7,7 +7,7 @@ import sys
 
 root = pathlib.Path(__file__).resolve().parents[2]
 test = (root / "tests/unit/trainer/every_loss_list.cpp").read_text()
-listed = set(re.findall(r'^ +(?:beside|sparse)\("(\w+)"|^ +\{"(\w+)", with_', test, re.M))
+listed = set(re.findall(r'^ +(?:beside|alone|sparse)\("(\w+)"|^ +\{"(\w+)", with_', test, re.M))
 listed = {a or b for a, b in listed}
 
 declared = set()

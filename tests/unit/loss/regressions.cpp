@@ -139,6 +139,19 @@ TEST_CASE("what the teacher's side of a loss is") {
     }
 }
 
+TEST_CASE("a regression into both sides") {
+  const lk::objective both{lk::smooth_l1{.beta = 0.45} + lk::barron{.alpha = 0.5} + 10 * lk::squared_probabilities{} +
+                           lk::bce_with_logits{}};
+  const auto b = random_batch<double>(2, 5, 4);
+  std::vector<double> g(b.size()), of_teacher(b.size());
+  both(b.s(), b.t(), lk::into(lk::rows<double>(g.data(), 2, 5)), lk::into_teacher(lk::rows<double>(of_teacher.data(), 2, 5)));
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    auto up = b, down = b;
+    up.teacher[i] += 1e-5, down.teacher[i] -= 1e-5;
+    CHECK((both.value(up.s(), up.t()) - both.value(down.s(), down.t())) / 2e-5 == Approx(of_teacher[i]).epsilon(1e-6).margin(1e-8));
+  }
+}
+
 TEST_CASE("KL of Beta distributions") {
   // by hand: the uniform against 6x(1-x) and back, 2(1-x) against 3x^2
   const batch<double> known{3, 2, {2, 2, 1, 1, 3, 1}, {1, 1, 2, 2, 1, 2}, {0, 0, 0}};
