@@ -122,7 +122,7 @@ const std::vector<loss>& every_loss() {
       {"beta_kl", with_parameters, with_parameters, false},
       {"element_weights", with_weights, with_weights, false},
       alone("bits", lk::bits{.least = 0.01}),
-      alone("flops", lk::flops{}),
+      beside("flops", lk::flops{}),
       beside("ickd", lk::ickd{.channels = 4}),
       beside("sinkhorn", lk::sinkhorn{}),
       {"projected", with_projection<false>, with_projection<true>, true},

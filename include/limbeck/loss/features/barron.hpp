@@ -73,11 +73,11 @@ struct barron {
   LIMBECK_INLINE constexpr X log_base(const X& u) const {
     using T = typename X::scalar;
     const X y = u * u * X(static_cast<T>(1 / (2 - alpha)));
-    const X one(T(1)), near = smaller(y, one), size = larger(abs(u), one);
-    const X close = near - detail::log1p_excess(near);
-    const X far = log(size) + log(size) - X(static_cast<T>(std::log(2 - alpha)));
+    const X one(T(1)), held = smaller(y, one), size = larger(abs(u), one);
+    const X close = held - detail::log1p_excess(held);
+    const X beyond = log(size) + log(size) - X(static_cast<T>(std::log(2 - alpha)));
     const X between = log(one + smaller(y, X(T(1e30))));
-    return select(y < X(T(0.5)), close, select(y < X(T(1e25)), between, far));
+    return select(y < X(T(0.5)), close, select(y < X(T(1e25)), between, beyond));
   }
   /// (exp(z) - 1)/z.
   template <class X>
@@ -85,8 +85,8 @@ struct barron {
     using T = typename X::scalar;
     const X one(T(1)), zero(T(0));
     const auto is_small = abs(z) < X(T(0.5));
-    const X small = select(is_small, z, zero), large = select(is_small, one, z);
-    return select(is_small, one + small * detail::exp_excess_ratio(-small), (exp(large) - one) / large);
+    const X few = select(is_small, z, zero), large = select(is_small, one, z);
+    return select(is_small, one + few * detail::exp_excess_ratio(-few), (exp(large) - one) / large);
   }
 };
 
