@@ -1,7 +1,7 @@
 #ifndef LIMBECK_MEAN_TEACHER_CONSISTENCY_HPP
 #define LIMBECK_MEAN_TEACHER_CONSISTENCY_HPP
 
-// What a mean teacher adds to a training: the loss between two views, its ramp, and rows of which a few have labels.
+// What a mean teacher adds to a training: the ramp of the loss between two views, and rows of which a few have labels.
 
 #include "../common/data.hpp"
 #include "../common/draw.hpp"
@@ -16,21 +16,6 @@ namespace mean_teacher {
 
 using namespace examples;
 namespace lk = limbeck;
-
-/// The sum over classes of (q - p)^2. A loss of one's own: a value and q times its derivative, a class at a time;
-/// docs/guide/writing_your_own_divergence.md explains it.
-struct squared_difference {
-  using limbeck_loss = lk::pointwise;
-  static constexpr int temperature_power = 2;
-  template <class X>
-  static constexpr X value(const lk::point<X>& x) {
-    return x.difference * x.difference;
-  }
-  template <class X>
-  static constexpr X flow(const lk::point<X>& x) {
-    return X(2.0F) * x.q * x.difference;
-  }
-};
 
 /// The paper's ramp: to exp(-5 (1 - t)^2) over the first fifth of the run, t from 0 to 1, and level from there.
 /// A schedule of one's own.

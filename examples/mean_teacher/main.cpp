@@ -95,12 +95,13 @@ history run(method which, const split& data, const options& o, std::uint64_t see
   constexpr std::size_t batch = labelled_rows_per_update + pool_rows_per_update;
   const auto labels = 3.0 * lk::cross_entropy{};
   const ramp_up weight{.to = o.weight};
+  const auto consistency = weight * (26.0 * lk::squared_probabilities{});  // the sum over the 26 classes
   if (which == method::mean_teacher_kl)
     fit(average, labels + weight * lk::forward_kl{}, slowly, batch);
   else if (which == method::mean_teacher)
-    fit(average, labels + weight * lk::objective{squared_difference{}}, slowly, batch);
+    fit(average, labels + consistency, slowly, batch);
   else  // the Pi-model's teacher is the student itself, which perturbs the rows once more
-    fit(average, labels + weight * lk::objective{squared_difference{}}, lk::copied{}, batch);
+    fit(average, labels + consistency, lk::copied{}, batch);
   return h;
 }
 

@@ -52,20 +52,6 @@ const std::vector<method> methods{
     {"with labels", learn_from::labels, restore::nothing},  // a bound: it is told each batch's labels afterwards
 };
 
-/// The entropy of the student's row, -sum q log q. A loss of one's own; it does not look at its teacher.
-struct own_entropy {
-  using limbeck_loss = lk::pointwise;
-  static constexpr int temperature_power = 0;
-  template <class X>
-  static constexpr X value(const lk::point<X>& x) {
-    return -(x.q * x.log_q);
-  }
-  template <class X>
-  static constexpr X flow(const lk::point<X>& x) {
-    return -(x.q * (x.log_q + X(1.0F)));
-  }
-};
-
 /// A network trained with labels on clean rows.
 mlp train_source(const dataset& train, const options& o, std::uint64_t seed) {
   perturbed_network source{mlp({36, 64, 64, 6}, seed), {.jitter = 0.1}, lk::random_stream(seed)};
@@ -83,7 +69,7 @@ history adapt(const method& how, mlp source, const dataset& test, const options&
   mlp student = source, teacher = source;
   adam optimizer(constant(o.rate));
   lk::averager follow(lk::ema{.decay = o.decay}, lk::in_place(teacher.parameters()));
-  const lk::objective entropy{own_entropy{}};
+  const lk::objective entropy{lk::student_entropy{}};
   const lk::objective labels{lk::cross_entropy{}};
   const lk::objective consistency{lk::forward_kl{}};
   lk::workspace ws;
@@ -103,7 +89,7 @@ history adapt(const method& how, mlp source, const dataset& test, const options&
                   lk::into(gradient), ws);
     } else {
       prediction = student.forward(now.inputs);
-      if (how.source == learn_from::entropy) entropy(prediction, prediction, lk::into(gradient), ws);
+      if (how.source == learn_from::entropy) entropy(prediction, lk::into(gradient), ws);
       if (how.source == learn_from::labels) labels(prediction, now.labels, lk::into(gradient), ws);
     }
     h.pass[t / stream.batches_per_pass()] +=

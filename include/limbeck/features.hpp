@@ -7,9 +7,15 @@
 #include <limbeck/logits.hpp>
 #include <limbeck/loss/features/activation_boundaries.hpp>
 #include <limbeck/loss/features/attention_transfer.hpp>
+#include <limbeck/loss/features/barron.hpp>
+#include <limbeck/loss/features/beta_kl.hpp>
+#include <limbeck/loss/features/bits.hpp>
 #include <limbeck/loss/features/channel_affinity.hpp>
+#include <limbeck/loss/features/cosine_loss.hpp>
 #include <limbeck/loss/features/crd.hpp>
+#include <limbeck/loss/features/element_weights.hpp>
 #include <limbeck/loss/features/factor_transfer.hpp>
+#include <limbeck/loss/features/flops.hpp>
 #include <limbeck/loss/features/fsp.hpp>
 #include <limbeck/loss/features/hard_quantile.hpp>
 #include <limbeck/loss/features/hint.hpp>
@@ -22,6 +28,7 @@
 #include <limbeck/loss/features/projected.hpp>
 #include <limbeck/loss/features/projection.hpp>
 #include <limbeck/loss/features/sinkhorn.hpp>
+#include <limbeck/loss/features/smooth_l1.hpp>
 #include <limbeck/loss/features/vid.hpp>
 #include <limbeck/map/at_positions.hpp>
 #include <limbeck/map/class_vectors.hpp>

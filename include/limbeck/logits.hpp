@@ -5,6 +5,7 @@
 /// Losses on logits, and what composes and weighs them: objectives, schedules, temperatures, signals. Needs no tensor library.
 
 #include <limbeck/core/random.hpp>
+#include <limbeck/loss/logits/bce_with_logits.hpp>
 #include <limbeck/loss/logits/bernoulli.hpp>
 #include <limbeck/loss/logits/cross_entropy.hpp>
 #include <limbeck/loss/logits/decoupled.hpp>
@@ -14,6 +15,9 @@
 #include <limbeck/loss/logits/mse.hpp>
 #include <limbeck/loss/logits/other_divergences.hpp>
 #include <limbeck/loss/logits/plackett_luce.hpp>
+#include <limbeck/loss/logits/reverse_cross_entropy.hpp>
+#include <limbeck/loss/logits/squared_probabilities.hpp>
+#include <limbeck/loss/logits/student_entropy.hpp>
 #include <limbeck/loss/logits/uld.hpp>
 #include <limbeck/objective/objective.hpp>
 #include <limbeck/schedule/schedules.hpp>

@@ -34,7 +34,7 @@ inline rows<float> part(std::size_t i) { return {memory.data() + i * samples * c
 
 // Logits of the student, of its heads and of teachers.
 inline const rows<const float> student = part(0), teacher = part(1), a = part(2), b = part(3), weak = part(3),
-                               ce_logits = part(0), kd_logits = part(4), base = part(1), other = part(2);
+                               ce_logits = part(0), kd_logits = part(4), base = part(1), other = part(2), importance = part(6);
 inline const rows<float> gradient = part(5), merged = part(6);
 inline std::vector<int> labels(samples, 3), pseudo(samples);
 inline std::vector<std::size_t> ids = [] {
@@ -44,7 +44,7 @@ inline std::vector<std::size_t> ids = [] {
 }();
 
 // Numbers of rows.
-inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), mask(samples),
+inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), keep(samples, 1), focal(samples, 1), better(samples, 1), mask(samples),
     out(samples), difficulty(samples, 1), draft = numbers(3, samples), reference = numbers(4, samples);
 
 // Several teachers.

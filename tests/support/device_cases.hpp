@@ -6,6 +6,7 @@
 
 #include "batch.hpp"
 
+#include <limbeck/features.hpp>
 #include <limbeck/thrust.hpp>
 
 #include <thrust/copy.h>
@@ -135,6 +136,11 @@ void compare_objectives(complaints& out, std::size_t n, std::size_t c, std::uint
   compare(out, at("four terms", n, c), four, b);
   compare(out, at("decoupled", n, c), lk::dkd{} + lk::nkd{.gamma = 0.5, .temperature = 2}, b);
   compare(out, at("logits", n, c), lk::mse{} + lk::bernoulli{lk::jensen_shannon{.beta = 0.3}}, b);
+  compare(out, at("regressions", n, c),
+          lk::l1{} + lk::smooth_l1{.beta = 0.5} + lk::barron{.alpha = 0.5, .scale = 2} + lk::bce_with_logits{} +
+              0.5 * lk::cosine_loss{} + lk::row_distance{} + lk::squared_probabilities{} +
+              lk::at_temperature(2.0, lk::student_entropy{}) + lk::reverse_cross_entropy{} + 0.1 * lk::bits{},
+          b);
   compare(out, at("others", n, c),
           lk::at_temperature(3.0, lk::total_variation{} + lk::squared_hellinger{} + lk::alpha_divergence{.alpha = 0.3}) +
               lk::at_temperature(2.0, 5.0, lk::skew_kl{} + lk::skew_reverse_kl{}),
@@ -300,6 +306,37 @@ complaints compare_errors(std::size_t n, std::size_t c) {
     thrust::fill(d.student.begin(), d.student.end(), T(0));
     const std::string later = sentence([&] { (void)result.get(); });
     if (host != later) out.push_back(name + ", deferred: \"" + host + "\" on the host, \"" + later + "\" on the device");
+  }
+
+  // features refuse what logits may have
+  const auto features = 0.5 * lk::l1{} + lk::forward_kl{};
+  const std::vector<T> w = random_batch<T>(n, c, 7).student;
+  const auto dw = to_device(w);
+  const lk::rows<const T> weights(w.data(), n, c);
+  const lk::device_rows<const T> device_weights = lk::on_device(dw, n, c);
+  const auto weighed = lk::objective{lk::element_weights(weights, lk::l1{})};
+  const auto device_weighed = lk::objective{lk::element_weights(device_weights, lk::l1{})};
+  for (const int side : {0, 1, 2, 3}) {
+    auto odd = random_batch<T>(n, c);
+    if (side & 1) odd.student[2 * c + 3] = odd.student[3 * c] = -infinity<T>;
+    if (side & 2) odd.teacher[2 * c + 3] = -infinity<T>;
+    device_batch<T> d(odd);
+    lk::workspace ws;
+    lk::device_workspace dws;
+    if (side == 0) {
+      if (!near<T>(weighed.value(odd.s(), odd.t(), ws), device_weighed.value(d.s(), d.t(), dws), 10, 64))
+        out.push_back("element weights differ");
+      continue;
+    }
+    const auto check = [&](const auto& objective, const auto& on_device) {
+      const std::string host = sentence([&] { (void)objective.value(odd.s(), odd.t(), ws); });
+      const std::string device = sentence([&] { (void)on_device.value(d.s(), d.t(), dws); });
+      const std::string who = side & 1 ? "student" : "teacher";
+      if (host != device || host.find(who + " is -inf at row 2, column 3") == std::string::npos)
+        out.push_back("features: \"" + host + "\" on the host, \"" + device + "\" on the device");
+    };
+    check(features, features);
+    check(weighed, device_weighed);
   }
 
   // numbers of rows

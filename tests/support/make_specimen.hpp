@@ -35,7 +35,8 @@ specimen make_specimen(std::string name, std::vector<double> parameters, bool ze
           std::move(reference),
           shifts_count,
           takes_one_class,
-          bounded};
+          bounded,
+          limbeck::detail::reads_features<Loss>};
 }
 
 }  // namespace limbeck_test

@@ -158,6 +158,18 @@ inline divergence ref_squared_hellinger() {
     return {d * d / 2, root * d / 2};
   };
 }
+inline divergence ref_student_entropy() {
+  return [](const reference_class& c) -> reference_term {
+    const real value = c.q == 0 ? 0 : -c.q * c.log_q;
+    return {value, value - c.q};
+  };
+}
+inline divergence ref_squared_probability() {
+  return [](const reference_class& c) -> reference_term {
+    const real d = std::fabs(c.r) < 0.5L ? c.p * std::expm1(-c.r) : c.q - c.p;
+    return {d * d, 2 * c.q * d};
+  };
+}
 inline divergence ref_alpha(real a) {
   if (a == 1) return ref_forward_kl();
   if (a == 0) return ref_reverse_kl();

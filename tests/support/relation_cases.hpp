@@ -309,6 +309,7 @@ complaints compare_whole_batches() {
   const auto each = [&](const std::string& name, const auto& loss, std::size_t n, std::size_t width, std::size_t teacher_width,
                         double ulps = 64) { compare_whole<T>(out, name, lk::objective(loss), n, width, teacher_width, ulps); };
   each("hint", lk::hint{}, 11, 300, 300);
+  each("hint and flops", lk::hint{} + 0.5 * lk::flops{}, 9, 40, 40);
   each("feature mse", lk::feature_mse{}, 700, 5, 5);
   each("similarity", lk::similarity_preserving{}, 37, 19, 7);
   each("activation matching", lk::activation_matching{}, 20, 9, 30);

@@ -31,6 +31,7 @@ struct specimen {
   bool shifts_count = false;    // a shift of a row is not nothing
   bool takes_one_class = false;
   bool bounded = true;          // torture.hpp knows what is promised of rows of every kind
+  bool of_features = false;     // -inf is a fault, not a masked class
 
   std::string title() const {
     std::string s = name + "(";
@@ -53,6 +54,7 @@ std::vector<specimen> other_specimens();
 std::vector<specimen> decoupled_specimens();
 std::vector<specimen> bernoulli_specimens();
 std::vector<specimen> ranked_specimens();
+std::vector<specimen> regression_specimens();
 /// More alphas, near 0 and 1 and beyond: not among all_specimens.
 std::vector<specimen> alpha_specimens();
 
@@ -60,7 +62,7 @@ inline const std::vector<specimen>& all_specimens() {
   static const auto all = [] {
     std::vector<specimen> list;
     for (auto* part : {label_specimens, kl_specimens, mixture_specimens, other_specimens, decoupled_specimens,
-                       bernoulli_specimens, ranked_specimens})
+                       bernoulli_specimens, ranked_specimens, regression_specimens})
       for (auto& s : part()) list.push_back(s);
     return list;
   }();

@@ -4,7 +4,7 @@
 
 #include <limbeck/engine/deviation.hpp>
 #include <limbeck/engine/top_classes.hpp>
-#include <limbeck/logits.hpp>
+#include <limbeck/features.hpp>
 #include <limbeck/targets.hpp>
 #include <limbeck/thrust.hpp>
 
@@ -157,7 +157,16 @@ void compare_losses(complaints& out) {
     compare_row<Block>(out, "margin_mse", lk::margin_mse{}, e);
     compare_row<Block>(out, "uld", lk::uld{}, e);
     compare_row<Block>(out, "pld", lk::pld{.temperature = 2}, e);
+    compare_row<Block>(out, "cosine_loss", lk::cosine_loss{}, e);
+    compare_row<Block>(out, "row_distance", lk::row_distance{}, e);
   }
+  example<T> parameters{"normal logarithms", normal<T>(42, 8, 1), normal<T>(42, 9, 1)};
+  for (auto* side : {&parameters.student, &parameters.teacher})
+    for (T& v : *side) v = std::exp(v);
+  compare_row<Block>(out, "beta_kl", lk::beta_kl{}, parameters);
+  const lk::rows<const T> weights(parameters.teacher.data(), 2, 21);
+  compare_row<Block>(out, "element_weights", lk::element_weights(weights, lk::barron{.alpha = 0.5}),
+                     example<T>{"normal features", normal<T>(21, 5), normal<T>(21, 6)}, 1);
   const std::vector<std::pair<std::size_t, std::size_t>> widths = {{1, 7}, {3, 40}, {40, 3}};
   for (const auto& [n, m] : widths)
     compare_row<Block>(out, "uld", lk::uld{},

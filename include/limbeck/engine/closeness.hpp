@@ -75,6 +75,16 @@ LIMBECK_INLINE X log_softmax(const row_numbers<X, Plan>& n, const X* logits) {
          n.log_z[Plan::softmaxes::template index<K>()];
 }
 
+/// The student at one position, for what reads no teacher.
+template <class K, class Plan, class X>
+LIMBECK_INLINE point<X> student_point(const row_numbers<X, Plan>& n, const X* logits, const X* e) {
+  constexpr auto s = Plan::softmaxes::template index<K>();
+  point<X> x{};
+  x.q = e[s] * n.inverse_z[s];
+  x.log_q = log_softmax<K>(n, logits);
+  return x;
+}
+
 /// Student and teacher at one position.
 template <class P, class Plan, class X>
 LIMBECK_INLINE point<X> point_of(const row_numbers<X, Plan>& n, const X* logits, const X* e) {

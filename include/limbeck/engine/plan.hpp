@@ -86,6 +86,12 @@ constexpr std::size_t scratch_rows() {
     return 0;
   }
 }
+/// Whether the loss is divided by the number of columns.
+template <class L>
+inline constexpr bool averages_columns = requires { L::mean_over_classes; };
+/// Whether the loss compares features, of which none is masked: there -inf is a fault, not a class that is left out.
+template <class L>
+concept reads_features = requires { L::of_features; } && L::of_features;
 /// Whether the loss takes a teacher of another number of columns than the student.
 template <class L>
 concept takes_any_width = requires { L::any_width; } && L::any_width;
@@ -239,6 +245,8 @@ struct plan {
       ((needs_teacher<typename Term::loss_type>() || Term::signal_type::needs_teacher) || ...);
   /// Whether the teacher is read by whole rows only, which may be longer or shorter than the student's.
   static constexpr bool any_width = teacher && !(needs_one_width<Term> || ...);
+  /// Whether -inf is a fault, whatever else the objective holds.
+  static constexpr bool features = (reads_features<typename Term::loss_type> || ...);
   static constexpr bool labels = ((needs_labels<typename Term::loss_type>() || Term::signal_type::needs_labels ||
                                    std::is_same_v<typename Term::domain, non_target>) ||
                                   ...);

@@ -158,7 +158,9 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   fault_place at;
   at.code = code;
   at.row = r;
-  const bool teacher = code == fault::teacher, student = code == fault::student;
+  const bool no_class = code == fault::student_number || code == fault::teacher_number;  // a feature that is -inf
+  const bool teacher = code == fault::teacher || code == fault::teacher_number;
+  const bool student = code == fault::student || code == fault::student_number;
   const double most = student || teacher ? -static_cast<double>(masked_logit<T>) : (std::numeric_limits<double>::max)();
   const stored_rows<const T>& x = student ? in.student : teacher ? in.teacher : in.soft_labels;
   if (code == fault::value) {  // the largest logit is to blame
@@ -178,7 +180,7 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
     for (std::size_t c = 0; c < x.classes && !at.has_column; ++c) {
       at.value = static_cast<double>(x(r, c));
       at.column = c;
-      at.has_column = !(at.value <= most) || (code == fault::soft_labels && !(at.value >= 0));
+      at.has_column = no_class ? at.value <= -most : !(at.value <= most) || (code == fault::soft_labels && !(at.value >= 0));
       all_masked = all_masked && at.value <= -most;
     }
     if (!at.has_column) at.column = all_masked ? 0 : 1;  // masked in all classes, or in those of a domain
@@ -234,7 +236,7 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
 
 template <class T>
 [[noreturn]] void throw_fault(const problem<T>& in, fault code, std::size_t r) {
-  if (code == fault::teacher && in.target.fill) {  // its row once more, for a look
+  if ((code == fault::teacher || code == fault::teacher_number) && in.target.fill) {  // its row once more, for a look
     std::vector<T> row(in.target.classes), memory(in.target.classes * in.target.scratch_rows);
     in.ask_target(r, row.data(), memory.data());
     problem<T> seen = in;

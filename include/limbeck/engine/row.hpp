@@ -119,7 +119,14 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
     using D = typename Term::domain;
     if constexpr (is<L, pointwise>) {
       using P = pair_key<S, U, typename top_in<D>::softmax_domain>;
-      const point<X>& x = points[Plan::pairs::template index<P>()];
+      point<X> own_side;
+      const point<X>* seen = &own_side;
+      if constexpr (needs_teacher<L>()) {
+        seen = &points[Plan::pairs::template index<P>()];
+      } else {
+        own_side = student_point<typename P::student>(n, logits, e);
+      }
+      const point<X>& x = *seen;
       const X value = within<D>(at, term.loss.value(x));
       if constexpr (top_in<D>::with_rest) sums.top_difference(k) += within<D>(at, x.difference);
       sums.value() += n.value_weight[k] * value;
@@ -133,7 +140,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         if constexpr (Mode::template wants<S>)
           sums.direct(Plan::slot_keys::template index<S>()) -= X(static_cast<typename X::scalar>(power_in<S>(term))) *
                                                                n.flow_weight[k] * value;
-        if constexpr (Mode::template wants<U>) {
+        if constexpr (needs_teacher<L>() && Mode::template wants<U>) {
           // phi is homogeneous of degree 1 in (p, q), so the teacher's flow is value - flow
           constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
           X own;
@@ -148,19 +155,22 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         }
       }
     } else if constexpr (is<L, logitwise>) {
+      using V = std::conditional_t<needs_teacher<L>(), U, S>;
       constexpr auto ts = Plan::slot_keys::template index<S>();
-      constexpr auto tt = Plan::slot_keys::template index<U>();
+      constexpr auto tt = Plan::slot_keys::template index<V>();
       point<X> x{};
       // masked on both sides, as the padding is: equal, whatever the temperatures
       const X low(masked_logit<typename X::scalar>);
       X s = larger(low, at.template raw_logit<student_side, all>());
-      X t = larger(low, at.template raw_logit<teacher_side, all>());
+      X t = s;
+      if constexpr (needs_teacher<L>()) t = larger(low, at.template raw_logit<teacher_side, all>());
       const auto seen = low < larger(s, t);
       s = select(seen, s, X(0)), t = select(seen, t, X(0));
       x.student = s * n.inverse_t[ts];
       x.teacher = t * n.inverse_t[tt];
-      x.difference = std::is_same_v<S, U> ? (s - t) * n.inverse_t[ts] : x.student - x.teacher;
-      const X value = term.loss.value(x);
+      x.difference = std::is_same_v<S, V> ? (s - t) * n.inverse_t[ts] : x.student - x.teacher;
+      X value = term.loss.value(x);
+      if constexpr (reads_features<L>) value = select(seen, value, X(0));  // the padding, of which no other loss has a value
       sums.value() += n.value_weight[k] * value;
       if constexpr (Mode::gradient) {
         const X f = n.flow_weight[k] * term.loss.flow(x);
@@ -168,7 +178,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         if constexpr (Mode::template wants<S>)
           sums.direct(ts) +=
               f * x.student - X(static_cast<typename X::scalar>(power_in<S>(term))) * n.flow_weight[k] * value;
-        if constexpr (Mode::template wants<U>)
+        if constexpr (needs_teacher<L>() && Mode::template wants<U>)
           sums.direct(tt) += n.teacher_weight[k] * term.loss.teacher_flow(x) * x.teacher;
       }
     } else if constexpr (per_class<Mode, L>) {  // labels given as probabilities

@@ -202,7 +202,7 @@ LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, double w
     if constexpr (Term::signal_type::leaves > 0 && Plan::slot_keys::template contains<fixed_slot<1, 1>>)
       set(Plan::slot_keys::template index<fixed_slot<1, 1>>(), 1.0);
     double weight = term.weight * power(ts, term.power);
-    if constexpr (requires { L::mean_over_classes; }) weight /= static_cast<double>(in.classes());
+    if constexpr (averages_columns<L>) weight /= static_cast<double>(in.classes());
     n.value_weight[k] = static_cast<T>(weight);
     n.flow_weight[k] = static_cast<T>(weight * row_weight / ts);
     n.teacher_weight[k] = static_cast<T>(weight * row_weight / tt);

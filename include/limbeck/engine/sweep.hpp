@@ -45,7 +45,8 @@ class host_sweep {
   /// Whether rows of other types wait for the first step, which looks at every class anyway, where none has to look before.
   static constexpr bool waits = NS > 0 && !deviates && !any_width && Plan::top == 0;
   /// Whether a class that one side alone masks can make the value infinite.
-  static constexpr bool compares = Plan::pairs::size > 0 || Plan::template any<logitwise> || Mode::soft_labels;
+  static constexpr bool compares =
+      Plan::pairs::size > 0 || Plan::template any<logitwise> || Plan::features || Mode::soft_labels;
 
   const problem<T>& in_;
   const Terms terms_;
@@ -374,6 +375,9 @@ class host_sweep {
       if constexpr (!sees_student || !sees_teacher) {
         if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad);
       }
+      if constexpr (Plan::features) {
+        if (row.masks) return faults_.report(r, masked_feature(row));
+      }
       T label_logits[at_least_one(Plan::maxima::size)]{};
       for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
         const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
@@ -697,7 +701,7 @@ class host_sweep {
       const auto& term = terms[hana::size_c<k>];
       using Term = std::remove_cvref_t<decltype(term)>;
       using Loss = typename Term::loss_type;
-      if constexpr (is<Loss, pointwise> || is<Loss, logitwise>) {
+      if constexpr ((is<Loss, pointwise> || is<Loss, logitwise>) && needs_teacher<Loss>()) {
         const T *es = nullptr, *et = nullptr;  // of a class without probability the other side may say what it likes
         if constexpr (is<Loss, pointwise>) {
           using P = pair_key<typename Term::student_slot, typename Term::teacher_slot,
@@ -717,13 +721,20 @@ class host_sweep {
         }
         result = result || (state.numbers.value_weight[k] != 0 && ((student_masked && diverges<T>(term.loss, true)) ||
                                                  (teacher_masked && diverges<T>(term.loss, false))));
-      } else if constexpr (per_class<Mode, Loss>) {
+      } else if constexpr (is<Loss, labelwise> && per_class<Mode, Loss>) {
         for (std::size_t c = 0; c < classes_; ++c)
           result = result || (state.numbers.value_weight[k] != 0 && row.student[c] <= masked_logit<T> &&
                               soft_target_of(term.loss, row.soft[c], classes_) > 0);
       }
     });
     return result;
+  }
+
+  /// Whose feature is -inf, in a row that has one.
+  [[gnu::noinline]] fault masked_feature(const row_state& row) const {
+    const T* const s = row.main.student;
+    return std::any_of(s, s + classes_, [](T x) { return x <= masked_logit<T>; }) ? fault::student_number
+                                                                                 : fault::teacher_number;
   }
 
   /// For tensors of which there is no softmax, which would have found these.

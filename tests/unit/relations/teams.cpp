@@ -89,6 +89,7 @@ void compare_all() {
   compare<T>(lk::sskd{}, "sskd", 14, 9, 5, 512);
   compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);
   compare<T>(lk::out_of_domain_penalty{}, "out_of_domain_penalty", 5, 21, 21);
+  compare<T>(lk::flops{}, "flops", 5, 21, 21);
   compare<T>(lk::hard_quantile{.p_hard = 0.8}, "hard_quantile", 6, 21, 21);
 }
 

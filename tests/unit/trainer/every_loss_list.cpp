@@ -3,6 +3,7 @@
 #include "every_loss.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 namespace every {
@@ -21,6 +22,12 @@ template <class Loss>
 loss beside(const char* name, Loss l) {
   return {name, [l](call& x) { return run_loss<false>(l, x); }, [l](call& x) { return run_loss<true>(l, x); },
           std::is_same_v<typename Loss::limbeck_loss, lk::batchwise> && !lk::detail::is_by_row<Loss>};
+}
+/// One of a kind of which others stand beside cross-entropy: that is half of what it costs to compile.
+template <class Loss>
+loss alone(const char* name, Loss l) {
+  const auto run = [l](call& x) { return run_loss<true>(l, x); };
+  return {name, run, run, std::is_same_v<typename Loss::limbeck_loss, lk::batchwise> && !lk::detail::is_by_row<Loss>};
 }
 
 /// What a loss learns or remembers is new in each call.
@@ -83,6 +90,18 @@ double with_whole_groups(call& x) {
   }
   return value;
 }
+/// Parameters of distributions are positive.
+double with_parameters(call& x) {
+  for (auto* side : {&x.student, &x.teacher})
+    for (double& v : *side) v = std::exp(v);
+  return run_loss<true>(lk::beta_kl{}, x);
+}
+double with_weights(call& x) {
+  std::vector<double> w(x.student.size());
+  for (std::size_t i = 0; i < w.size(); ++i) w[i] = 0.5 + static_cast<double>(i % width);
+  const lk::rows<const double> weights(w.data(), x.samples(), width);
+  return run_loss<true>(lk::element_weights(weights, lk::mse{}), x);
+}
 template <class Divergence>
 loss sparse(const char* name, Divergence divergence) {
   const auto with = [divergence]<bool Alone>(call& x) {
@@ -108,6 +127,10 @@ const std::vector<loss>& every_loss() {
       beside("squared_hellinger", lk::squared_hellinger{}),
       beside("alpha_divergence", lk::alpha_divergence{.alpha = 0.4}),
       beside("mse", lk::mse{}),
+      alone("bce_with_logits", lk::bce_with_logits{.positive_weight = 2}),
+      alone("squared_probabilities", lk::squared_probabilities{}),
+      alone("student_entropy", lk::student_entropy{}),
+      alone("reverse_cross_entropy", lk::reverse_cross_entropy{}),
       beside("bernoulli", lk::bernoulli{lk::forward_kl{}}),
       beside("target_kl", lk::target_kl{}),
       beside("target_cross_entropy", lk::target_cross_entropy{}),
@@ -143,6 +166,15 @@ const std::vector<loss>& every_loss() {
       beside("out_of_domain_penalty", lk::out_of_domain_penalty{}),
       beside("hint", lk::hint{}),
       beside("feature_mse", lk::feature_mse{}),
+      alone("l1", lk::l1{}),
+      alone("smooth_l1", lk::smooth_l1{.beta = 0.5}),
+      alone("barron", lk::barron{.alpha = 0.5}),
+      alone("cosine_loss", lk::cosine_loss{}),
+      alone("row_distance", lk::row_distance{}),
+      {"beta_kl", with_parameters, with_parameters, false},
+      {"element_weights", with_weights, with_weights, false},
+      alone("bits", lk::bits{.least = 0.01}),
+      beside("flops", lk::flops{}),
       beside("ickd", lk::ickd{.channels = 4}),
       beside("sinkhorn", lk::sinkhorn{}),
       beside("fsp", lk::fsp{.first_channels = 2, .second_channels = 2}),

@@ -81,7 +81,7 @@ struct device_task {
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
   static constexpr T infinity = std::numeric_limits<T>::infinity();
   /// Whether a class that one side alone masks can make the value infinite.
-  static constexpr bool compares = NP > 0 || Plan::template any<logitwise> || Mode::soft_labels;
+  static constexpr bool compares = NP > 0 || Plan::template any<logitwise> || Plan::features || Mode::soft_labels;
   static constexpr bool targeted = !std::is_same_v<Target, no_target>;
   static constexpr bool whole = Plan::template any<rowwise>;
   /// Whether the teacher has the student's classes, and is read class by class.
@@ -357,6 +357,9 @@ struct device_task {
     if constexpr (!sees_student || !sees_teacher) {
       if (const fault bad = check_logits(team, m, r, masks); bad != fault::none) return report(team, m, r, bad);
     }
+    if constexpr (Plan::features) {
+      if (masks) return report(team, m, r, masked_feature(team, m, r));
+    }
     if constexpr (Plan::weighs) {
       if (const fault odd = read_signals(team, m, r, o.label, logits, n); odd != fault::none) return report(team, m, r, odd);
     }
@@ -368,10 +371,11 @@ struct device_task {
   LIMBECK_DEVICE void report(const Team& team, [[maybe_unused]] const team_rows<T>& m, std::size_t r, fault bad) const {
     if constexpr (targeted) {  // nobody will see the target's row again
       T worst(0);
-      if (bad == fault::teacher) {
+      if (bad == fault::teacher || bad == fault::teacher_number) {
         for_own<T>(team, in.target.classes, [&](std::size_t c) {
           const T early = static_cast<T>(in.target.classes - c);  // the first
-          if (!(m.teacher[c] <= -masked_logit<T>) && early > worst) worst = early;
+          const bool odd = bad == fault::teacher ? !(m.teacher[c] <= -masked_logit<T>) : m.teacher[c] <= masked_logit<T>;
+          if (odd && early > worst) worst = early;
         });
         worst = highest_over(team, worst);
         if (team.rank() == 0) values[r] = static_cast<double>(worst);
@@ -530,14 +534,14 @@ struct device_task {
         using Term = typename Plan::template term_at<k>;
         using Loss = typename Term::loss_type;
         using D = typename Term::domain;
-        if constexpr (is<Loss, pointwise>) {
+        if constexpr (is<Loss, pointwise> && needs_teacher<Loss>()) {
           using P = pair_key<typename Term::student_slot, typename Term::teacher_slot, typename top_in<D>::softmax_domain>;
           if constexpr (top_in<D>::with_rest)
             if (!at.template in_top<top_in<D>::size>()) return;
           if (no_student && !no_teacher && e[Plan::softmaxes::template index<typename P::teacher>()].v > 0) found.v[2 * k] = 1;
           if (no_teacher && !no_student && e[Plan::softmaxes::template index<typename P::student>()].v > 0) found.v[2 * k + 1] = 1;
         }
-        if constexpr (is<Loss, logitwise>)
+        if constexpr (is<Loss, logitwise> && needs_teacher<Loss>())
           if (no_student != no_teacher) found.v[no_student ? 2 * k : 2 * k + 1] = 1;
         if constexpr (Mode::soft_labels && is<Loss, labelwise> && per_class<Mode, Loss>)
           if (no_student && soft_target_of(terms[hana::size_t<k>{}].loss, at.soft, in.classes()) > 0)
@@ -552,6 +556,16 @@ struct device_task {
       if constexpr (Mode::soft_labels) result = result || (n.value_weight[k] != 0 && found.v[2 * Plan::size + k] > 0);
     });
     return result;
+  }
+
+  /// Whose feature is -inf, in a row that has one.
+  template <class Team>
+  LIMBECK_DEVICE fault masked_feature(const Team& team, const team_rows<T>& m, std::size_t r) const {
+    T of_student(0);
+    each_class<gradient_use::none>(team, m, r, -1, false, [&](const position& at, T&) {
+      if (at.within && at.student <= masked_logit<T>) of_student = T(1);
+    });
+    return highest_over(team, of_student) > T(0) ? fault::student_number : fault::teacher_number;
   }
 
   /// For tensors of which there is no softmax, which would have found these.
@@ -744,8 +758,8 @@ struct device_task {
       const unsigned long long key = ~found;
       const auto code = static_cast<fault>(key % device_faults::codes);
       const auto r = static_cast<std::size_t>(key / device_faults::codes);
-      if (targeted && code == fault::teacher) {
-        p = locate_in_target(r);
+      if (targeted && (code == fault::teacher || code == fault::teacher_number)) {
+        p = locate_in_target(code, r);
       } else {
         p = locate_fault(in, code, r);
       }
@@ -757,14 +771,15 @@ struct device_task {
     p.row += in.first_row;
     if (p.code != fault::none) out->report(p);
   }
-  LIMBECK_DEVICE fault_place locate_in_target(std::size_t r) const {
+  LIMBECK_DEVICE fault_place locate_in_target(fault code, std::size_t r) const {
     fault_place p;
-    p.code = fault::teacher;
+    p.code = code;
     p.row = r;
     const double first = written(values + r);
     p.has_column = first > 0;
     if (p.has_column) p.column = in.target.classes - static_cast<std::size_t>(first);
-    p.value = static_cast<double>(std::numeric_limits<float>::quiet_NaN());
+    p.value = static_cast<double>(code == fault::teacher ? std::numeric_limits<float>::quiet_NaN()
+                                                         : -std::numeric_limits<float>::infinity());
     return p;
   }
 };
