@@ -8,6 +8,7 @@
 
 #include <limbeck/backend/thrust/dense.hpp>
 #include <limbeck/features.hpp>
+#include <limbeck/layers/nearest_layers.hpp>
 #include <limbeck/relations.hpp>
 
 namespace limbeck_test {
@@ -319,6 +320,7 @@ complaints compare_whole_batches() {
   each("attention transfer", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2}, 20, 30, 20);
   each("attention transfer, p 3", lk::attention_transfer{.student_channels = 3, .teacher_channels = 2, .power = 3}, 20, 30, 20);
   each("ickd", lk::ickd{.channels = 5}, 18, 35, 20);
+  each("nearest layers", lk::nearest_layers{.layers = 4, .k = 2}, 22, 9, 36);
   each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
   each("sinkhorn", lk::at_temperature(2.0, lk::sinkhorn{}), 17, 40, 40, 512);
   // beside losses of rows

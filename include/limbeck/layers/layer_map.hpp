@@ -39,7 +39,7 @@ class layer_map {
 
   /// The teacher's layers in as many blocks as the student has layers; the last of each block teaches: counted from 1,
   /// layer i learns from ceil(i m / n), of n and m layers. 4 of 12: 3, 6, 9, 12 (Jiao et al., TinyBERT, 2020,
-  /// arXiv:1909.10351); 9 of 12: 2, 3, 4, 6, 7, 8, 10, 11, 12 (Wang et al., 2025, arXiv:2502.04499, their "forward").
+  /// arXiv:1909.10351); 9 of 12: 2, 3, 4, 6, 7, 8, 10, 11, 12 (Yu, Wen and Mou, 2025, arXiv:2502.04499, their "forward").
   /// @throws value_error where one side has no layers.
   static layer_map evenly(std::size_t student_layers, std::size_t teacher_layers) {
     check(student_layers, teacher_layers);

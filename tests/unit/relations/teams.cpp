@@ -6,6 +6,7 @@
 #include "team_batch.hpp"
 
 #include <limbeck/features.hpp>
+#include <limbeck/layers/nearest_layers.hpp>
 #include <limbeck/relations.hpp>
 
 #include <algorithm>
@@ -63,6 +64,7 @@ void compare_all() {
   compare<T>(lk::attention_transfer{.student_channels = 2, .teacher_channels = 3}, "attention_transfer", 5, 40, 60);
   compare<T>(lk::attention_transfer{.student_channels = 2, .power = 1.5}, "attention_transfer, p 1.5", 5, 18, 9);
   compare<T>(lk::ickd{.channels = 5}, "ickd", 5, 35, 20);
+  compare<T>(lk::nearest_layers{.layers = 3, .k = 2}, "nearest_layers", 7, 11, 33);
   compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);
   compare<T>(lk::out_of_domain_penalty{}, "out_of_domain_penalty", 5, 21, 21);
   compare<T>(lk::hard_quantile{.p_hard = 0.8}, "hard_quantile", 6, 21, 21);

@@ -92,6 +92,7 @@ const std::vector<loss>& every_loss() {
       beside("hint", lk::hint{}),
       beside("feature_mse", lk::feature_mse{}),
       beside("ickd", lk::ickd{.channels = 4}),
+      beside("nearest_layers", lk::nearest_layers{.layers = 1, .k = 1}),
       beside("sinkhorn", lk::sinkhorn{}),
       {"projected", with_projection<false>, with_projection<true>, true},
       {"vid", with_variances<false>, with_variances<true>, true},
