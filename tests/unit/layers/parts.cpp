@@ -81,9 +81,10 @@ TEST_CASE("layer_mixer: mixtures, and their way back", "[layers]") {
   const auto memory = stack(4, 5, 3, 20), direction = stack(4, 5, 3, 40), w = stack(2, 5, 3, 60);
   const auto layers = views(memory), other = views(direction), slopes = views(w);
   lk::layer_mixer<double> mixer(2, 4);
-  for (const double v : mixer.parameters()[0]) CHECK(v == 0.25);
+  const std::span<double> learned = mixer.parameters()[0];
+  for (const double v : learned) CHECK(v == 0.25);
   lk::random_stream random(1);
-  for (double& v : mixer.parameters()[0]) v = random.normal();
+  for (double& v : learned) v = random.normal();
   const auto inner = [](const auto& a, const auto& b) {
     double total = 0;
     for (std::size_t i = 0; i < a.size(); ++i)
