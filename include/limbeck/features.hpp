@@ -10,6 +10,7 @@
 #include <limbeck/loss/features/hard_quantile.hpp>
 #include <limbeck/loss/features/hint.hpp>
 #include <limbeck/loss/features/ickd.hpp>
+#include <limbeck/loss/features/nearest_layers.hpp>
 #include <limbeck/loss/features/projected.hpp>
 #include <limbeck/loss/features/projection.hpp>
 #include <limbeck/loss/features/sinkhorn.hpp>

@@ -7,9 +7,8 @@
 #include <limbeck/features.hpp>
 #include <limbeck/layers/layer_cosines.hpp>
 #include <limbeck/layers/layer_map.hpp>
-#include <limbeck/layers/layer_mean.hpp>
 #include <limbeck/layers/layer_mixer.hpp>
-#include <limbeck/layers/nearest_layers.hpp>
 #include <limbeck/objective/layered.hpp>
+#include <limbeck/target/layer_mean.hpp>
 
 #endif

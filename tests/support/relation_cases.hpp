@@ -8,7 +8,7 @@
 
 #include <limbeck/backend/thrust/dense.hpp>
 #include <limbeck/features.hpp>
-#include <limbeck/layers/nearest_layers.hpp>
+#include <limbeck/loss/features/nearest_layers.hpp>
 #include <limbeck/relations.hpp>
 
 namespace limbeck_test {

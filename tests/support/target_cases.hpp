@@ -5,7 +5,7 @@
 
 #include "device_cases.hpp"
 
-#include <limbeck/layers/layer_mean.hpp>
+#include <limbeck/target/layer_mean.hpp>
 #include <limbeck/schedule/schedules.hpp>
 #include <limbeck/targets.hpp>
 

@@ -3,7 +3,7 @@
 #include "catch.hpp"
 #include "make_batch.hpp"
 
-#include <limbeck/layers/nearest_layers.hpp>
+#include <limbeck/loss/features/nearest_layers.hpp>
 #include <limbeck/loss/features/attention_transfer.hpp>
 #include <limbeck/loss/features/hard_quantile.hpp>
 #include <limbeck/loss/features/hint.hpp>

@@ -1,5 +1,5 @@
-#ifndef LIMBECK_LAYERS_NEAREST_LAYERS_HPP
-#define LIMBECK_LAYERS_NEAREST_LAYERS_HPP
+#ifndef LIMBECK_LOSS_FEATURES_NEAREST_LAYERS_HPP
+#define LIMBECK_LOSS_FEATURES_NEAREST_LAYERS_HPP
 
 /// @file
 /// Each sample learns from the layers of the teacher that are nearest to it.

@@ -1,5 +1,5 @@
-#ifndef LIMBECK_LAYERS_LAYER_MEAN_HPP
-#define LIMBECK_LAYERS_LAYER_MEAN_HPP
+#ifndef LIMBECK_TARGET_LAYER_MEAN_HPP
+#define LIMBECK_TARGET_LAYER_MEAN_HPP
 
 /// @file
 /// Several layers as one teacher: the mean of normalised layers.
