@@ -4,6 +4,7 @@
 
 #include <limbeck/limbeck.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
@@ -138,6 +139,54 @@ TEST_CASE("layers: a loss a pair, names, schedules, arguments of the list", "[la
   });
   lk::for_each_learned(0.5 * bridged, [&](auto& part) { holds += &part == bridges[holds]; });
   CHECK(holds == 2);
+}
+
+TEST_CASE("each layer learns from the nearest ones, which go through a learned map", "[layers]") {
+  // MLKD-OOD: the KL of the logits, and for each layer of the student and each sample the two nearest of the teacher's
+  const std::size_t theirs = 6;
+  std::vector<double> side_by_side(n * width * theirs);
+  for (std::size_t r = 0; r < n; ++r)
+    for (std::size_t c = 0; c < width; ++c)
+      for (std::size_t j = 0; j < theirs; ++j) side_by_side[(r * width + c) * theirs + j] = t.all[j](r, c);
+  const input stack(side_by_side.data(), n, width * theirs);
+  lk::projection<double> w(width, width, lk::xavier{.seed = 5});
+  const auto objective =
+      lk::forward_kl{} + lk::at_layers<"hidden", "stack">(
+                             lk::layer_map::all_to_one(3, 0),
+                             lk::through(lk::identity{}, lk::at_positions(w, theirs), lk::nearest_layers{.layers = theirs, .k = 2}));
+  const auto mine = student();
+  const auto taught = lk::outputs{lk::output<"logits">(u.all[0]), lk::output<"stack">(stack)};
+  const auto naive = [&] {
+    long double total = lk::objective(lk::forward_kl{}).value(z.all[0], u.all[0]);
+    const std::span<const double> weights = w.parameters()[0];
+    for (std::size_t i = 0; i < 3; ++i)
+      for (std::size_t r = 0; r < n; ++r) {
+        std::vector<long double> apart(theirs);
+        for (std::size_t j = 0; j < theirs; ++j)
+          for (std::size_t c = 0; c < width; ++c) {
+            long double mapped = 0;
+            for (std::size_t d = 0; d < width; ++d) mapped += static_cast<long double>(weights[c * width + d] * t.all[j](r, d));
+            apart[j] += (s.all[i](r, c) - mapped) * (s.all[i](r, c) - mapped) / width / n;
+          }
+        std::sort(apart.begin(), apart.end());
+        total += apart[0] + apart[1];
+      }
+    return static_cast<double>(total);
+  };
+  slopes h(3, width), g(1, classes);
+  auto where = lk::outputs{lk::output<"logits">(g.all[0]), lk::output<"hidden">(h.all)};
+  w.zero_gradients();
+  CHECK(objective(mine, taught, lk::into(where)).loss == Approx(naive()).epsilon(1e-13));
+  const std::span<double> weights = w.parameters()[0], learned = w.gradients()[0];
+  for (std::size_t i = 0; i < weights.size(); i += 3) {
+    const double held = weights[i];
+    weights[i] = held + 1e-6;
+    const double up = naive();
+    weights[i] = held - 1e-6;
+    const double down = naive();
+    weights[i] = held;
+    CHECK(learned[i] == Approx((up - down) / 2e-6).epsilon(1e-6).margin(1e-8));
+  }
 }
 
 TEST_CASE("layers: what is wrong is named", "[layers]") {

@@ -62,7 +62,7 @@ struct nearest_of_row {
 /// first, unless told otherwise.
 struct nearest_layers {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;
+  static constexpr bool any_width = true, into_teacher = true;
   std::size_t layers = 12;  ///< of the teacher, 1 .. 64
   std::size_t k = 2;        ///< how many teach, 1 .. layers
 
