@@ -324,7 +324,7 @@ def check_papers(root, names, pages, fault):
             wrong(f"there is no entry {row['where']}")
         text = re.sub(r'"[^"]*"', '""', row["expression"])
         own = set(re.findall(r"\bdouble (\w+)", text))
-        for n in sorted(set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", text)) - set(names) - prelude - own - WORDS):
+        for n in sorted(set(re.findall(r"(?<![.:\w])[A-Za-z_]\w*", text)) - set(names) - prelude - own - WORDS):
             wrong(f"{n} is neither of include/ nor of tests/docs/papers.hpp")
         for n, inside in re.findall(r"(\w+)\{([^{}]*)\}", text):
             for option in re.findall(r"\.(\w+) = ", inside):
