@@ -4,6 +4,7 @@
 
 #include <limbeck/layers/layer_map.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 

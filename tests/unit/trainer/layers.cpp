@@ -1,7 +1,7 @@
 // Layers whose number is known at run time, in the trainer: a learned projection each, micro-batches, resume.
 
-#include "../trainer/toy.hpp"
 #include "catch.hpp"
+#include "toy.hpp"
 
 #include <limbeck/trainer.hpp>
 
