@@ -6,7 +6,6 @@
 #include "team_batch.hpp"
 
 #include <limbeck/features.hpp>
-#include <limbeck/loss/features/nearest_layers.hpp>
 #include <limbeck/relations.hpp>
 
 #include <algorithm>
