@@ -132,12 +132,12 @@ void train(network& net, Teacher&& teacher, const Objective& objective, const da
       lk::drawn_by(in_turn(std::move(rows), seed), data), {.steps = static_cast<std::size_t>(updates), .batch = batch_rows});
 }
 
-/// @p base, and 3 times the mean over the pairs of layers, the paper's weight.
-template <class Base>
-void teach(network& net, const view& teacher, const Base& base, const lk::layer_map& map, const dataset& data, const row_numbers& rows,
-           const options& o, std::uint64_t seed) {
+/// What a student learns by: labels, with or without the logits, and 3 times the mean over the pairs of layers, the paper's
+/// weight.
+auto lesson(bool logits, const lk::layer_map& map) {
   const double weight = map.size() == 0 ? 0 : 3.0 / static_cast<double>(map.size());
-  train(net, remembered(teacher), base + weight * lk::at_layers<"hidden">(map, lk::feature_mse{}), data, rows, o.updates, 0.01, seed);
+  return lk::cross_entropy{} + (logits ? 1.0 : 0.0) * lk::forward_kl{} +
+         weight * lk::at_layers<"hidden">(map, lk::feature_mse{});
 }
 
 constexpr const char* usage = R"(Which layer of a teacher teaches which layer of its student, on Letter.
@@ -187,12 +187,7 @@ void run(int argc, char** argv) {
       row_numbers rows = shuffled(letter.train.size(), 100 + seed);  // the same for every map
       rows.resize(labels[l]);
       network net(student_layers, seed);
-      const lk::layer_map map = choices[k].map(seed);
-      if (b == 0) {
-        teach(net, taught, lk::cross_entropy{}, map, letter.train, rows, o, seed);
-      } else {
-        teach(net, taught, lk::cross_entropy{} + lk::forward_kl{}, map, letter.train, rows, o, seed);
-      }
+      train(net, remembered(taught), lesson(b == 1, choices[k].map(seed)), letter.train, rows, o.updates, 0.01, seed);
       at(b, l, k, seed) = test(net);
       progress.advance();
     });
