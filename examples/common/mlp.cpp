@@ -31,7 +31,7 @@ const matrix& mlp::forward(const Eigen::Ref<const matrix>& x) {
   return outputs_.back();
 }
 
-void mlp::backward(const matrix& logits_gradient, std::initializer_list<hidden_gradient> at_hidden) {
+void mlp::backward(const matrix& logits_gradient, const std::vector<hidden_gradient>& at_hidden) {
   delta_ = logits_gradient;
   for (std::size_t l = layers(); l-- > 0;) {
     weight(gradients_, l).noalias() += below(l).transpose() * delta_;

@@ -8,7 +8,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <span>
 #include <utility>
 #include <vector>
@@ -34,9 +33,12 @@ class mlp {
   /// Output of a hidden layer (from 0) behind its ReLU, rows x width, of the last `forward`.
   const matrix& hidden(std::size_t layer) const { return outputs_[layer]; }
 
+  /// All of them.
+  std::span<const matrix> hidden() const { return std::span(outputs_).first(layers() - 1); }
+
   /// Adds to the gradients of all parameters, from the gradient of the loss with respect to the logits of the last
   /// `forward`; losses on features send theirs to the layers that they look at.
-  void backward(const matrix& logits_gradient, std::initializer_list<hidden_gradient> at_hidden = {});
+  void backward(const matrix& logits_gradient, const std::vector<hidden_gradient>& at_hidden = {});
 
   /// The gradient with respect to the rows of the last `forward`, once `backward` is done.
   const matrix& input_gradient();

@@ -22,6 +22,7 @@
 #include <limbeck/loss/features/ickd.hpp>
 #include <limbeck/loss/features/kdsvd.hpp>
 #include <limbeck/loss/features/log_sum.hpp>
+#include <limbeck/loss/features/nearest_layers.hpp>
 #include <limbeck/loss/features/overhaul.hpp>
 #include <limbeck/loss/features/pad_l2.hpp>
 #include <limbeck/loss/features/position_similarity.hpp>

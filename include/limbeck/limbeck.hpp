@@ -7,6 +7,7 @@
 
 #include <limbeck/averaging.hpp>
 #include <limbeck/features.hpp>
+#include <limbeck/layers.hpp>
 #include <limbeck/logits.hpp>
 #include <limbeck/relations.hpp>
 #include <limbeck/selection.hpp>

@@ -10,6 +10,7 @@
 #include <limbeck/target/fill.hpp>
 #include <limbeck/target/interpolation.hpp>
 #include <limbeck/target/label_mix.hpp>
+#include <limbeck/target/layer_mean.hpp>
 #include <limbeck/target/load_balance.hpp>
 #include <limbeck/target/min_max_scores.hpp>
 #include <limbeck/target/past.hpp>

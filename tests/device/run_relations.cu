@@ -16,6 +16,7 @@ int main() {
     take("products by cuBLAS", compare_products<float>(&blas));
     take("products by cuBLAS in double", compare_products<double>(&blas));
     take("losses", compare_whole_batches<float>());
+    take("layers", compare_layers<float>());
     take("weights", compare_whole_weights<float>());
     take("learned", compare_learned<float>());
     take("maps", compare_maps<float>());

@@ -24,7 +24,7 @@ import pathlib
 import re
 import sys
 
-FAMILIES = ("loss", "target", "selection", "averaging", "signal", "schedule", "temperature")
+FAMILIES = ("loss", "target", "layers", "selection", "averaging", "signal", "schedule", "temperature")
 MARKER = re.compile(r"\busing limbeck_(?:loss|target|signal|schedule|decay|temperature)\b")
 POLICY = re.compile(r"\b(?:operator\(\)|update|next|weighted|fill|embed)\s*\(")
 MADE_BY = re.compile(r"made by `(\w+)|[Ww]hat `(\w+)` returns|[Ss]ee (\w+)\(\)")
@@ -324,7 +324,7 @@ def check_papers(root, names, pages, fault):
             wrong(f"there is no entry {row['where']}")
         text = re.sub(r'"[^"]*"', '""', row["expression"])
         own = set(re.findall(r"\bdouble (\w+)", text))
-        for n in sorted(set(re.findall(r"(?<![.\w])[A-Za-z_]\w*", text)) - set(names) - prelude - own - WORDS):
+        for n in sorted(set(re.findall(r"(?<![.:\w])[A-Za-z_]\w*", text)) - set(names) - prelude - own - WORDS):
             wrong(f"{n} is neither of include/ nor of tests/docs/papers.hpp")
         for n, inside in re.findall(r"(\w+)\{([^{}]*)\}", text):
             for option in re.findall(r"\.(\w+) = ", inside):

@@ -2,6 +2,7 @@
 // loss for its plan and takes anything else as it is. The numbers are of no meaning.
 
 #include <limbeck/limbeck.hpp>
+#include <limbeck/map/layer_norm.hpp>
 #if defined(DOCS_TRAINER)
 #include <limbeck/trainer.hpp>
 #endif
@@ -42,6 +43,9 @@ inline std::vector<std::size_t> ids = [] {
   std::iota(rows.begin(), rows.end(), 0);
   return rows;
 }();
+
+// Lists of layers.
+inline const std::vector<rows<const float>> hidden{part(0), part(1), part(2), part(3)};
 
 // Numbers of rows.
 inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), keep(samples, 1), focal(samples, 1), better(samples, 1), mask(samples),

@@ -345,6 +345,7 @@ complaints compare_whole_batches() {
   const lk::channel_margins<lk::device_memory> device_margins(scale, shift);
   if (margins[1] != device_margins[1]) out.push_back("the margins differ");
   compare_whole_with<T>(out, "overhaul", lk::objective(lk::overhaul(margins)), lk::objective(lk::overhaul(device_margins)), 20, 33, 33);
+  each("nearest layers", lk::nearest_layers{.layers = 4, .k = 2}, 22, 9, 36);
   each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
   each("sinkhorn", lk::at_temperature(2.0, lk::sinkhorn{}), 17, 40, 40, 512);
   // beside losses of rows
@@ -353,6 +354,40 @@ complaints compare_whole_batches() {
   compare_whole_errors<T>(out, "hint", lk::objective(lk::hint{}), 9, 40);
   compare_whole_errors<T>(out, "sinkhorn", lk::objective(lk::sinkhorn{}), 9, 40);
   compare_whole_errors<T>(out, "cka", lk::objective(lk::linear_cka{}), 9, 40);
+  return out;
+}
+
+/// Losses between lists of layers: a call of each pair, on a device as on the host.
+template <class T>
+complaints compare_layers() {
+  complaints out;
+  const std::size_t n = 23, width = 9;
+  const auto b = random_batch<T>(n, width, 71, 1), other = random_batch<T>(n, width, 73, 1);
+  const auto s = to_device(b.student), u = to_device(b.teacher), t = to_device(other.student), v = to_device(other.teacher);
+  const auto on_host = [&](const std::vector<T>& x) { return lk::rows<const T>(x.data(), n, width); };
+  const auto on_device = [&](const thrust::device_vector<T>& x) { return lk::on_device(x, n, width); };
+  std::vector<std::vector<T>> memory(2, std::vector<T>(n * width));
+  std::vector<thrust::device_vector<T>> device_memory(2, thrust::device_vector<T>(n * width));
+  const std::vector mine{on_host(b.student), on_host(b.teacher)}, theirs{on_host(other.student), on_host(other.teacher)};
+  const std::vector device_mine{on_device(s), on_device(u)}, device_theirs{on_device(t), on_device(v)};
+  const std::vector slopes{lk::rows<T>(memory[0].data(), n, width), lk::rows<T>(memory[1].data(), n, width)};
+  const std::vector device_slopes{lk::on_device(device_memory[0], n, width), lk::on_device(device_memory[1], n, width)};
+  const auto objective = 0.5 * lk::at_layers<"h">(lk::layer_map::evenly(2, 2).reversed(), lk::feature_mse{} + lk::mse{});
+  lk::device_workspace ws;
+  auto where = lk::outputs{lk::output<"h">(slopes)};
+  auto device_where = lk::outputs{lk::output<"h">(device_slopes)};
+  const auto host = objective(lk::outputs{lk::output<"h">(mine)}, lk::outputs{lk::output<"h">(theirs)}, lk::into(where));
+  const auto device = objective(lk::outputs{lk::output<"h">(device_mine)}, lk::outputs{lk::output<"h">(device_theirs)},
+                                lk::into(device_where), ws);
+  compare_evaluations<T>(out, "layers", host, device, 64);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::vector<T> got = to_host(device_memory[i]);
+    for (std::size_t k = 0; k < got.size(); ++k)
+      if (!near<T>(static_cast<double>(memory[i][k]), static_cast<double>(got[k]), 1, 64)) {
+        out.push_back("layers: the gradient of layer " + std::to_string(i) + " differs at " + std::to_string(k));
+        break;
+      }
+  }
   return out;
 }
 

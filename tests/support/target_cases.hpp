@@ -5,6 +5,7 @@
 
 #include "device_cases.hpp"
 
+#include <limbeck/target/layer_mean.hpp>
 #include <limbeck/schedule/schedules.hpp>
 #include <limbeck/targets.hpp>
 
@@ -150,6 +151,7 @@ void each_ensemble(const Side& s, F&& f) {
   f("confidence weights", three.weighted(lk::confidence_weights{}));
   const std::vector views{s.a(), s.b(), s.d(), s.a()};
   f("a range", lk::mean_of_probabilities(views).weighted(lk::fixed_weights{1, 2, 3, 4}));
+  f("layer mean", lk::layer_mean(views));
   f("nested", lk::mean_of_logits(lk::mean_of_probabilities(s.a(), lk::mean_of_logits(s.b(), s.d())), s.d())
                   .weighted(lk::confidence_weights{}));
 }

@@ -24,6 +24,10 @@ TEST_CASE("relations: what losses learn may live on a device") {
   none(compare_learned<float>());
 }
 
+TEST_CASE("relations: losses between lists of layers are calls of each pair") {
+  none(compare_layers<float>());
+}
+
 TEST_CASE("relations: on a device the rows that do not count are taken out, and weights must be alike") {
   none(compare_whole_weights<float>());
 }

@@ -45,8 +45,28 @@ struct ask_torch_module {
 
 template <class X>
 inline constexpr bool is_torch_output = std::is_same_v<X, at::Tensor>;
+/// The elements of a list of layers; of anything else itself.
+template <class X>
+struct layer_type {
+  using type = X;
+};
+template <layer_list X>
+struct layer_type<X> {
+  using type = std::remove_cvref_t<decltype(std::declval<X&>()[0])>;
+};
+template <class X>
+using layer_of = typename layer_type<X>::type;
 template <class... Output>
-inline constexpr bool is_torch_output<outputs<Output...>> = (std::is_same_v<std::remove_cvref_t<decltype(Output::value)>, at::Tensor> && ...);
+inline constexpr bool is_torch_output<outputs<Output...>> = (is_torch_output<layer_of<std::remove_cvref_t<decltype(Output::value)>>> && ...);
+/// f of a tensor, or of each of a list of layers.
+template <class X, class F>
+void each_layer_of(const X& x, const F& f) {
+  if constexpr (requires { x.size(); x[0]; } && !std::is_same_v<X, at::Tensor>) {
+    for (std::size_t i = 0; i < x.size(); ++i) f(x[i]);
+  } else {
+    f(x);
+  }
+}
 template <class Forward, class M, class X>
 concept gives_torch_output = requires(const Forward& f, M& m, X& x) {
   requires is_torch_output<std::remove_cvref_t<decltype(f(m, x))>>;
@@ -107,7 +127,7 @@ void archive_torch_tensor(Archive& archive, const std::string& name, const at::T
 ///
 /// @p Module is a holder (`torch::nn::Sequential`), a pointer to a module, a module of your own, or a torch::jit::Module;
 /// an lvalue is referred to, an rvalue owned. Its `forward(inputs)` gives a tensor, or `outputs{output<"logits">(z),
-/// output<"layer3">(h)}`; with a second argument that function says how: `torch_module(m, [](auto& m, const
+/// output<"layer3">(h)}`, of which each may be a list; with a second argument that function says how: `torch_module(m, [](auto& m, const
 /// torch::Tensor& x) { return m.classify(x); })`.
 template <class Module, class Forward = detail::ask_torch_module>
 class torch_module : public detail::torch_network<Module, Forward> {
@@ -126,7 +146,7 @@ class torch_module : public detail::torch_network<Module, Forward> {
     last_.clear();
     if (evaluated_) return out;
     if constexpr (detail::is_outputs<decltype(out)>) {
-      std::apply([&](const auto&... o) { (last_.push_back(o.value), ...); }, out.all);
+      std::apply([&](const auto&... o) { (detail::each_layer_of(o.value, [&](const at::Tensor& t) { last_.push_back(t); }), ...); }, out.all);
     } else {
       last_.push_back(out);
     }
@@ -146,7 +166,7 @@ class torch_module : public detail::torch_network<Module, Forward> {
       slopes.push_back(slope);
     };
     if constexpr (detail::is_outputs<Gradient>) {
-      std::apply([&](const auto&... o) { (take(o.value), ...); }, gradient.all);
+      std::apply([&](const auto&... o) { (detail::each_layer_of(o.value, take), ...); }, gradient.all);
     } else {
       take(gradient);
     }

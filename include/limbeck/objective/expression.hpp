@@ -108,6 +108,8 @@ struct at_place {
   static constexpr std::string_view student = Student.view(), teacher = Teacher.view();
   static constexpr bool both = Both;
 };
+/// The nested name of a loss between layers whose number is known at run time, see objective/layered.hpp.
+struct layered {};
 }  // namespace detail
 /// @endcond
 
@@ -221,7 +223,9 @@ inline constexpr bool is_part = requires { typename E::limbeck_part; };
 /// Whether a loss inside stands at an output.
 template <class E>
 constexpr bool has_places() {
-  if constexpr (!is<E, expression> || is_part<E>) {
+  if constexpr (is<E, layered>) {
+    return true;
+  } else if constexpr (!is<E, expression> || is_part<E>) {
     return false;
   } else if constexpr (requires(const E& e) { e.first; e.second; }) {
     return has_places<decltype(E::first)>() || has_places<decltype(E::second)>();
@@ -258,6 +262,8 @@ template <class E>
 constexpr bool is_scheduled() {
   if constexpr (is<E, composite>) {
     return is_scheduled<std::remove_cvref_t<decltype(std::declval<const E&>().terms())>>();
+  } else if constexpr (is<E, layered>) {
+    return is_scheduled<typename E::loss_type>();
   } else if constexpr (!is<E, expression>) {
     if constexpr (requires { typename E::inner_type; }) return is_scheduled<typename E::inner_type>();
     return false;

@@ -173,6 +173,11 @@ constexpr auto flatten(const E& e, context<S, U, D, Base, Signal, Place> c) {
     const auto inner = e.terms();
     if (c.name.empty()) c.name = loss_name<E>();
     return flatten(inner, c);
+  } else if constexpr (is<E, layered>) {
+    static_assert(std::is_same_v<S, fixed_slot<1, 1>> && std::is_same_v<U, fixed_slot<1, 1>> && std::is_same_v<D, all> &&
+                      std::is_same_v<Signal, no_signal>,
+                  "limbeck: a temperature, a signal or a domain stands inside at_layers, around its loss");
+    return hana::tuple<>{};
   } else if constexpr (!is<E, expression>) {
     require_loss<E, D, S, U, Signal>();
     if constexpr (requires { e.check(); }) e.check();
@@ -211,6 +216,7 @@ constexpr auto flatten(const E& e, context<S, U, D, Base, Signal, Place> c) {
     c.name = E::name.view();
     return flatten(e.inner, c);
   } else if constexpr (requires { E::takes_scale_away; }) {
+    static_assert(!is<decltype(e.inner), layered>, "limbeck: unscaled stands inside at_layers, around its loss");
     c.scaled = false;
     return flatten(e.inner, c);
   } else {

@@ -4,7 +4,7 @@
 /// @file
 /// A call with named outputs becomes a call of each part, with the arguments that this part reads.
 
-#include <limbeck/objective/learned.hpp>
+#include <limbeck/objective/layered.hpp>
 #include <limbeck/objective/parts.hpp>
 #include <limbeck/objective/report.hpp>
 #include <limbeck/objective/requirements.hpp>
@@ -70,7 +70,8 @@ constexpr bool require_parts() {
       students,
       "limbeck: a loss stands at an output that the student does not have; at<\"name\"> names one of "
       "outputs{output<\"name\">(x), ...}, a loss without at stands at \"logits\", and a tensor alone is \"logits\"");
-  constexpr bool teacher = !all.taught() || !std::is_void_v<Teacher>;
+  constexpr bool reads = all.taught() || layers_read_teacher<E>();
+  constexpr bool teacher = !reads || !std::is_void_v<Teacher>;
   static_assert(teacher,
                 "limbeck: a loss or a signal of this objective reads a teacher; pass its outputs after the student's");
   bool teachers_fine = true;
@@ -103,7 +104,7 @@ constexpr bool require_parts() {
                 "deferred(result) out");
   constexpr bool fine = (std::is_same_v<Args, unread_argument> || ...), moves = (std::is_same_v<Args, progress> || ...);
   static_assert(
-      fine || std::is_void_v<Teacher> || all.taught(),
+      fine || std::is_void_v<Teacher> || reads,
       "limbeck: a teacher is given, but no term and no signal reads it; leave it out, or pass unread_is_fine");
   static_assert(fine || is_scheduled<E>() || !moves || !std::is_void_v<Teacher>,
                 "limbeck: progress is given, but this objective has no schedule that would read it; leave it out, or "
@@ -140,16 +141,25 @@ class named_call {
       add_temperatures<Whole>(e, all, typename Own::slot_keys{});
     });
     clear_unread();
+    each_layer<true>([&](const auto& objective, const layer_pair&, auto&... a) {
+      const evaluation e = objective(a...);
+      all.loss += e.loss;
+      if (parts<E>.count == 0) all.rows = e.rows, all.weight = e.weight;
+    });
     return all;
   }
   double value() const {
     double loss = 0;
     each_part<true>([&](const auto& part, auto&... a) { loss += part.value(a...); });
+    each_layer<true>([&](const auto& objective, const layer_pair&, auto&... a) { loss += objective.value(a...); });
     return loss;
   }
   objective_report report() const {
     objective_report all;
     each_part<false>([&](const auto& part, auto&... a) { all.add(part.report(a...)); });
+    each_layer<false>([&](const auto& objective, const layer_pair& p, auto&... a) {
+      all.add(objective.report(a...), ", layer " + std::to_string(p.student) + " of " + std::to_string(p.teacher));
+    });
     return all;
   }
 
@@ -168,6 +178,10 @@ class named_call {
       return std::tie(s);
     }
   }
+  template <std::size_t Index>
+  struct place_of_part {
+    static constexpr std::string_view student = parts<E>.all[Index].student;
+  };
   /// Argument @p a as part @p Index takes it: a tuple of one, or of none.
   template <std::size_t Index, bool Gradient, class A>
   auto keep(A& a) const {
@@ -187,24 +201,102 @@ class named_call {
       } else {
         return std::tuple<>();
       }
-    } else if constexpr (std::is_same_v<Bare, unread_argument>) {
+    } else {
+      return keep_at<place_of_part<Index>, objective_part<E, Index>, self.student == logits_name && self.first_of_student>(a);
+    }
+  }
+  /// What @p Own, at the student's output that @p Place names, reads of an argument that is no gradient.
+  template <class Place, class Own, bool FirstAtLogits, class A>
+  auto keep_at(A& a) const {
+    using Bare = std::remove_cvref_t<A>;
+    if constexpr (std::is_same_v<Bare, unread_argument>) {
       return std::tuple<>();
     } else if constexpr (is_located<Bare>) {
-      if constexpr (Bare::output.view() == self.student) {
+      if constexpr (Bare::output.view() == Place::student) {
         return std::tie(a.argument);
       } else {
         return std::tuple<>();
       }
     } else {
       using Kind = kind_of_argument_t<Bare>;
-      using Plan = typename plan_of<std::remove_cv_t<terms_of<objective_part<E, Index>>>>::type;
-      constexpr bool own = (overrides<Args, Kind>(self.student) || ...);
-      constexpr bool read = part_reads<Plan, Kind>(self.student == logits_name && self.first_of_student);
+      using Plan = typename plan_of<std::remove_cv_t<terms_of<Own>>>::type;
+      constexpr bool own = (overrides<Args, Kind>(Place::student) || ...);
+      constexpr bool read = part_reads<Plan, Kind>(FirstAtLogits);
       if constexpr (!own && read) {
         return std::tie(a);
       } else {
         return std::tuple<>();
       }
+    }
+  }
+  // Losses between layers whose number is known at run time: a call for each pair, which adds to the gradient.
+
+  /// f(objective, pair, arguments) for each pair of layers.
+  template <bool Gradient, class F>
+  void each_layer(const F& f) const {
+    double at = 0;
+    const auto take = [&](const auto& a) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(a)>, progress>) at = a.fraction();
+    };
+    if constexpr (has_layers<E>()) std::apply([&](const auto&... a) { (take(a), ...); }, args_);
+    each_layered(e_, at, 1, [&]<class L>(const L& layers, double weight) { pairs_of<Gradient>(layers, weight, f); });
+  }
+  template <bool Gradient, class L, class F>
+  void pairs_of(const L& layers, double weight, const F& f) const {
+    using Own = typename L::loss_type;
+    using Place = typename L::place;
+    constexpr std::size_t at = output_index<Student>(Place::student);
+    static_assert(at < outputs_in<Student>(), "limbeck: at_layers<\"name\"> names an output that the student does not have");
+    auto& s = output_at<at < outputs_in<Student>() ? at : 0>(student_);
+    using Layers = std::remove_cvref_t<decltype(s)>;
+    static_assert(layer_list<Layers>,
+                  "limbeck: at_layers<\"name\"> names an output of the student that is no list of tensors (an array, a span or a "
+                  "vector); at<\"name\"> is for one tensor");
+    if constexpr (layer_list<Layers>) {
+      for (std::size_t k = 0; k < layers.map.size(); ++k) {
+        const layer_pair p = layers.map[k];
+        check_layer(k, p.student, s.size(), Place::student, "student");
+        const weighted_loss<constant, Own> objective(constant(weight), layers.losses[k]);
+        std::apply([&](auto&&... a) { f(objective, p, a...); },
+                   std::tuple_cat(std::tie(s[p.student]), layer_of_teacher<Place, Own>(k, p.teacher),
+                                  std::apply(
+                                      [&](auto&... a) {
+                                        return std::tuple_cat(keep_for_layer<Place, Own, Gradient>(a, k, p.student)...);
+                                      },
+                                      args_),
+                                  std::tuple<const unread_argument&>(unread_is_fine)));
+      }
+    }
+  }
+  template <class Place, class Own>
+  auto layer_of_teacher([[maybe_unused]] std::size_t k, [[maybe_unused]] std::size_t index) const {
+    if constexpr (!reads_teacher<Own>() || std::is_void_v<Teacher>) {
+      return std::tuple<>();
+    } else {
+      constexpr std::size_t at = output_index<Teacher>(Place::teacher);
+      static_assert(at < outputs_in<Teacher>(), "limbeck: at_layers<\"name\"> names an output that the teacher does not have");
+      auto& t = output_at<at < outputs_in<Teacher>() ? at : 0>(*teacher_);
+      check_layer(k, index, layers_in(t), Place::teacher, "teacher");
+      return std::tie(layer_at(t, index));
+    }
+  }
+  template <class Place, class Own, bool Gradient, class A>
+  auto keep_for_layer(A& a, [[maybe_unused]] std::size_t k, [[maybe_unused]] std::size_t index) const {
+    if constexpr (!std::is_same_v<kind_of_argument_t<std::remove_cvref_t<A>>, gradient_tag>) {
+      return keep_at<Place, Own, false>(a);
+    } else if constexpr (!Gradient) {
+      return std::tuple<>();
+    } else {
+      using G = std::remove_cvref_t<decltype(*a.all)>;
+      constexpr std::size_t at = output_index<G>(Place::student);
+      static_assert(at < outputs_in<G>(),
+                    "limbeck: into(outputs{...}) lacks the gradients of the layers that a loss looks at");
+      auto& all = output_at<at < outputs_in<G>() ? at : 0>(*a.all);
+      static_assert(layer_list<std::remove_cvref_t<decltype(all)>>,
+                    "limbeck: the gradients of layers are a list of tensors, as the layers are");
+      check_layer(k, index, layers_in(all), Place::student, "gradient");
+      auto g = add_to(layer_at(all, index));
+      return std::tuple<decltype(g)>(g);
     }
   }
   /// Whether @p A is for this output what @p Kind is for all.
@@ -292,7 +384,7 @@ constexpr bool is_named_teacher() {
     return ((run_time_tensor<std::remove_cvref_t<Rest>> || is_labels<std::remove_cvref_t<Rest>> ||
              is_located<std::remove_cvref_t<Rest>>) ||
             ...) ||
-           parts<E>.taught();
+           parts<E>.taught() || layers_read_teacher<E>();
   } else {
     return false;
   }

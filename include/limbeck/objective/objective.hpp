@@ -223,7 +223,8 @@ auto callable<Self>::report(Args&&... args) const {
 template <class Self>
 plan_text callable<Self>::plan(double progress) const {
   const Self& self = static_cast<const Self&>(*this);
-  const std::vector<detail::term_words> words = detail::words_of(self);
+  std::vector<detail::term_words> words = detail::words_of(self);
+  std::erase_if(words, [](const detail::term_words& w) { return w.of_layers; });
   if constexpr (!detail::has_places<Self>()) {
     return plan_text(detail::flatten(self, detail::context<>{.progress = progress}), words);
   } else {
@@ -238,6 +239,12 @@ plan_text callable<Self>::plan(double progress) const {
       if (part.reads_teacher) title += (part.both ? ", its \"" : ", the teacher's \"") + std::string(part.teacher) + '"';
       const detail::objective_part<Self, i> objective(self);
       all.add(title + '\n', plan_text(detail::flatten(objective, detail::context<>{.progress = progress}), own));
+    });
+    detail::each_layered(self, progress, 1, [&]<class L>(const L& layers, double weight) {
+      const std::string title = "at each pair of the student's layers \"" + std::string(L::place::student) +
+                                "\", the teacher's \"" + std::string(L::place::teacher) + "\": " + layers.map.describe() + '\n';
+      if (layers.map.size() == 0) return all.add(title, {});
+      all.add(title, (weight * layers.losses[0]).plan(progress));
     });
     return all;
   }

@@ -7,6 +7,7 @@
 ///     return lk::outputs{lk::output<"logits">(z), lk::output<"layer3">(h)};      // a student's forward
 ///     cross_entropy{} + lk::at<"layer3">(100 * lk::projected(p, lk::feature_mse{}))
 ///
+/// An output may be a list of tensors, as the layers of a model are: objective/layered.hpp.
 /// A loss that stands at no output stands at "logits". A tensor in the place of outputs is called "logits", too.
 
 #include <limbeck/core/lifetime.hpp>

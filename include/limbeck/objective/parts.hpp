@@ -5,6 +5,7 @@
 /// The parts of an objective with named outputs: one for each pair of tensors that losses compare, an objective of one
 /// student and one teacher. And the outputs of a model by number.
 
+#include <limbeck/objective/layered.hpp>
 #include <limbeck/objective/outputs.hpp>
 #include <limbeck/objective/run.hpp>
 #include <limbeck/objective/run_time.hpp>
@@ -173,7 +174,11 @@ constexpr auto map_outputs(X& x, F&& f) {
 /// A gradient for a tensor, and the view of it that a call writes to.
 template <class X>
 auto make_gradient(const X& x) {
-  if constexpr (run_time_tensor<X>) {
+  if constexpr (layer_list<X>) {
+    std::vector<decltype(make_gradient(x[0]))> all;
+    for (const auto& layer : x) all.push_back(make_gradient(layer));
+    return all;
+  } else if constexpr (run_time_tensor<X>) {
     constexpr bool makes = requires { any_tensor_traits<X>::gradient_like(x); };
     static_assert(makes, "limbeck: a view whose type is known at run time only makes no gradient; pass into(gradient)");
     if constexpr (makes) return any_tensor_traits<X>::gradient_like(x);
@@ -184,7 +189,11 @@ auto make_gradient(const X& x) {
 }
 template <class G, class X>
 auto view_made_gradient(G& made, const X& x) {
-  if constexpr (run_time_tensor<X>)
+  if constexpr (layer_list<X>) {
+    std::vector<decltype(view_made_gradient(made[0], x[0]))> all;
+    for (std::size_t i = 0; i < made.size(); ++i) all.push_back(view_made_gradient(made[i], x[i]));
+    return all;
+  } else if constexpr (run_time_tensor<X>)
     return any_tensor_traits<G>::view(made);
   else
     return tensor_traits<X>::view_gradient(made, x);
@@ -212,7 +221,9 @@ void clear_gradient(G&& g, const A&... args) {
   const auto clear = [&]<class Sweep>(std::type_identity<Sweep>, const auto& x) {
     with_workspace<Sweep>([&](const auto& ws) { sweep_for<Sweep>::clear_on(ws, x); }, args...);
   };
-  if constexpr (is_head<Tensor>) {
+  if constexpr (layer_list<Tensor>) {
+    for (auto& x : g) clear_gradient<Told>(x, args...);
+  } else if constexpr (is_head<Tensor>) {
     g.each([&](const any_tensor& x, const char*) { clear_gradient<Told>(x, args...); });
   } else if constexpr (run_time_tensor<Tensor>) {
     any_tensor all = any_tensor_traits<Tensor>::view(g);

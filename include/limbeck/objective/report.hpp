@@ -39,7 +39,9 @@ class objective_report {
   void add(std::string_view name, double weight, double value, double squared_norm) {
     terms_.push_back({std::string(name), weight, value, std::sqrt(squared_norm)});
   }
-  void add(const objective_report& more) { terms_.insert(terms_.end(), more.terms_.begin(), more.terms_.end()); }
+  void add(const objective_report& more, const std::string& where = "") {
+    for (const line& t : more.terms_) terms_.push_back({t.name + where, t.weight, t.value, t.gradient_norm});
+  }
   /// @endcond
 
   /// A table.

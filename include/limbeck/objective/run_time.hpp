@@ -127,6 +127,8 @@ memory_kind memory_of(const X& x) {
     return x.hidden.memory;
   } else if constexpr (requires { std::get<0>(x.all).value; }) {
     return memory_of(std::get<0>(x.all).value);
+  } else if constexpr (requires { x.data()[0]; x.size(); } && !tensor<X>) {  // layers
+    return x.size() == 0 ? memory_kind::host : memory_of(x.data()[0]);
   } else {
     return kind_of_memory<typename tensor_traits<X>::sweep>;
   }

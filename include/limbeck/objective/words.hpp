@@ -21,6 +21,7 @@ struct term_words {
   std::string student = "1", teacher = "1";  ///< temperatures
   int power = 0;                             ///< the k of T^k
   bool weight_moves = false, scaled = true;
+  bool of_layers = false;             ///< whether at_layers holds it
   bool student_moves = false, teacher_moves = false;  ///< whether the temperature is more than a number
 };
 
@@ -43,6 +44,13 @@ void add_words(const E& e, term_words c, std::vector<term_words>& out) {
   if constexpr (is<E, composite>) {
     and_then(c.part_of, described_loss(e));
     add_words(e.terms(), std::move(c), out);
+  } else if constexpr (is<E, layered>) {
+    c.of_layers = true;
+    for (std::size_t k = 0; k < e.losses.size(); ++k) {
+      c.output = std::string(E::place::student) + ' ' + std::to_string(e.map[k].student) + " against " +
+                 std::string(E::place::teacher) + ' ' + std::to_string(e.map[k].teacher);
+      add_words(e.losses[k], c, out);
+    }
   } else if constexpr (!is<E, expression>) {
     c.loss = described_loss(e);
     c.power = c.scaled ? temperature_power<E>() : 0;

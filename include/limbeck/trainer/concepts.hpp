@@ -28,8 +28,10 @@ template <class X>
 concept any_output = tensor<X> || run_time_tensor<std::remove_cvref_t<X>> || is_head<X>;
 template <class X>
 inline constexpr bool all_outputs = any_output<X>;
+template <class X>
+concept output_or_layers = any_output<X> || layer_list<std::remove_cvref_t<X>>;
 template <class... Output>
-inline constexpr bool all_outputs<outputs<Output...>> = (any_output<decltype(Output::value)> && ...);
+inline constexpr bool all_outputs<outputs<Output...>> = (output_or_layers<decltype(Output::value)> && ...);
 
 template <class M, class X>
 concept has_forward = requires(M& m, X& x) {
@@ -119,6 +121,29 @@ class gradient_buffer<head_logits<Hidden>> {
   std::vector<double> doubles_;
   head_gradients views_;
 };
+/// Of layers, one each: lists.
+template <layer_list Layers>
+class gradient_buffer<Layers> {
+  using layer = std::remove_cvref_t<decltype(std::declval<const Layers&>()[0])>;
+  using buffer = gradient_buffer<layer>;
+  std::vector<buffer> buffers_;
+  std::vector<std::remove_cvref_t<decltype(std::declval<buffer&>().view(std::declval<const layer&>()))>> views_;
+
+ public:
+  auto& view(const Layers& layers) {
+    buffers_.resize(layers.size());
+    views_.clear();
+    for (std::size_t i = 0; i < layers.size(); ++i) views_.push_back(buffers_[i].view(layers[i]));
+    return views_;
+  }
+  struct tensors {
+    buffer* of;
+    const Layers* layers;
+    std::size_t size() const { return layers->size(); }
+    decltype(auto) operator[](std::size_t i) const { return of[i].tensor_for((*layers)[i]); }
+  };
+  tensors tensor_for(const Layers& layers) { return {buffers_.data(), &layers}; }
+};
 template <class... Output>
 class gradient_buffer<outputs<Output...>> {
  public:
@@ -146,7 +171,7 @@ using gradient_of = decltype(std::declval<gradient_buffer<Logits>&>().tensor_for
 
 namespace detail {
 template <class A>
-inline constexpr bool is_taught = any_output<A> || target<A>;
+inline constexpr bool is_taught = any_output<A> || target<A> || layer_list<A>;
 template <class... Output>
 inline constexpr bool is_taught<outputs<Output...>> = (is_taught<std::remove_cvref_t<decltype(Output::value)>> && ...);
 template <class A>
@@ -156,9 +181,10 @@ concept taught = is_taught<std::remove_cvref_t<A>>;
 /// What learns, over inputs @p X of your own type:
 ///
 /// - `s.forward(x)`: the logits of these inputs, a tensor (or a reference to one that lives until the next `forward`), or
-///   several: `outputs{output<"logits">(z), output<"layer3">(h)}`;
+///   several: `outputs{output<"logits">(z), output<"layer3">(h)}`, of which each is a tensor or a list of tensors;
 /// - `s.backward(g)`: *adds* to the gradients of the parameters, from the gradient of the loss with respect to the logits
-///   of the last `forward`, a tensor of their kind, or `outputs` of such tensors (`g.of<"layer3">()`);
+///   of the last `forward`, a tensor of their kind, or `outputs` of such tensors (`g.of<"layer3">()`, of a list
+///   `g.of<"hidden">()[i]`);
 /// - `s.zero_gradients()`: sets the gradients of the parameters to zero. The trainer calls it before each step.
 template <class S, class X>
 concept student = detail::has_forward<S, X> && requires(S& s, X& x, detail::gradient_of<detail::logits_of<S, X>> g) {

@@ -133,6 +133,8 @@ constexpr auto learned_type() {
     return std::type_identity<void>{};
   } else if constexpr (is<E, composite>) {
     return learned_type<std::remove_cvref_t<decltype(std::declval<const E&>().terms())>>();
+  } else if constexpr (is<E, layered>) {
+    return learned_type<typename E::loss_type>();
   } else if constexpr (requires { typename E::inner_type; }) {
     return one_scalar<std::type_identity<typename E::own_scalar>, decltype(learned_type<typename E::inner_type>())>{};
   } else if constexpr (!is<E, expression>) {

@@ -99,19 +99,25 @@ counted count_rows(const Batch& b, std::size_t drawn) {
 /// whole is not known.
 template <fixed_string Name, class Batch, class Output>
 reduction_argument reduction_over(const whole_batch<Batch>& whole, const micro_batch<Batch>& part, const Output& output) {
-  const std::size_t rows = rows_of_tensor(output), known = count_rows<Name>(part.batch, part.source.size()).rows;
-  if (known != rows)
-    raise<shape_error>("limbeck: the student gave " + std::to_string(rows) + " rows of " + std::string(Name.view()) +
-                       ", the batch has " + std::to_string(known) +
-                       "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of " +
-                       std::string(Name.view()));
-  double weight = 0;
-  if constexpr (Name.view() == logits_name) {
-    weight = whole.weight;  // counted with the batch
+  if constexpr (layer_list<Output>) {  // of as many rows, all of them
+    reduction_argument all = mean;
+    for (std::size_t i = 0; i < output.size(); ++i) all = reduction_over<Name>(whole, part, output[i]);
+    return all;
   } else {
-    for (const auto& p : whole.parts) weight += count_rows<Name>(p.batch, p.source.size()).weight;
+    const std::size_t rows = rows_of_tensor(output), known = count_rows<Name>(part.batch, part.source.size()).rows;
+    if (known != rows)
+      raise<shape_error>("limbeck: the student gave " + std::to_string(rows) + " rows of " + std::string(Name.view()) +
+                         ", the batch has " + std::to_string(known) +
+                         "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of " +
+                         std::string(Name.view()));
+    double weight = 0;
+    if constexpr (Name.view() == logits_name) {
+      weight = whole.weight;  // counted with the batch
+    } else {
+      for (const auto& p : whole.parts) weight += count_rows<Name>(p.batch, p.source.size()).weight;
+    }
+    return weight > 0 ? mean_over(weight) : mean;
   }
-  return weight > 0 ? mean_over(weight) : mean;
 }
 template <class Batch, class Logits>
 auto reductions(const whole_batch<Batch>& whole, const micro_batch<Batch>& part, const Logits& logits) {
@@ -238,6 +244,8 @@ void require_finite(double loss, const Gradient& g, const std::string& of = "") 
   if constexpr (is_outputs<Gradient>) {
     std::apply([&](const auto&... o) { (require_finite(loss, o.value, "at " + std::string(o.name.view()) + ' '), ...); },
                g.all);
+  } else if constexpr (requires { g.layers; }) {
+    for (std::size_t i = 0; i < g.size(); ++i) require_finite(loss, g[i], of + "layer " + std::to_string(i) + ' ');
   } else if constexpr (is_head<Gradient>) {
     g.each([&](const any_tensor& x, const char* name) { require_finite(loss, x, of + "of the head's " + name + ' '); });
   } else if constexpr (run_time_tensor<Gradient>) {
@@ -262,6 +270,8 @@ template <class Gradient>
 void scale_gradient(Gradient& g, double factor) {
   if constexpr (is_outputs<Gradient>) {
     std::apply([&](auto&... o) { (scale_gradient(o.value, factor), ...); }, g.all);
+  } else if constexpr (layer_list<std::remove_const_t<Gradient>>) {
+    for (auto& x : g) scale_gradient(x, factor);
   } else if constexpr (is_head<Gradient>) {
     g.each([&](const any_tensor& x, const char*) { scale_gradient(x, factor); });
   } else if constexpr (run_time_tensor<Gradient>) {
@@ -286,6 +296,8 @@ template <class Logits>
 struct sweep_of<Logits> {
   using type = host_rows;
 };
+template <layer_list Layers>
+struct sweep_of<Layers> : sweep_of<std::remove_cvref_t<decltype(std::declval<const Layers&>()[0])>> {};
 template <class First, class... Output>
 struct sweep_of<outputs<First, Output...>> : sweep_of<std::remove_cvref_t<decltype(First::value)>> {};
 template <class Logits>

@@ -2,6 +2,7 @@
 
 #include "checks.hpp"
 
+#include <limbeck/loss/features/nearest_layers.hpp>
 #include <limbeck/loss/features/attention_transfer.hpp>
 #include <limbeck/loss/features/hard_quantile.hpp>
 #include <limbeck/loss/features/hint.hpp>
@@ -127,6 +128,66 @@ TEST_CASE("hard_quantile") {
   CHECK(x.gradient[149] == Approx(1.0 / 150));
 }
 
+TEST_CASE("nearest_layers") {
+  for (const std::size_t k : {1u, 2u, 5u}) {
+    check(lk::nearest_layers{.layers = 5, .k = k}, 6, 7, 35, [&](const auto& at) {
+      real total = 0;
+      for (std::size_t r = 0; r < 6; ++r) {
+        std::vector<real> apart(5);
+        for (std::size_t j = 0; j < 5; ++j)
+          for (std::size_t c = 0; c < 7; ++c)
+            apart[j] += (at(false, r, c) - at(true, r, c * 5 + j)) * (at(false, r, c) - at(true, r, c * 5 + j)) / 7;
+        std::sort(apart.begin(), apart.end());
+        for (std::size_t j = 0; j < k; ++j) total += apart[j] / 6;
+      }
+      return total;
+    });
+  }
+  features<double> x(4, 6, 18), one(4, 6, 6);
+  one.teacher = std::vector<double>(x.teacher.begin(), x.teacher.begin() + 24);
+  CHECK(one.value(lk::nearest_layers{.layers = 1, .k = 1}) == Approx(one.value(lk::feature_mse{})).epsilon(1e-14));
+  double all = 0;  // all layers: the sum over them
+  for (std::size_t j = 0; j < 3; ++j) {
+    for (std::size_t r = 0; r < 4; ++r)
+      for (std::size_t c = 0; c < 6; ++c) one.teacher[r * 6 + c] = x.teacher[r * 18 + c * 3 + j];
+    one.student = x.student;
+    all += one.value(lk::feature_mse{});
+  }
+  CHECK(x.value(lk::nearest_layers{.layers = 3, .k = 3}) == Approx(all).epsilon(1e-14));
+  for (std::size_t r = 0; r < 4; ++r)  // a layer that equals the student's is the nearest
+    for (std::size_t c = 0; c < 6; ++c) x.teacher[r * 18 + c * 3 + 1] = x.student[r * 6 + c];
+  CHECK(x.run(lk::nearest_layers{.layers = 3, .k = 1}) == 0);
+
+  std::vector<double> mine(24), theirs(72);  // to the teacher the negative of what each chosen layer gives the student
+  lk::workspace ws;
+  lk::scratch memory(ws);
+  const lk::serial serial;
+  const lk::executor_ref on(serial);
+  lk::batch<double> b{x.s(), x.t(), {}, lk::rows<double>(mine.data(), 4, 6), 0.5, 1, 1, memory, on, lk::detail::dense_of<double>()};
+  b.teacher_gradient = lk::rows<double>(theirs.data(), 4, 18);
+  lk::nearest_layers{.layers = 3, .k = 2}(b);
+  for (std::size_t i = 0; i < 24; ++i)
+    CHECK(mine[i] == Approx(-theirs[3 * i] - theirs[3 * i + 1] - theirs[3 * i + 2]).margin(1e-15));
+  for (std::size_t i = 0; i < 72; i += 17) {
+    const double held = x.teacher[i];
+    const auto at = [&](double v) {
+      x.teacher[i] = v;
+      return 0.5 * x.value(lk::nearest_layers{.layers = 3, .k = 2});
+    };
+    CHECK(theirs[i] == Approx((at(held + 1e-6) - at(held - 1e-6)) / 2e-6).margin(1e-8));
+    x.teacher[i] = held;
+  }
+
+  CHECK_THROWS_WITH(x.run(lk::nearest_layers{.layers = 4}),
+                    "limbeck: teacher has 18 columns, but nearest_layers needs 4 layers of the 6 of the student");
+  CHECK_THROWS_WITH(lk::nearest_layers{.layers = 65}.check(), "limbeck: layers of nearest_layers is 65, expected 1 to 64");
+  CHECK_THROWS_WITH((lk::nearest_layers{.layers = 3, .k = 4}.check()),
+                    "limbeck: k of nearest_layers is 4, expected 1 to the 3 layers");
+  x.teacher[20] = std::numeric_limits<double>::quiet_NaN();  // in a layer that nobody chooses, too
+  CHECK_THROWS_WITH(x.run(lk::nearest_layers{.layers = 3, .k = 1}),
+                    "limbeck: teacher is nan at row 1, column 2, expected a finite number");
+}
+
 TEST_CASE("out_of_domain_penalty") {
   check(lk::out_of_domain_penalty{}, 4, 9, 1, [](const auto& at) {
     real total = 0;
@@ -147,6 +208,7 @@ TEST_CASE("layers: one sample, and none") {
   run(lk::attention_transfer{.student_channels = 2, .teacher_channels = 3 - 1});
   run(lk::ickd{.channels = 3});
   run(lk::hard_quantile{});
+  run(lk::nearest_layers{.layers = 1, .k = 1});
   run(lk::out_of_domain_penalty{});
 }
 

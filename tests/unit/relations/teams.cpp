@@ -87,6 +87,7 @@ void compare_all() {
   compare<T>(lk::channel_affinity{.channels = 3}, "channel_affinity", 5, 21, 21);
   compare<T>(lk::position_similarity{.student_channels = 2, .teacher_channels = 3}, "position_similarity", 5, 18, 27);
   compare<T>(lk::sskd{}, "sskd", 14, 9, 5, 512);
+  compare<T>(lk::nearest_layers{.layers = 3, .k = 2}, "nearest_layers", 7, 11, 33);
   compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);
   compare<T>(lk::out_of_domain_penalty{}, "out_of_domain_penalty", 5, 21, 21);
   compare<T>(lk::flops{}, "flops", 5, 21, 21);

@@ -48,6 +48,49 @@ TEST_CASE("torch: a module's forward and backward are autograd's", "[torch]") {
   CHECK_FALSE(net->first->weight.grad().defined());
 }
 
+namespace {
+/// A network whose hidden layers are a list.
+struct layered_impl : torch::nn::Module {
+  std::vector<torch::nn::Linear> layers;
+  torch::nn::Linear last{5, 3};
+  explicit layered_impl(std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) layers.push_back(register_module("layer" + std::to_string(i), torch::nn::Linear(i == 0 ? 6 : 5, 5)));
+    register_module("last", last);
+  }
+  auto forward(torch::Tensor x) {
+    std::vector<torch::Tensor> hidden;
+    for (auto& l : layers) hidden.push_back(x = torch::tanh(l(x)));
+    return lk::outputs{lk::output<"logits">(last(x)), lk::output<"hidden">(std::move(hidden))};
+  }
+};
+}  // namespace
+
+TEST_CASE("torch: a list of layers is an output of a module", "[torch][layers]") {
+  torch::manual_seed(11);
+  const auto net = std::make_shared<layered_impl>(2), wise = std::make_shared<layered_impl>(4);
+  lk::torch_module student{net};
+  lk::torch_teacher teacher{wise};
+  torch::Tensor x = torch::randn({7, 6});
+  const std::vector<int> labels{0, 1, 2, 0, 1, 2, 0};
+  const auto objective = lk::cross_entropy{} + lk::at_layers<"hidden">(lk::layer_map::evenly(2, 4), lk::feature_mse{});
+  const auto taught = teacher.forward(x);
+  auto z = student.forward(x);
+  student.zero_gradients();
+  const auto e = objective(z, taught, labels);
+  student.backward(e.gradient);
+  std::vector<torch::Tensor> own;
+  for (const auto& p : net->parameters()) own.push_back(p.grad().clone());
+  net->zero_grad();
+  const auto again = net->forward(x);
+  const auto& mine = again.of<"hidden">();
+  const auto& theirs = taught.of<"hidden">();
+  const torch::Tensor loss = torch::cross_entropy_loss(again.of<"logits">(), torch::tensor(std::vector<std::int64_t>(labels.begin(), labels.end()))) +
+                             torch::mse_loss(mine[0], theirs[1]) + torch::mse_loss(mine[1], theirs[3]);
+  loss.backward();
+  CHECK(e.loss == Approx(loss.item<double>()).epsilon(1e-6));
+  for (std::size_t i = 0; i < own.size(); ++i) CHECK(torch::allclose(own[i], net->parameters()[i].grad(), 1e-4, 1e-6));
+}
+
 TEST_CASE("torch: the modes of a module and of its parts", "[torch]") {
   const network net = make_network(8, 1);
   lk::torch_module student(net, classify{});

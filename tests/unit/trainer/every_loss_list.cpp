@@ -176,6 +176,7 @@ const std::vector<loss>& every_loss() {
       alone("bits", lk::bits{.least = 0.01}),
       beside("flops", lk::flops{}),
       beside("ickd", lk::ickd{.channels = 4}),
+      beside("nearest_layers", lk::nearest_layers{.layers = 1, .k = 1}),
       beside("sinkhorn", lk::sinkhorn{}),
       beside("fsp", lk::fsp{.first_channels = 2, .second_channels = 2}),
       beside("factor_transfer", lk::factor_transfer{}),
