@@ -29,5 +29,6 @@
 #include <limbeck/selection/top_k.hpp>
 #include <limbeck/selection/top_per_class.hpp>
 #include <limbeck/selection/typiclust.hpp>
+#include <limbeck/selection/without_outliers.hpp>
 
 #endif

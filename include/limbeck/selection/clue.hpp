@@ -84,7 +84,7 @@ class clue {
       row.template each<false>([&](std::size_t r, const T* e) {
         for (std::size_t k = 0; k < q.budget && !taken[r]; ++k) {
           if (of[k] < open.size()) continue;
-          const double d = detail::squared_distance(e, found.centroids.data() + k * width, width);
+          const double d = detail::square_between(e, found.centroids.data() + k * width, width);
           if (d < least[k]) least[k] = d, best[k] = r;
         }
       });

@@ -19,7 +19,7 @@ namespace detail {
 
 /// Sum of (a - b)^2 in double.
 template <class T>
-double squared_distance(const T* a, const T* b, std::size_t width) {
+double square_between(const T* a, const T* b, std::size_t width) {
   double sums[8] = {};  // side by side, so that the compiler takes them in packs
   std::size_t c = 0;
   const auto add = [&](std::size_t k, std::size_t l) {
@@ -68,7 +68,7 @@ std::vector<std::size_t> draw_apart(std::vector<std::size_t> chosen, std::size_t
 }
 
 /// The weight of row @p r, 1 where there are none. @throws value_error
-inline double weight_of(const any_vector& weights, std::size_t r) {
+inline double row_weight(const any_vector& weights, std::size_t r) {
   if (weights.empty()) return 1;
   const double w = weights.number(r);
   if (!(w >= 0 && std::isfinite(w))) throw_weight_of_row(w, r);
@@ -106,7 +106,7 @@ struct k_means_plus_plus {
     const auto n = static_cast<std::size_t>(reader.size());
     std::vector<unsigned char> taken = check_query(q, n);
     detail::check_first_and_weights(first.value_or(0), weights, n);
-    const auto weight = [&](std::size_t r) { return detail::weight_of(weights, r); };
+    const auto weight = [&](std::size_t r) { return detail::row_weight(weights, r); };
     for (std::size_t r = 0; r < n; ++r) weight(r);
     detail::embedded_rows<Reader, Metric> row(reader, metric);
 
@@ -128,7 +128,7 @@ struct k_means_plus_plus {
     return detail::draw_apart(std::move(chosen), q.budget, nearest, taken, random, weight, [&](std::size_t s) {
       std::copy_n(row(s), row.width(), centre.data());
       row.template each<false>([&](std::size_t r, const T* x) {
-        if (!taken[r]) nearest[r] = (std::min)(nearest[r], detail::squared_distance(x, centre.data(), row.width()));
+        if (!taken[r]) nearest[r] = (std::min)(nearest[r], detail::square_between(x, centre.data(), row.width()));
       });
     });
   }

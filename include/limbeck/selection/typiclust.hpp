@@ -91,7 +91,7 @@ struct typiclust {
     double least = (std::numeric_limits<double>::infinity)();
     std::vector<double> squares(m);
     for (std::size_t i = 0; i < m && k > 0; ++i) {
-      for (std::size_t j = 0; j < m; ++j) squares[j] = detail::squared_distance(&x[i * width], &x[j * width], width);
+      for (std::size_t j = 0; j < m; ++j) squares[j] = detail::square_between(&x[i * width], &x[j * width], width);
       squares[i] = (std::numeric_limits<double>::infinity)();
       std::partial_sort(squares.begin(), squares.begin() + static_cast<std::ptrdiff_t>(k), squares.end());
       double total = 0;

@@ -172,8 +172,8 @@ TEST_CASE("k-means ends where every row is nearest to its mean") {
     ++sizes[c.of[r]];
     for (std::size_t k = 0; k < 3; ++k) sums[c.of[r] * 3 + k] += w[r] * static_cast<double>(t.row(r)[k]);
     for (std::size_t k = 0; k < 4; ++k)
-      CHECK(lk::detail::squared_distance(t.row(r), &c.centroids[3 * c.of[r]], 3) <=
-            lk::detail::squared_distance(t.row(r), &c.centroids[3 * k], 3) * (1 + 1e-5));
+      CHECK(lk::detail::square_between(t.row(r), &c.centroids[3 * c.of[r]], 3) <=
+            lk::detail::square_between(t.row(r), &c.centroids[3 * k], 3) * (1 + 1e-5));
   }
   CHECK(c.sizes == sizes);
   for (std::size_t k = 0; k < 12; ++k) CHECK(c.centroids[k] == Approx(sums[k] / mass[k / 3]).epsilon(1e-5));
@@ -211,7 +211,7 @@ TEST_CASE("CLUE: the entropies weigh, the nearest row to each centroid is chosen
   REQUIRE(got.size() == 8);
   for (std::size_t k = 0; k < 8; ++k) {
     std::size_t nearest = 0;
-    const auto d = [&](std::size_t r) { return lk::detail::squared_distance(part.row(r), &c.centroids[4 * k], 4); };
+    const auto d = [&](std::size_t r) { return lk::detail::square_between(part.row(r), &c.centroids[4 * k], 4); };
     for (std::size_t r = 0; r < part.n; ++r)
       if (d(r) < d(nearest)) nearest = r;
     CHECK(got[k] == open[nearest]);  // here no two centroids have the same
@@ -243,7 +243,7 @@ TEST_CASE("TypiClust: the most typical row of the largest groups that have no la
   const auto typicality = [&](std::size_t r, std::size_t first, std::size_t end, std::size_t k) {
     std::vector<double> d;
     for (std::size_t j = first; j < end; ++j)
-      if (j != r) d.push_back(std::sqrt(lk::detail::squared_distance(t.row(r), t.row(j), 4)));
+      if (j != r) d.push_back(std::sqrt(lk::detail::square_between(t.row(r), t.row(j), 4)));
     std::sort(d.begin(), d.end());
     double sum = 0;
     for (std::size_t j = 0; j < k; ++j) sum += d[j];
