@@ -8,6 +8,7 @@
 #include <limbeck/target/class_map.hpp>
 #include <limbeck/target/ensemble.hpp>
 #include <limbeck/target/fill.hpp>
+#include <limbeck/target/gated_memory.hpp>
 #include <limbeck/target/interpolation.hpp>
 #include <limbeck/target/label_mix.hpp>
 #include <limbeck/target/load_balance.hpp>

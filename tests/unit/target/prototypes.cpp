@@ -5,6 +5,7 @@
 #include <limbeck/map/likeness_map.hpp>
 #include <limbeck/map/through.hpp>
 #include <limbeck/selection/without_outliers.hpp>
+#include <limbeck/target/gated_memory.hpp>
 #include <limbeck/target/prototypes.hpp>
 
 #include "cases.hpp"
@@ -230,6 +231,31 @@ TEST_CASE("label_pairs: the label against each other class", "[loss][prototypes]
         "limbeck: label_pairs.negatives is 0, expected a positive number");
   CHECK(message_of<lk::value_error>([&] { objective(1, 1, 1).value(s.in(), labels); }) ==
         "limbeck: label_pairs.floor is 1, expected a number in [0, 1)");
+}
+
+TEST_CASE("a gated memory takes what is sure and new, and the oldest makes room", "[target][prototypes]") {
+  lk::gated_memory<double> memory(2, 2, {.confidence = 0.5, .similarity = 0.9});
+  const matrix<double> x(4, 2, {1, 0, 5, 0.1, 0, 1, 1, 1});  // the second is like the first
+  CHECK(memory.offer(x.in(), std::vector<double>{0.4, 0.5, 0.5, 0.49}) == 2);
+  CHECK(std::equal(x.row(1), x.row(3), memory.rows_kept().data));
+  CHECK(memory.offer(x.in(), std::vector<double>{1, 1, 1, 1}) == 1);  // the first three are like what is kept
+  CHECK((memory.rows_kept()(0, 0) == 1 && memory.rows_kept()(0, 1) == 1 && memory.rows_kept()(1, 1) == 1));
+  CHECK(memory.offer(matrix<double>(1, 2, {0, 0}).in(), std::vector<double>{1}) == 1);  // like nothing
+  CHECK((memory.size() == 2 && memory.taken() == 4));
+  map_archive archive;
+  memory.serialize(archive);
+  lk::gated_memory<double> restored(2, 2);
+  archive.loading = true;
+  restored.serialize(archive);
+  CHECK((restored.taken() == 4 && std::equal(restored.rows_kept().data, restored.rows_kept().data + 4, memory.rows_kept().data)));
+  lk::gated_memory<double> open(3, 2, {.confidence = -1, .similarity = 2});
+  CHECK(open.offer(x.in(), std::vector<double>(4)) == 4);
+  CHECK(open.size() == 3);
+  CHECK(message_of<lk::value_error>([&] { memory.offer(matrix<double>(2, 2, {1, 1, 1, NAN}).in(), std::vector<double>{1, 1}); }) ==
+        "limbeck: features is nan at row 1, column 1, expected a finite number");
+  CHECK(memory.taken() == 4);
+  CHECK_THROWS_AS(memory.offer(x.in(), std::vector<double>{1}), lk::shape_error);
+  CHECK_THROWS_AS(lk::gated_memory<double>(0, 2), lk::shape_error);
 }
 
 TEST_CASE("rows without outliers are those that the median's scale leaves", "[selection]") {
