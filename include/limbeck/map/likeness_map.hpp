@@ -46,6 +46,8 @@ auto likeness_map(P&& vectors, likeness_settings how = {}) {
   detail::require_kept<P>();
   using traits = tensor_traits<std::remove_cvref_t<P>>;
   using W = typename traits::scalar;
+  static_assert(std::is_same_v<std::remove_const_t<typename decltype(traits::view(vectors))::element>, W>,
+                "limbeck: likeness_map takes prototypes of float or double");
   return likeness_map_to<W, typename traits::sweep>{detail::make_likeness<W>(traits::view(vectors), how)};
 }
 

@@ -112,8 +112,8 @@ class badge {
             const double gap = lengths[i] - lengths[s];
             if (taken[i] || gap * gap >= nearest[i]) return;
             const detail::step_of u(r(i), r(s), classes), v(x, centre.data(), h.width());
-            const double far = u.square * squares[i] + 2 * u.along * (v.along + v.square) + square * v.square;
-            nearest[i] = (std::min)(nearest[i], (std::max)(0.0, far));
+            const double square_of_gap = u.square * squares[i] + 2 * u.along * (v.along + v.square) + square * v.square;
+            nearest[i] = (std::min)(nearest[i], (std::max)(0.0, square_of_gap));
           });
         });
   }

@@ -112,7 +112,7 @@ struct k_means_plus_plus {
 
     detail::centres<T, Metric> labelled(metric, row.width());
     row.template each_of<true>(q.labelled, [&](std::size_t, const T* x) { labelled.add(x); });
-    std::vector<double> nearest(n, q.labelled.empty() ? 1 : (std::numeric_limits<double>::infinity)());
+    std::vector<double> nearest(n, (std::numeric_limits<double>::infinity)());
     row.template each<true>([&](std::size_t r, const T* x) {
       for (std::size_t b = 0; b * labelled.block < labelled.size(); ++b)
         nearest[r] = (std::min)(nearest[r], labelled.nearest(x, b));
@@ -120,10 +120,7 @@ struct k_means_plus_plus {
 
     random_stream random(q.seed);
     std::vector<std::size_t> chosen;
-    if (q.labelled.empty()) {
-      chosen.push_back(first ? *first : detail::draw_by_mass(taken, random, weight));
-      std::fill(nearest.begin(), nearest.end(), (std::numeric_limits<double>::infinity)());
-    }
+    if (q.labelled.empty()) chosen.push_back(first ? *first : detail::draw_by_mass(taken, random, weight));
     std::vector<T> centre(row.width());
     return detail::draw_apart(std::move(chosen), q.budget, nearest, taken, random, weight, [&](std::size_t s) {
       std::copy_n(row(s), row.width(), centre.data());

@@ -63,11 +63,11 @@ struct typiclust {
 
     detail::embedded_rows<Reader, Metric> row(reader, metric);
     std::vector<std::size_t> chosen;
-    for (const bool small : {false, true}) {
+    for (const bool few : {false, true}) {
       for (bool more = true; more && chosen.size() < q.budget;) {
         more = false;
         for (cluster& c : all) {
-          if (c.open.empty() || (c.size <= smallest) != small || chosen.size() == q.budget) continue;
+          if (c.open.empty() || (c.size <= smallest) != few || chosen.size() == q.budget) continue;
           const auto best = c.open.begin() + static_cast<std::ptrdiff_t>(most_typical(row, c.open));
           chosen.push_back(*best);
           c.open.erase(best);

@@ -148,30 +148,31 @@ struct prototype_target {
 /// every class. The T is one of its own: the temperature of a term divides what comes out. O(classes x width) a row.
 /// @param features tensor of samples x width, such as a teacher's
 /// @param vectors tensor of classes x width in the same memory, such as `prototypes::means()`; both outlive the target,
-/// and the
-///   numbers of a row stand side by side
+///   and the numbers of a row stand side by side
 /// @throws shape_error where the widths differ or a row is spread, value_error where T is not positive. A feature that
-/// is not finite is
-///   reported by the call, as a NaN of the teacher.
+///   is not finite is reported by the call, as a NaN of the teacher.
 template <class X, class P>
 auto like_prototypes(X&& features, P&& vectors, likeness_settings how = {}) {
   detail::require_kept<X>();
   detail::require_kept<P>();
-  using A = tensor_traits<std::remove_cvref_t<X>>;
-  using B = tensor_traits<std::remove_cvref_t<P>>;
-  using T = typename A::scalar;
+  using of_x = tensor_traits<std::remove_cvref_t<X>>;
+  using of_p = tensor_traits<std::remove_cvref_t<P>>;
+  using T = typename of_x::scalar;
+  static_assert(std::is_same_v<std::remove_const_t<typename decltype(of_x::view(features))::element>, T> &&
+                    std::is_same_v<std::remove_const_t<typename decltype(of_p::view(vectors))::element>, T>,
+                "limbeck: like_prototypes takes features and prototypes of float or double");
   static_assert(
-      std::is_same_v<T, typename B::scalar>,
+      std::is_same_v<T, typename of_p::scalar>,
       "limbeck: features and prototypes hold different scalar types; float goes with float, double with double");
-  static_assert(std::is_same_v<typename A::sweep, typename B::sweep>,
+  static_assert(std::is_same_v<typename of_x::sweep, typename of_p::sweep>,
                 "limbeck: the prototypes live in another memory (host or device) than the features");
-  const rows<const T> x = A::view(features);
-  const auto like = detail::make_likeness<T>(B::view(vectors), how);
+  const rows<const T> x = of_x::view(features);
+  const auto like = detail::make_likeness<T>(of_p::view(vectors), how);
   detail::check_features(x, like.prototypes.classes);
   if (x.class_stride != 1)
     raise<shape_error>("limbeck: the numbers of a row of features are " + std::to_string(x.class_stride) +
                        " elements apart, expected them side by side");
-  return prototype_target<T, typename A::sweep>{x, like};
+  return prototype_target<T, typename of_x::sweep>{x, like};
 }
 
 /// Settings of `prototypes`.
@@ -311,8 +312,7 @@ class prototypes {
 /// @param vectors tensor of classes x width, at least two that are not 0; see like_prototypes()
 /// @param labels,margins one a row, written
 /// @throws as like_prototypes(), shape_error where lengths differ, value_error where a feature is not finite or there
-/// are no two
-///   classes.
+///   are no two classes.
 template <tensor X, tensor P, detail::sized_memory Labels, detail::sized_memory Margins>
 void prototype_margin(const X& features, const P& vectors, Labels&& labels, Margins&& margins) {
   detail::require_host<X, P>();

@@ -16,11 +16,12 @@ LIMBECK_BEGIN_NAMESPACE
 ///
 /// Of equal logits it is log(1 + negatives), but for the floor, which bounds it by -log(floor) and lets go of pairs
 /// that are hopeless. Needs labels. Classes that are masked count nowhere; a row without another class is 0; a label of
-/// -inf has the bound and no gradient. The gradient is multiplied by T, as that of cross-entropy is.
+/// -inf has the bound and no gradient. In `at_temperature(T, label_pairs{})` it is multiplied by T, as cross-entropy
+/// is.
 ///
-/// NSA's prototype term, on `likeness_map` of the means of unit features: Zhou et al., Unsupervised Domain Adaptive
-/// Detection with Network Stability Analysis, 2023, arXiv:2308.08182, and the authors' code, where P_c is not brought
-/// back to length 1 and there is a further term against two rows of the background.
+/// NSA's prototype term, on logits `then(unit_rows{}, class_vectors(P))`, P the means of unit features: Zhou et al.,
+/// Unsupervised Domain Adaptive Detection with Network Stability Analysis, 2023, arXiv:2308.08182, after the authors'
+/// code, which has a further term against two rows of the background.
 struct label_pairs {
   using limbeck_loss = rowwise;
   static constexpr bool needs_labels = true, needs_teacher = false;
