@@ -227,6 +227,13 @@ TEST_CASE("label_pairs: the label against each other class", "[loss][prototypes]
         Approx((-std::log(1e-6) - std::log(1 / (1 + 2 * std::exp(-1.0)) + 1e-6)) / 2));
   CHECK(slope.row(0)[1] == -slope.row(0)[0]);
   CHECK((slope.row(0)[2] == 0 && slope.row(1)[0] == 0 && slope.row(1)[1] == 0));
+  for (const double bad : {static_cast<double>(NAN), static_cast<double>(INFINITY)})
+    for (const std::size_t c : {0U, 1U}) {
+      far.row(1)[c] = bad;
+      CHECK(message_of<lk::value_error>([&] { objective(1, 2, 1e-6).value(far.in(), std::vector<int>{1, 0}); })
+                .find("limbeck: student is ") == 0);
+      far.row(1)[c] = 0;
+    }
   CHECK(message_of<lk::value_error>([&] { objective(1, 0, 0).value(s.in(), labels); }) ==
         "limbeck: label_pairs.negatives is 0, expected a positive number");
   CHECK(message_of<lk::value_error>([&] { objective(1, 1, 1).value(s.in(), labels); }) ==

@@ -49,12 +49,13 @@ struct label_pairs {
     };
     detail::team_array<T, 2> sums{};  // of losses, of classes
     detail::for_own<T>(x.team, x.student.size(), [&](std::size_t c) {
+      if (!(x.student[c] < infinity)) sums.v[0] = std::numeric_limits<T>::quiet_NaN();  // for the call to report
       if (!counts(c)) return;
       sums.v[0] -= std::log(probability(c) + at_least);
       sums.v[1] += T(1);
     });
     sums = x.team.sum(sums);
-    if (sums.v[1] == T(0)) return T(0);
+    if (sums.v[1] == T(0)) return sums.v[0];
     if (x.gradient.empty() || masked) return sums.v[0] / sums.v[1];
     const T scale = x.scale / (sums.v[1] * x.student_temperature);
     T mine = 0;
