@@ -74,7 +74,8 @@ PROGRAMS = {
     "selection": Program(
         "Selection from a pool: data/rows/columns/budget, float, one thread", "k_center.py",
         ["--data", "clusters", "softmax", "--picks", "5", "--runs", "2"], ["--sizes", "2000x100", "--picks", "2"],
-        {"floor": "budget readings", "radius": "radius", "peak_mib": "peak MiB", "pool_mib": "pool MiB"}, once="^(k_center_file|k_center_cosine|k_center/normal|herding|facility_location)/"),
+        {"floor": "budget readings", "radius": "radius", "peak_mib": "peak MiB", "pool_mib": "pool MiB", "matrix_ms": "matrix ms"},
+        once="^(k_center_file|k_center_cosine|k_center/normal|herding|k_means_plus_plus|badge|facility_location)/"),
     "relations": Program(
         "Losses between samples, value and gradient: type/loss/samples/width, one thread", "relations.py",
         ["--samples", "64", "256", "--runs", "2"], ["--samples", "16", "--runs", "1"],

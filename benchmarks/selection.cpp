@@ -7,11 +7,14 @@
 //                 for every pick gets below 1
 //   read_ms       reading the pool once
 //   radius        what is left uncovered, for comparison with other people's code
+// `badge` is rows/classes/width/budget; matrix_ms is k_means_plus_plus over the matrix of gradients that it does without, once
+// that is there, and matrix_mib what the matrix takes.
 // `k_center_file` selects from 2,000,000 x 100 in a temporary file of 800 MB; peak_mib is the largest resident set
 // meanwhile, pool_mib what the pool would take.
 
 #include "rounds.hpp"
 
+#include <limbeck/selection/badge.hpp>
 #include <limbeck/selection/facility_location.hpp>
 #include <limbeck/selection/herding.hpp>
 #include <limbeck/selection/pcoreset.hpp>
@@ -109,6 +112,41 @@ void add(const std::string& name, const std::string& kind, std::size_t rows, std
       ->Unit(benchmark::kMillisecond);
 }
 
+/// BADGE beside the same draws over rows x classes width numbers.
+void add_badge(std::size_t rows, std::size_t classes, std::size_t width, std::size_t budget) {
+  const std::string full = "badge/normal/" + std::to_string(rows) + "/" + std::to_string(classes) + "/" +
+                           std::to_string(width) + "/" + std::to_string(budget);
+  benchmark::RegisterBenchmark(
+      full.c_str(),
+      [=](benchmark::State& state) {
+        std::vector<float> logits(rows * classes), h(rows * width), gradients(rows * classes * width);
+        source("normal", classes)(rows, logits.data());
+        source("normal", width)(rows, h.data());
+        for (float& z : logits) z *= 4;
+        const lk::rows<const float> z(logits.data(), rows, classes), x(h.data(), rows, width);
+        std::vector<float> p(classes);
+        const auto probabilities = lk::softmax_of(z);
+        for (std::size_t r = 0; r < rows; ++r) {
+          probabilities.read(r, 1, p.data());
+          *std::max_element(p.begin(), p.end()) -= 1;
+          for (std::size_t k = 0; k < classes * width; ++k)
+            gradients[r * classes * width + k] = p[k / width] * h[r * width + k % width];
+        }
+        const lk::rows<const float> g(gradients.data(), rows, classes * width);
+        fastest subject, matrix;
+        for (auto round : state) {
+          (void)round;
+          matrix([&] { benchmark::DoNotOptimize(lk::k_means_plus_plus<>{}(g, {.budget = budget}).data()); });
+          state.SetIterationTime(subject([&] { benchmark::DoNotOptimize(lk::badge(x)(z, {.budget = budget}).data()); }));
+        }
+        state.counters["ms"] = subject.seconds_() * 1e3;
+        state.counters["matrix_ms"] = matrix.seconds_() * 1e3;
+        state.counters["matrix_mib"] = static_cast<double>(gradients.size() * sizeof(float)) / (1 << 20);
+      })
+      ->UseManualTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
 /// Rows in a file.
 class file_pool {
  public:
@@ -188,6 +226,8 @@ int main(int argc, char** argv) {
     add("pcoreset", "softmax", 50'000, columns, 1000, lk::pcoreset{});
   }
   add("herding", "clusters", 50'000, 100, 100, lk::herding<>{});
+  add("k_means_plus_plus", "clusters", 50'000, 100, 100, lk::k_means_plus_plus<>{});
+  add_badge(10'000, 10, 512, 100);
   add("facility_location", "clusters", 5'000, 100, 100, lk::facility_location<>{});
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;

@@ -56,6 +56,20 @@ const std::vector<arm> arms{
     {"PCoreSet, head for labels",
      [](models& m, const lk::query& q) { return lk::pcoreset{}(lk::softmax_of(m.heads().of<"logits">()), q); }},
     {"PCoreSet, teacher", [](models& m, const lk::query& q) { return lk::pcoreset{}(lk::softmax_of(m.teacher), q); }},
+    {"k-means++, student's features",
+     [](models& m, const lk::query& q) { return lk::k_means_plus_plus<>{}(m.features(), q); }},
+    {"BADGE",
+     [](models& m, const lk::query& q) {
+       const matrix logits = m.prediction();
+       return lk::badge(m.features())(logits, q);
+     }},
+    {"CLUE",
+     [](models& m, const lk::query& q) {
+       const matrix logits = m.prediction();
+       return lk::clue(m.features())(logits, q);
+     }},
+    {"TypiClust, teacher's features",
+     [](models& m, const lk::query& q) { return lk::typiclust<>{}(m.data.pool_features, q); }},
 };
 
 /// 0.5 CE + 0.5 (KD of labelled rows + KD of the others), of means over as many rows: CE and the mean KD of all.
@@ -104,7 +118,7 @@ history run(const arm& how, const lab& data, const options& o, std::uint64_t see
   return scores;
 }
 
-constexpr const char* usage = R"(Active distillation: nine ways to choose which rows of a pool get labels.
+constexpr const char* usage = R"(Active distillation: thirteen ways to choose which rows of a pool get labels.
   --seeds N    draws of the first labels (10)
   --updates N  updates of every student (800)
   --rounds N   trainings, 13 labels between two of them (7)

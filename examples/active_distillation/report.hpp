@@ -7,10 +7,12 @@
 #include "../common/plot.hpp"
 #include "../common/table.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace active_distillation {
@@ -22,6 +24,10 @@ struct history {
   std::vector<double> student, teacher;
 };
 using outcome = std::vector<std::vector<history>>;  // [arm][seed]
+
+/// Arms that the plots leave out: one would cover "random", the others crowd them.
+constexpr std::string_view not_drawn[] = {"random, one head", "random, no teacher", "PCoreSet, head for labels",
+                                          "PCoreSet, teacher", "k-means++, student's features"};
 
 /// The first of the arms is the one that the others are compared with. 13 labels are added in each round.
 inline void report(const std::filesystem::path& folder, const std::string& pool, const std::vector<std::string>& arms,
@@ -58,7 +64,7 @@ inline void report(const std::filesystem::path& folder, const std::string& pool,
             << all[a][s].teacher[r] << '\n';
     }
     accuracies.add(arms[a], cells);
-    if (!arms[a].ends_with("one head")) curves.push_back(line);  // it would cover "random"
+    if (std::ranges::find(not_drawn, arms[a]) == std::end(not_drawn)) curves.push_back(line);
     if (a > 0)
       gains.add(arms[a], {gain(a, [](const history& h) { return h.student.back(); }),
                           gain(a, [](const history& h) { return over_seeds(h.student).mean; }),

@@ -10,6 +10,7 @@
 #include <limbeck/loss/logits/cross_entropy.hpp>
 #include <limbeck/loss/logits/decoupled.hpp>
 #include <limbeck/loss/logits/kl.hpp>
+#include <limbeck/loss/logits/label_pairs.hpp>
 #include <limbeck/loss/logits/margin_mse.hpp>
 #include <limbeck/loss/logits/mixture_divergences.hpp>
 #include <limbeck/loss/logits/mse.hpp>

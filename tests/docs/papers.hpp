@@ -3,6 +3,10 @@
 
 #include <limbeck/limbeck.hpp>
 #include <limbeck/map/layer_norm.hpp>
+#include <limbeck/map/class_vectors.hpp>
+#include <limbeck/map/then.hpp>
+#include <limbeck/map/through.hpp>
+#include <limbeck/map/unit_rows.hpp>
 #if defined(DOCS_TRAINER)
 #include <limbeck/trainer.hpp>
 #endif
@@ -69,6 +73,14 @@ inline projection<float> p(10, 10, xavier{.seed = 1}), embed_student(10, 16, he{
 inline channel_variances<float> variances(10);
 inline match_line<float> line;
 inline crd_bank<float> bank(1000, 16, {.negatives = 64});
+inline prototypes<float> class_means = [] {
+  prototypes<float> means(classes, width);
+  std::vector<int> y(samples);
+  for (std::size_t r = 0; r < samples; ++r) y[r] = static_cast<int>(r % classes);
+  means.update(teacher, y);
+  return means;
+}();
+inline gated_memory<float> memory_of_rows(100, width);
 inline std::vector<std::size_t>& indices = ids;
 inline const rows<const float> vectors(memory.data(), classes, width);  // of classes
 inline const row_list<> from(ids), to(ids), edges_from(ids), edges_to(ids);

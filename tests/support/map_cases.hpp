@@ -10,6 +10,7 @@
 #include <limbeck/map/gathered.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/learned.hpp>
+#include <limbeck/map/likeness_map.hpp>
 #include <limbeck/map/pooled.hpp>
 #include <limbeck/map/standardised.hpp>
 #include <limbeck/map/then.hpp>
@@ -124,6 +125,10 @@ struct map_parts {
   auto class_vectors() const {
     return lk::class_vectors_map<T, Memory>{lk::rows<const T>(place::address(vectors), 3, 5), 0.7};
   }
+  auto likeness(lk::likeness measure) const {
+    return lk::likeness_map_to<T, Memory>{
+        lk::detail::make_likeness(lk::rows<const T>(place::address(vectors), 3, 5), {.temperature = 0.5, .measure = measure})};
+  }
 };
 
 /// run(name, map, samples, columns, definition of a table) for each.
@@ -237,6 +242,26 @@ void each_map(map_parts<T, Memory>& parts, const Run& run) {
     return make_table(x.n, 3, [&](std::size_t r, std::size_t c) {
       long double sum = 0;
       for (std::size_t k = 0; k < 5; ++k) sum += 0.7L * x(r, k) * static_cast<long double>(parts_type::vector(c * 5 + k));
+      return sum;
+    });
+  });
+  run("likeness by the cosine", parts.likeness(lk::likeness::cosine), 4, 5, [](const table& x) {
+    return make_table(x.n, 3, [&](std::size_t r, std::size_t c) {
+      long double both = 0, one = 0, other = 0;
+      for (std::size_t k = 0; k < 5; ++k) {
+        const long double p = parts_type::vector(c * 5 + k);
+        both += x(r, k) * p, one += x(r, k) * x(r, k), other += p * p;
+      }
+      return 2 * both / std::sqrt(one * other);
+    });
+  });
+  run("likeness by the distance", parts.likeness(lk::likeness::squared_distance), 4, 5, [](const table& x) {
+    return make_table(x.n, 3, [&](std::size_t r, std::size_t c) {
+      long double sum = 0;
+      for (std::size_t k = 0; k < 5; ++k) {
+        const long double e = x(r, k) - static_cast<long double>(parts_type::vector(c * 5 + k));
+        sum -= 2 * e * e;
+      }
       return sum;
     });
   });

@@ -15,7 +15,7 @@ namespace limbeck_test {
 template <class T>
 struct target_numbers {
   std::size_t n, c, m;  // samples, classes, classes of a teacher with another vocabulary
-  std::vector<T> student, a, b, d, wide, yes_or_no, averages, gates;
+  std::vector<T> student, a, b, d, wide, yes_or_no, averages, gates, prototypes;
   std::vector<int> labels;
   std::vector<std::size_t> ids;
   std::vector<std::uint64_t> map_offsets;
@@ -54,6 +54,8 @@ struct target_numbers {
       }
     }
     sparse = lk::keep_top(lk::rows<const T>(b.data(), n, c), 3, 2.0);
+    fill(prototypes, c * 3, 1);
+    for (std::size_t j = 0; j < 3; ++j) prototypes[j] = 0;  // a class that was never seen
   }
   /// Masked classes, and rows that no softmax has.
   void spoil() {
@@ -85,6 +87,7 @@ struct host_side {
   auto d() const { return in(x.d, x.c); }
   auto yes_or_no() const { return in(x.yes_or_no, x.c); }
   auto gates() const { return in(x.gates, 3); }
+  auto prototypes() const { return lk::rows<const T>(x.prototypes.data(), x.c, 3); }
   auto averages() const { return in(x.averages, x.c); }
   std::span<const std::size_t> ids() const { return x.ids; }
   const auto& labels() const { return x.labels; }
@@ -106,7 +109,7 @@ struct device_side {
   using scalar = T;
   using memory = lk::device_memory;
   std::size_t n, c, m;
-  thrust::device_vector<T> student_, a_, b_, d_, wide_, yes_or_no_, averages_, gates_;
+  thrust::device_vector<T> student_, a_, b_, d_, wide_, yes_or_no_, averages_, gates_, prototypes_;
   thrust::device_vector<int> labels_;
   thrust::device_vector<std::size_t> ids_;
   lk::device_sparse_rows<T> sparse_;
@@ -115,7 +118,7 @@ struct device_side {
   explicit device_side(const target_numbers<T>& x)
       : n(x.n), c(x.c), m(x.m), student_(to_device(x.student)), a_(to_device(x.a)), b_(to_device(x.b)), d_(to_device(x.d)),
         wide_(to_device(x.wide)), yes_or_no_(to_device(x.yes_or_no)), averages_(to_device(x.averages)),
-        gates_(to_device(x.gates)), labels_(to_device(x.labels)), ids_(to_device(x.ids)), sparse_(x.sparse),
+        gates_(to_device(x.gates)), prototypes_(to_device(x.prototypes)), labels_(to_device(x.labels)), ids_(to_device(x.ids)), sparse_(x.sparse),
         map_(lk::class_map<T>{x.c, x.map_offsets, x.map_ids, x.map_weights}) {}
   auto student() const { return lk::on_device(student_, n, c); }
   auto a() const { return lk::on_device(a_, n, c); }
@@ -123,6 +126,7 @@ struct device_side {
   auto d() const { return lk::on_device(d_, n, c); }
   auto yes_or_no() const { return lk::on_device(yes_or_no_, n, c); }
   auto gates() const { return lk::on_device(gates_, n, 3); }
+  auto prototypes() const { return lk::on_device(prototypes_, c, 3); }
   auto averages() const { return lk::on_device(averages_, n, c).memory; }
   std::span<const std::size_t> ids() const { return {thrust::raw_pointer_cast(ids_.data()), n}; }
   const auto& labels() const { return labels_; }
@@ -175,6 +179,8 @@ void each_transform(const Side& s, F&& f) {
   f("sparse, dropped", lk::mean_of_probabilities(lk::sparse_target(s.sparse(), lk::tail::drop), s.a()));
   f("past", lk::temporal_target<T, lk::linear, typename Side::memory>{s.averages(), s.ids(), lk::linear(1, 3)});
   f("mapped", s.mapped());
+  f("like prototypes", lk::like_prototypes(s.gates(), s.prototypes()));
+  f("near prototypes", lk::like_prototypes(s.gates(), s.prototypes(), {.temperature = 3, .measure = lk::likeness::squared_distance}));
 }
 struct ensembles {
   template <class Side, class F>

@@ -12,13 +12,26 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
+
+/// @throws value_error, shape_error
+inline void check_first_and_weights(std::size_t first, const any_vector& weights, std::size_t n) {
+  if (first >= n)
+    raise<value_error>("limbeck: first is " + std::to_string(first) + ", expected a row of the pool, 0 to " +
+                       std::to_string(n - 1));
+  if (!weights.empty() && weights.size() != n) throw_length("weights", weights.size(), n);
+}
+[[noreturn]] inline void throw_weight_of_row(double w, std::size_t r) {
+  raise<value_error>("limbeck: weights is " + show(w) + " in row " + std::to_string(r) + ", expected a finite number >= 0");
+}
 
 /// Centres that are looked at together: whole packs on every instruction set.
 template <class T>
@@ -77,6 +90,22 @@ class centres {
       least = K::lowest(lowest.v);
     });
     return static_cast<double>(least);
+  }
+  /// Which centre is nearest to @p x, the first among equals, and its key.
+  std::pair<std::size_t, double> closest(const T* x) const {
+    std::size_t best = 0;
+    T least = (std::numeric_limits<T>::infinity)();
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+      using K = host_lanes<T, Isa>;
+      T keys[block];
+      for (std::size_t b = 0; b * block < size_; ++b) {
+        for (std::size_t first = 0; first < block; first += K::count)
+          K::store(keys + first, squared_distances<K>(x, width_, (*this)[b] + first).v);
+        for (std::size_t l = 0; l < block && b * block + l < size_; ++l)
+          if (keys[l] < least) least = keys[l], best = b * block + l;
+      }
+    });
+    return {best, static_cast<double>(least)};
   }
   double distance(double key) const { return metric_.scale * std::sqrt(key); }
 

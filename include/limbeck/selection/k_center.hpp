@@ -25,20 +25,6 @@ struct covering {
   double radius = 0;              ///< the largest distance of a row that is left to its centre; 0 if none is
 };
 
-namespace detail {
-
-/// @throws value_error, shape_error
-inline void check_first_and_weights(std::size_t first, const any_vector& weights, std::size_t n) {
-  if (first >= n)
-    raise<value_error>("limbeck: first is " + std::to_string(first) + ", expected a row of the pool, 0 to " +
-                       std::to_string(n - 1));
-  if (!weights.empty() && weights.size() != n) throw_length("weights", weights.size(), n);
-}
-[[noreturn]] inline void throw_weight_of_row(double w, std::size_t r) {
-  raise<value_error>("limbeck: weights is " + show(w) + " in row " + std::to_string(r) + ", expected a finite number >= 0");
-}
-
-}  // namespace detail
 
 /// Farthest first: i* = argmax_i w_i min_{s in S} d(x_i, s), S := S + {i*}, from S = the labelled rows. Where nothing
 /// is labelled, row `first` is the first choice, at distance inf. Among equals the lowest row is chosen.

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -57,6 +58,27 @@ template <class Reader>
 const typename Reader::scalar* row_of(const subpool<Reader>& p, std::size_t r, typename Reader::scalar* buffer) {
   return row_of(p.whole, p.chosen[r], buffer);
 }
+
+/// The rows of another pool that stand beside those of @p p, which may be a part of its whole.
+template <class Other>
+class rows_beside {
+ public:
+  using reader = std::remove_cvref_t<decltype(as_reader(std::declval<const Other&>()))>;
+  /// @throws shape_error where @p other has not one row for each of the whole pool.
+  template <class P>
+  rows_beside(const P& p, const Other& other, const char* what) : whole_(as_reader(other)), chosen_(static_cast<std::size_t>(p.size())) {
+    if (static_cast<std::size_t>(whole_.size()) != original_size(p))
+      raise<shape_error>("limbeck: " + std::string(what) + " has " + std::to_string(whole_.size()) + " rows, expected " +
+                         std::to_string(original_size(p)) + ", as the pool beside it");
+    for (std::size_t r = 0; r < chosen_.size(); ++r) chosen_[r] = original_row(p, r);
+  }
+  /// As a pool, good as long as this is.
+  subpool<reader> rows() const { return {whole_, chosen_}; }
+
+ private:
+  decltype(as_reader(std::declval<const Other&>())) whole_;  // a view of memory, or a reference to the reader
+  std::vector<std::size_t> chosen_;
+};
 
 /// What @p selector chooses among the rows @p part of the pool, which ascend, as rows of the pool. The rows of it that
 /// are labelled are its seeds.

@@ -137,6 +137,7 @@ const std::vector<loss>& every_loss() {
       beside("dkd", lk::dkd{}),
       beside("nkd", lk::nkd{}),
       beside("margin_mse", lk::margin_mse{}),
+      beside("label_pairs", lk::label_pairs{}),
       beside("pld", lk::pld{}),
       beside("uld", lk::uld{}),
       sparse("sparse_divergence", lk::reverse_kl{}),
