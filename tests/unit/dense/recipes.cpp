@@ -1,0 +1,198 @@
+// Published losses on pictures, composed: against the formula of their papers in long double, gradients against central
+// differences.
+
+#include "catch.hpp"
+
+#include <limbeck/dense.hpp>
+#include <limbeck/features.hpp>
+#include <limbeck/logits.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+namespace lk = limbeck;
+using real = long double;
+
+namespace {
+
+std::vector<double> random_numbers(std::size_t n, std::uint64_t seed) {
+  lk::random_stream random(seed);
+  std::vector<double> x(n);
+  for (double& v : x) v = random.normal();
+  return x;
+}
+
+/// Central differences of @p value by the elements of @p x.
+void check_gradient(std::vector<double>& x, const std::vector<double>& gradient, const std::function<real()>& value) {
+  double worst = 0, size = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double at = x[i], h = 1e-5;
+    x[i] = at + h;
+    const real above = value();
+    x[i] = at - h;
+    const real below = value();
+    x[i] = at;
+    worst = std::max(worst, std::abs(static_cast<double>((above - below) / (2 * h)) - gradient[i]));
+    size = std::max(size, std::abs(gradient[i]));
+  }
+  CHECK(worst < 1e-7 * (1 + size));
+  CHECK(size > 0);
+}
+
+/// T^2 KL(softmax(t/T) || softmax(s/T)) of what t(i) and s(i) give for i < n.
+template <class S, class Q>
+real kl(std::size_t n, real temperature, const S& s, const Q& t) {
+  real zs = 0, zt = 0, sum = 0;
+  for (std::size_t i = 0; i < n; ++i) zs += std::exp(s(i) / temperature), zt += std::exp(t(i) / temperature);
+  for (std::size_t i = 0; i < n; ++i) {
+    const real p = std::exp(t(i) / temperature) / zt, q = std::exp(s(i) / temperature) / zs;
+    sum += p * std::log(p / q);
+  }
+  return temperature * temperature * sum;
+}
+
+}  // namespace
+
+TEST_CASE("dense: BPKD's losses of edges and bodies", "[dense]") {
+  const std::size_t pictures = 2, height = 4, width = 5, classes = 3, positions = height * width;
+  const std::size_t n = pictures * positions;
+  const double edge = 50, body = 20, alpha = 2, temperature = 4;
+  std::vector<int> labels(n);
+  for (std::size_t p = 0; p < n; ++p)
+    labels[p] = p % width < 2 ? 0 : p < positions ? 1 : static_cast<int>(p / width % 2 + 1);
+  auto s = random_numbers(n * classes, 1);
+  const auto t = random_numbers(n * classes, 2);
+
+  std::vector<double> m(n * classes), w(n);
+  const lk::rows<double> mask(m.data(), n, classes);
+  lk::class_boundary_mask(labels, {.height = height, .width = width, .radius = 1}, mask);
+  lk::boundary_weights(mask, positions, w);
+
+  const auto definition = [&] {
+    real sum = 0;
+    for (std::size_t b = 0; b < pictures; ++b) {
+      const auto at = [&](std::size_t i, std::size_t c) { return (b * positions + i) * classes + c; };
+      for (std::size_t c = 0; c < classes; ++c) {
+        real over = 0, weighted = 0;
+        for (std::size_t i = 0; i < positions; ++i) {
+          const real phi = kl(
+              classes, temperature, [&](std::size_t k) -> real { return s[at(i, k)] * m[at(i, k)]; },
+              [&](std::size_t k) -> real { return t[at(i, k)] * m[at(i, k)]; });
+          weighted += phi * m[at(i, c)], over += m[at(i, c)];
+        }
+        sum += edge * alpha * weighted / std::max<real>(over, 1) / pictures;
+        sum += body / (classes * pictures) *
+               kl(
+                   positions, temperature, [&](std::size_t i) -> real { return s[at(i, c)] * (1 - m[at(i, c)]); },
+                   [&](std::size_t i) -> real { return t[at(i, c)] * (1 - m[at(i, c)]); });
+      }
+    }
+    return sum;
+  };
+
+  // logits at edges and in bodies; the gradient goes back through the same product
+  const lk::objective on_edges{edge * alpha * lk::at_temperature(temperature, lk::forward_kl{})};
+  const lk::objective in_bodies{body * lk::at_temperature(temperature, lk::forward_kl{})};
+  std::vector<double> zs(s.size()), zt(s.size()), g(s.size()), gradient(s.size());
+  lk::workspace ws;
+  const auto masked = [&](const auto& share) {
+    for (std::size_t i = 0; i < s.size(); ++i) zs[i] = s[i] * share(m[i]), zt[i] = t[i] * share(m[i]);
+  };
+  const auto all = [&](std::vector<double>& x) { return lk::rows<double>(x.data(), n, classes); };
+  masked([](double e) { return e; });
+  double loss =
+      on_edges(all(zs), all(zt), lk::row_weights(w), lk::mean_over(static_cast<double>(pictures)), lk::into(all(g)), ws)
+          .loss;
+  for (std::size_t i = 0; i < s.size(); ++i) gradient[i] = g[i] * m[i];
+  masked([](double e) { return 1 - e; });
+  for (std::size_t b = 0; b < pictures; ++b) {  // a row a channel
+    const auto channels = [&](std::vector<double>& x) {
+      return lk::rows<double>(x.data() + b * positions * classes, positions, classes).transposed();
+    };
+    loss += in_bodies(channels(zs), channels(zt), lk::mean_over(static_cast<double>(classes * pictures)),
+                      lk::into(channels(g)), ws)
+                .loss;
+  }
+  for (std::size_t i = 0; i < s.size(); ++i) gradient[i] += g[i] * (1 - m[i]);
+  CHECK(loss == Approx(static_cast<double>(definition())).epsilon(1e-12));
+  check_gradient(s, gradient, definition);
+
+  // without boundaries it is channel-wise distillation
+  std::fill(labels.begin(), labels.end(), 1);
+  lk::class_boundary_mask(labels, {.height = height, .width = width, .radius = 1}, mask);
+  lk::boundary_weights(mask, positions, w);
+  CHECK(std::all_of(w.begin(), w.end(), [](double x) { return x == 0; }));
+  CHECK(std::all_of(m.begin(), m.end(), [](double x) { return x == 0; }));
+}
+
+TEST_CASE("dense: EfficientAD", "[dense]") {
+  // a student of 2 C channels, whose first half imitates the teacher and whose second half the autoencoder
+  const std::size_t positions = 30, channels = 4, n = positions * channels;
+  const double hard = 0.9;
+  auto raw = random_numbers(n, 1), raw_changed = random_numbers(n, 2);
+  auto s = random_numbers(2 * n, 3), s_changed = random_numbers(2 * n, 4), s_other = random_numbers(2 * n, 5),
+       a = random_numbers(n, 6);
+  const auto whole = [&](std::vector<double>& x) { return lk::rows<double>(x.data(), positions, channels); };
+  const auto half = [&](std::vector<double>& x, std::size_t which) {
+    return lk::rows<double>(x.data() + which * channels, positions, channels,
+                            static_cast<std::ptrdiff_t>(2 * channels));
+  };
+  lk::channel_normaliser normal(channels);
+  normal.update(whole(raw));
+  normal(whole(raw), whole(raw));
+  normal(whole(raw_changed), whole(raw_changed));
+
+  const auto definition = [&] {
+    std::vector<real> errors;
+    real penalty = 0, ae = 0, stae = 0;
+    const real mean = 1 / static_cast<real>(n);
+    for (std::size_t p = 0; p < positions; ++p)
+      for (std::size_t c = 0; c < channels; ++c) {
+        const std::size_t i = p * channels + c, first = 2 * p * channels + c, second = first + channels;
+        errors.push_back((raw[i] - s[first]) * (raw[i] - s[first]));
+        penalty += mean * s_other[first] * s_other[first];
+        ae += mean * (raw_changed[i] - a[i]) * (raw_changed[i] - a[i]);
+        stae += mean * (a[i] - s_changed[second]) * (a[i] - s_changed[second]);
+      }
+    std::sort(errors.begin(), errors.end());
+    const real place = hard * static_cast<real>(n - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const real threshold = errors[below] + (place - static_cast<real>(below)) * (errors[below + 1] - errors[below]);
+    real sum = 0, kept = 0;
+    for (const real e : errors)
+      if (e >= threshold) sum += e, kept += 1;
+    return sum / kept + penalty + ae + stae;
+  };
+
+  const lk::objective imitate{lk::hard_quantile{.p_hard = hard}};
+  const lk::objective silent{lk::out_of_domain_penalty{}};
+  const lk::objective equal{lk::feature_mse{}};
+  std::vector<double> gs(2 * n), gs_changed(2 * n), gs_other(2 * n), ga(n), more(n);
+  lk::workspace ws;
+  double loss = imitate(half(s, 0), whole(raw), lk::into(half(gs, 0)), ws).loss;
+  loss += silent(half(s_other, 0), lk::into(half(gs_other, 0)), ws).loss;
+  loss += equal(whole(a), whole(raw_changed), lk::into(whole(ga)), ws).loss;
+  loss += equal(half(s_changed, 1), whole(a), lk::into(half(gs_changed, 1)), ws).loss;
+  equal(whole(a), half(s_changed, 1), lk::into(whole(more)), ws);  // both learn from this term
+  for (std::size_t i = 0; i < n; ++i) ga[i] += more[i];
+  CHECK(loss == Approx(static_cast<double>(definition())).epsilon(1e-12));
+  check_gradient(s, gs, definition);
+  check_gradient(s_changed, gs_changed, definition);
+  check_gradient(s_other, gs_other, definition);
+  check_gradient(a, ga, definition);
+
+  // the test's map: each distance normalised by its quantiles over normal pictures, then their mean; its largest number
+  std::vector<double> map(positions), map_ae(positions);
+  lk::anomaly_map(half(s, 0), whole(raw), map);
+  lk::anomaly_map(half(s, 1), whole(a), map_ae);
+  const auto first = map, second = map_ae;
+  const lk::quantile_normaliser q(map), q_ae(map_ae);
+  q(map);
+  q_ae(map_ae);
+  for (std::size_t p = 0; p < positions; ++p)
+    CHECK((map[p] + map_ae[p]) / 2 == Approx(0.05 * ((first[p] - q.low()) / (q.high() - q.low()) +
+                                                     (second[p] - q_ae.low()) / (q_ae.high() - q_ae.low()))));
+}
