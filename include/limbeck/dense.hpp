@@ -11,6 +11,7 @@
 #include <limbeck/dense/box_mask.hpp>
 #include <limbeck/dense/grid.hpp>
 #include <limbeck/dense/instances.hpp>
+#include <limbeck/dense/maps.hpp>
 #include <limbeck/dense/mean_iou.hpp>
 #include <limbeck/dense/normalisers.hpp>
 #include <limbeck/dense/patches.hpp>

@@ -34,6 +34,35 @@ inline std::span<double> count_regions(const any_vector& regions, std::size_t po
   return sizes;
 }
 
+/// region_means() and add_region_gradient() of views, in memory that is lent.
+template <class T, class U>
+void region_means_in(const rows<T>& x, const any_vector& regions, const rows<U>& means, scratch& memory) {
+  check_shape("means", means, means.samples, x.classes);
+  const std::span<double> sizes = count_regions(regions, x.samples, means.samples, memory);
+  const std::span<double> sums = memory.take<double>(means.samples * x.classes);
+  std::fill(sums.begin(), sums.end(), 0.0);
+  for (std::size_t p = 0; p < x.samples; ++p) {
+    if (regions.integer(p) < 0) continue;
+    double* const sum = sums.data() + static_cast<std::size_t>(regions.integer(p)) * x.classes;
+    for (std::size_t c = 0; c < x.classes; ++c) sum[c] += static_cast<double>(x(p, c));
+  }
+  for (std::size_t r = 0; r < means.samples; ++r)
+    for (std::size_t c = 0; c < x.classes; ++c)
+      means(r, c) = static_cast<U>(sums[r * x.classes + c] / (std::max)(sizes[r], 1.0));
+}
+template <class T, class U>
+void add_region_gradient_in(const rows<T>& slopes, const any_vector& regions, const rows<U>& gradient,
+                            scratch& memory) {
+  check_shape("gradient", gradient, gradient.samples, slopes.classes);
+  const std::span<double> sizes = count_regions(regions, gradient.samples, slopes.samples, memory);
+  for (std::size_t p = 0; p < gradient.samples; ++p) {
+    if (regions.integer(p) < 0) continue;
+    const auto r = static_cast<std::size_t>(regions.integer(p));
+    for (std::size_t c = 0; c < slopes.classes; ++c)
+      gradient(p, c) += static_cast<U>(static_cast<double>(slopes(r, c)) / sizes[r]);
+  }
+}
+
 }  // namespace detail
 
 /// Means over regions: row r of @p means (regions x channels) is the mean of the rows of @p x (positions x channels)
@@ -45,21 +74,8 @@ inline std::span<double> count_regions(const any_vector& regions, std::size_t po
 /// means.
 template <tensor X, detail::sized_memory Regions, class T>
 void region_means(const X& x, const Regions& regions, const rows<T>& means, workspace& ws) {
-  const auto in = detail::host_view(x);
-  detail::check_shape("means", means, means.samples, in.classes);
-  const any_vector of = detail::view_vector(regions);
   scratch memory(ws);
-  const std::span<double> sizes = detail::count_regions(of, in.samples, means.samples, memory);
-  const std::span<double> sums = memory.take<double>(means.samples * in.classes);
-  std::fill(sums.begin(), sums.end(), 0.0);
-  for (std::size_t p = 0; p < in.samples; ++p) {
-    if (of.integer(p) < 0) continue;
-    double* const sum = sums.data() + static_cast<std::size_t>(of.integer(p)) * in.classes;
-    for (std::size_t c = 0; c < in.classes; ++c) sum[c] += static_cast<double>(in(p, c));
-  }
-  for (std::size_t r = 0; r < means.samples; ++r)
-    for (std::size_t c = 0; c < in.classes; ++c)
-      means(r, c) = static_cast<T>(sums[r * in.classes + c] / (std::max)(sizes[r], 1.0));
+  detail::region_means_in(detail::host_view(x), detail::view_vector(regions), means, memory);
 }
 
 /// The way back of region_means(): *adds* to row p of @p gradient (positions x channels) the row of @p slopes (regions
@@ -67,17 +83,8 @@ void region_means(const X& x, const Regions& regions, const rows<T>& means, work
 /// @throws as region_means().
 template <tensor Slopes, detail::sized_memory Regions, class T>
 void add_region_gradient(const Slopes& slopes, const Regions& regions, const rows<T>& gradient, workspace& ws) {
-  const auto slope = detail::host_view(slopes);
-  detail::check_shape("gradient", gradient, gradient.samples, slope.classes);
-  const any_vector of = detail::view_vector(regions);
   scratch memory(ws);
-  const std::span<double> sizes = detail::count_regions(of, gradient.samples, slope.samples, memory);
-  for (std::size_t p = 0; p < gradient.samples; ++p) {
-    if (of.integer(p) < 0) continue;
-    const auto r = static_cast<std::size_t>(of.integer(p));
-    for (std::size_t c = 0; c < slope.classes; ++c)
-      gradient(p, c) += static_cast<T>(static_cast<double>(slope(r, c)) / sizes[r]);
-  }
+  detail::add_region_gradient_in(detail::host_view(slopes), detail::view_vector(regions), gradient, memory);
 }
 
 LIMBECK_END_NAMESPACE

@@ -6,10 +6,13 @@
 #include <limbeck/dense.hpp>
 #include <limbeck/features.hpp>
 #include <limbeck/logits.hpp>
+#include <limbeck/map/through.hpp>
+#include <limbeck/map/views.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <vector>
 
@@ -93,30 +96,19 @@ TEST_CASE("dense: BPKD's losses of edges and bodies", "[dense]") {
     return sum;
   };
 
-  // logits at edges and in bodies; the gradient goes back through the same product
-  const lk::objective on_edges{edge * alpha * lk::at_temperature(temperature, lk::forward_kl{})};
-  const lk::objective in_bodies{body * lk::at_temperature(temperature, lk::forward_kl{})};
-  std::vector<double> zs(s.size()), zt(s.size()), g(s.size()), gradient(s.size());
+  const auto all = [&](auto& x) { return lk::rows<const double>(x.data(), n, classes); };
+  const auto kl_at = lk::at_temperature(temperature, lk::forward_kl{});
+  const lk::objective on_edges{edge * alpha * lk::through(lk::element_mask{all(m)}, kl_at)};
+  const lk::objective in_bodies{
+      body * lk::through(lk::element_mask{all(m), true}, lk::grouped(positions, lk::transposed(kl_at)))};
+  std::vector<double> gradient(s.size());
+  const auto out = lk::into(lk::rows<double>(gradient.data(), n, classes));
   lk::workspace ws;
-  const auto masked = [&](const auto& share) {
-    for (std::size_t i = 0; i < s.size(); ++i) zs[i] = s[i] * share(m[i]), zt[i] = t[i] * share(m[i]);
-  };
-  const auto all = [&](std::vector<double>& x) { return lk::rows<double>(x.data(), n, classes); };
-  masked([](double e) { return e; });
   double loss =
-      on_edges(all(zs), all(zt), lk::row_weights(w), lk::mean_over(static_cast<double>(pictures)), lk::into(all(g)), ws)
-          .loss;
-  for (std::size_t i = 0; i < s.size(); ++i) gradient[i] = g[i] * m[i];
-  masked([](double e) { return 1 - e; });
-  for (std::size_t b = 0; b < pictures; ++b) {  // a row a channel
-    const auto channels = [&](std::vector<double>& x) {
-      return lk::rows<double>(x.data() + b * positions * classes, positions, classes).transposed();
-    };
-    loss += in_bodies(channels(zs), channels(zt), lk::mean_over(static_cast<double>(classes * pictures)),
-                      lk::into(channels(g)), ws)
-                .loss;
-  }
-  for (std::size_t i = 0; i < s.size(); ++i) gradient[i] += g[i] * (1 - m[i]);
+      on_edges(all(s), all(t), lk::row_weights(w), lk::mean_over(static_cast<double>(pictures)), out, ws).loss;
+  const auto first = gradient;
+  loss += in_bodies(all(s), all(t), out, ws).loss;
+  for (std::size_t i = 0; i < s.size(); ++i) gradient[i] += first[i];
   CHECK(loss == Approx(static_cast<double>(definition())).epsilon(1e-12));
   check_gradient(s, gradient, definition);
 
@@ -126,6 +118,44 @@ TEST_CASE("dense: BPKD's losses of edges and bodies", "[dense]") {
   lk::boundary_weights(mask, positions, w);
   CHECK(std::all_of(w.begin(), w.end(), [](double x) { return x == 0; }));
   CHECK(std::all_of(m.begin(), m.end(), [](double x) { return x == 0; }));
+  const lk::objective channels{body * lk::grouped(positions, lk::transposed(kl_at))};
+  CHECK(in_bodies.value(all(s), all(t), ws) == Approx(channels.value(all(s), all(t), ws)).epsilon(1e-14));
+
+  m.pop_back();
+  const lk::rows<const double> other(m.data(), n - 1, classes);
+  const lk::objective wrong{lk::through(lk::element_mask{other}, kl_at)};
+  CHECK_THROWS_AS(wrong.value(all(s), all(t)), lk::shape_error);
+}
+
+TEST_CASE("dense: a loss between means of regions", "[dense]") {
+  const std::size_t positions = 14, channels = 4, regions = 3;
+  const std::vector<int> of{0, 0, 2, 2, -1, 0, 2, 0, 0, 2, 2, 2, -1, 0};  // region 1 is empty
+  auto s = random_numbers(positions * channels, 1);
+  const auto t = random_numbers(positions * channels, 2);
+  const auto mean = [&](const std::vector<double>& x, std::size_t r, std::size_t c) {
+    real sum = 0, size = 0;
+    for (std::size_t p = 0; p < positions; ++p)
+      if (of[p] == static_cast<int>(r)) sum += x[p * channels + c], size += 1;
+    return size > 0 ? sum / size : 0;
+  };
+  const auto definition = [&] {
+    real sum = 0;
+    for (std::size_t r = 0; r < regions; ++r)
+      sum +=
+          kl(
+              channels, 1, [&](std::size_t c) { return mean(s, r, c); }, [&](std::size_t c) { return mean(t, r, c); }) /
+          regions;
+    return sum;
+  };
+  const auto all = [&](auto& x) { return lk::rows<const double>(x.data(), positions, channels); };
+  const lk::objective between{lk::through(lk::region_mean(of, regions), lk::forward_kl{})};
+  std::vector<double> gradient(s.size());
+  const auto result = between(all(s), all(t), lk::into(lk::rows<double>(gradient.data(), positions, channels)));
+  CHECK(result.loss == Approx(static_cast<double>(definition())).epsilon(1e-12));
+  check_gradient(s, gradient, definition);
+  std::vector<int> counts(positions, 1);
+  counts[3] = 0;
+  CHECK_THROWS_AS(between.value(all(s), all(t), lk::row_weights(counts)), std::exception);
 }
 
 TEST_CASE("dense: EfficientAD", "[dense]") {
