@@ -17,21 +17,20 @@
 
 namespace digit_canvas {
 
-/// A teacher's features of the pixels of canvases, each channel less its mean over its deviation on normal ones.
+/// A teacher's outputs at the pixels of canvases, each channel less its mean over its deviation on normal ones.
 class normalised_teacher {
  public:
-  normalised_teacher(mlp net, const canvases& normal) : net_(std::move(net)), normaliser_(features) {
-    for (std::size_t n = 0; n < normal.size(); ++n) {
-      net_.forward(windows(normal, n, 1, teacher_radius));
-      normaliser_.update(net_.hidden(1));
-    }
+  normalised_teacher(mlp net, std::size_t channels, const canvases& normal)
+      : net_(std::move(net)), normaliser_(channels) {
+    for (std::size_t n = 0; n < normal.size(); ++n)
+      normaliser_.update(net_.forward(windows(normal, n, 1, teacher_radius)));
   }
   matrix operator()(const matrix& inputs) {
-    net_.forward(inputs);
-    matrix of = net_.hidden(1);
-    normaliser_(of, lk::rows<float>(of.data(), static_cast<std::size_t>(of.rows()), features));
+    matrix of = net_.forward(inputs);
+    normaliser_(of, lk::rows<float>(of.data(), static_cast<std::size_t>(of.rows()), channels()));
     return of;
   }
+  std::size_t channels() const { return normaliser_.channels(); }
 
  private:
   mlp net_;
@@ -42,13 +41,13 @@ class normalised_teacher {
 template <class Objective>
 mlp imitate(normalised_teacher& teacher, const canvases& normal, const Objective& objective, int updates,
             std::uint64_t seed) {
-  mlp net({81, 32, static_cast<int>(features)}, seed);
+  mlp net({81, 48, static_cast<int>(teacher.channels())}, seed);
   adam optimizer(constant(0));
   const lk::cosine rate(0.003, 0.0);
   lk::random_stream random(seed);
   lk::workspace ws;
   matrix gradient;
-  row_numbers rows(1024);
+  row_numbers rows(512);
   for (int u = 0; u < updates; ++u) {
     for (std::size_t& r : rows) r = random.below(normal.labels.size());
     const matrix inputs = windows(normal, rows, teacher_radius), wanted = teacher(inputs);

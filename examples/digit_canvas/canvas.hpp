@@ -43,7 +43,7 @@ struct drawing {
   row_numbers digits;  // of digit_images: which may be used
   std::size_t count, fewest = 1, most = 4;
   std::uint64_t seed = 0;
-  double noise = 0.15;
+  double noise = 0.1;
 };
 
 inline canvases draw_canvases(const digit_images& from, const drawing& d) {

@@ -9,19 +9,22 @@
 #include "anomalies.hpp"
 #include "segmentation.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <numeric>
 #include <string>
 #include <vector>
 
 namespace digit_canvas {
 
 struct options {
-  int seeds = 6, updates = 600, teacher_updates = 3'000, labelled = 24, test = 200, threads = all_cores();
+  int seeds = 5, updates = 600, teacher_updates = 6'000, labelled = 24, test = 200, threads = all_cores();
   std::string out = "digit_canvas-results", data = LIMBECK_EXAMPLE_FOLDER "/../data";
 };
 
@@ -37,8 +40,7 @@ row_numbers digits_where(const digit_images& all, bool train, const std::functio
 }
 bool any(int) { return true; }
 
-// --- segmentation
-// ---------------------------------------------------------------------------------------------------------
+// --- segmentation --------------------------------------------------------------------------------------------------
 
 colour colour_of(int label) {  // background dark, digits apart
   constexpr colour all[classes] = {{30, 30, 30},   {213, 94, 0},    {0, 114, 178},  {0, 158, 115},
@@ -108,107 +110,147 @@ void segmentation(const options& o, const digit_images& digits) {
   picture.write_png(std::filesystem::path(o.out) / "segmentation.png");
 }
 
-// --- anomalies
-// ------------------------------------------------------------------------------------------------------------
+// --- anomalies -----------------------------------------------------------------------------------------------------
+
+/// A student's teacher, and how it learns from it.
+struct way {
+  std::string name;
+  bool trained;
+  double p_hard;
+};
+
+/// What one student finds of a digit that it has not seen.
+struct finding {
+  double by_largest = 0, by_mean = 0;  // areas under the curve, scoring a canvas by its map's largest number or mean
+  double found = 0;                    // in percent, with 5 % of false alarms, by the largest
+  std::vector<std::vector<float>> good, bad;  // some maps
+};
+
+/// Canvases with and without the digit @p odd.
+struct hunt {
+  canvases normal, usual, good, bad;  // to learn from; to say what is usual; to test with
+
+  hunt(const options& o, const digit_images& digits, int odd) {
+    const auto is_odd = [odd](int d) { return d == odd; };
+    const auto is_normal = [odd](int d) { return d != odd; };
+    const auto count = static_cast<std::size_t>(o.test);
+    const auto drawn = [&](bool train, const std::function<bool(int)>& use, std::size_t n, std::size_t most,
+                           std::uint64_t seed) {
+      return draw_canvases(digits, {digits_where(digits, train, use), n, 1, most, seed, 0});
+    };
+    normal = drawn(true, is_normal, 400, 4, 3);
+    usual = drawn(true, is_normal, count, 1, 4);
+    good = drawn(false, is_normal, count, 1, 5);
+    bad = drawn(false, is_odd, count, 1, 6);
+  }
+};
+
+finding look(const options& o, const hunt& h, const way& w, const mlp& trained, std::uint64_t seed) {
+  normalised_teacher teacher = w.trained ? normalised_teacher(trained, classes, h.normal)
+                                         : normalised_teacher(mlp({81, 64, 32}, 300 + seed), 32, h.normal);
+  const lk::objective objective{lk::hard_quantile{.p_hard = w.p_hard}};
+  mlp student = imitate(teacher, h.normal, objective, 2 * o.updates, seed);
+  std::vector<float> usual;
+  for (std::size_t n = 0; n < h.usual.size(); ++n) {
+    const auto map = map_of(student, teacher, h.usual, n);
+    usual.insert(usual.end(), map.begin(), map.end());
+  }
+  const lk::quantile_normaliser normalise(usual);
+  finding all;
+  std::vector<double> largest[2], mean[2];
+  for (const bool odd : {false, true}) {
+    const canvases& of = odd ? h.bad : h.good;
+    for (std::size_t n = 0; n < of.size(); ++n) {
+      auto map = map_of(student, teacher, of, n);
+      normalise(map);
+      largest[odd].push_back(static_cast<double>(*std::max_element(map.begin(), map.end())));
+      mean[odd].push_back(std::accumulate(map.begin(), map.end(), 0.0) / pixels);
+      if (n < shown) (odd ? all.bad : all.good).push_back(map);
+    }
+  }
+  all.by_largest = area_under_curve(largest[0], largest[1]);
+  all.by_mean = area_under_curve(mean[0], mean[1]);
+  std::sort(largest[0].begin(), largest[0].end());
+  const double threshold = largest[0][largest[0].size() * 95 / 100];
+  const auto above = std::count_if(largest[1].begin(), largest[1].end(), [&](double x) { return x > threshold; });
+  all.found = 100 * static_cast<double>(above) / static_cast<double>(h.bad.size());
+  return all;
+}
+
+void show(const options& o, const std::string& name, const hunt& h, const finding& f) {
+  tiles picture(4, shown, shape.height, shape.width, 4);  // canvases and their maps, without and with the digit
+  for (std::size_t n = 0; n < f.good.size(); ++n)
+    for (std::size_t p = 0; p < pixels; ++p) {
+      const std::size_t y = p / shape.width, x = p % shape.width;
+      picture.set(0, n, y, x, grey(static_cast<double>(h.good.grey.data()[n * pixels + p])));
+      picture.set(1, n, y, x, grey(static_cast<double>(f.good[n][p]) / 0.3));
+      picture.set(2, n, y, x, grey(static_cast<double>(h.bad.grey.data()[n * pixels + p])));
+      picture.set(3, n, y, x, grey(static_cast<double>(f.bad[n][p]) / 0.3));
+    }
+  picture.write_png(std::filesystem::path(o.out) / name);
+}
+
+void report(const options& o, const std::string& file, const std::string& caption,
+            const std::vector<std::string>& names, const std::vector<std::vector<finding>>& all) {
+  table results(caption, {{"AUC, largest", 3}, {"AUC, mean", 3}, {"found, %"}});
+  std::ofstream csv(std::filesystem::path(o.out) / file);
+  csv << "what,seed,auc_largest,auc_mean,found\n";
+  for (std::size_t w = 0; w < names.size(); ++w) {
+    std::vector<double> largest, mean, found;
+    for (const finding& f : all[w]) {
+      csv << names[w] << ',' << largest.size() << ',' << f.by_largest << ',' << f.by_mean << ',' << f.found << '\n';
+      largest.push_back(f.by_largest);
+      mean.push_back(f.by_mean);
+      found.push_back(f.found);
+    }
+    results.add(names[w], {largest, mean, found});
+  }
+  results.print();
+}
 
 void anomalies(const options& o, const digit_images& digits) {
-  const auto is_normal = [](int d) { return d != 9; };
-  const auto is_not = [](int d) { return d == 9; };
-  const auto count = static_cast<std::size_t>(o.test);
-  const canvases normal = draw_canvases(digits, {digits_where(digits, true, is_normal), 400, 1, 4, 3});
-  const canvases good = draw_canvases(digits, {digits_where(digits, false, is_normal), count, 1, 1, 4});
-  const canvases bad = draw_canvases(digits, {digits_where(digits, false, is_not), count, 1, 1, 5});
-  const canvases held_out = draw_canvases(digits, {digits_where(digits, true, is_normal), count, 1, 1, 6});
-
-  struct way {
-    std::string name;
-    bool trained;
-    double p_hard;
-  };
   const std::vector<way> ways{{"random teacher, all errors", false, 0},
                               {"random teacher, hardest 10 %", false, 0.9},
                               {"trained teacher, all errors", true, 0},
                               {"trained teacher, hardest 10 %", true, 0.9}};
   const auto seeds = static_cast<std::size_t>(o.seeds);
-  std::vector<std::vector<double>> by_largest(ways.size(), std::vector<double>(seeds)), by_mean = by_largest,
-                                                                                        flagged = by_largest;
-  std::vector<std::vector<float>> maps_shown;  // good, then bad, of the last way and the first seed
-  std::vector<mlp> trained(seeds, mlp({1, 1}, 0));
+  std::vector<hunt> hunts;
+  for (int odd = 0; odd < 10; ++odd) hunts.emplace_back(o, digits, odd);
+  std::vector<std::vector<finding>> nines(ways.size(), std::vector<finding>(seeds)),
+      each(10, std::vector<finding>(seeds));
   {
-    const int runs = o.seeds * static_cast<int>(ways.size());
-    progress_line progress(
-        "training " + std::to_string(o.seeds) + " teachers and " + std::to_string(runs) + " students", runs + o.seeds);
-    parallel_for(o.seeds, o.threads, [&](int s) {
-      trained[static_cast<std::size_t>(s)] =
-          train_teacher(normal, o.teacher_updates / 2, 200 + static_cast<std::uint64_t>(s));
-      progress.advance();
+    const int of_nines = o.seeds * static_cast<int>(ways.size()), of_each = o.seeds * 9;
+    progress_line progress("training " + std::to_string(of_nines + of_each) + " students", of_nines + of_each);
+    std::vector<mlp> trained(seeds, mlp({1, 1}, 0));
+    parallel_for(o.seeds, o.threads, [&](int i) {
+      const auto s = static_cast<std::size_t>(i);
+      trained[s] = train_teacher(hunts[9].normal, o.teacher_updates / 4, 200 + s);
     });
-    parallel_for(runs, o.threads, [&](int i) {
-      const auto w = static_cast<std::size_t>(i) % ways.size(), s = static_cast<std::size_t>(i) / ways.size();
-      mlp net({81, 64, static_cast<int>(features), static_cast<int>(classes)}, 300 + s);
-      normalised_teacher teacher(ways[w].trained ? trained[s] : net, normal);
-      const lk::objective objective{lk::hard_quantile{.p_hard = ways[w].p_hard}};
-      mlp student = imitate(teacher, normal, objective, o.updates, s);
-
-      // normal canvases that the student was not trained on say what is usual
-      std::vector<float> usual;
-      for (std::size_t n = 0; n < held_out.size(); ++n) {
-        const auto map = map_of(student, teacher, held_out, n);
-        usual.insert(usual.end(), map.begin(), map.end());
+    parallel_for(of_nines + of_each, o.threads, [&](int i) {
+      if (i < of_nines) {
+        const auto w = static_cast<std::size_t>(i) % ways.size(), s = static_cast<std::size_t>(i) / ways.size();
+        nines[w][s] = look(o, hunts[9], ways[w], trained[s], s);
+      } else {
+        const auto odd = static_cast<std::size_t>(i - of_nines) % 9, s = static_cast<std::size_t>(i - of_nines) / 9;
+        each[odd][s] = look(o, hunts[odd], ways[1], trained[s], s);
       }
-      const lk::quantile_normaliser normalise(usual);
-      std::vector<double> largest[2], mean[2];
-      double above = 0;
-      for (const bool anomalous : {false, true}) {
-        const canvases& of = anomalous ? bad : good;
-        for (std::size_t n = 0; n < of.size(); ++n) {
-          auto map = map_of(student, teacher, of, n);
-          normalise(map);
-          double sum = 0;
-          for (const float v : map) sum += static_cast<double>(v);
-          largest[anomalous].push_back(static_cast<double>(*std::max_element(map.begin(), map.end())));
-          mean[anomalous].push_back(sum / pixels);
-          if (i == static_cast<int>(ways.size()) - 1 && n < shown) maps_shown.push_back(map);
-        }
-      }
-      std::vector<double> sorted = largest[0];
-      std::sort(sorted.begin(), sorted.end());
-      const double threshold = sorted[sorted.size() * 95 / 100];
-      for (const double a : largest[1]) above += a > threshold;
-      by_largest[w][s] = area_under_curve(largest[0], largest[1]);
-      by_mean[w][s] = area_under_curve(mean[0], mean[1]);
-      flagged[w][s] = 100 * above / static_cast<double>(bad.size());
       progress.advance();
     });
   }
-
-  table results("anomalies: 9 among 0 to 8", {{"AUC, largest", 3}, {"AUC, mean", 3}, {"9s found, 5 % false, %"}});
-  std::ofstream csv(std::filesystem::path(o.out) / "anomalies.csv");
-  csv << "way,seed,auc_largest,auc_mean,found\n";
-  for (std::size_t w = 0; w < ways.size(); ++w) {
-    results.add(ways[w].name, {by_largest[w], by_mean[w], flagged[w]});
-    for (std::size_t s = 0; s < seeds; ++s)
-      csv << ways[w].name << ',' << s << ',' << by_largest[w][s] << ',' << by_mean[w][s] << ',' << flagged[w][s]
-          << '\n';
-  }
-  results.print();
-
-  tiles picture(4, shown, shape.height, shape.width,
-                4);  // normal canvases and their maps, then anomalous ones and theirs
-  for (std::size_t k = 0; k < maps_shown.size(); ++k)
-    for (std::size_t p = 0; p < pixels; ++p) {
-      const std::size_t part = k / shown, n = k % shown, y = p / shape.width, x = p % shape.width;
-      const canvases& of = part == 0 ? good : bad;
-      picture.set(2 * part, n, y, x, grey(static_cast<double>(of.grey.data()[n * pixels + p])));
-      picture.set(2 * part + 1, n, y, x, grey(static_cast<double>(maps_shown[k][p]) / 0.3));
-    }
-  picture.write_png(std::filesystem::path(o.out) / "anomalies.png");
+  each[9] = nines[1];
+  std::vector<std::string> of_ways, of_digits;
+  for (const way& w : ways) of_ways.push_back(w.name);
+  for (int odd = 0; odd < 10; ++odd) of_digits.push_back(std::to_string(odd));
+  report(o, "nines.csv", "9 among 0 to 8", of_ways, nines);
+  report(o, "digits.csv", ways[1].name, of_digits, each);
+  show(o, "nines.png", hunts[9], nines[1][0]);
+  show(o, "zeros.png", hunts[0], each[0][0]);
 }
 
 constexpr const char* usage = R"(Segmentation and anomalies on canvases of handwritten digits.
-  --seeds N            draws of labelled canvases, and of networks (6)
-  --updates N          updates of every student (600)
-  --teacher-updates N  updates of the teacher (3000)
+  --seeds N            draws of labelled canvases, and of networks (5)
+  --updates N          updates of every segmenter; students of anomalies have twice as many (600)
+  --teacher-updates N  updates of the teacher of segmentation; those of anomalies have a quarter (6000)
   --labelled N         canvases that a student of segmentation sees (24)
   --test N             canvases to test on (200)
   --threads N          runs at a time (all cores); changes no result

@@ -63,6 +63,8 @@ class channel_normaliser {
         out(r, c) = static_cast<T>((static_cast<double>(in(r, c)) - mean_[c]) * over);
     }
   }
+  /// How many channels it is for.
+  std::size_t channels() const { return mean_.size(); }
   /// mu of channel @p c.
   double mean(std::size_t c) const { return mean_[c]; }
   /// sigma of channel @p c.
@@ -103,7 +105,13 @@ class quantile_normaliser {
   /// @throws value_error where not 0 <= from < to <= 1, a number is NaN, or the two quantiles are equal; shape_error
   /// where there is no number.
   template <detail::sized_memory Maps>
-  quantile_normaliser(const Maps& maps, double from, double to, workspace& ws) {
+  explicit quantile_normaliser(const Maps& maps, double from = 0.9, double to = 0.995) {
+    workspace ws;
+    fit(maps, ws, from, to);
+  }
+  /// The same of other maps; allocates nothing once @p ws has grown.
+  template <detail::sized_memory Maps>
+  void fit(const Maps& maps, workspace& ws, double from = 0.9, double to = 0.995) {
     if (!(from >= 0 && from < to && to <= 1))
       raise<value_error>("limbeck: the quantiles are " + detail::show(from) + " and " + detail::show(to) +
                          ", expected 0 <= from < to <= 1");
@@ -115,16 +123,11 @@ class quantile_normaliser {
       x[i] = m.number(i);
       if (x[i] != x[i]) raise<value_error>("limbeck: maps is nan at position " + std::to_string(i));
     }
-    low_ = detail::quantile_in_place(x, from);
-    high_ = detail::quantile_in_place(x, to);
-    if (!(high_ - low_ > 0))
-      raise<value_error>("limbeck: both quantiles of the maps are " + detail::show(low_) + ", expected different ones");
-  }
-  /// The same with memory of its own, and the paper's quantiles.
-  template <detail::sized_memory Maps>
-  explicit quantile_normaliser(const Maps& maps, double from = 0.9, double to = 0.995) {
-    workspace ws;
-    *this = quantile_normaliser(maps, from, to, ws);
+    const double low = detail::quantile_in_place(x, from), high = detail::quantile_in_place(x, to);
+    if (!(high - low > 0))
+      raise<value_error>("limbeck: both quantiles of the maps are " + detail::show(low) + ", expected different ones");
+    low_ = low;
+    high_ = high;
   }
   /// Normalises a map, any vector of numbers, in place.
   template <detail::sized_memory Map>
