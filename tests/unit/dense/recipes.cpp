@@ -7,6 +7,7 @@
 #include <limbeck/features.hpp>
 #include <limbeck/logits.hpp>
 #include <limbeck/map/through.hpp>
+#include <limbeck/map/unit_rows.hpp>
 #include <limbeck/map/views.hpp>
 
 #include <algorithm>
@@ -225,4 +226,47 @@ TEST_CASE("dense: EfficientAD", "[dense]") {
   for (std::size_t p = 0; p < positions; ++p)
     CHECK((map[p] + map_ae[p]) / 2 == Approx(0.05 * ((first[p] - q.low()) / (q.high() - q.low()) +
                                                      (second[p] - q_ae.low()) / (q_ae.high() - q_ae.low()))));
+}
+
+TEST_CASE("dense: reverse distillation between layers of different sizes", "[dense]") {
+  // the sum over a batch of pictures of 1 - cos, a mean over positions and layers: a hint between rows of length 1
+  const std::size_t pictures = 3, channels = 4;
+  const lk::grid layers[] = {{4, 5}, {2, 2}}, size{8, 10};
+  std::vector<std::vector<double>> s, t, g(2);
+  real expected = 0;
+  std::vector<double> map(size.positions()), by_hand(size.positions());
+  double loss = 0;
+  lk::workspace ws;
+  for (std::size_t l = 0; l < 2; ++l) {
+    const std::size_t positions = layers[l].positions(), n = pictures * positions;
+    s.push_back(random_numbers(n * channels, 1 + l));
+    t.push_back(random_numbers(n * channels, 3 + l));
+    g[l].resize(s[l].size());
+    const auto all = [&](auto& x) { return lk::rows<const double>(x.data(), n, channels); };
+    const auto definition = [&] {
+      real sum = 0;
+      for (std::size_t r = 0; r < n; ++r) {
+        real ss = 0, st = 0, tt = 0;
+        for (std::size_t c = 0; c < channels; ++c) {
+          const real a = s[l][r * channels + c], b = t[l][r * channels + c];
+          ss += a * a, st += a * b, tt += b * b;
+        }
+        sum += 1 - st / std::sqrt(ss * tt);
+      }
+      return sum / static_cast<real>(2 * positions);
+    };
+    expected += definition();
+    const lk::objective layer{pictures / 2.0 * lk::through(lk::unit_rows{}, lk::hint{})};
+    loss += layer(all(s[l]), all(t[l]), lk::into(lk::rows<double>(g[l].data(), n, channels)), ws).loss;
+    check_gradient(s[l], g[l], definition);
+
+    const auto first = [&](auto& x) { return lk::rows<const double>(x.data(), positions, channels); };
+    std::vector<double> apart(positions);
+    lk::cosine_anomaly_map(first(s[l]), first(t[l]), apart);
+    lk::add_resized(apart, layers[l], size, map, 1.0 / static_cast<double>(positions));
+    for (double& d : apart) d /= static_cast<double>(positions);
+    lk::add_resized(apart, layers[l], size, by_hand);
+  }
+  CHECK(loss == Approx(static_cast<double>(expected)).epsilon(1e-12));
+  for (std::size_t p = 0; p < map.size(); ++p) CHECK(map[p] == Approx(by_hand[p]).epsilon(1e-13));
 }
