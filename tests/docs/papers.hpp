@@ -2,6 +2,9 @@
 // loss for its plan and takes anything else as it is. The numbers are of no meaning.
 
 #include <limbeck/limbeck.hpp>
+#include <limbeck/map/through.hpp>
+#include <limbeck/map/unit_rows.hpp>
+#include <limbeck/map/views.hpp>
 #if defined(DOCS_TRAINER)
 #include <limbeck/trainer.hpp>
 #endif
@@ -46,6 +49,12 @@ inline std::vector<std::size_t> ids = [] {
 // Numbers of rows.
 inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), mask(samples),
     out(samples), difficulty(samples, 1), draft = numbers(3, samples), reference = numbers(4, samples);
+
+// Pictures.
+inline std::vector<float> distances(samples, 1), heat(4 * samples);
+inline std::vector<int> kept(samples / 4);
+inline const std::vector<box> mine(samples, box{0, 0, 2, 3}), theirs(samples, box{1, 0, 3, 3});
+inline random_stream stream(1);
 
 // Several teachers.
 inline std::vector<float> gates(2 * samples, 0.5f), gate_gradients(2 * samples);

@@ -61,6 +61,13 @@ struct element_mask {
   }
 };
 
+/// @cond
+template <class M>
+element_mask(rows<M>) -> element_mask<M>;
+template <class M>
+element_mask(rows<M>, bool) -> element_mask<M>;
+/// @endcond
+
 /// Positions averaged over regions, region_means() as a map: `through(region_mean(regions, count), loss)` compares a
 /// row a region in the place of a row a position. @p regions, any vector of whole numbers below @p count (negative: in
 /// none), one a row of the call, must outlive the map, which reads it on the host. Labels, weights and masks are of the
