@@ -68,6 +68,61 @@ template <class M>
 element_mask(rows<M>, bool) -> element_mask<M>;
 /// @endcond
 
+/// All numbers of a batch brought to [0, 1]: y = (x - min)/(max - min) over all rows and columns; zeros where all are
+/// equal. The gradient goes through minimum and maximum, too (to the first of several). It reads all elements in order,
+/// on the host. As MonoTAKD normalises features, 2025, arXiv:2404.04910; its released code cuts the student's gradient
+/// there.
+struct unit_range {
+  using limbeck_map = map_of_batch;  ///< minimum and maximum are those of all rows
+  /// @cond
+  using memory = host_rows;
+  static constexpr bool keeps_rows = true;
+  /// @endcond
+
+  /// The same shape.
+  map_shape shape(map_shape in) const { return in; }
+  /// y = (x - min)/(max - min).
+  template <class T>
+  void apply(const rows<const T>& x, const rows<T>& y, const batch<T>&) const {
+    const ends<T> e(x);
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < x.classes; ++c) y(r, c) = e.width > 0 ? (x(r, c) - e.low) / e.width : T(0);
+  }
+  /// x_gradient += J^T slope.
+  template <class T>
+  void pull_back(const rows<const T>& x, const rows<const T>& y, const rows<T>& slope, const rows<T>& x_gradient,
+                 const batch<T>&, double) const {
+    const ends<T> e(x);
+    if (!x_gradient.data || !(e.width > 0)) return;
+    double by_low = 0, by_high = 0;
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < x.classes; ++c) {
+        x_gradient(r, c) += slope(r, c) / e.width;
+        by_low += static_cast<double>(slope(r, c)) * (static_cast<double>(y(r, c)) - 1);
+        by_high -= static_cast<double>(slope(r, c)) * static_cast<double>(y(r, c));
+      }
+    x_gradient(e.lowest / x.classes, e.lowest % x.classes) += static_cast<T>(by_low) / e.width;
+    x_gradient(e.highest / x.classes, e.highest % x.classes) += static_cast<T>(by_high) / e.width;
+  }
+
+ private:
+  template <class T>
+  struct ends {
+    std::size_t lowest = 0, highest = 0;
+    T low = 0, width = 0;
+    explicit ends(const rows<const T>& x) {
+      if (x.samples * x.classes == 0) return;
+      T high = low = x(0, 0);
+      for (std::size_t r = 0; r < x.samples; ++r)
+        for (std::size_t c = 0; c < x.classes; ++c) {
+          if (x(r, c) < low) low = x(r, c), lowest = r * x.classes + c;
+          if (x(r, c) > high) high = x(r, c), highest = r * x.classes + c;
+        }
+      width = high - low;
+    }
+  };
+};
+
 /// Positions averaged over regions, region_means() as a map: `through(region_mean(regions, count), loss)` compares a
 /// row a region in the place of a row a position. @p regions, any vector of whole numbers below @p count (negative: in
 /// none), one a row of the call, must outlive the map, which reads it on the host. Labels, weights and masks are of the

@@ -270,3 +270,48 @@ TEST_CASE("dense: reverse distillation between layers of different sizes", "[den
   CHECK(loss == Approx(static_cast<double>(expected)).epsilon(1e-12));
   for (std::size_t p = 0; p < map.size(); ++p) CHECK(map[p] == Approx(by_hand[p]).epsilon(1e-13));
 }
+
+TEST_CASE("dense: MonoTAKD's two branches", "[dense]") {
+  const std::size_t positions = 9, channels = 3, n = positions * channels;
+  auto s = random_numbers(n, 1), second = random_numbers(n, 2);
+  const auto t = random_numbers(n, 3);
+  auto a = random_numbers(n, 4);
+  const auto span = [](const std::vector<double>& x) { return std::minmax_element(x.begin(), x.end()); };
+  const auto [low, high] = span(a);
+  const double least = *low, width = *high - *low;
+  for (double& v : a) v = (v - least) / width;  // the assistant, brought to [0, 1]
+  std::vector<double> rest(n), weights(positions, 1);
+  weights[2] = weights[7] = 0.05;  // empty cells
+  const auto all = [&](auto& x) { return lk::rows<const double>(x.data(), positions, channels); };
+  const auto into = [&](auto& x) { return lk::into(lk::rows<double>(x.data(), positions, channels)); };
+  lk::residual_features(all(a), all(t), lk::rows<double>(rest.data(), positions, channels));
+
+  const auto definition = [&] {
+    const auto ends = span(s);
+    const real from = *ends.first, to = *ends.second;
+    real sum = 0, whole = 0, largest = 0;
+    for (std::size_t i = 0; i < n; ++i) largest = std::max<real>(largest, std::abs(static_cast<real>(a[i]) - t[i]));
+    for (std::size_t p = 0; p < positions; ++p) {
+      whole += weights[p];
+      for (std::size_t c = 0; c < channels; ++c) {
+        const std::size_t i = p * channels + c;
+        const real mine = (s[i] - from) / (to - from), lacks = std::abs(static_cast<real>(a[i]) - t[i]);
+        const real target = lacks < 0.6L * largest ? 0 : lacks;
+        sum += weights[p] / channels *
+               ((a[i] - mine) * (a[i] - mine) + 0.2L * (target - second[i]) * (target - second[i]));
+      }
+    }
+    return sum / whole;
+  };
+  const lk::objective alike{lk::through(lk::unit_range{}, lk::identity{}, lk::mse{})};
+  const lk::objective lacking{0.2 * lk::mse{}};
+  std::vector<double> g(n), g_second(n);
+  const double loss = alike(all(s), all(a), lk::row_weights(weights), into(g)).loss +
+                      lacking(all(second), all(rest), lk::row_weights(weights), into(g_second)).loss;
+  CHECK(loss == Approx(static_cast<double>(definition())).epsilon(1e-12));
+  check_gradient(s, g, definition);
+  check_gradient(second, g_second, definition);
+
+  const std::vector<double> equal(n, 3), zeros(n);
+  CHECK(alike.value(all(equal), all(a)) == Approx(lk::objective{lk::mse{}}.value(all(zeros), all(a))));
+}
