@@ -1,7 +1,7 @@
 #ifndef LIMBECK_EXAMPLES_DATA_HPP
 #define LIMBECK_EXAMPLES_DATA_HPP
 
-// The two data sets (examples/data/README.md says where they come from), standardised and split as is customary.
+// The data sets (examples/data/README.md says where they come from): tables, standardised and split as is customary, and digits.
 
 #include "mlp.hpp"
 
@@ -48,6 +48,14 @@ inline split read_letter(const std::filesystem::path& folder) {
 inline split read_satellite(const std::filesystem::path& folder) {
   return read_table(folder / "satellite.csv.gz", label_column::last, 4'435);
 }
+
+/// Handwritten digits, 8 x 8 pixels a row from 0 (paper) to 1.
+struct digit_images {
+  static constexpr std::size_t side = 8;
+  matrix grey;              // 1,797 x 64
+  std::vector<int> digits;  // 0 to 9
+};
+digit_images read_digits(const std::filesystem::path& folder);
 
 }  // namespace examples
 

@@ -6,6 +6,7 @@
 /// <limbeck/eigen.hpp>, <limbeck/xtensor.hpp>, <limbeck/thrust.hpp>. A program that wants less includes the families it uses.
 
 #include <limbeck/averaging.hpp>
+#include <limbeck/dense.hpp>
 #include <limbeck/features.hpp>
 #include <limbeck/layers.hpp>
 #include <limbeck/logits.hpp>

@@ -7,6 +7,7 @@
 #include <limbeck/map/then.hpp>
 #include <limbeck/map/through.hpp>
 #include <limbeck/map/unit_rows.hpp>
+#include <limbeck/map/views.hpp>
 #if defined(DOCS_TRAINER)
 #include <limbeck/trainer.hpp>
 #endif
@@ -54,6 +55,12 @@ inline const std::vector<rows<const float>> hidden{part(0), part(1), part(2), pa
 // Numbers of rows.
 inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), keep(samples, 1), focal(samples, 1), better(samples, 1), mask(samples),
     out(samples), difficulty(samples, 1), draft = numbers(3, samples), reference = numbers(4, samples);
+
+// Pictures.
+inline std::vector<float> distances(samples, 1), heat(4 * samples);
+inline std::vector<int> kept(samples / 4);
+inline const std::vector<box> mine(samples, box{0, 0, 2, 3}), theirs(samples, box{1, 0, 3, 3});
+inline random_stream stream(1);
 
 // Several teachers.
 inline std::vector<float> gates(2 * samples, 0.5f), gate_gradients(2 * samples);

@@ -4,6 +4,7 @@
 /// @file
 /// A loss between what maps make of student and teacher: `through(unit_rows{}, l1{})`, `through(p, identity{}, hint{})`.
 
+#include <limbeck/loss/support.hpp>
 #include <limbeck/map/columns.hpp>
 #include <limbeck/map/map.hpp>
 #include <limbeck/objective/inside.hpp>

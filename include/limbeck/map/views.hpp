@@ -5,6 +5,7 @@
 /// The same numbers as other rows: a loss within each group of rows, or within each sample, between its channels or its positions.
 
 #include <limbeck/core/picture_rows.hpp>
+#include <limbeck/loss/support.hpp>
 #include <limbeck/objective/inside.hpp>
 
 #include <string>
