@@ -83,13 +83,16 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, deta
   using base = detail::loss_around<E, detail::scalar_of_both<S, U>>;
   using own_scalar = typename base::own_scalar;
   static constexpr const char* called = "through";
-  static constexpr bool by_row = detail::inner_traits<E>::by_row && detail::keeps_rows<S> && detail::keeps_rows<U>;
+  static constexpr bool rows_are_kept = detail::keeps_rows<S> && detail::keeps_rows<U>;
+  static constexpr bool by_row = detail::inner_traits<E>::by_row && rows_are_kept;
   /// @endcond
   S of_student;  ///< the map of the student's rows
   U of_teacher;  ///< the map of the teacher's
 
   /// @p s, @p u and @p e as given.
   constexpr through_loss(S s, U u, E e) : base(std::move(e)), of_student(std::move(s)), of_teacher(std::move(u)) {
+    static_assert(rows_are_kept || !detail::inner_traits<E>::Plan::labels,
+                  "limbeck: a map makes other rows than those of the call, whose labels are not theirs");
     static_assert(!detail::learns<U> || base::into_teacher,
                   "limbeck: a map of the teacher learns by the loss's derivative by the teacher, and this loss has none");
   }
@@ -127,11 +130,12 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, deta
     detail::mapped_side<T, S, Memory> s(of_student, x, x.student, x.gradient, x.wants_gradient());
     const bool both = x.wants_teacher_gradient() || (detail::learns<U> && x.wants_gradient());
     detail::mapped_side<T, U, Memory> t(of_teacher, x, x.teacher, x.teacher_gradient, both);
-    if (s.mapped.samples != x.samples() && (detail::inner_traits<E>::Plan::labels || x.weights.data()))
-      raise<shape_error>("limbeck: a map makes " + std::to_string(s.mapped.samples) + " rows of " + std::to_string(x.samples()) +
-                         ", and labels and row_weights are of the rows of the call");
     detail::inside<E, T, Memory> losses(this->inner, x);
-    losses.add({s.mapped, t.mapped, s.slope, t.slope, x.labels, x.weights, x.mean_over});
+    if constexpr (rows_are_kept) {
+      losses.add({s.mapped, t.mapped, s.slope, t.slope, x.labels, x.weights, x.mean_over});
+    } else {
+      losses.add({s.mapped, t.mapped, s.slope, t.slope});
+    }
     batch_number<Memory> value = losses.result();
     if constexpr (!batch<T, Memory>::on_host) value.of_logits = false;  // features are finite
     s.pull_back(value);

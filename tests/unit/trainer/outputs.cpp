@@ -253,8 +253,13 @@ TEST_CASE("losses of rows through maps: parts of a batch are the batch, and a ru
 }
 
 TEST_CASE("a batchwise loss at an output is named where the batch comes in parts", "[trainer][outputs]") {
-  CHECK_THROWS_WITH(run({.steps = 1, .batch = 40, .micro_batch = 10}),
+  toy::clouds data(40);
+  two_heads student;
+  lk::projection<double> p(toy::features, 6);
+  lk::trainer trainer{student, wise{}, lk::cross_entropy{} + lk::at<"in">(lk::projected(p, lk::linear_cka{})), momentum{}};
+  CHECK_THROWS_WITH(trainer.fit(data, {.steps = 1, .batch = 40, .micro_batch = 10}),
                     Catch::Matchers::Contains("through") && Catch::Matchers::Contains("micro-batches"));
+  CHECK_NOTHROW(run({.steps = 1, .batch = 40, .micro_batch = 10}));  // a hint is a mean over rows
 }
 
 namespace {
