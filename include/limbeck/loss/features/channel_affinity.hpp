@@ -80,7 +80,7 @@ struct channel_affinity_row {
 /// 2019, arXiv:1903.04688, whose own formula was not read.
 struct channel_affinity {
   using limbeck_loss = batchwise;
-  static constexpr bool by_row = true, any_width = true;  // checked here, where projected() ends too
+  static constexpr bool by_row = true, any_width = true, into_teacher = true;  // checked here, where projected() ends too
   std::size_t channels = 1;                               ///< of both
 
   template <class T, class Memory>
@@ -89,8 +89,8 @@ struct channel_affinity {
     const std::size_t n = detail::positions_of(x.student.classes, channels, "student");
     if (x.samples() * n == 0) return 0;
     T* const memory = x.memory.template take<T>(2 * x.slots(x.samples()) * n).data();
-    return detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::channel_affinity_row<T>{
-        x.student, x.teacher, x.gradient, channels, n, detail::shares_of(x), x.scale, memory}));
+    return detail::with_teacher(*this, x, detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::channel_affinity_row<T>{
+        x.student, x.teacher, x.gradient, channels, n, detail::shares_of(x), x.scale, memory})));
   }
 };
 

@@ -70,7 +70,7 @@ struct factor_row {
 /// Kim, Park and Kwak, Paraphrasing Complex Network: Network Compression via Factor Transfer, 2018, arXiv:1802.04977.
 struct factor_transfer {
   using limbeck_loss = batchwise;
-  static constexpr bool by_row = true, any_width = true;  // checked here, where projected() ends too
+  static constexpr bool by_row = true, any_width = true, into_teacher = true;  // checked here, where projected() ends too
   double p = 1;                                           ///< of the norm, at least 1
 
   template <class T, class Memory>
@@ -80,8 +80,8 @@ struct factor_transfer {
       raise<value_error>("limbeck: factor_transfer.p is " + detail::show(p) + ", expected a number of at least 1");
     if (x.samples() * x.student.classes == 0) return 0;
     T* const memory = x.memory.template take<T>(2 * x.slots(x.samples()) * x.student.classes).data();
-    return detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::factor_row<T>{
-        x.student, x.teacher, x.gradient, p, detail::shares_of(x), x.scale, memory}));
+    return detail::with_teacher(*this, x, detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::factor_row<T>{
+        x.student, x.teacher, x.gradient, p, detail::shares_of(x), x.scale, memory})));
   }
 };
 

@@ -80,7 +80,7 @@ struct flow_row {
 /// 2017.
 struct fsp {
   using limbeck_loss = batchwise;
-  static constexpr bool by_row = true, any_width = true;
+  static constexpr bool by_row = true, any_width = true, into_teacher = true;
   std::size_t first_channels = 1, second_channels = 1;  ///< of the two layers, in student and teacher
 
   template <class T, class Memory>
@@ -93,8 +93,8 @@ struct fsp {
     if (x.samples() == 0 || n == 0 || m == 0) return 0;
     const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * k).data();
-    return detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::flow_row<T>{
-        s, t, x.gradient, first_channels, second_channels, n, m, detail::shares_of(x), x.scale, memory}));
+    return detail::with_teacher(*this, x, detail::finite(x, 1, x.sum_rows_in_slots(x.student.classes, detail::flow_row<T>{
+        s, t, x.gradient, first_channels, second_channels, n, m, detail::shares_of(x), x.scale, memory})));
   }
 };
 

@@ -62,7 +62,7 @@ struct slopes_of_powers_row {
 /// without epsilon of torchdistill's `SRDLoss`, whose loss is twice this and a Kullback-Leibler divergence.
 struct log_sum {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true;  // checked here, where projected() ends too
+  static constexpr bool any_width = true, into_teacher = true;  // checked here, where projected() ends too
   double alpha = 4;                        ///< the power, at least 1
 
   template <class T, class Memory>
@@ -77,7 +77,7 @@ struct log_sum {
     if (x.wants_gradient())
       x.each_row(x.samples(), x.student.classes, detail::slopes_of_powers_row<T>{
           x.student, x.teacher, x.gradient, alpha, static_cast<double>(x.scale), total});
-    return detail::finite(x, 1, value);
+    return detail::with_teacher(*this, x, detail::finite(x, 1, value));
   }
 };
 

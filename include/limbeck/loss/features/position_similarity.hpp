@@ -108,7 +108,7 @@ struct position_similarity_row {
 /// Semantic Segmentation, 2022, arXiv:2208.10169, of maps pooled to 7 x 7 (weight 100).
 struct position_similarity {
   using limbeck_loss = batchwise;
-  static constexpr bool by_row = true, any_width = true;
+  static constexpr bool by_row = true, any_width = true, into_teacher = true;
   std::size_t student_channels = 1, teacher_channels = 1;  ///< a row is that many maps, side by side
 
   template <class T, class Memory>
@@ -121,8 +121,9 @@ struct position_similarity {
     if (x.samples() * n == 0) return 0;
     const std::size_t room = 2 * n * n + (2 * student_channels + teacher_channels + 1) * n;
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
-    return detail::finite(x, 1, x.sum_rows_in_slots(n * n, detail::position_similarity_row<T>{
-        x.student, x.teacher, x.gradient, student_channels, teacher_channels, n, detail::shares_of(x), x.scale, memory, room}));
+    const position_similarity turned{teacher_channels, student_channels};
+    return detail::with_teacher(turned, x, detail::finite(x, 1, x.sum_rows_in_slots(n * n, detail::position_similarity_row<T>{
+        x.student, x.teacher, x.gradient, student_channels, teacher_channels, n, detail::shares_of(x), x.scale, memory, room})));
   }
 };
 
