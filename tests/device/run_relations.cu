@@ -20,5 +20,6 @@ int main() {
     take("weights", compare_whole_weights<float>());
     take("learned", compare_learned<float>());
     take("maps", compare_maps<float>());
+    take("losses through maps and views", compare_inside<float>());
   });
 }

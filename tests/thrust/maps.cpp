@@ -9,3 +9,9 @@ TEST_CASE("maps: in device memory they have the numbers of the host") {
   for (const auto& c : all) UNSCOPED_INFO(c);
   CHECK(all.empty());
 }
+
+TEST_CASE("losses through maps and views: in device memory they have the numbers of the host") {
+  const complaints all = compare_inside<float>();
+  for (const auto& c : all) UNSCOPED_INFO(c);
+  CHECK(all.empty());
+}
