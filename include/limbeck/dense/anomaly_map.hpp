@@ -81,12 +81,12 @@ void for_resized(const Map& map, const grid& from, const grid& to, Out& out, con
 template <tensor Student, tensor Teacher, detail::sized_memory Map>
 void anomaly_map(const Student& student, const Teacher& teacher, Map&& map) {
   detail::map_distances(student, teacher, map, [](const auto& s, const auto& t, std::size_t p) {
-    double sum = 0;
+    double total = 0;
     for (std::size_t c = 0; c < s.classes; ++c) {
       const double d = static_cast<double>(t(p, c)) - static_cast<double>(s(p, c));
-      sum += d * d;
+      total += d * d;
     }
-    return sum / static_cast<double>(s.classes);
+    return total / static_cast<double>(s.classes);
   });
 }
 
@@ -99,7 +99,7 @@ void anomaly_map(const Student& student, const Teacher& teacher, Map&& map) {
 template <tensor Student, tensor Teacher, detail::sized_memory Map>
 void cosine_anomaly_map(const Student& student, const Teacher& teacher, Map&& map) {
   detail::map_distances(student, teacher, map, [](const auto& s, const auto& t, std::size_t p) {
-    double ss = 0, tt = 0, sum = 0;
+    double ss = 0, tt = 0, total = 0;
     for (std::size_t c = 0; c < s.classes; ++c) {
       const double a = static_cast<double>(s(p, c)), b = static_cast<double>(t(p, c));
       ss += a * a;
@@ -108,9 +108,9 @@ void cosine_anomaly_map(const Student& student, const Teacher& teacher, Map&& ma
     const double a = 1 / (std::max)(std::sqrt(ss), 1e-12), b = 1 / (std::max)(std::sqrt(tt), 1e-12);
     for (std::size_t c = 0; c < s.classes; ++c) {
       const double d = b * static_cast<double>(t(p, c)) - a * static_cast<double>(s(p, c));
-      sum += d * d;
+      total += d * d;
     }
-    return sum / 2;
+    return total / 2;
   });
 }
 
@@ -141,11 +141,11 @@ void gaussian_blur(Map&& map, const grid& shape, double sigma, workspace& ws) {
   scratch memory(ws);
   const std::span<double> weights = memory.take<double>(radius + 1);
   const std::span<double> line = memory.take<double>((std::max)(shape.height, shape.width));
-  double sum = 0;
+  double total = 0;
   for (std::size_t i = 0; i <= radius; ++i) {
     const double x = static_cast<double>(i) / sigma;
     weights[i] = std::exp(-x * x / 2);
-    sum += (i == 0 ? 1 : 2) * weights[i];
+    total += (i == 0 ? 1 : 2) * weights[i];
   }
   // one direction after the other; place(k, i) is the i-th position of line k
   const auto pass = [&](std::size_t lines, std::size_t length, const auto& place) {
@@ -163,7 +163,7 @@ void gaussian_blur(Map&& map, const grid& shape, double sigma, workspace& ws) {
           const auto by = static_cast<std::ptrdiff_t>(d);
           blurred += weights[d] * (line[mirrored(at - by)] + line[mirrored(at + by)]);
         }
-        detail::put(out, place(k, i), blurred / sum);
+        detail::put(out, place(k, i), blurred / total);
       }
     }
   };

@@ -55,12 +55,12 @@ void class_boundary_mask(const Labels& labels, const boundary& of, const rows<T>
   const std::size_t classes = mask.classes;
   detail::check_shape("mask", mask, y.size(), classes);
   for (std::size_t p = 0; p < y.size(); ++p) {
-    const bool counts = detail::label_at(y, p, classes, of.ignored) < classes;
+    const bool counts = detail::class_at(y, p, classes, of.ignored) < classes;
     for (std::size_t c = 0; c < classes; ++c) mask(p, c) = T(0);
     if (!counts) continue;
     T all(0);
     detail::for_window(of, p, [&](std::size_t q) {
-      const std::size_t c = detail::label_at(y, q, classes, of.ignored);
+      const std::size_t c = detail::class_at(y, q, classes, of.ignored);
       if (c < classes) all += T(1), mask(p, c) += T(1);
     });
     for (std::size_t c = 0; c < classes; ++c) mask(p, c) = mask(p, c) > 0 && mask(p, c) < all ? T(1) : T(0);
@@ -100,12 +100,12 @@ void boundary_weights(const Mask& mask, std::size_t positions, Weights&& weights
   for (std::size_t i = 0; i < m.samples; ++i) detail::put(out, i, 0);
   for (std::size_t n = 0; n < pictures; ++n)
     for (std::size_t c = 0; c < m.classes; ++c) {
-      double sum = 0;
-      for (std::size_t i = n * positions; i < (n + 1) * positions; ++i) sum += static_cast<double>(m(i, c));
+      double total = 0;
+      for (std::size_t i = n * positions; i < (n + 1) * positions; ++i) total += static_cast<double>(m(i, c));
       for (std::size_t i = n * positions; i < (n + 1) * positions; ++i) {
         auto& w = out.data[static_cast<std::ptrdiff_t>(i) * out.stride];
         w = static_cast<std::remove_cvref_t<decltype(w)>>(static_cast<double>(w) +
-                                                          static_cast<double>(m(i, c)) / (std::max)(sum, 1.0));
+                                                          static_cast<double>(m(i, c)) / (std::max)(total, 1.0));
       }
     }
 }

@@ -51,7 +51,7 @@ void check_shape(const char* name, const rows<T>& x, std::size_t samples, std::s
 }
 /// Label @p i, a number below @p classes, or @p classes where it is @p ignored. @throws value_error where it is
 /// neither.
-inline std::size_t label_at(const any_vector& labels, std::size_t i, std::size_t classes, std::int64_t ignored) {
+inline std::size_t class_at(const any_vector& labels, std::size_t i, std::size_t classes, std::int64_t ignored) {
   const std::int64_t label = labels.integer(i);
   if (label == ignored) return classes;
   if (label < 0 || static_cast<std::uint64_t>(label) >= classes)

@@ -27,7 +27,7 @@ class confusion_matrix {
     const any_vector y = detail::view_vector(labels), p = detail::view_vector(predictions);
     if (p.size() != y.size()) detail::throw_length("predictions", p.size(), y.size(), "one a label");
     for (std::size_t i = 0; i < y.size(); ++i)
-      if (detail::label_at(y, i, classes_, ignored) < classes_ &&
+      if (detail::class_at(y, i, classes_, ignored) < classes_ &&
           (p.integer(i) < 0 || static_cast<std::uint64_t>(p.integer(i)) >= classes_))
         raise<value_error>("limbeck: predictions is " + std::to_string(p.integer(i)) + " at position " +
                            std::to_string(i) + ", expected 0 to " + std::to_string(classes_ - 1));
@@ -46,12 +46,12 @@ class confusion_matrix {
   }
   /// The mean of that over the classes that occur, among the labels or among the predictions; 0 where none does.
   double mean_iou() const {
-    double sum = 0, present = 0;
+    double total = 0, present = 0;
     for (std::size_t c = 0; c < classes_; ++c) {
-      sum += intersection_over_union(c);
+      total += intersection_over_union(c);
       present += union_of(c) > 0 ? 1 : 0;
     }
-    return present > 0 ? sum / present : 0;
+    return present > 0 ? total / present : 0;
   }
   /// The share of positions taken for what they are; 0 where there are none.
   double accuracy() const {

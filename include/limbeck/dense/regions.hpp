@@ -43,8 +43,8 @@ void region_means_in(const rows<T>& x, const any_vector& regions, const rows<U>&
   std::fill(sums.begin(), sums.end(), 0.0);
   for (std::size_t p = 0; p < x.samples; ++p) {
     if (regions.integer(p) < 0) continue;
-    double* const sum = sums.data() + static_cast<std::size_t>(regions.integer(p)) * x.classes;
-    for (std::size_t c = 0; c < x.classes; ++c) sum[c] += static_cast<double>(x(p, c));
+    double* const total = sums.data() + static_cast<std::size_t>(regions.integer(p)) * x.classes;
+    for (std::size_t c = 0; c < x.classes; ++c) total[c] += static_cast<double>(x(p, c));
   }
   for (std::size_t r = 0; r < means.samples; ++r)
     for (std::size_t c = 0; c < x.classes; ++c)
