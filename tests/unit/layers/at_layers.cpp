@@ -173,6 +173,10 @@ TEST_CASE("each layer learns from the nearest ones, which go through a learned m
       }
     return static_cast<double>(total);
   };
+  const std::vector<float> first{1, 1, 0, 0, 0}, others{0, 0, 1, 1, 1};  // parts of a batch
+  CHECK(objective.value(mine, taught, lk::row_weights(first), lk::mean_over(5)) +
+            objective.value(mine, taught, lk::row_weights(others), lk::mean_over(5)) ==
+        Approx(naive()).epsilon(1e-13));
   slopes h(3, width), g(1, classes);
   auto where = lk::outputs{lk::output<"logits">(g.all[0]), lk::output<"hidden">(h.all)};
   w.zero_gradients();

@@ -56,6 +56,12 @@ TEST_CASE("layer_mean is the normalised mean of normalised layers", "[layers]") 
   }
   const matrix<double> student(5, 9, 1, 1.0);
   const lk::rows<const double> as_tensor(filled.data(), 5, 9);
+  double smooth = 0;  // Point2Vec's loss
+  for (std::size_t i = 0; i < 45; ++i) {
+    const double d = std::fabs(student.data[i] - filled[i]);
+    smooth += (d < 2 ? 0.25 * d * d : d - 1) / 45;
+  }
+  CHECK(lk::objective(lk::smooth_l1{.beta = 2}).value(student.in(), target) == Approx(smooth).epsilon(1e-12));
   CHECK(lk::objective(lk::mse{}).value(student.in(), target) ==
         Approx(lk::objective(lk::mse{}).value(student.in(), as_tensor)).epsilon(1e-14));
 

@@ -16,12 +16,13 @@ template <class T>
 struct nearest_of_row {
   rows<const T> s, t;  // t: columns x layers
   rows<T> gradient, teacher_gradient;
+  any_vector weights;
   std::size_t layers, k;
-  double factor;
-  T slope;
+  double factor, slope;
 
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
+    const double weight = weights.data() ? weights.number(r) : 1;
     double apart[most_layers], total = 0;
     for (std::size_t j = 0; j < layers; ++j) {
       apart[j] = sum_own<T, double>(team, s.classes, [&](std::size_t c) {
@@ -35,12 +36,13 @@ struct nearest_of_row {
       for (std::size_t i = 0; i < layers; ++i) nearer += apart[i] < apart[j] || (apart[i] == apart[j] && i < j);
       if (nearer >= k) continue;
       total += apart[j];
-      const auto by = [&](std::size_t c) { return slope * (s(r, c) - t(r, c * layers + j)); };
+      const T each = static_cast<T>(slope * weight);
+      const auto by = [&](std::size_t c) { return each * (s(r, c) - t(r, c * layers + j)); };
       if (gradient.data) add_to_row(team, gradient, r, by);
       if (teacher_gradient.data)
         for_own<T>(team, s.classes, [&](std::size_t c) { teacher_gradient(r, c * layers + j) -= by(c); });
     }
-    return factor * total;
+    return weight * factor * total;
   }
 };
 
@@ -53,7 +55,7 @@ struct nearest_of_row {
 /// c layers + j (a stack along the last dimension). One student's layer is compared with all of them;
 /// `at_layers<"hidden", "stack">(layer_map::all_to_one(7, 0), nearest_layers{.layers = 12})` compares seven, and their losses
 /// add up. Gradient: 2 (s - t_j) / (samples columns), summed over the chosen; to the teacher the negative of each. Of layers
-/// equally near the lower is chosen. 0 for no sample.
+/// equally near the lower is chosen. A mean over rows: it takes row weights, and stands in micro-batches. 0 for no sample.
 /// @throws value_error where layers is not in 1 .. 64 or k not in 1 .. layers, shape_error where the teacher has not layers
 ///   times as many columns, value_error where a feature is not finite. Cost: layers passes over a row.
 ///
@@ -62,7 +64,7 @@ struct nearest_of_row {
 /// first, unless told otherwise.
 struct nearest_layers {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true, into_teacher = true;
+  static constexpr bool any_width = true, into_teacher = true, by_row = true;
   std::size_t layers = 12;  ///< of the teacher, 1 .. 64
   std::size_t k = 2;        ///< how many teach, 1 .. layers
 
@@ -81,11 +83,10 @@ struct nearest_layers {
                          std::to_string(layers) + " layers of the " + std::to_string(columns) + " of the student");
     const std::size_t n = x.samples();
     if (n * columns == 0) return 0;
-    const double each = 1 / static_cast<double>(columns);
-    const T slope = static_cast<T>(2 * each / static_cast<double>(n) * static_cast<double>(x.scale));
-    return detail::finite_mean(x, x.sum_rows(columns * layers, detail::nearest_of_row<T>{x.student, x.teacher, x.gradient,
-                                                                                         x.teacher_gradient, layers, k, each, slope}),
-                               n);
+    const double each = 1 / static_cast<double>(columns), share = 1 / x.total();
+    return detail::finite(x, share, x.sum_rows(columns * layers, detail::nearest_of_row<T>{x.student, x.teacher, x.gradient,
+                                                                                          x.teacher_gradient, x.weights, layers, k, each,
+                                                                                          2 * each * share * static_cast<double>(x.scale)}));
   }
 };
 
