@@ -72,10 +72,8 @@ template <class Loss, class Pairs>
 struct over_pairs {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true, into_teacher = true, needs_labels = Pairs::needs_labels;
-  /// @cond
-  Loss loss;
-  Pairs pairs;
-  /// @endcond
+  Loss loss;    ///< whose temperature it is
+  Pairs pairs;  ///< who is what to whom
   /// @throws shape_error, value_error as the loss and the pairs say.
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
