@@ -141,7 +141,7 @@ TEST_CASE("projected: what is wrong is named, and the gradients stay") {
   features<float> x(2, 6, 4);
   lk::projection<float> p(3, 4), wide(6, 5), q(6, 4);
   CHECK_THROWS_WITH(x.run(lk::projected(p, lk::hint{})),
-                    "limbeck: student has 6 columns, but its projection takes 3 at each of 1 positions");
+                    "limbeck: projection is given rows of 6 columns, expected 3");
   CHECK_THROWS_WITH(
       x.run(lk::projected(wide, lk::hint{})),
       "limbeck: student has 5 columns and teacher 4, but hint needs as many of both; project the student: "
