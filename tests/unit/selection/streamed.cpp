@@ -10,10 +10,12 @@
 #include <limbeck/selection/coverage.hpp>
 #include <limbeck/selection/facility_location.hpp>
 #include <limbeck/selection/herding.hpp>
+#include <limbeck/selection/k_means_plus_plus.hpp>
 #include <limbeck/selection/mixture.hpp>
 #include <limbeck/selection/pcoreset.hpp>
 #include <limbeck/selection/robust_active.hpp>
 #include <limbeck/selection/top_per_class.hpp>
+#include <limbeck/selection/typiclust.hpp>
 
 #include <cmath>
 
@@ -101,6 +103,8 @@ TEST_CASE("greedy selectors read blocks, and not row by row", "[selection][strea
   const auto t = random_table<float>(6000, 20, 4);
   const auto labelled = some_rows(t.n, 10, 1);
   check("PCoreSet of logits", of_softmax{}, t, {.budget = 50, .labelled = labelled}, 400, 3);  // two heads
+  check("k-means++", lk::k_means_plus_plus<>{}, t, {.budget = 10, .labelled = labelled}, 400, 10.1);
+  check("TypiClust", lk::typiclust<>{.steps = 3}, t, {.budget = 4}, 400, 13);
   const auto small = random_table<float>(700, 20, 4);
   check("facility location", lk::facility_location{}, small, {.budget = 20}, 100, 400);
 }
