@@ -360,6 +360,23 @@ TEST_CASE("sskd") {
   CHECK(std::isfinite(value));
 }
 
+TEST_CASE("toolkits: the teacher learns where both sides are alike") {
+  const auto both = [](const auto& loss, std::size_t teacher_columns) {
+    features<double> x(4, 12, teacher_columns);
+    x.teach();
+    CHECK(x.teacher_difference(loss) < 1e-6);
+    const std::vector<double> beside = x.teacher_gradient;
+    CHECK(x.difference(loss) < 1e-6);
+    x.run(loss, 0.5);
+    for (std::size_t i = 0; i < beside.size(); ++i) CHECK(x.teacher_gradient[i] == Approx(beside[i] / 2).margin(1e-15));
+  };
+  both(lk::fsp{.first_channels = 1, .second_channels = 2}, 9);
+  both(lk::factor_transfer{.p = 2}, 12);
+  both(lk::channel_affinity{.channels = 3}, 12);
+  both(lk::position_similarity{.student_channels = 3, .teacher_channels = 2}, 8);
+  both(lk::log_sum{}, 12);
+}
+
 TEST_CASE("toolkits: means over samples weigh their rows") {
   const std::vector<double> weights{2, 0.25, 1};
   const auto weighed = [&](const auto& loss, std::size_t teacher_columns) {

@@ -52,7 +52,7 @@ struct signed_score {
 struct is_nan {
   LIMBECK_HOST_DEVICE bool operator()(double x) const { return x != x; }
 };
-struct label_at {
+struct label_of_row {
   any_vector labels;
   LIMBECK_HOST_DEVICE std::int64_t operator()(std::size_t r) const { return labels.integer(r); }
 };
@@ -94,7 +94,7 @@ struct selection_in<device_memory> {
     const auto measured_with = [&](const auto&... tensors) {
       if constexpr (signal_reads<S>::labels) {
         thrust::device_vector<std::int64_t> labels(n);
-        thrust::transform(thrust::device, row(0), row(n), labels.begin(), label_at{q.labels});
+        thrust::transform(thrust::device, row(0), row(n), labels.begin(), label_of_row{q.labels});
         measure(scores.measured_signal, tensors..., labels, out);
       } else {
         measure(scores.measured_signal, tensors..., out);
