@@ -24,7 +24,7 @@
 namespace digit_canvas {
 
 struct options {
-  int seeds = 5, updates = 600, teacher_updates = 6'000, labelled = 24, test = 200, threads = all_cores();
+  int seeds = 5, updates = 600, teacher_updates = 6'000, labelled = 24, normal = 400, test = 200, threads = all_cores();
   std::string out = "digit_canvas-results", data = LIMBECK_EXAMPLE_FOLDER "/../data";
 };
 
@@ -138,7 +138,7 @@ struct hunt {
                            std::uint64_t seed) {
       return draw_canvases(digits, {digits_where(digits, train, use), n, 1, most, seed, 0});
     };
-    normal = drawn(true, is_normal, 400, 4, 3);
+    normal = drawn(true, is_normal, static_cast<std::size_t>(o.normal), 4, 3);
     usual = drawn(true, is_normal, count, 1, 4);
     good = drawn(false, is_normal, count, 1, 5);
     bad = drawn(false, is_odd, count, 1, 6);
@@ -252,6 +252,7 @@ constexpr const char* usage = R"(Segmentation and anomalies on canvases of handw
   --updates N          updates of every segmenter; students of anomalies have twice as many (600)
   --teacher-updates N  updates of the teacher of segmentation; those of anomalies have a quarter (6000)
   --labelled N         canvases that a student of segmentation sees (24)
+  --normal N           canvases that a student of anomalies sees (400)
   --test N             canvases to test on (200)
   --threads N          runs at a time (all cores); changes no result
   --out DIR            folder of tables and pictures (digit_canvas-results)
@@ -264,12 +265,16 @@ void run(int argc, char** argv) {
   command_line line(usage);
   line.whole("--seeds", o.seeds, 1, 1'000).whole("--updates", o.updates, 1, 1'000'000);
   line.whole("--teacher-updates", o.teacher_updates, 2, 1'000'000).whole("--labelled", o.labelled, 4, 10'000);
-  line.whole("--test", o.test, 10, 10'000).whole("--threads", o.threads, 1, 1'024);
+  line.whole("--normal", o.normal, 1, 10'000)
+      .whole("--test", o.test, 10, 10'000)
+      .whole("--threads", o.threads, 1, 1'024);
   line.text("--out", o.out).text("--data", o.data);
   line.flag("--quick", [&] {
     o.seeds = 2;
     o.updates = 30;
     o.teacher_updates = 100;
+    o.labelled = 8;
+    o.normal = 20;
     o.test = 20;
   });
   line.parse(argc, argv);
