@@ -6,9 +6,11 @@
 #include <limbeck/dense.hpp>
 #include <limbeck/features.hpp>
 #include <limbeck/logits.hpp>
+#include <limbeck/map/then.hpp>
 #include <limbeck/map/through.hpp>
 #include <limbeck/map/unit_rows.hpp>
 #include <limbeck/map/views.hpp>
+#include <limbeck/relations.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -314,4 +316,64 @@ TEST_CASE("dense: MonoTAKD's two branches", "[dense]") {
 
   const std::vector<double> equal(n, 3), zeros(n);
   CHECK(alike.value(all(equal), all(a)) == Approx(lk::objective{lk::mse{}}.value(all(zeros), all(a))));
+}
+
+TEST_CASE("dense: DMAE's features and GID's instances, after a projection", "[dense]") {
+  const std::size_t n = 6, mine = 3, theirs = 4;  // patches that both see, or instances that were chosen
+  auto s = random_numbers(n * mine, 1);
+  const auto t = random_numbers(n * theirs, 2);
+  lk::projection<double> p(mine, theirs, lk::he{.seed = 3});
+  const auto weights = p.parameters();  // theirs x mine, and biases
+  const auto mapped = [&](std::size_t r, std::size_t c) {
+    real sum = weights[1][c];
+    for (std::size_t k = 0; k < mine; ++k) sum += static_cast<real>(weights[0][c * mine + k]) * s[r * mine + k];
+    return sum;
+  };
+  const auto taught = [&](std::size_t r, std::size_t c) -> real { return t[r * theirs + c]; };
+  const auto norm = [&](const auto& difference) {
+    real sum = 0;
+    for (std::size_t c = 0; c < theirs; ++c) sum += difference(c) * difference(c);
+    return std::sqrt(sum);
+  };
+  const auto check = [&](const auto& objective, const std::function<real()>& definition) {
+    std::vector<double> g(s.size());
+    p.zero_gradients();
+    const auto result =
+        objective(lk::rows<const double>(s.data(), n, mine), lk::rows<const double>(t.data(), n, theirs),
+                  lk::into(lk::rows<double>(g.data(), n, mine)));
+    CHECK(result.loss == Approx(static_cast<double>(definition())).epsilon(1e-12));
+    check_gradient(s, g, definition);
+  };
+
+  // the mean over all numbers of |s/|s| - t/|t||
+  check(lk::objective{lk::through(lk::then(p, lk::unit_rows{}), lk::unit_rows{}, lk::l1{})}, [&] {
+    real sum = 0;
+    for (std::size_t r = 0; r < n; ++r) {
+      const real a = norm([&](std::size_t c) { return mapped(r, c); }),
+                 b = norm([&](std::size_t c) { return taught(r, c); });
+      for (std::size_t c = 0; c < theirs; ++c) sum += std::abs(mapped(r, c) / a - taught(r, c) / b) / (n * theirs);
+    }
+    return sum;
+  });
+
+  // the mean distance of instances, and the sum over pairs of smooth L1 of distances over their mean
+  const auto gid = lk::through(p, lk::identity{}, lk::row_distance{} + static_cast<double>(n * n) * lk::rkd_distance{});
+  check(lk::objective{gid}, [&] {
+    real sum = 0;
+    for (std::size_t r = 0; r < n; ++r) sum += norm([&](std::size_t c) { return taught(r, c) - mapped(r, c); }) / n;
+    std::vector<real> ds, dt;
+    for (std::size_t i = 0; i < n; ++i)
+      for (std::size_t j = 0; j < n; ++j) {
+        if (i == j) continue;
+        ds.push_back(norm([&](std::size_t c) { return mapped(i, c) - mapped(j, c); }));
+        dt.push_back(norm([&](std::size_t c) { return taught(i, c) - taught(j, c); }));
+      }
+    real ms = 0, mt = 0;
+    for (std::size_t k = 0; k < ds.size(); ++k) ms += ds[k] / ds.size(), mt += dt[k] / ds.size();
+    for (std::size_t k = 0; k < ds.size(); ++k) {
+      const real d = std::abs(ds[k] / ms - dt[k] / mt);
+      sum += d < 1 ? d * d / 2 : d - 0.5L;
+    }
+    return sum;
+  });
 }
