@@ -19,21 +19,29 @@ h
 # kinds of policy
 s!^( *)using limbeck_loss = (\w+);!\1/** Kind of loss, see engine/point.hpp: `\2`. */ using limbeck_loss = \2;!
 s!^( *)using limbeck_signal = (\w+);!\1/** Kind of signal, see signal/signal.hpp: `\2`. */ using limbeck_signal = \2;!
-s!^( *)using limbeck_(schedule|temperature|workspace|deferred|argument|decay|target|chooser) = !\1/** Marks this type for the concept of that name. */&!
+s!^( *)using limbeck_(map|schedule|temperature|workspace|deferred|argument|decay|target|chooser) = !\1/** Marks this type for the concept of that name. */&!
 
 # losses
+s!^( *)static constexpr bool (\w+) = ([^,;]+), (\w+) = ([^,;]+), (\w+) = ([^,;]+), (\w+) = ([^,;]+);!\1static constexpr bool \2 = \3; static constexpr bool \4 = \5; static constexpr bool \6 = \7; static constexpr bool \8 = \9;!
+s!^( *)static constexpr bool (\w+) = ([^,;]+), (\w+) = ([^,;]+), (\w+) = ([^,;]+);!\1static constexpr bool \2 = \3; static constexpr bool \4 = \5; static constexpr bool \6 = \7;!
+s!^( *)static constexpr bool (\w+) = ([^,;]+), (\w+) = ([^,;]+);!\1static constexpr bool \2 = \3; static constexpr bool \4 = \5;!
+s!static constexpr bool by_row = !/** A sum over rows, each by its own: takes weights, signals, parts of a batch. */ &!
+s!static constexpr bool into_teacher = !/** Whether it has a derivative by its teacher, see `into_teacher`. */ &!
+s!static constexpr bool of_features = !/** Whether it compares features, of which none is -inf. */ &!
+s!static constexpr bool keeps_rows = !/** Whether row r is made of row r. */ &!
+s!^( *)void check_call\(std::size_t!\1/** Looks at the shape of a call. @throws shape_error, value_error where it does not fit. */&!
+s!^( *)(friend )?bool operator==\(const (layer_pair|layer_map)!\1/** Whether they are the same. */&!
 s!^( *)static constexpr int temperature_power = !\1/** The loss is multiplied with T to this power, unless `unscaled`. */&!
-s!^( *)static constexpr bool needs_teacher = !\1/** Whether the call has to have a teacher. */&!
-s!^( *)static constexpr bool needs_labels = (.*), needs_student = (.*);!\1/** Whether the call has to have labels. */ static constexpr bool needs_labels = \2; /** Whether it reads the student's logits. */ static constexpr bool needs_student = \3;!
-s!^( *)static constexpr bool needs_labels = !\1/** Whether the call has to have labels. */&!
-s!^( *)static constexpr bool needs_student = !\1/** Whether it reads the student's logits. */&!
-s!^( *)static constexpr bool needs_second = !\1/** Whether it reads the second highest probability. */&!
-s!^( *)static constexpr bool needs_rest = !\1/** Whether it reads the classes other than the label too. */&!
-s!^( *)static constexpr bool takes_soft_labels = !\1/** Whether `soft_labels` may stand for labels. */&!
-s!^( *)static constexpr bool saturates = !\1/** A sum that overflows is +inf, and not refused. */&!
-s!^( *)static constexpr bool teacher_has_temperature = !\1/** Its teacher was made at a temperature, which the call has to have. */&!
-s!^( *)static constexpr bool mean_over_classes = !\1/** Whether the sum over classes is divided by their number. */&!
-s!^( *)static constexpr bool any_width = !\1/** Student and teacher may differ in width. */&!
+s!static constexpr bool needs_teacher = !/** Whether the call has to have a teacher. */ &!
+s!static constexpr bool needs_labels = !/** Whether the call has to have labels. */ &!
+s!static constexpr bool needs_student = !/** Whether it reads the student's logits. */ &!
+s!static constexpr bool needs_second = !/** Whether it reads the second highest probability. */ &!
+s!static constexpr bool needs_rest = !/** Whether it reads the classes other than the label too. */ &!
+s!static constexpr bool takes_soft_labels = !/** Whether `soft_labels` may stand for labels. */ &!
+s!static constexpr bool saturates = !/** A sum that overflows is +inf, and not refused. */ &!
+s!static constexpr bool teacher_has_temperature = !/** Its teacher was made at a temperature, which the call has to have. */ &!
+s!static constexpr bool mean_over_classes = !/** Whether the sum over classes is divided by their number. */ &!
+s!static constexpr bool any_width = !/** Student and teacher may differ in width. */ &!
 s!^( *)static constexpr std::size_t scratch_rows = !\1/** How many rows of scratch memory it is lent. */&!
 s!^( *)void check\(\) const!\1/** Looks at the options; called before each sweep. @throws value_error where one is out of range. */&!
 s!^( *)constexpr bool wants_mean\(\)!\1/** Whether the outcome reads `mean_log_q`. */&!
@@ -68,7 +76,7 @@ s!^( *)void after_epoch\(training_run!\1/** After each epoch. */&!
 s!^( *)void end\(training_run!\1/** After the last step. */&!
 
 # templates, whose comment stands before them
-/^  template <class \w+(, class \w+)?>$/{
+/^  (LIMBECK_CALLS_ANY )?template <class \w+(, class \w+)?>$/{
   N
   s!^(.*)(\n.* at_class\(const class_point)!  /** What is summed over the classes. */\1\2!
   s!^(.*)(\n.* value\(const row_summary)!  /** The signal of a row. */\1\2!
@@ -79,6 +87,8 @@ s!^( *)void end\(training_run!\1/** After the last step. */&!
   s!^(.*)(\n.* soft_target\()!  /** What becomes of a soft label. */\1\2!
   s!^(.*)(\n.* operator\(\)\(const batch)!  /** Value of a batch; adds its gradient where one is wanted. */\1\2!
   s!^(.*)(\n.* fill\(const Row&)!  /** Writes one row; runs on any worker, or on a device by the threads that share the row, and does not throw. */\1\2!
+  s!^(.*)(\n.* void apply\(const (Team|rows))!  /** y = the map of x. */\1\2!
+  s!^(.*)(\n.* void pull_back\(const (Team|rows))!  /** Adds what the slope by y says of x, and of what the map learns. */\1\2!
   s!^(.*)(\n.* operator\(\)\(const row<)!  /** Value of a row; adds its gradient where one is wanted. */\1\2!
   s!^(.*)(\n.* void serialize\(Archive)!  /** Saves the state, or loads it. */\1\2!
 }

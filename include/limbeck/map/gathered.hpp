@@ -150,7 +150,8 @@ template <class Memory>
 struct pair_differences_map {
   using limbeck_map = map_of_batch;
   using memory = Memory;             ///< of the lists
-  const row_list<Memory>*from, *to;  ///< the caller's
+  const row_list<Memory>* from;  ///< the caller's
+  const row_list<Memory>* to;    ///< the caller's
 
   /// A row for each pair. @throws shape_error where a number is none of a row, or the lists differ in length.
   map_shape shape(map_shape in) const {

@@ -122,9 +122,11 @@ class badge {
   decltype(as_reader(std::declval<const Embeddings&>())) embeddings_;  // a view of memory, or a reference to the reader
 };
 
+/// @cond
 template <class E>
   requires pool<std::remove_cvref_t<E>> badge(E&&)
 ->badge<std::remove_cvref_t<E>>;
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

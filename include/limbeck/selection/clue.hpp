@@ -100,9 +100,11 @@ class clue {
   clue_settings settings_;
 };
 
+/// @cond
 template <class E>
   requires pool<std::remove_cvref_t<E>> clue(E&&, clue_settings = {})
 ->clue<std::remove_cvref_t<E>>;
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

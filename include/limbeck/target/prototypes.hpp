@@ -149,6 +149,7 @@ struct prototype_target {
 /// @param features tensor of samples x width, such as a teacher's
 /// @param vectors tensor of classes x width in the same memory, such as `prototypes::means()`; both outlive the target,
 ///   and the numbers of a row stand side by side
+/// @param how temperature and likeness
 /// @throws shape_error where the widths differ or a row is spread, value_error where T is not positive. A feature that
 ///   is not finite is reported by the call, as a NaN of the teacher.
 template <class X, class P>
@@ -309,6 +310,7 @@ class prototypes {
 /// 2023, arXiv:2308.11874) as the authors' code has it: w = s_1 (1 - s_2/s_1). Their prototypes are means over all
 /// labelled rows in the features of a contrastive teacher. On the host, for what it writes is read there. O(rows x
 /// classes x width).
+/// @param features tensor of samples x width
 /// @param vectors tensor of classes x width, at least two that are not 0; see like_prototypes()
 /// @param labels,margins one a row, written
 /// @throws as like_prototypes(), shape_error where lengths differ, value_error where a feature is not finite or there

@@ -173,7 +173,7 @@ struct pair_logistic_loss {
   using memory = Memory;  ///< of the line
   static constexpr bool any_width = true, into_teacher = true;
   match_line<T, Memory>* line;  ///< the caller's
-  pair_logistic_settings settings;
+  pair_logistic_settings settings;  ///< as given
 
   /// The line.
   template <class F>
