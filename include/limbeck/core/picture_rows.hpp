@@ -82,13 +82,14 @@ any_tensor channels_as_rows(X&& x) {
   detail::require_kept<X>();
   any_tensor t = any_tensor_traits<std::remove_cvref_t<X>>::view(x);
   if (t.rank < 3) raise<shape_error>("limbeck: channels_as_rows of " + t.str() + ", expected batch x channels x positions");
-  std::ptrdiff_t positions = 1;
+  std::ptrdiff_t positions = 1, step = 0;  // between positions
   for (std::size_t i = t.rank; i-- > 2;) {
-    if (t.shape[i] > 1 && t.strides[i] != positions * t.strides[t.rank - 1])
+    if (t.shape[i] > 1 && step == 0) step = t.strides[i];
+    if (t.shape[i] > 1 && t.strides[i] != positions * step)
       raise<shape_error>("limbeck: channels_as_rows of " + t.str() + ", whose positions do not lie one after the other; make it contiguous");
     positions *= t.shape[i];
   }
-  t.strides[2] = t.strides[t.rank - 1];
+  t.strides[2] = step == 0 ? 1 : step;
   t.shape[2] = positions;
   t.rank = 3;
   t.named_classes = true;

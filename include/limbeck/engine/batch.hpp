@@ -126,6 +126,7 @@ struct batch {
   any_vector weights = {};        ///< one a sample, or empty: 1 each; of a loss that is `by_row`
   double mean_over = 0;           ///< what a sum over rows is divided by; 0: the weight of these
   double progress = 0;            ///< where the run is, for schedules inside
+  std::int64_t unlabelled = -100; ///< the label of rows that have none
 
   /// Whether the loss has to add to `gradient`.
   bool wants_gradient() const { return gradient.data != nullptr; }
@@ -214,13 +215,14 @@ struct counted_rows {
   any_vector labels, weights;
   rows<T> gradient, teacher_gradient;
   double mean_over, progress;
+  std::int64_t unlabelled;
   std::size_t samples_of_call;
   std::span<std::size_t> call_rows;
 
   /// @p count of the rows of @p in count.
   counted_rows(const problem<T>& in, std::size_t count, bool with_gradient, workspace& ws)
       : memory(ws), student(in.student.as_native()), teacher(in.teacher.as_native()), labels(in.labels), weights(in.row_weights),
-        mean_over(in.reduce == reduction::mean ? in.mean_over : 1), progress(in.progress), samples_of_call(in.samples()) {
+        mean_over(in.reduce == reduction::mean ? in.mean_over : 1), progress(in.progress), unlabelled(in.unlabelled_index), samples_of_call(in.samples()) {
     if (with_gradient) gradient = in.gradient.as_native(), teacher_gradient = in.teacher_gradient.as_native();
     if (count == in.samples()) {
       if (!in.student.plain()) student = gathered(in.student, count);
@@ -284,7 +286,7 @@ double run_batchwise(const counted_rows<T>& in, const Term& term, const any_vect
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight),
                    term.student_t, term.teacher_t, memory, on, dense_for<Traits, T>(), in.call_rows, in.samples_of_call,
-                   in.teacher_gradient, weights, mean_over, in.progress};
+                   in.teacher_gradient, weights, mean_over, in.progress, in.unlabelled};
   return weight * term.loss(x);
 }
 

@@ -94,10 +94,18 @@ struct problem {
   reduction reduce = reduction::mean;
   double mean_over = 0;   ///< 0: the weight of this call's own rows
   double normalizer = 1;  ///< 1 / what the sum is divided by
+  bool weights_are_signals = false;  ///< row_weights may be negative
+  const std::size_t* call_rows = nullptr;  ///< which rows of a call these are, for data of each; null: as they stand
+  std::size_t rows_of_call = 0;            ///< how many it has, where call_rows is given
   std::size_t first_row = 0, end_row = static_cast<std::size_t>(-1);  ///< those that the host's sweep takes; on a device, where in the call row 0 is
 
   LIMBECK_HOST_DEVICE std::size_t samples() const { return student.samples; }
   LIMBECK_HOST_DEVICE std::size_t classes() const { return student.classes; }
+
+  /// Which row of the call row @p r is, for data that a loss or a signal holds of each.
+  LIMBECK_HOST_DEVICE std::size_t row_of_call(std::size_t r) const { return call_rows ? call_rows[r] : r; }
+  /// How many rows such data has.
+  std::size_t samples_of_call() const { return call_rows ? rows_of_call : samples(); }
 
   /// Neither mask nor label take row @p r out.
   LIMBECK_HOST_DEVICE bool shown(std::size_t r) const {
@@ -109,7 +117,7 @@ struct problem {
   /// Weight and masks at row @p r; the rows share the mask of the classes out among them.
   LIMBECK_HOST_DEVICE fault bad_weight(std::size_t r) const {
     const double w = weight(r);
-    if (!(w >= 0 && w < 1e300)) return fault::row_weights;
+    if (!((w >= 0 || weights_are_signals) && w < 1e300 && w > -1e300)) return fault::row_weights;
     if (row_mask.data() && row_mask.number(r) != row_mask.number(r)) return fault::row_mask;
     for (std::size_t c = r; class_mask.data() && c < classes(); c += samples())
       if (class_mask.number(c) != class_mask.number(c)) return fault::class_mask;

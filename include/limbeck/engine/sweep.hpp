@@ -557,7 +557,7 @@ class host_sweep {
                                              }),
              sums);
     }
-    return weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, r);
+    return weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r));
   }
 
   /// The logarithms of all rows of a block, in packs.
@@ -657,7 +657,7 @@ class host_sweep {
           x.teacher = {state.teacher, teacher_classes_};
           x.teacher_temperature = temperature.template operator()<typename Term::teacher_slot>();
         }
-        x.index = r;
+        x.index = in_.row_of_call(r);
         x.label = in_.label(r);
         x.scratch = {row_scratch, widest_ * scratch_rows<Loss>()};
         if constexpr (Mode::gradient) x.gradient = {state.main.gradient, classes_};

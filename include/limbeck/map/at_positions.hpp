@@ -59,7 +59,7 @@ struct add_there {
 template <feature_map M>
 struct positions_map : detail::scalar_of_maps<M>, detail::memory_of_maps<M> {
   using limbeck_map = map_of_batch;
-  static constexpr bool keeps_rows = true;
+  static constexpr bool keeps_rows = detail::keeps_rows<M>;
   M inner;                ///< of the channels
   std::size_t positions;  ///< in a row
 

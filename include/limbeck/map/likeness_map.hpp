@@ -13,6 +13,7 @@ LIMBECK_BEGIN_NAMESPACE
 template <class W, class Where>
 struct likeness_map_to {
   using limbeck_map = map_of_rows;
+  using memory = Where;
   detail::likeness_to<W> like;  ///< to the prototypes
 
   /// As many as there are prototypes. @throws shape_error where the features have another length.

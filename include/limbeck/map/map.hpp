@@ -25,9 +25,8 @@
 ///                    const batch<T, Memory>& in, const batch_number<Memory>& loss) const;
 ///
 /// Columns of all of these stand side by side. @p in lends its memory, its threads and its products; its own rows are not
-/// those of the map. One that refers to memory names
-/// it by `using memory = ...`, and one whose row r is made of row r says `static constexpr bool keeps_rows = true`. One that makes row r of row r says `static constexpr bool keeps_rows = true`, so that the weights of a call are
-/// those of its rows. @p loss is what the slope is of: on a device, nothing is added to what is learned unless it is finite. A map that
+/// those of the map. One that refers to memory names it by `using memory = ...`, and one whose row r is made of row r says
+/// `static constexpr bool keeps_rows = true`, so that the weights of a call are those of its rows. @p loss is what the slope is of: on a device, nothing is added to what is learned unless it is finite. A map that
 /// learns has `visit_learned` and `scalar`, as a loss has. What holds a map copies it; one that owns much, as a `projection`,
 /// has `as_map()`, a map that refers to it.
 
@@ -154,6 +153,12 @@ template <class M, class... Rest>
   requires requires { typename M::memory; }
 struct memory_of_maps<M, Rest...> {
   using memory = typename M::memory;
+  template <class Other>
+  static constexpr bool agrees() {
+    if constexpr (requires { typename Other::memory; }) return std::is_same_v<memory, typename Other::memory>;
+    return true;
+  }
+  static_assert((agrees<Rest>() && ...), "limbeck: two maps refer to different memory (host and device)");
 };
 template <class M, class F>
 void visit_learned_of(const M& m, const F& f) {

@@ -132,7 +132,7 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, deta
     detail::mapped_side<T, U, Memory> t(of_teacher, x, x.teacher, x.teacher_gradient, both);
     detail::inside<E, T, Memory> losses(this->inner, x);
     if constexpr (rows_are_kept) {
-      losses.add({s.mapped, t.mapped, s.slope, t.slope, x.labels, x.weights, x.mean_over});
+      losses.add({s.mapped, t.mapped, s.slope, t.slope, x.labels, x.weights, x.mean_over, x.call_rows, x.rows_of_call});
     } else {
       losses.add({s.mapped, t.mapped, s.slope, t.slope});
     }
@@ -152,15 +152,17 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, deta
 /// is stepped and saved by the trainer. Allocates nothing in a warm call: the rows that maps make stand in the workspace.
 /// @throws shape_error where a map cannot take the rows, or makes rows that the loss cannot compare; value_error where a feature is
 ///   not finite, and what the losses throw, whose rows are those that they are shown.
-template <class S, class U, loss E>
+template <class S, class U, class E>
 constexpr auto through(S&& of_student, U&& of_teacher, const E& e) {
+  static_assert(loss<E>, "limbeck: through(map, loss) and through(of_student, of_teacher, loss) take the loss last");
   using A = detail::map_type<S>;
   using B = detail::map_type<U>;
   return through_loss<A, B, E>(detail::as_map(std::forward<S>(of_student)), detail::as_map(std::forward<U>(of_teacher)), e);
 }
 /// The same map on both sides. One that learns stands on one side: `through(p, identity{}, loss)`.
-template <class M, loss E>
+template <class M, class E>
 constexpr auto through(M&& map, const E& e) {
+  static_assert(loss<E>, "limbeck: through(map, loss) and through(of_student, of_teacher, loss) take the loss last");
   using A = detail::map_type<M>;
   static_assert(!detail::learns<A>,
                 "limbeck: a map that learns stands on one side: through(p, identity{}, loss) maps the student, through(identity{}, p, "

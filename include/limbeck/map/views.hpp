@@ -36,6 +36,9 @@ struct grouped_loss : detail::loss_around<E> {
     if (x.samples_of_call() % size != 0)
       raise<shape_error>("limbeck: student has " + std::to_string(x.samples_of_call()) + " rows, which are no whole number of groups of " +
                          std::to_string(size));
+    if constexpr (!batch<T, Memory>::on_host)
+      if (!x.call_rows.empty())
+        raise<value_error>("limbeck: grouped has its groups made by the host, so on a device every row of the call has to count");
     const auto group_of = [&](std::size_t r) { return x.row_of_call(r) / size; };
     const auto end_of = [&](std::size_t first) {
       if (x.call_rows.empty()) return first + size;
@@ -43,6 +46,7 @@ struct grouped_loss : detail::loss_around<E> {
       while (end < x.samples() && group_of(end) == group_of(first)) ++end;
       return end;
     };
+    const std::span<std::size_t> numbers = numbers_within(x);
     std::size_t groups = 0;  // with a row that counts
     for (std::size_t first = 0; first < x.samples(); first = end_of(first)) ++groups;
     detail::inside<E, T, Memory> losses(this->inner, x);
@@ -51,12 +55,31 @@ struct grouped_loss : detail::loss_around<E> {
       end = end_of(first);
       const std::size_t n = end - first;
       losses.add({detail::rows_within(x.student, first, n), detail::rows_within(x.teacher, first, n),
-                  detail::rows_within(x.gradient, first, n), detail::rows_within(x.teacher_gradient, first, n), x.labels.part(first, n),
-                  x.weights.part(first, n)},
+                  detail::rows_within(x.gradient, first, n), detail::rows_within(x.teacher_gradient, first, n), x.labels.part(first, n), {}, 0,
+                  numbers.subspan(numbers.empty() ? 0 : first, numbers.empty() ? 0 : n), size},
                  share);
     }
     return losses.result();
   }
+
+ private:
+  /// Of each row in its group, where rows are missing.
+  template <class T, class Memory>
+  std::span<std::size_t> numbers_within(const batch<T, Memory>& x) const {
+    if (x.call_rows.empty()) return {};
+    const std::span<std::size_t> all = x.memory.template take<std::size_t>(x.samples());
+    x.each_row(x.samples(), 1, number_within{x.call_rows.data(), all.data(), size});
+    return all;
+  }
+  struct number_within {
+    const std::size_t* rows;
+    std::size_t* numbers;
+    std::size_t size;
+    template <class Team>
+    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+      if (team.rank() == 0) numbers[r] = rows[r] % size;
+    }
+  };
 };
 
 template <class E>
@@ -93,7 +116,9 @@ struct within_samples_loss : detail::loss_around<E> {
   template <class T, class Memory>
   batch_number<Memory> operator()(const batch<T, Memory>& x) const {
     const std::size_t positions = detail::positions_of(x.student.classes, channels, "student");
-    if (x.teacher.data) detail::positions_of(x.teacher.classes, channels, "teacher");
+    if (x.teacher.data && detail::positions_of(x.teacher.classes, channels, "teacher") != positions && !Channels)
+      raise<shape_error>("limbeck: teacher has " + std::to_string(x.teacher.classes) + " columns and student " + std::to_string(x.student.classes) +
+                         ", which are not as many positions of " + std::to_string(channels) + " channels");
     detail::inside<E, T, Memory> losses(this->inner, x);
     if (x.samples() == 0) return losses.result();
     const std::size_t count = Channels ? channels : positions;
@@ -143,7 +168,7 @@ struct within_samples_loss : detail::loss_around<E> {
 /// @endcond
 
 /// @p loss within each group of @p n neighbouring rows of the call, such as the pixels of a picture or the views of a sample; the mean
-/// over the groups.
+/// over the groups. Losses inside number the rows of each group from 0, for data that they hold of each row.
 ///
 /// A loss that relates rows relates those of its group only. Rows that do not count are left out of their group, and a group without
 /// rows out of the mean. The losses of rows inside are means over their group, so that groups weigh alike.

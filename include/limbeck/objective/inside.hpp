@@ -10,6 +10,8 @@
 #include <limbeck/objective/words.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <span>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -40,8 +42,14 @@ struct inner_traits {
   static constexpr bool by_row = by_row_of(static_cast<const terms*>(nullptr));
   static constexpr bool into_teacher = terms_go_into_teacher(static_cast<const terms*>(nullptr));
 
+  template <class... Term>
+  static constexpr bool whole_weighed(const hana::tuple<Term...>*) {
+    return ((is<typename Term::loss_type, batchwise> && !std::is_same_v<typename Term::signal_type, no_signal>) || ...);
+  }
   static constexpr bool checked() {
-    static_assert(loss<E>, "limbeck: this is no loss; a map, a number of rows or of channels goes before it");
+    static_assert(!whole_weighed(static_cast<const terms*>(nullptr)),
+                  "limbeck: a signal weighs a batchwise loss of the call; inside of through(...) and its like it weighs losses of rows, and "
+                  "stands around the whole otherwise");
     static_assert(!has_places<E>(), "limbeck: at<\"name\"> stands around through(...) and its like; inside there is one pair of tensors");
     static_assert(Plan::learned == 0,
                   "limbeck: a learned temperature stands outside of through(...) and its like, whose losses are run by themselves");
@@ -123,10 +131,12 @@ struct inner_tensors {
   stored_rows<T> gradient{}, teacher_gradient{};
   any_vector labels{}, weights{};
   double mean_over = 0;  ///< as in `batch`
+  std::span<const std::size_t> call_rows{};  ///< which of the rows that count as one call these are, rising; empty: all
+  std::size_t rows_of_call = 0;              ///< how many that has, where these are not all
 };
 
 template <class T>
-problem<T> inner_problem(const inner_tensors<T>& x, double progress) {
+problem<T> inner_problem(const inner_tensors<T>& x, double progress, std::int64_t unlabelled) {
   problem<T> in;
   in.student = x.student;
   in.teacher = x.teacher;
@@ -137,6 +147,10 @@ problem<T> inner_problem(const inner_tensors<T>& x, double progress) {
   in.row_weights = x.weights;
   in.mean_over = x.mean_over;
   in.progress = progress;
+  in.ignore_index = (std::numeric_limits<std::int64_t>::min)();  // those rows are gone
+  in.unlabelled_index = unlabelled;
+  in.weights_are_signals = true;
+  if (!x.call_rows.empty()) in.call_rows = x.call_rows.data(), in.rows_of_call = x.rows_of_call;
   return in;
 }
 
@@ -193,11 +207,11 @@ class inside {
     if constexpr (swept > 0) {
       drop_unwanted(x);
       const auto rows_of = shared(terms_that<is_swept>(terms_), share);
-      problem<T> in = inner_problem(x, outer_.progress);
-      if constexpr (plan_of<std::remove_const_t<decltype(rows_of)>>::type::softmaxes::size > 0) require_two_classes(in);
+      problem<T> in = inner_problem(x, outer_.progress, outer_.unlabelled);
       hana::for_each(rows_of, [&](const auto& term) {
+        term.signal.check(in.samples_of_call());
         if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
-          term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t);
+          term.loss.check_call(in.samples_of_call(), in.classes(), term.student_t, term.teacher_t);
       });
       const auto run = [&]<class Gradient>(Gradient) {
         check_problem<Memory>(in, rows_of, Gradient::value);
@@ -217,6 +231,8 @@ class inside {
   /// That of the losses of the whole.
   void add_whole(inner_tensors<T> x, double share = 1) {
     drop_unwanted(x);
+    if (x.teacher.data && x.teacher.samples != x.student.samples)
+      throw_shape("teacher", x.teacher.samples, x.teacher.classes, x.student.samples, x.teacher.classes);
     hana::for_each(terms_that<is_whole>(terms_), [&](const auto& term) {
       using Loss = typename std::remove_cvref_t<decltype(term)>::loss_type;
       static_assert(lives_with<Loss, Memory>(),
@@ -224,8 +240,8 @@ class inside {
       typename batch_memory<Memory>::scratch_type own(memory());
       const double weight = share * term.weight * power(term.student_t, term.power);
       const batch<T, Memory> y{x.student.as_native(), x.teacher.as_native(), x.labels, x.gradient.as_native(), static_cast<T>(weight),
-                               term.student_t, term.teacher_t, own, outer_.on, outer_.dense, {}, 0, x.teacher_gradient.as_native(),
-                               x.weights, x.mean_over, outer_.progress};
+                               term.student_t, term.teacher_t, own, outer_.on, outer_.dense, x.call_rows, x.rows_of_call,
+                               x.teacher_gradient.as_native(), x.weights, x.mean_over, outer_.progress, outer_.unlabelled};
       losses_.add(outer_, weight / scale_, term.loss(y), x);
     });
   }

@@ -258,6 +258,50 @@ TEST_CASE("two outputs of one student that both learn", "[map]") {
   CHECK(alone.report(student).total() == Approx(alone.value(student)));
 }
 
+TEST_CASE("losses inside know which rows of the call they have", "[map]") {
+  pair_of_tensors x;
+  const std::vector<int> mask{0, 1, 1, 0, 1, 1};
+  const std::vector<double> v{1, 2, 3, 4, 5, -6};
+  const auto given = lk::given(v) * lk::mse{};
+  const auto value = [&](const auto& e, const auto&... more) { return lk::objective{e}.value(x.student(), x.teacher(), more...); };
+  CHECK(value(lk::through(lk::identity{}, given), lk::row_mask(mask)) == Approx(value(given, lk::row_mask(mask))));
+  CHECK(value(lk::given(v) * lk::through(lk::identity{}, lk::mse{}), lk::row_mask(mask)) == Approx(value(given, lk::row_mask(mask))));
+  const std::vector<double> two{1, 2};
+  CHECK_THROWS_WITH(value(lk::through(lk::identity{}, lk::given(two) * lk::mse{})), Contains("given has 2 elements"));
+  const auto related = lk::grouped(2, lk::similarity_preserving{} + lk::mse{});
+  CHECK(value(lk::through(lk::identity{}, related), lk::row_mask(mask)) == Approx(value(related, lk::row_mask(mask))));
+  std::vector<unsigned char> roles(samples * samples, 1);
+  for (std::size_t i = 0; i < samples; ++i) roles[i * samples + i] = 2;
+  const auto paired = lk::info_nce{}.over(lk::pair_mask{{roles.data(), samples, samples}});
+  CHECK(value(lk::through(lk::unit_rows{}, paired), lk::row_mask(mask)) == Approx(value(paired, lk::row_mask(mask))));
+  const lk::rows<const double> every(x.s.data(), samples, columns);
+  const auto elements = lk::element_weights(every, lk::mse{});
+  CHECK(value(lk::through(lk::identity{}, elements), lk::row_mask(mask)) == Approx(value(elements, lk::row_mask(mask))));
+  // labels that say nothing, and labels that take a row out
+  std::vector<int> y{0, -1, 2, 255, 4, -1};
+  const auto labels = lk::cross_entropy{} + lk::mse{};
+  CHECK(value(lk::through(lk::identity{}, labels), y, lk::unlabelled(-1), lk::ignore_index(255)) ==
+        Approx(value(labels, y, lk::unlabelled(-1), lk::ignore_index(255))));
+  // one row left of a group has a softmax of one class
+  const std::vector<int> few{1, 0, 0, 1, 1, 1};
+  CHECK(value(lk::grouped(3, lk::transposed(lk::forward_kl{})), lk::row_mask(few)) ==
+        Approx(value(lk::grouped(3, lk::transposed(lk::forward_kl{})), lk::row_mask(std::vector<int>{0, 0, 0, 1, 1, 1})) / 2));
+}
+
+TEST_CASE("what is wrong with maps and views", "[map]") {
+  pair_of_tensors x;
+  const std::vector<std::size_t> first(40, 1);
+  const lk::row_list<> many(first);
+  CHECK_THROWS_AS(lk::objective{lk::through(lk::gathered(many), lk::identity{}, lk::similarity_preserving{})}.value(x.student(), x.teacher()),
+                  lk::shape_error);
+  CHECK_THROWS_WITH(lk::objective{lk::through(lk::at_positions(lk::gathered(many), 3), lk::feature_mse{})}.value(
+                        x.student(), x.teacher(), lk::row_weights(weights)),
+                    Contains("weights are all the same"));
+  std::vector<double> wide(samples * 24);
+  CHECK_THROWS_WITH(lk::objective{lk::by_position(4, lk::similarity_preserving{})}.value(x.student(), lk::rows<const double>(wide.data(), samples, 24)),
+                    Contains("not as many positions of 4 channels"));
+}
+
 TEST_CASE("what is wrong with teachers' gradients", "[map]") {
   pair_of_tensors x;
   const lk::objective mse{lk::mse{}};

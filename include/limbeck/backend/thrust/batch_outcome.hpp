@@ -157,7 +157,7 @@ void run_batchwise_on_device(const counted_device_rows<T>& in, const Term& term,
   const double weight = term.weight * power(term.student_t, term.power);
   const batch<T, device_memory> x{in.student, in.teacher, in.labels, in.gradient, static_cast<T>(weight), term.student_t,
                                   term.teacher_t, memory, in.on, dense, in.call_rows, call.samples(), in.teacher_gradient, weights,
-                                  in.mean_over, call.progress};
+                                  in.mean_over, call.progress, call.unlabelled_index};
   if constexpr (std::is_invocable_v<decltype(term.loss), decltype(x)>) {  // else it has been said
     const device_number value = term.loss(x);
     batch_memory<device_memory>::each_row(

@@ -509,7 +509,7 @@ struct device_task {
             signals_at<Plan>(nx, terms, at, e, total);
           });
     }
-    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), in.first_row + r);
+    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), in.first_row + in.row_of_call(r));
   }
 
   LIMBECK_DEVICE static void take_exponentials(const row_numbers<X, Plan>& n, const position& at, X* e) {
@@ -670,7 +670,7 @@ struct device_task {
           x.teacher = {m.teacher, in.teacher_classes()};
           x.teacher_temperature = T(1) / n.inverse_t[t];
         }
-        x.index = in.first_row + r;
+        x.index = in.first_row + in.row_of_call(r);
         x.label = label;
         x.scratch = {m.scratch, padded * scratch_rows<Loss>()};
         if constexpr (Mode::gradient) x.gradient = {m.gradient, in.classes()};
