@@ -210,59 +210,25 @@ TEST_CASE("recipes: logits pooled over pictures, and compared within channels") 
   });
 }
 
-TEST_CASE("recipes: distances of rows and of pairs of them") {
-  const std::size_t n = 5, width = 4;
+TEST_CASE("recipes: squared errors of features by the distance of logits") {
+  // KD3: the mean over elements of squared errors, times the row's sigmoid of the distance between logits
+  const std::size_t n = 5, width = 4, classes = 3;
   auto b = random_batch<double>(n, width, 8);
-  // DMAE: the mean over rows and columns of |s/|s| - t/|t||
-  check(lk::through(lk::unit_rows{}, lk::l1{}), b, [&] {
-    real sum = 0;
-    for (std::size_t r = 0; r < n; ++r) {
-      const auto s = row(b.student, r, width), t = row(b.teacher, r, width);
-      const real a = std::sqrt(dot(s, s)), c = std::sqrt(dot(t, t));
-      for (std::size_t k = 0; k < width; ++k) sum += std::fabs(s[k] / a - t[k] / c);
-    }
-    return sum / static_cast<real>(n * width);
-  });
-  // GID: the mean distance of an instance, and the sum over pairs of smooth L1 between distances over their mean
-  const auto distance = [&](const std::vector<double>& x, const std::vector<double>& y, std::size_t i, std::size_t j) {
-    real sum = 0;
-    for (std::size_t k = 0; k < width; ++k) {
-      const real d = x[i * width + k] - static_cast<real>(y[j * width + k]);
-      sum += d * d;
-    }
-    return std::sqrt(sum);
-  };
-  check(lk::row_distance{} + static_cast<double>(n * n) * lk::rkd_distance{}, b, [&] {
-    real features = 0, mean_s = 0, mean_t = 0, pairs = 0;
-    const auto each_pair = [&](const auto& f) {
-      for (std::size_t i = 0; i < n; ++i)
-        for (std::size_t j = 0; j < n; ++j)
-          if (i != j) f(distance(b.student, b.student, i, j), distance(b.teacher, b.teacher, i, j));
-    };
-    for (std::size_t i = 0; i < n; ++i) features += distance(b.student, b.teacher, i, i);
-    each_pair([&](real s, real t) { mean_s += s / (n * (n - 1)), mean_t += t / (n * (n - 1)); });
-    each_pair([&](real s, real t) {
-      const real d = std::fabs(t / mean_t - s / mean_s);
-      pairs += d < 1 ? d * d / 2 : d - 0.5L;
-    });
-    return features / n + pairs;
-  });
-  // KD3: the mean over elements of squared errors, times the row's sigmoid of a distance between logits
-  const auto logits = random_batch<double>(n, 3, 9);
+  const auto logits = random_batch<double>(n, classes, 9);
   std::vector<double> weights(n);
   lk::objective{lk::row_distance{}}.value(logits.s(), logits.t(), lk::row_losses(weights));
   for (double& w : weights) w = 1 / (1 + std::exp(-w));
   check(lk::given(weights) * lk::feature_mse{}, b, [&] {
-    real sum = 0;
-    for (std::size_t r = 0; r < n; ++r) {
-      real apart = 0;
-      for (std::size_t c = 0; c < 3; ++c) {
-        const real d = logits.student[r * 3 + c] - static_cast<real>(logits.teacher[r * 3 + c]);
-        apart += d * d;
+    const auto squares = [](const batch<double>& x, std::size_t r) {
+      real sum = 0;
+      for (std::size_t k = r * x.classes; k < (r + 1) * x.classes; ++k) {
+        const real d = x.student[k] - static_cast<real>(x.teacher[k]);
+        sum += d * d;
       }
-      const real d = distance(b.student, b.teacher, r, r);
-      sum += d * d / (1 + std::exp(-std::sqrt(apart)));
-    }
+      return sum;
+    };
+    real sum = 0;
+    for (std::size_t r = 0; r < n; ++r) sum += squares(b, r) / (1 + std::exp(-std::sqrt(squares(logits, r))));
     return sum / static_cast<real>(n * width);
   });
 }
