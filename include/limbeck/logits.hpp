@@ -14,6 +14,7 @@
 #include <limbeck/loss/logits/margin_mse.hpp>
 #include <limbeck/loss/logits/mixture_divergences.hpp>
 #include <limbeck/loss/logits/mse.hpp>
+#include <limbeck/loss/logits/ofa.hpp>
 #include <limbeck/loss/logits/other_divergences.hpp>
 #include <limbeck/loss/logits/plackett_luce.hpp>
 #include <limbeck/loss/logits/reverse_cross_entropy.hpp>

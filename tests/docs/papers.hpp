@@ -91,6 +91,8 @@ inline gated_memory<float> memory_of_rows(100, width);
 inline std::vector<std::size_t>& indices = ids;
 inline const rows<const float> vectors(memory.data(), classes, width);  // of classes
 inline const row_list<> from(ids), to(ids), edges_from(ids), edges_to(ids);
+inline const std::vector<unsigned char> roles(samples * samples, 1);
+inline const pair_mask pairs{rows<const unsigned char>(roles.data(), samples, samples)};
 inline taid controller(100);
 inline temporal_ensemble<float> past(1000, classes);
 inline snapshots<float> ring = [] {

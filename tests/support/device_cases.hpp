@@ -134,7 +134,7 @@ void compare_objectives(complaints& out, std::size_t n, std::size_t c, std::uint
   const auto four = 0.1 * lk::cross_entropy{.smoothing = 0.05} +
                     lk::at_temperature(4.0, lk::forward_kl{} + 0.3 * lk::reverse_kl{} + lk::jensen_shannon{});
   compare(out, at("four terms", n, c), four, b);
-  compare(out, at("decoupled", n, c), lk::dkd{} + lk::nkd{.gamma = 0.5, .temperature = 2}, b);
+  compare(out, at("decoupled", n, c), lk::dkd{} + lk::nkd{.gamma = 0.5, .temperature = 2} + lk::ofa{}, b);
   compare(out, at("logits", n, c), lk::mse{} + lk::bernoulli{lk::jensen_shannon{.beta = 0.3}}, b);
   compare(out, at("regressions", n, c),
           lk::l1{} + lk::smooth_l1{.beta = 0.5} + lk::barron{.alpha = 0.5, .scale = 2} + lk::bce_with_logits{} +

@@ -394,6 +394,23 @@ inline reference_loss ref_dkd(real alpha, real beta) {
   };
 }
 
+/// -sum_i w_i log q_i, w_i = (p_i + [i = y])^gamma - [i = y].
+inline reference_loss ref_ofa(real gamma) {
+  return [=](const row_input& row) {
+    const auto c = row.softmaxes();
+    reference_row out;
+    std::vector<real> w;
+    real total = 0;
+    for (std::size_t i = 0; i < c.size(); ++i) {
+      w.push_back(i == row.label ? std::expm1(gamma * std::log1p(c[i].p)) : std::exp(gamma * c[i].log_p));
+      total += w[i];
+      if (w[i] > 0) out.value -= w[i] * c[i].log_q;
+    }
+    for (std::size_t i = 0; i < c.size(); ++i) out.gradient.push_back((total * c[i].q - w[i]) / row.student_t);
+    return out;
+  };
+}
+
 /// -p_y log q_y at T = 1, + gamma T^2 times the cross-entropy of p^ and q^ at T.
 inline reference_loss ref_nkd(real gamma, real temperature) {
   return [=](const row_input& given) {

@@ -297,3 +297,60 @@ TEST_CASE("recipes: weights that compare teacher and student", "[recipes]") {
   check((lk::of_teacher(lk::label_loss{}) < lk::of_student(lk::label_loss{})) * lk::forward_kl{}, b,
         [&] { return mean([&](std::size_t r, row_of p, row_of q) { return better[r] * kl(p, q); }); });
 }
+
+TEST_CASE("recipes: entropies of the student, and cross-entropies both ways", "[recipes]") {
+  rows_of b(10, 6, 9);
+  const auto entropy = [](const std::vector<real>& p) {
+    real h = 0;
+    for (const real v : p) h -= v * std::log(v);
+    return h;
+  };
+  std::vector<real> doubt, teachers;  // held fixed
+  for (std::size_t r = 0; r < b.samples; ++r) {
+    doubt.push_back(std::exp(0.5L - entropy(softmax(b.s(r)))));
+    teachers.push_back(std::exp(0.5L - entropy(softmax(b.t(r)))));
+  }
+  // PSMT, VCoTTA: half of either cross-entropy between softmaxes
+  check(0.5 * lk::soft_cross_entropy{} + 0.5 * (lk::reverse_kl{} + lk::student_entropy{}), b, [&] {
+    real sum = 0;
+    for (std::size_t r = 0; r < b.samples; ++r) {
+      const auto p = softmax(b.t(r)), q = softmax(b.s(r));
+      for (std::size_t c = 0; c < p.size(); ++c) sum -= (p[c] * std::log(q[c]) + q[c] * std::log(p[c])) / 2;
+    }
+    return sum / static_cast<real>(b.samples);
+  });
+  // CEMA: entropy and KL, by exp(E - H) of either side
+  check(3 * (lk::exp(0.5 - lk::of_student(lk::entropy{})) * lk::student_entropy{}) +
+            lk::exp(0.5 - lk::of_teacher(lk::entropy{})) * (3 * lk::forward_kl{} + lk::cross_entropy{}),
+        b, [&] {
+          real sum = 0;
+          for (std::size_t r = 0; r < b.samples; ++r) {
+            const auto q = softmax(b.s(r));
+            sum += 3 * doubt[r] * entropy(q) + teachers[r] * (3 * kl(softmax(b.t(r)), q) - std::log(q[b.y(r)]));
+          }
+          return sum / static_cast<real>(b.samples);
+        });
+  // TSD-KD: the mean entropy of rows above a quantile
+  std::vector<double> keep(b.samples);
+  for (std::size_t r = 0; r < b.samples; ++r) keep[r] = r % 3 == 0;
+  check(lk::objective{lk::student_entropy{}}, b, [&] {
+    real sum = 0;
+    for (std::size_t r = 0; r < b.samples; r += 3) sum += entropy(softmax(b.s(r)));
+    return sum / 4;
+  }, lk::row_mask(keep));
+  // OFA: its loss beside cross-entropy; gamma = 1 is the teacher as it is
+  check(lk::cross_entropy{} + lk::ofa{.gamma = 1.2}, b, [&] {
+    real sum = 0;
+    for (std::size_t r = 0; r < b.samples; ++r) {
+      const auto p = softmax(b.t(r)), q = softmax(b.s(r));
+      for (std::size_t c = 0; c < p.size(); ++c) {
+        const real y = c == b.y(r) ? 1 : 0;
+        sum -= (y + std::pow(p[c] + y, 1.2L) - y) * std::log(q[c]);
+      }
+    }
+    return sum / static_cast<real>(b.samples);
+  });
+  CHECK(lk::objective{lk::ofa{.gamma = 1}}.value(b.s(), b.t(), b.labels) ==
+        Approx(lk::objective{lk::soft_cross_entropy{}}.value(b.s(), b.t())).epsilon(1e-14));
+  CHECK_THROWS_AS(lk::objective{lk::ofa{.gamma = 0}}.value(b.s(), b.t(), b.labels), lk::value_error);
+}

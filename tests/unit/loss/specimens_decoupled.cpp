@@ -5,6 +5,8 @@ std::vector<limbeck_test::specimen> limbeck_test::decoupled_specimens() {
   for (const auto& [alpha, beta] : {std::pair{1.0, 8.0}, std::pair{0.5, 2.0}, std::pair{1.0, 0.0}})
     list.push_back(
         make_specimen("dkd", {alpha, beta}, true, limbeck::dkd{.alpha = alpha, .beta = beta}, ref_dkd(alpha, beta)));
+  for (const double gamma : {1.5, 0.5})
+    list.push_back(make_specimen("ofa", {gamma}, false, limbeck::ofa{.gamma = gamma}, ref_ofa(gamma)));
   for (const auto& [gamma, t] : {std::pair{1.5, 1.0}, std::pair{1.5, 4.0}, std::pair{0.75, 0.5}}) {
     const auto run = [nkd = limbeck::nkd{.gamma = gamma, .temperature = t}]<class T>(const batch<T>& b, double) {
       limbeck::workspace ws;

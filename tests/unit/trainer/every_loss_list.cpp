@@ -136,6 +136,7 @@ const std::vector<loss>& every_loss() {
       beside("target_cross_entropy", lk::target_cross_entropy{}),
       beside("dkd", lk::dkd{}),
       beside("nkd", lk::nkd{}),
+      beside("ofa", lk::ofa{}),
       beside("margin_mse", lk::margin_mse{}),
       beside("label_pairs", lk::label_pairs{}),
       beside("pld", lk::pld{}),
