@@ -7,6 +7,7 @@
 
 #include <limbeck/objective/learned.hpp>
 #include <limbeck/objective/run.hpp>
+#include <limbeck/loss/support.hpp>
 #include <limbeck/objective/words.hpp>
 
 #include <algorithm>
@@ -170,10 +171,10 @@ class inner_sum<host_rows> {
     value_ += factor * loss;
   }
   /// Adds @p factor times the losses of rows.
-  template <class Mode, class T, class Terms>
+  template <class T, class Terms>
   void sweep(const batch<T>& outer, double factor, const problem<T>& in, const Terms& terms, workspace& ws) {
     executor_ref on = outer.on;
-    value_ += factor * sweep_for<host_rows>::run<T, host_lanes<T>, Mode>(in, terms, ws, on).loss;
+    value_ += factor * sweep_for<host_rows>::run<T, host_lanes<T>, sweep_mode<true, false, false>>(in, terms, ws, on).loss;
   }
   /// The teacher's gradient of the losses of rows.
   template <class T, class Terms>
@@ -213,17 +214,14 @@ class inside {
         if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
           term.loss.check_call(in.samples_of_call(), in.classes(), term.student_t, term.teacher_t);
       });
-      const auto run = [&]<class Gradient>(Gradient) {
-        check_problem<Memory>(in, rows_of, Gradient::value);
-        losses_.template sweep<sweep_mode<Gradient::value, false, false>>(outer_, 1 / scale_, in, rows_of, memory());
-      };
+      if (!x.gradient.data) {  // goes nowhere: a second sweep without one would be compiled for calls of value() alone
+        in.gradient = take_matrix(outer_, in.samples(), in.classes());
+        in.add = false;
+      }
+      check_problem<Memory>(in, rows_of, true);
       if constexpr (goes_into_teacher && backward > 0)
         if (x.teacher_gradient.data && !batch<T, Memory>::on_host) sweep_back(in, rows_of);  // finds its faults below
-      if (x.gradient.data) {
-        run(std::true_type{});
-      } else {
-        run(std::false_type{});
-      }
+      losses_.sweep(outer_, 1 / scale_, in, rows_of, memory());
       if constexpr (goes_into_teacher && backward > 0)
         if (x.teacher_gradient.data && batch<T, Memory>::on_host) sweep_back(in, rows_of);
     }

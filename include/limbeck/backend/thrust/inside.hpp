@@ -23,10 +23,10 @@ class inner_sum<device_memory> {
         outer.on, 1, whole_block,
         conclude_term<T>{x.student.as_native(), x.teacher.as_native(), nullptr, loss, factor, 0, 0, all_});
   }
-  template <class Mode, class T, class Terms>
+  template <class T, class Terms>
   void sweep(const batch<T, device_memory>& outer, double factor, const problem<T>& in, const Terms& terms, device_workspace& ws) {
     const outcome_at out{fresh(outer)};
-    sweep_for<device_memory>::run<T, host_lanes<T>, Mode>(in, terms, ws, out);
+    sweep_for<device_memory>::run<T, host_lanes<T>, sweep_mode<true, false, false>>(in, terms, ws, out);
     device_number loss = found_in(out.place);
     loss.told = true;
     add(outer, factor, loss, inner_tensors<T>{});
