@@ -191,7 +191,7 @@ const std::vector<loss>& every_loss() {
       {"pad_l2", with_half_teacher<false>, with_half_teacher<true>, false},
       {"sskd", with_whole_groups<false>, with_whole_groups<true>, true},
       alone("through", lk::through(lk::unit_rows{}, lk::mse{} + 0.5 * lk::at_temperature(2.0, lk::forward_kl{}))),
-      alone("by_channel", lk::by_channel(2, lk::at_temperature(4.0, lk::forward_kl{}))),
+      beside("by_channel", lk::by_channel(2, lk::at_temperature(4.0, lk::forward_kl{}))),
       {"projected", with_projection<false>, with_projection<true>, false},
       {"vid", with_variances<false>, with_variances<true>, true},
       {"pair_logistic", with_line<false>, with_line<true>, true},
