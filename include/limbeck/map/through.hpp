@@ -24,6 +24,16 @@ using scalar_of_both = typename scalar_held<scalar_of_maps<A, B>>::type;
 template <class M>
 inline constexpr bool is_identity = std::is_same_v<M, identity>;
 
+template <class T>
+struct add_rows_to {
+  rows<T> from, to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    const T* const row = from.row(r);
+    add_to_row(team, to, r, [&](std::size_t c) { return row[c]; });
+  }
+};
+
 /// One side of a call: what it was, and what a map has made of it.
 template <class T, class M, class Memory>
 class mapped_side {
@@ -50,7 +60,7 @@ class mapped_side {
         return pull_back_map<M, T>(map_, from_, rows<const T>(made_), slope, to_gradient_, in_, loss);
       const rows<T> beside = take_zeros(in_, from_.samples, from_.classes);
       pull_back_map<M, T>(map_, from_, rows<const T>(made_), slope, beside, in_, loss);
-      in_.each_row(beside.samples, beside.classes, add_rows{beside, to_gradient_});
+      in_.each_row(beside.samples, beside.classes, add_rows_to<T>{beside, to_gradient_});
     }
   }
 
@@ -58,14 +68,6 @@ class mapped_side {
   rows<T> slope;         ///< where its gradient goes
 
  private:
-  struct add_rows {
-    rows<T> from, to;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-      const T* const row = from.row(r);
-      add_to_row(team, to, r, [&](std::size_t c) { return row[c]; });
-    }
-  };
   const M& map_;
   const batch<T, Memory>& in_;
   rows<T> to_gradient_;

@@ -21,6 +21,27 @@ rows<T> rows_within(const rows<T>& x, std::size_t first, std::size_t count) {
   return x.data ? rows<T>(x.row(first), count, x.classes, x.sample_stride, x.class_stride) : rows<T>{};
 }
 
+/// The number of each row in its group.
+struct number_within {
+  const std::size_t* rows;
+  std::size_t* numbers;
+  std::size_t size;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    if (team.rank() == 0) numbers[r] = rows[r] % size;
+  }
+};
+/// The weight of a sample, at each of its rows.
+struct repeat_weight {
+  any_vector from;
+  double* to;
+  std::size_t count;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    for_own<double>(team, count, [&](std::size_t k) { to[r * count + k] = from.number(r); });
+  }
+};
+
 }  // namespace detail
 
 template <class E>
@@ -68,18 +89,9 @@ struct grouped_loss : detail::loss_around<E> {
   std::span<std::size_t> numbers_within(const batch<T, Memory>& x) const {
     if (x.call_rows.empty()) return {};
     const std::span<std::size_t> all = x.memory.template take<std::size_t>(x.samples());
-    x.each_row(x.samples(), 1, number_within{x.call_rows.data(), all.data(), size});
+    x.each_row(x.samples(), 1, detail::number_within{x.call_rows.data(), all.data(), size});
     return all;
   }
-  struct number_within {
-    const std::size_t* rows;
-    std::size_t* numbers;
-    std::size_t size;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-      if (team.rank() == 0) numbers[r] = rows[r] % size;
-    }
-  };
 };
 
 template <class E>
@@ -139,21 +151,12 @@ struct within_samples_loss : detail::loss_around<E> {
  private:
   static constexpr bool relates = detail::inner_traits<E>::Plan::template any<batchwise>;
 
-  struct repeat_weight {
-    any_vector from;
-    double* to;
-    std::size_t count;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-      detail::for_own<double>(team, count, [&](std::size_t k) { to[r * count + k] = from.number(r); });
-    }
-  };
   /// The weights of the samples, at each of their rows.
   template <class T, class Memory>
   static any_vector each(const batch<T, Memory>& x, std::size_t count) {
     if (!x.weights.data()) return {};
     double* const all = x.memory.template take<double>(x.samples() * count).data();
-    x.each_row(x.samples(), count, repeat_weight{x.weights, all, count});
+    x.each_row(x.samples(), count, detail::repeat_weight{x.weights, all, count});
     return any_vector(all, x.samples() * count);
   }
   template <class T>

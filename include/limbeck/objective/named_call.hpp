@@ -60,7 +60,7 @@ template <class E, class Student, class Teacher, class... Args>
 constexpr bool require_parts() {
   constexpr auto& all = parts<E>;
   constexpr bool students = [] {
-    for (std::size_t i = 0; i < all.count; ++i)
+    for (std::size_t i = 0; i != all.count; ++i)
       if (output_index<Student>(all.all[i].student) == outputs_in<Student>() ||
           (all.all[i].both && output_index<Student>(all.all[i].teacher) == outputs_in<Student>()))
         return false;
@@ -77,7 +77,7 @@ constexpr bool require_parts() {
   bool teachers_fine = true;
   if constexpr (!std::is_void_v<Teacher>) {
     constexpr bool teachers = [] {
-      for (std::size_t i = 0; i < all.count; ++i)
+      for (std::size_t i = 0; i != all.count; ++i)
         if (all.all[i].taught() && output_index<Teacher>(all.all[i].teacher) == outputs_in<Teacher>())
           return false;
       return true;
@@ -349,7 +349,7 @@ class named_call {
         [&]<class... Output>(const outputs<Output...>*) {
           const auto one = [&]<class O>(std::type_identity<O>) {
             constexpr auto& all = parts<E>;
-            constexpr bool read = all.writer(O::name.view()) < all.count;
+            constexpr bool read = all.writer(O::name.view()) != all.count;
             if constexpr (!read)
               std::apply([&](const auto&... all_args) { clear_gradient<memory_of_call<std::remove_cvref_t<Student>, std::remove_cvref_t<Args>...>>(
                   output_at<output_index<G>(O::name.view())>(*a.all), all_args...); }, args_);

@@ -71,7 +71,7 @@ struct parts_of<hana::tuple<Term...>> {
       if (t.reads_teacher) add(t);
     for (const part& t : terms)
       if (!t.reads_teacher) add(t);
-    for (std::size_t k = 0; k < terms.size(); ++k) of_term[k] = index(terms[k]);
+    for (std::size_t k = 0; k != terms.size(); ++k) of_term[k] = index(terms[k]);
     for (std::size_t i = 0; i < count; ++i) {
       all[i].first_of_student = writer(all[i].student) == i;
       all[i].first_of_second = all[i].both && writer(all[i].teacher) == i;

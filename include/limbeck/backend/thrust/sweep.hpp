@@ -78,6 +78,19 @@ void set_up(device_task<T, Terms, Mode, Target>& task) {
   });
 }
 
+/// The weight of a row that counts, times what a signal says of it.
+template <class T>
+struct weigh_by_signal {
+  problem<T> in;
+  const std::size_t* which;
+  T *measured, *weights;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
+    const std::size_t r = which ? which[i] : i;
+    if (team.rank() == 0) weights[i] = static_cast<T>(static_cast<double>(measured[r]) * in.weight(r));
+  }
+};
+
 template <>
 struct sweep_for<device_memory> {
   /// Weights are summed on the device, see `device_task`.
@@ -139,17 +152,6 @@ struct sweep_for<device_memory> {
   }
 
  private:
-  template <class T>
-  struct weigh_by_signal {
-    problem<T> in;
-    const std::size_t* which;
-    T *measured, *weights;
-    template <class Team>
-    LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t i) const {
-      const std::size_t r = which ? which[i] : i;
-      if (team.rank() == 0) weights[i] = static_cast<T>(static_cast<double>(measured[r]) * in.weight(r));
-    }
-  };
   /// The weights of the rows that count times what a signal says of them.
   template <class T, class Signal>
   static any_vector signal_weights(const counted_device_rows<T>& counted, const Signal& signal, const problem<T>& in, device_workspace& ws) {
