@@ -67,7 +67,7 @@ struct position_similarity_row {
     if constexpr (Team::alone) {
       for (std::size_t e = 0; e < n * n; ++e) out[e] = T(0);
       for (std::size_t c = 0; c < channels; ++c, f += n)
-        for (std::size_t p = 0; p < n; ++p) add_scaled(out + p * n, f[p], f, n);
+        for (std::size_t p = 0; p < n; ++p) add_scaled(team, out + p * n, f[p], f, n);
     } else {
       for_own<T>(team, n * n, [&](std::size_t e) {
         T total(0);
@@ -82,7 +82,7 @@ struct position_similarity_row {
     const std::size_t n = positions;
     for_own<T>(team, n, [&](std::size_t p) {
       if constexpr (Team::alone) {
-        out[p] = inner_product(a + p * n, f, n);
+        out[p] = inner_product(team, a + p * n, f, n);
       } else {  // along a column, as the neighbours do
         T total(0);
         for (std::size_t q = 0; q < n; ++q) total += a[q * n + p] * f[q];
