@@ -47,6 +47,7 @@ struct beta_kl {
   using limbeck_loss = rowwise;
   static constexpr bool of_features = true;
   static constexpr int temperature_power = 0;
+  static constexpr bool fixed_temperature = true;
 
   void check_call(std::size_t samples, std::size_t columns, double student_temperature, double teacher_temperature) const {
     if (columns % 2 != 0) detail::throw_shape("the parameters of beta_kl", samples, columns, samples, columns + 1);

@@ -24,6 +24,7 @@ struct bits {
   static constexpr bool mean_over_classes = true;
   static constexpr bool of_features = true;
   static constexpr int temperature_power = 0;
+  static constexpr bool fixed_temperature = true;
 
   double least = 1e-9;  ///< likelihood
 
