@@ -169,6 +169,8 @@ struct needs_of {
   static constexpr auto of_loss() {
     if constexpr (!probabilities) {
       return hana::tuple<>{};
+    } else if constexpr (!needs_teacher<L>() && needs_rest<L>()) {
+      return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>, hana::type_c<softmax_key<student_side, S, non_target>>);
     } else if constexpr (!needs_teacher<L>()) {
       return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>);
     } else if constexpr (needs_rest<L>()) {
