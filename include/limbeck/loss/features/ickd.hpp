@@ -62,7 +62,7 @@ struct channel_correlation_row {
     team.wait();
     for (std::size_t i = 0; i < k; ++i) {
       T* const row = gram + i * k;
-      const T norm = std::sqrt(inner_product(team, row, row, k));
+      const T norm = norm_of(team, row, k);
       if (team.rank() == 0) norms[i] = norm;
       if (norm != T(0)) for_own<T>(team, k, [&](std::size_t j) { row[j] /= norm; });
     }

@@ -73,7 +73,7 @@ struct selectivity_row {
     T* channel = f;
     for (std::size_t i = 0; i < channels; ++i, channel += k) {
       for_own<T>(team, k, [&](std::size_t j) { channel[j] = row[static_cast<std::ptrdiff_t>(i * k + j) * side.class_stride]; });
-      const T norm = std::sqrt(inner_product(team, channel, channel, k));
+      const T norm = norm_of(team, channel, k);
       if (team.rank() == 0) norms[i] = norm;
       if (norm == T(0)) continue;
       for_own<T>(team, k, [&](std::size_t j) { channel[j] /= norm; });
