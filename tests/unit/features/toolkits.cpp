@@ -441,6 +441,10 @@ TEST_CASE("toolkits: means over samples weigh their rows") {
   weighed(lk::activation_boundaries{}, 12);
   weighed(lk::overhaul(margins), 12);
   weighed(lk::pad_l2{}, 6);
+  weighed(lk::margin_cosine{.margin = 0}, 12);
+  weighed(lk::attention_transfer{.student_channels = 2, .teacher_channels = 1}, 6);
+  weighed(lk::ickd{.channels = 3}, 12);
+  weighed(lk::nst{.positions = 3}, 6);
   weighed(lk::channel_affinity{.channels = 2}, 12);
   weighed(lk::position_similarity{.student_channels = 2, .teacher_channels = 1}, 6);
 }
