@@ -52,6 +52,16 @@ LIMBECK_INLINE void ask_logarithms(const exponential_sums<T, Plan>& sums, T* of)
   });
 }
 
+/// A bad logit, or, where the objective compares features, a bad number in a column.
+template <class Plan>
+LIMBECK_INLINE constexpr fault bad_number(fault bad) {
+  if constexpr (Plan::features) {
+    if (bad == fault::student) return fault::student_number;
+    if (bad == fault::teacher) return fault::teacher_number;
+  }
+  return bad;
+}
+
 /// Step 3, once a row, from the @p logs of what `ask_logarithms` asked for. Names the side that has no finite normaliser, or a
 /// logit that is too large, if one has.
 template <class Plan, class T>
