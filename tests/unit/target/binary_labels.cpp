@@ -42,8 +42,8 @@ TEST_CASE("binary labels that are none are reported", "[target]") {
   const matrix<double> s(2, 3, 3, 3);
   matrix<double> y(2, 3, {0, 1, 1, 0, 1.5, 0});
   const lk::objective bce{lk::bernoulli_kl{}};
-  CHECK_THROWS_WITH(bce.value(s.in(), lk::binary_labels(y.in())), Contains("teacher is nan at row 1, column 1"));
+  CHECK_THROWS_WITH(bce.value(s.in(), lk::binary_labels(y.in())), Contains("teacher is nan at row 1, class 1"));
   y.data[4] = -1;
-  CHECK_THROWS_WITH(bce.value(s.in(), lk::binary_labels(y.in())), Contains("teacher is nan at row 1, column 1"));
+  CHECK_THROWS_WITH(bce.value(s.in(), lk::binary_labels(y.in())), Contains("teacher is nan at row 1, class 1"));
   CHECK_THROWS_AS(lk::binary_labels(y.in(), 0.0), lk::value_error);
 }
