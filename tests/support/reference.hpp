@@ -272,6 +272,23 @@ inline reference_loss ref_cross_entropy(real smoothing) {
   };
 }
 
+/// a (1 - q_y), 1 - q_y the sum of the others.
+inline reference_loss ref_reverse_cross_entropy(real a) {
+  return [=](const row_input& row) {
+    std::vector<real> u;
+    for (const real s : row.student) u.push_back(s / row.student_t);
+    const auto log_q = log_softmax(u);
+    real rest = 0;
+    for (std::size_t i = 0; i < u.size(); ++i)
+      if (i != row.label) rest += std::exp(log_q[i]);
+    const real by = a * std::exp(log_q[row.label]) / row.student_t;
+    reference_row out;
+    out.value = a * rest;
+    for (std::size_t i = 0; i < u.size(); ++i) out.gradient.push_back(by * (i == row.label ? -rest : std::exp(log_q[i])));
+    return out;
+  };
+}
+
 /// Mean over classes of (s/T - t/T)^2.
 inline reference_loss ref_mse() {
   return [](const row_input& row) {

@@ -92,6 +92,18 @@ inline constexpr bool averages_columns = requires { L::mean_over_classes; };
 /// Whether the loss compares features, of which none is masked: there -inf is a fault, not a class that is left out.
 template <class L>
 concept reads_features = requires { L::of_features; } && L::of_features;
+/// Whether a side of the loss holds no logits (likelihoods, parameters, answers), whose temperature is 1: of both sides, or of the
+/// teacher's. A call checks a number; what differs from row to row, or is learned, is refused.
+template <class L>
+inline constexpr bool fixed_temperature = [] {
+  if constexpr (requires { L::fixed_temperature; }) return L::fixed_temperature;
+  return false;
+}();
+template <class L>
+inline constexpr bool fixed_teacher_temperature = [] {
+  if constexpr (requires { L::fixed_teacher_temperature; }) return L::fixed_teacher_temperature || fixed_temperature<L>;
+  return fixed_temperature<L>;
+}();
 /// Whether the loss takes a teacher of another number of columns than the student.
 template <class L>
 concept takes_any_width = requires { L::any_width; } && L::any_width;
@@ -157,6 +169,8 @@ struct needs_of {
   static constexpr auto of_loss() {
     if constexpr (!probabilities) {
       return hana::tuple<>{};
+    } else if constexpr (!needs_teacher<L>() && needs_rest<L>()) {
+      return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>, hana::type_c<softmax_key<student_side, S, non_target>>);
     } else if constexpr (!needs_teacher<L>()) {
       return hana::make_tuple(hana::type_c<softmax_key<student_side, S, D>>);
     } else if constexpr (needs_rest<L>()) {

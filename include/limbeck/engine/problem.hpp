@@ -51,7 +51,8 @@ struct fault_place {
 
 [[noreturn]] inline void throw_not_finite(const char* argument, double value, std::size_t row, std::size_t column) {
   raise<value_error>(std::string("limbeck: ") + argument + " is " + show(value) + " at row " + std::to_string(row) +
-                     ", column " + std::to_string(column) + ", expected a finite number");
+                     ", column " + std::to_string(column) + ", expected " +
+                     (value - value == 0 ? "a number of at most 1e30 in float, 1e300 in double" : "a finite number"));
 }
 
 /// A target in the place of a teacher's tensor; its type is gone, so that it adds no sweep.
@@ -166,7 +167,7 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   fault_place at;
   at.code = code;
   at.row = r;
-  const bool no_class = code == fault::student_number || code == fault::teacher_number;  // a feature that is -inf
+  const bool no_class = code == fault::student_number || code == fault::teacher_number;  // a feature, of which none is masked
   const bool teacher = code == fault::teacher || code == fault::teacher_number;
   const bool student = code == fault::student || code == fault::student_number;
   const double most = student || teacher ? -static_cast<double>(masked_logit<T>) : (std::numeric_limits<double>::max)();
@@ -188,7 +189,7 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
     for (std::size_t c = 0; c < x.classes && !at.has_column; ++c) {
       at.value = static_cast<double>(x(r, c));
       at.column = c;
-      at.has_column = no_class ? at.value <= -most : !(at.value <= most) || (code == fault::soft_labels && !(at.value >= 0));
+      at.has_column = no_class ? !(at.value <= most && at.value > -most) : !(at.value <= most) || (code == fault::soft_labels && !(at.value >= 0));
       all_masked = all_masked && at.value <= -most;
     }
     if (!at.has_column) at.column = all_masked ? 0 : 1;  // masked in all classes, or in those of a domain

@@ -52,6 +52,16 @@ LIMBECK_INLINE void ask_logarithms(const exponential_sums<T, Plan>& sums, T* of)
   });
 }
 
+/// A bad logit, or, where the objective compares features, a bad number in a column.
+template <class Plan>
+LIMBECK_INLINE constexpr fault bad_number(fault bad) {
+  if constexpr (Plan::features) {
+    if (bad == fault::student) return fault::student_number;
+    if (bad == fault::teacher) return fault::teacher_number;
+  }
+  return bad;
+}
+
 /// Step 3, once a row, from the @p logs of what `ask_logarithms` asked for. Names the side that has no finite normaliser, or a
 /// logit that is too large, if one has.
 template <class Plan, class T>
@@ -245,6 +255,18 @@ LIMBECK_INLINE T held(T x) {
   return x < -most ? -most : x > most ? most : x == x ? x : T(0);
 }
 
+/// The logarithm of what a softmax over a part of the classes is of that over the whole.
+template <class Part, class Whole, class Plan, class T>
+LIMBECK_INLINE T log_share(const row_numbers<T, Plan>& n) {
+  constexpr auto part = Plan::softmaxes::template index<Part>();
+  constexpr auto whole = Plan::softmaxes::template index<Whole>();
+  constexpr auto mp = Plan::maxima::template index<typename Part::maximum>();
+  constexpr auto mw = Plan::maxima::template index<typename Whole::maximum>();
+  if (n.inverse_z[part] == 0) return masked_logit<T>;
+  return (n.maximum[mp] - n.maximum[mw]) * n.inverse_t[Plan::slot_keys::template index<typename Part::slot>()] +
+         n.log_z[part] - n.log_z[whole];
+}
+
 /// The classes of a domain @p Rest together, as one outcome among all: nothing is subtracted from 1.
 template <class Plan, class S, class U, class Rest, class T>
 LIMBECK_INLINE point<pack<scalar_lanes<T>>> rest_of(const row_numbers<T, Plan>& n, T difference_of_others) {
@@ -254,18 +276,9 @@ LIMBECK_INLINE point<pack<scalar_lanes<T>>> rest_of(const row_numbers<T, Plan>& 
   using RS = softmax_key<student_side, S, Rest>;
   using RT = softmax_key<teacher_side, U, Rest>;
   using P = pair_key<S, U, all>;
-  const auto log_share = [&]<class Part, class Whole>() LIMBECK_LAMBDA_INLINE {
-    constexpr auto part = Plan::softmaxes::template index<Part>();
-    constexpr auto whole = Plan::softmaxes::template index<Whole>();
-    constexpr auto mp = Plan::maxima::template index<typename Part::maximum>();
-    constexpr auto mw = Plan::maxima::template index<typename Whole::maximum>();
-    if (n.inverse_z[part] == 0) return masked_logit<T>;
-    return (n.maximum[mp] - n.maximum[mw]) * n.inverse_t[Plan::slot_keys::template index<typename Part::slot>()] +
-           n.log_z[part] - n.log_z[whole];
-  };
   point<X> x{};
-  x.log_q = X(log_share.template operator()<RS, KS>());
-  x.log_p = X(log_share.template operator()<RT, KT>());
+  x.log_q = X(log_share<RS, KS>(n));
+  x.log_p = X(log_share<RT, KT>(n));
   x.q = exp2_negative(x.log_q * X(static_cast<T>(log2e)));
   x.p = exp2_negative(x.log_p * X(static_cast<T>(log2e)));
   // kappa is relative to the maxima, and the two domains have different ones
@@ -383,7 +396,11 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
         masks = masks || !(label_logits[Plan::maxima::template index<typename KT::maximum>()] > masked_logit<T>);
       }
       [[maybe_unused]] T rest_log_q(0);
-      if constexpr (needs_rest<L>()) {
+      if constexpr (needs_rest<L>() && !needs_teacher<L>()) {
+        const T log_rest = log_share<softmax_key<student_side, S, non_target>, KS>(n);
+        x.rest_q = exp2_negative(X(log_rest * static_cast<T>(log2e)));
+        if (log_rest > masked_logit<T>) rest_log_q = log_rest;
+      } else if constexpr (needs_rest<L>()) {
         point<X> y{};
         y.p = x.p, y.q = x.q, y.log_ratio = x.log_ratio;
         set_differences(y);
@@ -394,7 +411,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
       label_point<X> deeper = x;  // the logarithm of a masked class is finite here: does the value grow with it?
       const X far_down(T(1e6));
       if (masks) deeper.log_q *= far_down, deeper.log_ratio *= far_down;
-      if constexpr (needs_rest<L>()) {
+      if constexpr (needs_rest<L>() && needs_teacher<L>()) {
         if (n.inverse_z[Plan::softmaxes::template index<softmax_key<student_side, S, non_target>>()] == 0 ||
             n.inverse_z[Plan::softmaxes::template index<softmax_key<teacher_side, U, non_target>>()] == 0)
           masks = true, deeper.rest_log_ratio *= far_down;

@@ -119,12 +119,20 @@ class host_sweep {
  private:
   std::size_t end_row() const { return (std::min)(in_.samples(), in_.end_row); }
 
+  /// A loss may know which number of a row it cannot take.
+  [[noreturn, gnu::noinline]] void throw_bad_value(std::size_t r) const {
+    for_each_index<Plan::size>([&](auto k) {
+      if constexpr (requires { terms_[hana::size_c<k.value>].loss.check_row(in_.student, in_.teacher, r); })
+        terms_[hana::size_c<k.value>].loss.check_row(in_.student, in_.teacher, r);
+    });
+    throw_fault(in_, fault::value, r);
+  }
   /// The rows' values in order, so that threads change no bit.
   LIMBECK_HOST_INLINE void gather(evaluation& e) const {
     for (std::size_t r = in_.first_row; r < end_row(); ++r) {
       if (in_.row_losses) in_.row_losses[r] = static_cast<T>(values_[r]);
       if (!in_.valid(r)) continue;
-      if (values_[r] != values_[r]) throw_fault(in_, fault::value, r);
+      if (values_[r] != values_[r]) throw_bad_value(r);
       const double w = in_.weight(r);
       e.rows += 1;
       e.weight += w;
@@ -365,7 +373,8 @@ class host_sweep {
       const std::size_t r = first + row.index;
       mark_label(r, -infinity);
       if constexpr (NS > 0) {
-        if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none) return faults_.report(r, bad);
+        if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none)
+          return faults_.report(r, bad_number<Plan>(bad));
         if constexpr (Plan::pairs::size > 0) {
           if (is_close(row.numbers, row.sums)) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_residuals(row); });
         }
@@ -373,7 +382,7 @@ class host_sweep {
         row.masks = false;
       }
       if constexpr (!sees_student || !sees_teacher) {
-        if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad);
+        if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
       }
       if constexpr (Plan::features) {
         if (row.masks) return faults_.report(r, masked_feature(row));

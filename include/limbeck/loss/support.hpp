@@ -299,6 +299,35 @@ struct softmax_row {
   }
 };
 
+/// The 2-norm of n numbers f(c), also where @p square, the sum of their squares, leaves the range of T. NaN where one of them is no
+/// number, or the norm is beyond T.
+LIMBECK_CALLS_ANY
+template <class Team, class T, class F>
+LIMBECK_HOST_DEVICE T norm_by(const Team& team, T square, std::size_t n, const F& f) {
+  using limits = std::numeric_limits<T>;
+  if (square > limits::min() / limits::epsilon() && square <= (limits::max)()) return std::sqrt(square);
+  T top = 0;
+  for_own<T>(team, n, [&](std::size_t c) { top = std::fabs(f(c)) > top ? std::fabs(f(c)) : top; });
+  top = highest_over(team, top);
+  if (top == T(0)) return square;  // 0, or NaN
+  const T norm = top * std::sqrt(sum_own<T, T>(team, n, [&](std::size_t c) { return (f(c) / top) * (f(c) / top); }));
+  return norm <= (limits::max)() ? norm : limits::quiet_NaN();
+}
+LIMBECK_CALLS_ANY
+template <class Team, class T>
+LIMBECK_HOST_DEVICE T norm_of(const Team& team, const T* x, std::size_t n) {
+  return norm_by(team, inner_product(team, x, x, n), n, [&](std::size_t c) { return x[c]; });
+}
+/// u = f(c) for n columns, divided by their 2-norm, which is returned. What is all 0 stays 0.
+LIMBECK_CALLS_ANY
+template <class Team, class T, class F>
+LIMBECK_HOST_DEVICE T unit_vector(const Team& team, std::size_t n, const F& f, T* u) {
+  for_own<T>(team, n, [&](std::size_t c) { u[c] = f(c); });
+  const T norm = norm_of(team, u, n);
+  if (norm != T(0)) for_own<T>(team, n, [&](std::size_t c) { u[c] /= norm; });
+  return norm;
+}
+
 /// Rows divided by their 2-norm, and the norms. A row of 0 stays 0.
 template <class T>
 struct unit_row {
@@ -307,12 +336,8 @@ struct unit_row {
   T* norms;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    T* const u = unit.row(r);
-    for_own<T>(team, x.classes, [&](std::size_t c) { u[c] = x(r, c); });
-    const T norm = std::sqrt(inner_product(team, u, u, x.classes));
+    const T norm = unit_vector(team, x.classes, [&](std::size_t c) { return x(r, c); }, unit.row(r));
     if (team.rank() == 0) norms[r] = norm;
-    if (norm == T(0)) return;
-    for_own<T>(team, x.classes, [&](std::size_t c) { u[c] /= norm; });
   }
 };
 template <class T>
@@ -323,8 +348,8 @@ void unit_rows(const rows<const T>& x, const rows<T>& unit, std::span<T> norms, 
 /// is.
 template <class Team, class T>
 LIMBECK_HOST_DEVICE void pull_back_unit(const Team& team, const T* u, T norm, T* slope, std::size_t n) {
-  const T along = inner_product(team, u, slope, n), inverse = norm > T(0) ? T(1) / norm : T(0);
-  for_own<T>(team, n, [&](std::size_t c) { slope[c] = (slope[c] - along * u[c]) * inverse; });
+  const T along = inner_product(team, u, slope, n);
+  for_own<T>(team, n, [&](std::size_t c) { slope[c] = norm > T(0) ? (slope[c] - along * u[c]) / norm : T(0); });
 }
 template <class T>
 void pull_back_unit(const T* u, T norm, T* slope, std::size_t n) {

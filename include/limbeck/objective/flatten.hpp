@@ -107,6 +107,10 @@ constexpr int temperature_power() {
   }
 }
 
+/// A temperature that no call knows beforehand.
+template <class Slot>
+inline constexpr bool varies = is_learned<Slot> || std::is_same_v<Slot, row_slot>;
+
 /// One sentence where a policy lacks something, before its use explodes.
 template <class L, class Domain, class StudentSlot, class TeacherSlot, class Signal>
 constexpr void require_loss() {
@@ -129,6 +133,9 @@ constexpr void require_loss() {
   static_assert(!requires { L::teacher_has_temperature; } ||
                     !(is_learned<TeacherSlot> || std::is_same_v<TeacherSlot, row_slot>),
                 "limbeck: sparse rows were made at one temperature; per_row{}, a signal or learned(T) cannot be the teacher's");
+  static_assert(!(fixed_temperature<L> && varies<StudentSlot>) && !(fixed_teacher_temperature<L> && varies<TeacherSlot>),
+                "limbeck: this loss reads likelihoods, parameters or answers, which stand at T = 1; per_row{}, a signal or "
+                "learned(T) cannot be their temperature (of answers: at_temperature(T, 1, ...))");
   static_assert(is<L, batchwise> || requires { L::temperature_power + 0; },
                 "limbeck: this loss declares no temperature_power, the k of the factor T^k that keeps the size of its "
                 "gradient (2 for the KL family, 0 for none)");

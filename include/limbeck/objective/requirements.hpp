@@ -106,7 +106,9 @@ struct require_call<T, plan<Term...>, Signature, Measured, Scheduled> {
                      wants_temperature<Term, row_gradient> && !is_deviation<typename Term::student_slot>) ||
                     ...),
                   "limbeck: the target part of dkd and nkd has no gradient with respect to a learned temperature");
-    static_assert(!((is<typename Term::loss_type, rowwise> && wants_temperature<Term, row_gradient>) || ...),
+    static_assert(!((is<typename Term::loss_type, rowwise> && wants_temperature<Term, row_gradient> &&
+                     !is_deviation<typename Term::student_slot> && !is_deviation<typename Term::teacher_slot>) ||
+                    ...),
                   "limbeck: a rowwise loss has no gradient with respect to a learned temperature");
     return true;
   }

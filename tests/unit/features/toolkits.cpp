@@ -96,6 +96,32 @@ TEST_CASE("factor_transfer") {
   for (std::size_t c = 0; c < 6; ++c) CHECK(x.gradient[c] == 0);
 }
 
+TEST_CASE("norms whose squares leave the range, and high powers of what is near") {
+  features<double> near(1, 2, 2);
+  near.student = {1, 1.0001}, near.teacher = {1, 1};
+  const double apart = 1.0001 / std::hypot(1.0, 1.0001) - std::sqrt(0.5);
+  CHECK(near.run(lk::factor_transfer{.p = 100}) == Approx(apart).epsilon(1e-2));
+  CHECK(near.difference(lk::factor_transfer{.p = 100}) < 1e-6);
+  const auto run = [](const auto& loss) {
+    features<float> x(3, 12, 12);
+    const float plain = static_cast<float>(x.run(loss));
+    const auto gradient = x.gradient;
+    for (const float by : {1e25f, 1e-28f}) {
+      features<float> y(3, 12, 12);
+      for (float& v : y.student) v *= by;
+      for (float& v : y.teacher) v *= by;
+      CHECK(y.run(loss) == Approx(plain).epsilon(1e-4));
+      for (std::size_t i = 0; i < gradient.size(); ++i) CHECK(y.gradient[i] * by == Approx(gradient[i]).epsilon(1e-2).margin(1e-4));
+    }
+    for (float& v : x.student) v = 3e38f;  // of which the norm is no float
+    CHECK_THROWS_WITH(x.run(loss), Catch::Matchers::Contains("leave the range of float"));
+  };
+  run(lk::factor_transfer{});
+  run(lk::channel_affinity{.channels = 3});
+  run(lk::position_similarity{.student_channels = 3, .teacher_channels = 3});
+  run(lk::margin_cosine{.margin = 0});
+}
+
 TEST_CASE("activation_boundaries") {
   for (const double margin : {1.0, 0.3}) {
     check(lk::activation_boundaries{.margin = margin}, 4, 30, 30, [&](const auto& at) {
@@ -152,6 +178,12 @@ TEST_CASE("pad_l2") {
   x.student = {3, 2000}, x.teacher = {1};  // a variance beyond all numbers
   CHECK(x.run(lk::pad_l2{}) == 2000);
   CHECK(x.gradient == std::vector<double>{0, 1});
+  x.student = {1, -2000};
+  CHECK(x.run(lk::pad_l2{.epsilon = 0}) == -2000);
+  CHECK(x.gradient == std::vector<double>{0, 1});
+  x.student = {3, 1};
+  CHECK(x.run(lk::pad_l2{.epsilon = 0}) == Approx(4 * std::exp(-1.0) + 1));
+  CHECK(x.difference(lk::pad_l2{.epsilon = 0}) < 1e-6);
 }
 
 TEST_CASE("log_sum") {
@@ -167,8 +199,13 @@ TEST_CASE("log_sum") {
   double along = 0;  // distances twice as long are alpha log 2 more
   for (std::size_t i = 0; i < 15; ++i) along += x.gradient[i] * (x.student[i] - x.teacher[i]);
   CHECK(along == Approx(4));
+  const double before = x.run(lk::log_sum{});
+  for (std::vector<double>* side : {&x.student, &x.teacher})
+    for (double& v : *side) v *= 1e100;  // whose fourth power is no number
+  CHECK(x.run(lk::log_sum{}) == Approx(before + 400 * std::log(10.0)));
+  CHECK(std::isfinite(x.gradient[0]));
   x.teacher = x.student;
-  CHECK_THROWS_AS(x.run(lk::log_sum{}), lk::value_error);
+  CHECK_THROWS_WITH(x.run(lk::log_sum{}), "limbeck: log_sum: student and teacher agree everywhere; there is no logarithm");
   for (const double g : x.gradient) CHECK(g == 0);
 }
 
@@ -242,6 +279,12 @@ TEST_CASE("kdsvd") {
   const double value = x.value(loss);
   for (double& v : x.student) v *= 5;  // directions have no length
   CHECK(x.value(loss) == Approx(value));
+  features<double> flat(1, 6, 6);  // of rank 1: the second direction of the student is rounding, whatever the teacher's
+  const lk::kdsvd one{.first_channels = 2, .second_channels = 2, .student_positions = 2, .teacher_positions = 2};
+  flat.student = {1, 2, 2, 4, 1, 3}, flat.teacher = {2, 4, -0.5, -1, 1, 3};  // the teacher's first is nearly the student's second
+  const double still = flat.value(one);
+  flat.student[3] += 1e-9;
+  CHECK(flat.value(one) == Approx(still).epsilon(1e-6));
   for (const double constant : {0.0, 1.0}) {  // no direction, or one and nothing beside it
     std::fill(x.student.begin(), x.student.end(), constant);
     CHECK(std::isfinite(x.run(loss)));
@@ -398,6 +441,10 @@ TEST_CASE("toolkits: means over samples weigh their rows") {
   weighed(lk::activation_boundaries{}, 12);
   weighed(lk::overhaul(margins), 12);
   weighed(lk::pad_l2{}, 6);
+  weighed(lk::margin_cosine{.margin = 0}, 12);
+  weighed(lk::attention_transfer{.student_channels = 2, .teacher_channels = 1}, 6);
+  weighed(lk::ickd{.channels = 3}, 12);
+  weighed(lk::nst{.positions = 3}, 6);
   weighed(lk::channel_affinity{.channels = 2}, 12);
   weighed(lk::position_similarity{.student_channels = 2, .teacher_channels = 1}, 6);
 }

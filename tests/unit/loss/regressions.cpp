@@ -69,7 +69,7 @@ TEST_CASE("features refuse -inf, whatever stands beside them") {
     odd.student = b.student;
     CHECK(sentence([&] { loss(odd, 1); }) == "limbeck: teacher is -inf at row 2, column 18, expected a finite number");
     odd.teacher[19 + 1] = not_a_number;
-    CHECK(sentence([&] { loss(odd, 1); }).find("teacher is nan at row 1, class 1") != std::string::npos);
+    CHECK(sentence([&] { loss(odd, 1); }).find("teacher is nan at row 1, column 1") != std::string::npos);
   }
   auto b = random_batch<float>(3, 40, 3);
   b.student[40 + 5] = b.teacher[40 + 5] = -infinity<float>;
@@ -114,6 +114,9 @@ TEST_CASE("the general robust loss by its names, and between them") {
     CHECK(rho(-1e-12) == Approx(rho(0)).epsilon(1e-9));
     CHECK(rho(-1e13) == Approx(rho(-inf)).epsilon(1e-9));
   }
+  const double near = 2 - 1e-9;  // a power beyond all numbers, times what brings it back
+  const real a = near, by_hand = std::pow(1e300L / (2 - a) + 1, a / 2) * (2 - a) / a;
+  CHECK(value_at(lk::barron{.alpha = near}, 1e150, 0) == Approx(static_cast<double>(by_hand)).epsilon(1e-9));
   CHECK(sentence([] { lk::barron{.alpha = 2.5}.check(); }) == "limbeck: barron.alpha is 2.5, expected at most 2");
   CHECK(sentence([] { lk::barron{.scale = 0}.check(); }) == "limbeck: barron.scale is 0, expected a positive, finite number");
   CHECK(sentence([] { lk::smooth_l1{.beta = -1}.check(); }) ==
@@ -182,7 +185,11 @@ TEST_CASE("KL of Beta distributions") {
   CHECK(run(lk::objective{lk::beta_kl{}}, alike).loss == 0);
   auto odd = b;
   odd.student[7] = 0;
-  CHECK(sentence([&] { run(lk::objective{lk::beta_kl{}}, odd); }).find("a loss is nan at row 1") != std::string::npos);
+  CHECK(sentence([&] { run(lk::objective{lk::beta_kl{}}, odd); }) ==
+        "limbeck: student is 0 at row 1, column 3, expected a positive parameter of beta_kl");
+  odd.student[7] = 1, odd.teacher[2] = -3;
+  CHECK(sentence([&] { run(lk::objective{lk::beta_kl{}}, odd); }) ==
+        "limbeck: teacher is -3 at row 0, column 2, expected a positive parameter of beta_kl");
   CHECK_THROWS_AS(run(lk::objective{lk::beta_kl{}}, random_batch<double>(2, 3)), lk::shape_error);
 }
 

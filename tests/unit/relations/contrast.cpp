@@ -272,6 +272,14 @@ TEST_CASE("contrast: no samples, one, twins, zeros, numbers that are not finite"
   CHECK_THROWS_WITH(x.run(lk::nt_xent{.temperature = 0}), "limbeck: nt_xent.temperature is 0, expected a positive number");
   CHECK_THROWS_WITH(x.run(lk::cross_correlation{.epsilon = -1}),
                     "limbeck: cross_correlation.epsilon is -1, expected a number of at least 0");
+  CHECK_THROWS_WITH(x.run(lk::cross_correlation{.off_diagonal = nan}),
+                    "limbeck: cross_correlation.off_diagonal is nan, expected a number of at least 0");
+  CHECK_THROWS_WITH(x.run(lk::margin_cosine{.margin = nan}), "limbeck: margin_cosine.margin is nan, expected a finite number");
+  CHECK_THROWS_WITH(x.run(lk::cosine_embedding{.margin = inf}), "limbeck: cosine_embedding.margin is inf, expected a finite number");
+  auto odd_roles = roles;
+  odd_roles[9] = 3;
+  CHECK_THROWS_WITH(x.run(lk::info_nce{}.over(lk::pair_mask{{odd_roles.data(), 7, 7}})),
+                    "limbeck: pair_mask is 3 at row 1, column 2, expected 0 (ignored), 1 (negative) or 2 (positive)");
   CHECK_THROWS_WITH(x.run(lk::info_nce{}.over(lk::pair_mask{{roles.data(), 3, 4}})),
                     "limbeck: pair_mask is 3 x 4, expected 7 x 7, rows of the call on both sides");
   CHECK_THROWS_AS(lk::pair_logistic(line, {.bottleneck = -1}), lk::value_error);

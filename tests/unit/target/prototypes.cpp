@@ -221,6 +221,16 @@ TEST_CASE("label_pairs: the label against each other class", "[loss][prototypes]
   for (std::size_t r = 0; r < 5; ++r)
     for (std::size_t c = 0; c < 2; ++c)
       CHECK(g.row(r)[c] == Approx(static_cast<double>((softmax(two.row(r), 2)[c] - (static_cast<int>(c) == y[r] ? 1 : 0)) / 5)));
+  // in float: pairs that are sure keep their digits, and those that are hopeless are no infinity
+  const matrix<float> sure(2, 2, {20, 0, 0, 100});
+  matrix<float> small(2, 2);
+  std::vector<float> values(2);
+  objective(1, 2, 0)(sure.in(), std::vector<int>{0, 0}, lk::into(small.out()), lk::row_losses(values), lk::sum);
+  CHECK(values[0] == Approx(2 * std::exp(-20.0)).epsilon(1e-5));
+  CHECK(small.row(0)[1] == Approx(2 * std::exp(-20.0)).epsilon(1e-5));
+  CHECK(values[1] == Approx(100 + std::log(2.0)));
+  CHECK((small.row(1)[1] == 1 && small.row(1)[0] == -1));
+  CHECK(objective(1, 2, 1e-6).value(matrix<double>(1, 2, {90, 0}).in(), std::vector<int>{0}) == Approx(-std::log1p(1e-6)));
   // masked classes count nowhere; far behind, the floor bounds it and lets go
   matrix<double> far(2, 3, {0, 1, masked, 0, 3000, masked}), slope(2, 3);
   CHECK(objective(1, 2, 1e-6)(far.in(), std::vector<int>{1, 0}, lk::into(slope.out())).loss ==

@@ -352,10 +352,10 @@ struct device_task {
     if constexpr (NS > 0) {
       masks = take_maxima(team, m, r, o.label, n);
       const fault bad = take_normalizers(team, m, r, o.label, n);
-      if (bad != fault::none) return report(team, m, r, bad);
+      if (bad != fault::none) return report(team, m, r, bad_of(bad));
     }
     if constexpr (!sees_student || !sees_teacher) {
-      if (const fault bad = check_logits(team, m, r, masks); bad != fault::none) return report(team, m, r, bad);
+      if (const fault bad = check_logits(team, m, r, masks); bad != fault::none) return report(team, m, r, bad_of(bad));
     }
     if constexpr (Plan::features) {
       if (masks) return report(team, m, r, masked_feature(team, m, r));
@@ -367,6 +367,10 @@ struct device_task {
     close(team, m, r, o.label, n, logits, deviations, unbounded);
   }
 
+  /// Of a target only the code is kept, which tells NaN from -inf.
+  LIMBECK_DEVICE static constexpr fault bad_of(fault bad) {
+    return targeted && bad == fault::teacher ? bad : bad_number<Plan>(bad);
+  }
   template <class Team>
   LIMBECK_DEVICE void report(const Team& team, [[maybe_unused]] const team_rows<T>& m, std::size_t r, fault bad) const {
     if constexpr (targeted) {  // nobody will see the target's row again

@@ -18,6 +18,7 @@ struct attention_row {
   rows<const T> s, t;
   rows<T> gradient;
   std::size_t student_channels, teacher_channels, positions;
+  row_shares shares;
   double power, scale;
   double* maps;
 
@@ -35,7 +36,7 @@ struct attention_row {
     });
     sums = team.sum(sums);
     if (gradient.data && norm > 0) {
-      const double by_norm = scale / norm, along = sums.v[1];
+      const double by_norm = shares(r) * scale / norm, along = sums.v[1];
       for_own<double>(team, n, [&](std::size_t j) { b[j] = by_norm * (a[j] - b[j] - along * a[j]); });
       const auto stride = gradient.class_stride;
       for (std::size_t c = 0; c < student_channels; ++c) {
@@ -51,7 +52,7 @@ struct attention_row {
         }
       }
     }
-    return sums.v[0];
+    return shares(r) * sums.v[0];
   }
 
  private:
@@ -93,7 +94,7 @@ struct attention_row {
 /// Zagoruyko and Komodakis, Paying More Attention to Attention, 2017, arXiv:1612.03928.
 struct attention_transfer {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true, into_teacher = true;
+  static constexpr bool by_row = true, any_width = true, into_teacher = true;
   std::size_t student_channels = 1, teacher_channels = 1;  ///< a row is that many maps, side by side
   double power = 2;                                        ///< p, at least 1
 
@@ -109,11 +110,11 @@ struct attention_transfer {
     if (x.samples() * n == 0) return 0;
     const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     double* const maps = x.memory.template take<double>(2 * x.slots(x.samples()) * n).data();
-    const double factor = 1 / static_cast<double>(x.samples() * n);
+    const double factor = 1 / static_cast<double>(n);
     const double scale = 2 * factor * power * static_cast<double>(x.scale);
     const attention_transfer turned{teacher_channels, student_channels, power};
     return detail::with_teacher(turned, x, detail::finite(x, factor, x.sum_rows_in_slots(x.student.classes, detail::attention_row<T>{
-        s, t, x.gradient, student_channels, teacher_channels, n, power, scale, maps})));
+        s, t, x.gradient, student_channels, teacher_channels, n, detail::shares_of(x), power, scale, maps})));
   }
 };
 

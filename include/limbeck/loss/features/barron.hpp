@@ -49,7 +49,10 @@ struct barron {
     }
     const X l = half * log_base(u), z = X(static_cast<T>(alpha)) * l;
     const X kept = X(static_cast<T>(2 - alpha)) * l * expm1_ratio(z);
-    return select(z < X(T(sizeof(T) == 4 ? 87 : 708)), kept, X((std::numeric_limits<T>::max)()));
+    if (!(alpha > 0)) return kept;
+    // far out e^z alone, which is large where alpha is near 2 and |a-2|/a small
+    const X far = z + X(static_cast<T>(std::log((2 - alpha) / alpha)));
+    return select(z < X(T(40)), kept, select(far < X(T(sizeof(T) == 4 ? 87 : 708)), exp(far), X((std::numeric_limits<T>::max)())));
   }
   template <class X>
   LIMBECK_INLINE constexpr X flow(const point<X>& x) const {

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -41,17 +42,29 @@ struct gamma_at {
 /// log B(a, b) - log B(a', b') + (a' - a) psi(a') + (b' - b) psi(b') + (a - a' + b - b') psi(a' + b'), in double, right to
 /// about 1e-15 of its terms. A loss of rows: weights, masks and signals reach it. No temperature.
 /// @throws shape_error where the number of columns is odd; value_error where a temperature is not 1, a number of either
-///         side is not finite, or a parameter is not positive, of which the loss is nan. O(samples x columns).
+///         side is not finite, or a parameter is not positive (on a device a loss
+///         that is nan). O(samples x columns).
 /// As in DriveAdapter, Jia et al., 2023, arXiv:2308.00398, and its `driver_adapter_head.py`.
 struct beta_kl {
   using limbeck_loss = rowwise;
   static constexpr bool of_features = true;
   static constexpr int temperature_power = 0;
+  static constexpr bool fixed_temperature = true;
 
   void check_call(std::size_t samples, std::size_t columns, double student_temperature, double teacher_temperature) const {
     if (columns % 2 != 0) detail::throw_shape("the parameters of beta_kl", samples, columns, samples, columns + 1);
     if (student_temperature != 1 || teacher_temperature != 1)
       raise<value_error>("limbeck: beta_kl has parameters of distributions, not logits; take it out of at_temperature");
+  }
+
+  /// Of a row whose loss is nan, on the host.
+  template <class Rows>
+  void check_row(const Rows& student, const Rows& teacher, std::size_t r) const {
+    for (const bool of_teacher : {false, true})
+      for (std::size_t c = 0; (!of_teacher || teacher.data) && c < student.classes; ++c)
+        if (const double a = static_cast<double>((of_teacher ? teacher : student)(r, c)); !(a > 0))
+          raise<value_error>(std::string("limbeck: ") + (of_teacher ? "teacher" : "student") + " is " + detail::show(a) + " at row " +
+                             std::to_string(r) + ", column " + std::to_string(c) + ", expected a positive parameter of beta_kl");
   }
 
   template <class T, class Team>

@@ -13,8 +13,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// what a prior gives to the elements that are sent, numbers in (0, 1]; there is no teacher.
 ///
 /// The bits of a whole batch are this times columns, by `sum`. A likelihood below `least` counts as it, with the slope
-/// there. The prior, and the noise in place of rounding, are the network's.
-/// @throws value_error where least is not in (0, 1), a temperature is not 1, or a likelihood is not finite.
+/// there; one above 1, which no prior gives, counts below 0. The prior, and the noise in place of rounding, are the network's.
+/// @throws value_error where least is not in (1e-30, 1), a temperature is not 1, or a likelihood is not finite.
 /// O(samples x columns).
 /// Matsubara et al., Supervised Compression for Resource-Constrained Edge Computing Systems, 2022, arXiv:2108.11898, and
 /// its `BppBasedLoss`; least is the bound of CompressAI's likelihoods.
@@ -24,6 +24,7 @@ struct bits {
   static constexpr bool mean_over_classes = true;
   static constexpr bool of_features = true;
   static constexpr int temperature_power = 0;
+  static constexpr bool fixed_temperature = true;
 
   double least = 1e-9;  ///< likelihood
 

@@ -29,7 +29,8 @@ struct channel_affinity_row {
     const double share = shares(r) / static_cast<double>(n);
     double value = 0;
     for (std::size_t i = 0; i < channels; ++i) {
-      const T norm = unit(team, s, r, i * n, u), other = unit(team, t, r, i * n, v);
+      const T norm = unit_vector(team, n, [&](std::size_t p) { return s(r, i * n + p); }, u);
+      const T other = unit_vector(team, n, [&](std::size_t p) { return t(r, i * n + p); }, v);
       team_array<double, 2> sums{};
       for_own<T>(team, n, [&](std::size_t p) {
         const double a = static_cast<double>(u[p]), b = static_cast<double>(v[p]);
@@ -53,15 +54,6 @@ struct channel_affinity_row {
       for_own<T>(team, n, [&](std::size_t p) { gradient(r, i * n + p) += static_cast<T>(share) * scale * v[p]; });
     }
     return share * value;
-  }
-
- private:
-  template <class Team>
-  LIMBECK_HOST_DEVICE T unit(const Team& team, const rows<const T>& x, std::size_t r, std::size_t begin, T* u) const {
-    for_own<T>(team, positions, [&](std::size_t p) { u[p] = x(r, begin + p); });
-    const T norm = std::sqrt(inner_product(team, u, u, positions));
-    if (norm != T(0)) for_own<T>(team, positions, [&](std::size_t p) { u[p] /= norm; });
-    return norm;
   }
 };
 

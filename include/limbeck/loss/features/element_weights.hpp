@@ -21,6 +21,8 @@ struct element_weights_loss {
   static constexpr bool needs_teacher = detail::needs_teacher<Loss>();
   static constexpr bool of_features = true;
   static constexpr int temperature_power = Loss::temperature_power;
+  static constexpr bool fixed_temperature = detail::fixed_temperature<Loss>;
+  static constexpr bool fixed_teacher_temperature = detail::fixed_teacher_temperature<Loss>;
 
   rows<const Scalar> weights;  ///< one an element of the call
   Loss loss;                   ///< of one element

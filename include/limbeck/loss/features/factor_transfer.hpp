@@ -26,14 +26,18 @@ struct factor_row {
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r, std::size_t slot) const {
     const std::size_t n = s.classes;
     T *const u = memory + 2 * slot * n, *const d = u + n;
-    unit(team, t, r, d);
-    const T norm = unit(team, s, r, u);
+    unit_vector(team, n, [&](std::size_t c) { return t(r, c); }, d);
+    const T norm = unit_vector(team, n, [&](std::size_t c) { return s(r, c); }, u);
     for_own<T>(team, n, [&](std::size_t c) { d[c] = u[c] - d[c]; });
+    T largest = 0;  // a high power of what is left would be 0
+    for_own<T>(team, n, [&](std::size_t c) { largest = std::fabs(d[c]) > largest ? std::fabs(d[c]) : largest; });
+    largest = highest_over(team, largest);
+    const double top = largest > T(0) ? static_cast<double>(largest) : 1;
     const double p = power, total = sum_own<T, double>(team, n, [&](std::size_t c) {
-      const double size = std::fabs(static_cast<double>(d[c]));
+      const double size = std::fabs(static_cast<double>(d[c])) / top;
       return p == 1 ? size : p == 2 ? size * size : std::pow(size, p);
     });
-    const double value = p == 1 ? total : p == 2 ? std::sqrt(total) : std::pow(total, 1 / p);
+    const double value = top * (p == 1 ? total : p == 2 ? std::sqrt(total) : std::pow(total, 1 / p));
     const double share = shares(r);
     if (!gradient.data) return share * value;
     for_own<T>(team, n, [&](std::size_t c) {
@@ -44,15 +48,6 @@ struct factor_row {
     pull_back_unit(team, u, norm, d, n);
     add_to_row(team, gradient, r, [&](std::size_t c) { return static_cast<T>(share) * scale * d[c]; });
     return share * value;
-  }
-
- private:
-  template <class Team>
-  LIMBECK_HOST_DEVICE static T unit(const Team& team, const rows<const T>& x, std::size_t r, T* u) {
-    for_own<T>(team, x.classes, [&](std::size_t c) { u[c] = x(r, c); });
-    const T norm = std::sqrt(inner_product(team, u, u, x.classes));
-    if (norm != T(0)) for_own<T>(team, x.classes, [&](std::size_t c) { u[c] /= norm; });
-    return norm;
   }
 };
 

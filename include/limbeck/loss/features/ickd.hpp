@@ -18,6 +18,7 @@ struct channel_correlation_row {
   rows<const T> s, t;
   rows<T> gradient;
   std::size_t channels, student_positions, teacher_positions;
+  row_shares shares;
   T scale;
   T* memory;
   std::size_t room;
@@ -39,7 +40,7 @@ struct channel_correlation_row {
       team.wait();
       pull_back(team, r, s.row(r), student_positions, b);
     }
-    return value;
+    return shares(r) * value;
   }
 
  private:
@@ -62,22 +63,23 @@ struct channel_correlation_row {
     team.wait();
     for (std::size_t i = 0; i < k; ++i) {
       T* const row = gram + i * k;
-      const T norm = std::sqrt(inner_product(team, row, row, k));
+      const T norm = norm_of(team, row, k);
       if (team.rank() == 0) norms[i] = norm;
       if (norm != T(0)) for_own<T>(team, k, [&](std::size_t j) { row[j] /= norm; });
     }
     team.wait();
   }
-  /// gradient += scale (slope + slope^T) f
+  /// gradient += share scale (slope + slope^T) f
   template <class Team>
   LIMBECK_HOST_DEVICE void pull_back(const Team& team, std::size_t r, const T* f, std::size_t n, const T* slope) const {
     const std::size_t k = channels;
+    const T by = static_cast<T>(shares(r)) * scale;
     const std::ptrdiff_t stride = gradient.class_stride;
     T* const row = gradient.row(r);
     if constexpr (Team::alone) {
       for (std::size_t i = 0; i < k; ++i) {
         for (std::size_t j = 0; j < k; ++j) {
-          const T w = scale * (slope[i * k + j] + slope[j * k + i]);
+          const T w = by * (slope[i * k + j] + slope[j * k + i]);
           T* const g = row + static_cast<std::ptrdiff_t>(i * n) * stride;
           if (stride == 1) {
             add_scaled(team, g, w, f + j * n, n);
@@ -90,7 +92,7 @@ struct channel_correlation_row {
       for_own<T>(team, k * n, [&](std::size_t e) {
         const std::size_t i = e / n, c = e % n;
         T total(0);
-        for (std::size_t j = 0; j < k; ++j) total += scale * (slope[i * k + j] + slope[j * k + i]) * f[j * n + c];
+        for (std::size_t j = 0; j < k; ++j) total += by * (slope[i * k + j] + slope[j * k + i]) * f[j * n + c];
         row[static_cast<std::ptrdiff_t>(e) * stride] += total;
       });
     }
@@ -112,7 +114,7 @@ struct channel_correlation_row {
 /// arXiv:2202.03680; normalised as in their `ICKDLoss` (its text was not compared).
 struct ickd {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true, into_teacher = true;
+  static constexpr bool by_row = true, any_width = true, into_teacher = true;
   std::size_t channels = 1;  ///< of student and teacher
 
   template <class T, class Memory>
@@ -123,10 +125,10 @@ struct ickd {
     const rows<const T> s = detail::contiguous(x, x.student), t = detail::contiguous(x, x.teacher);
     const std::size_t room = 2 * k * k + k;
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
-    const double factor = 1 / static_cast<double>(x.samples() * k);
+    const double factor = 1 / static_cast<double>(k);
     const T scale = static_cast<T>(2 * factor * static_cast<double>(x.scale));
     return detail::with_teacher(*this, x, detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::channel_correlation_row<T>{
-        s, t, x.gradient, k, n, m, scale, memory, room})));
+        s, t, x.gradient, k, n, m, detail::shares_of(x), scale, memory, room})));
   }
 };
 

@@ -38,7 +38,7 @@ struct two_layers {
 /// layers, over their channels j and i, m = 1 to k; g' the same of the teacher.
 ///
 /// A row holds both layers side by side, as for `fsp`, each channels x positions; positions are free. Channels of student and teacher are
-/// equal. Of the student the one among k + 3 vectors that is most along the teacher's m-th takes its place, with its sign; both are multiplied by
+/// equal. Of the student the one among k + 3 vectors (those with more than 1e-6 of the largest singular value) that is most along the teacher's m-th takes its place, with its sign; both are multiplied by
 /// the teacher's singular value, divided by the norm of its first k. A vector has the sign that makes the teacher's sum positive, which
 /// the paper's code leaves open. The way back is that of the exact decomposition, but for vectors whose singular values are
 /// equal, which has none. Runs on the host only: it decomposes a matrix for each sample and layer, by rotations, in double.
@@ -137,11 +137,12 @@ struct kdsvd {
     one.decompose([&](std::size_t c, std::size_t p) { return static_cast<double>(side(r, begin + c * n + p)); });
     return one;
   }
-  /// Which of the first k + 3 is most along @p b.
+  /// Which of the first k + 3 is most along @p b. One whose singular value is 0 but for rounding has no direction.
   std::size_t nearest(const detail::singular_vectors& a, const double* b, std::size_t c) const {
     std::size_t best = 0;
     double most = -1;
     for (std::size_t i = 0; i < (std::min)(k + 3, a.count()); ++i) {
+      if (i > 0 && a.value(i) <= 1e-6 * a.value(0)) continue;
       const double cosine = std::fabs(detail::inner_product(a.vector(i), b, c));
       if (cosine > most) most = cosine, best = i;
     }

@@ -4,6 +4,7 @@
 /// @file
 /// The logarithm of a sum of powers of distances, beside a learned projection.
 
+#include <limbeck/core/errors.hpp>
 #include <limbeck/loss/support.hpp>
 
 #include <cmath>
@@ -12,23 +13,53 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// The largest distance of each row, then of all: what others are measured by, so that no power is infinite.
+template <class T>
+struct largest_distance_of_row {
+  rows<const T> s, t;
+  double* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    double top = 0;
+    for_own<T>(team, s.classes, [&](std::size_t c) {
+      const double d = std::fabs(static_cast<double>(s(r, c)) - static_cast<double>(t(r, c)));
+      top = d > top ? d : top;
+    });
+    top = highest_over(team, top);
+    if (team.rank() == 0) out[r] = top;
+  }
+};
+struct largest_distance {
+  const double* of_rows;
+  std::size_t n;
+  double* out;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
+    double top = 0;
+    for_own<double>(team, n, [&](std::size_t r) { top = of_rows[r] > top ? of_rows[r] : top; });
+    top = highest_over(team, top);
+    if (team.rank() == 0) *out = top > 0 ? top : 1;
+  }
+};
 template <class T>
 struct powers_of_row {
   rows<const T> s, t;
   double exponent;
+  const double* unit;
   template <class Team>
   LIMBECK_HOST_DEVICE double operator()(const Team& team, std::size_t r) const {
     return sum_own<T, double>(team, s.classes, [&](std::size_t c) {
-      return std::pow(std::fabs(static_cast<double>(s(r, c)) - static_cast<double>(t(r, c))), exponent);
+      return std::pow(std::fabs(static_cast<double>(s(r, c)) - static_cast<double>(t(r, c))) / *unit, exponent);
     });
   }
 };
 struct take_logarithm {
-  const double* sum;
+  const double *sum, *unit;
+  double exponent;
   double* out;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t) const {
-    if (team.rank() == 0) *out = std::log(*sum);
+    if (team.rank() == 0) *out = std::log(*sum) + exponent * std::log(*unit);
   }
 };
 template <class T>
@@ -36,13 +67,13 @@ struct slopes_of_powers_row {
   rows<const T> s, t;
   rows<T> gradient;
   double exponent, scale;
-  const double* sum;
+  const double *sum, *unit;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    const double by = scale * exponent / *sum;
+    const double by = scale * exponent / *sum / *unit;
     add_to_row(team, gradient, r, [&](std::size_t c) {
       const double d = static_cast<double>(s(r, c)) - static_cast<double>(t(r, c));
-      return d == 0 ? T(0) : static_cast<T>(by * std::copysign(std::pow(std::fabs(d), exponent - 1), d));
+      return d == 0 ? T(0) : static_cast<T>(by * std::copysign(std::pow(std::fabs(d) / *unit, exponent - 1), d));
     });
   }
 };
@@ -71,12 +102,17 @@ struct log_sum {
     if (!(alpha >= 1) || alpha - alpha != 0)
       raise<value_error>("limbeck: log_sum.alpha is " + detail::show(alpha) + ", expected a number of at least 1");
     if (x.samples() * x.student.classes == 0) return 0;
-    const double* const total = x.sum_rows(x.student.classes, detail::powers_of_row<T>{x.student, x.teacher, alpha});
-    double* const value = x.memory.template take<double>(1).data();
-    x.each_row(1, 1, detail::take_logarithm{total, value});
+    const std::size_t n = x.samples(), width = x.student.classes;
+    double *const tops = x.memory.template take<double>(n + 2).data(), *const unit = tops + n, *const value = unit + 1;
+    x.each_row(n, width, detail::largest_distance_of_row<T>{x.student, x.teacher, tops});
+    x.each_row(1, n, detail::largest_distance{tops, n, unit});
+    const double* const total = x.sum_rows(width, detail::powers_of_row<T>{x.student, x.teacher, alpha, unit});
+    if constexpr (batch<T, Memory>::on_host)
+      if (*total == 0) raise<value_error>("limbeck: log_sum: student and teacher agree everywhere; there is no logarithm");
+    x.each_row(1, 1, detail::take_logarithm{total, unit, alpha, value});
     if (x.wants_gradient())
-      x.each_row(x.samples(), x.student.classes, detail::slopes_of_powers_row<T>{
-          x.student, x.teacher, x.gradient, alpha, static_cast<double>(x.scale), total});
+      x.each_row(n, width, detail::slopes_of_powers_row<T>{
+          x.student, x.teacher, x.gradient, alpha, static_cast<double>(x.scale), total, unit});
     return detail::with_teacher(*this, x, detail::finite(x, 1, value));
   }
 };

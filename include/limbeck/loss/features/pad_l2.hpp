@@ -25,10 +25,11 @@ struct adaptive_distance_row {
     const double share = shares(r) / static_cast<double>(n), by = share * scale;
     return share * sum_own<T, double>(team, n, [&](std::size_t c) {
       const double d = static_cast<double>(s(r, c)) - static_cast<double>(t(r, c)), log_variance = static_cast<double>(s(r, n + c));
-      const double variance = epsilon + std::exp(log_variance), square = d * d / variance;
+      const double weight = epsilon > 0 ? 1 / (epsilon + std::exp(log_variance)) : std::exp(-log_variance);
+      const double along = d == 0 ? 0 : d * weight, square = d * along;  // the weight may be infinite
       if (gradient.data) {
-        const double part = 1 / (1 + epsilon * std::exp(-log_variance));  // of the variance that is not epsilon
-        gradient(r, c) += static_cast<T>(by * 2 * d / variance);
+        const double part = epsilon > 0 ? 1 / (1 + epsilon * std::exp(-log_variance)) : 1;  // of the variance that is not epsilon
+        gradient(r, c) += static_cast<T>(by * 2 * along);
         gradient(r, n + c) += static_cast<T>(by * (1 - square * part));
       }
       return square + log_variance;

@@ -60,7 +60,7 @@ struct position_similarity_row {
     for_own<T>(team, n, [&](std::size_t p) {
       T square(0);
       for (std::size_t c = 0; c < channels; ++c) square += side(r, c * n + p) * side(r, c * n + p);
-      const T norm = norms[p] = std::sqrt(square);
+      const T norm = norms[p] = norm_by(single_team{}, square, channels, [&](std::size_t c) { return side(r, c * n + p); });
       for (std::size_t c = 0; c < channels; ++c) f[c * n + p] = norm == T(0) ? T(0) : side(r, c * n + p) / norm;
     });
     team.wait();

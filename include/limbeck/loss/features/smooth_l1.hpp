@@ -36,7 +36,7 @@ struct l1 {
 };
 
 /// Mean over columns of phi(s_i - t_i), phi(d) = d^2/(2 beta) where |d| < beta, else |d| - beta/2: as PyTorch's
-/// `smooth_l1_loss`. Huber's loss is beta times it, and beta = 0 is `l1`.
+/// `smooth_l1_loss`. Huber's loss is beta times it, and beta = 0 is `l1` at T = 1.
 ///
 /// A loss of rows, as `l1`. Multiplied by T^2, so that T cancels where errors are small.
 /// @throws value_error where beta is negative or not finite, or a number of either side is not finite.

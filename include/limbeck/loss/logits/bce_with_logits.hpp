@@ -23,6 +23,7 @@ struct bce_with_logits {
   static constexpr bool mean_over_classes = true;
   static constexpr bool of_features = true;
   static constexpr int temperature_power = 2;
+  static constexpr bool fixed_teacher_temperature = true;
 
   double positive_weight = 1;  ///< of a positive answer, beside 1 of a negative
 

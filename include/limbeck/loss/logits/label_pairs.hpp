@@ -15,7 +15,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// The mean over the classes c that are not the label y of -log(e^z_y/(e^z_y + negatives e^z_c) + floor), z = s/T.
 ///
 /// Of equal logits it is log(1 + negatives), but for the floor, which bounds it by -log(floor) and lets go of pairs
-/// that are hopeless. Needs labels. Classes that are masked count nowhere; a row without another class is 0; a label of
+/// that are hopeless; sure pairs fall to -log(1 + floor), a little below 0. Needs labels. Classes that are masked count nowhere; a row without another class is 0; a label of
 /// -inf has the bound and no gradient. In `at_temperature(T, label_pairs{})` it is multiplied by T, as cross-entropy
 /// is.
 ///
@@ -41,17 +41,18 @@ struct label_pairs {
   LIMBECK_HOST_DEVICE T operator()(const row<T, Team>& x) const {
     constexpr T infinity = std::numeric_limits<T>::infinity();
     const auto label = static_cast<std::size_t>(x.label);
-    const T own = x.student[label], times = static_cast<T>(negatives), at_least = static_cast<T>(floor);
+    const T own = x.student[label], log_times = static_cast<T>(std::log(negatives)), at_least = static_cast<T>(floor);
     const bool masked = own == -infinity;
     const auto counts = [&](std::size_t c) { return c != label && x.student[c] > -infinity; };
-    const auto probability = [&](std::size_t c) {  // of the label, of the two
-      return masked ? T(0) : T(1) / (T(1) + times * std::exp((x.student[c] - own) / x.student_temperature));
-    };
+    const auto against = [&](std::size_t c) { return (x.student[c] - own) / x.student_temperature + log_times; };
     detail::team_array<T, 2> sums{};  // of losses, of classes
     detail::for_own<T>(x.team, x.student.size(), [&](std::size_t c) {
       if (!(x.student[c] < infinity)) sums.v[0] = std::numeric_limits<T>::quiet_NaN();  // for the call to report
       if (!counts(c)) return;
-      sums.v[0] -= std::log(probability(c) + at_least);
+      const T u = against(c), e = std::exp(-std::fabs(u));  // of the two, the label has the probability 1/(1 + e^u)
+      sums.v[0] += u <= T(0)         ? -std::log1p(at_least - e / (T(1) + e))
+                   : at_least == T(0) ? u + std::log1p(e)
+                                      : -std::log(e / (T(1) + e) + at_least);
       sums.v[1] += T(1);
     });
     sums = x.team.sum(sums);
@@ -61,9 +62,9 @@ struct label_pairs {
     T mine = 0;
     detail::for_own<T>(x.team, x.student.size(), [&](std::size_t c) {
       if (!counts(c)) return;
-      const T p = probability(c), g = p > T(0)          ? scale * p * (T(1) - p) / (p + at_least)
-                                      : at_least > T(0) ? T(0)
-                                                        : scale;
+      const T u = against(c), e = std::exp(-std::fabs(u));
+      const T p = (u > T(0) ? e : T(1)) / (T(1) + e), rest = (u > T(0) ? T(1) : e) / (T(1) + e);
+      const T g = scale * rest * (at_least == T(0) ? T(1) : p / (p + at_least));
       mine += g;
       x.gradient[c] += g;
     });

@@ -20,6 +20,7 @@ LIMBECK_BEGIN_NAMESPACE
 struct reverse_cross_entropy {
   using limbeck_loss = labelwise;
   static constexpr bool needs_teacher = false;
+  static constexpr bool needs_rest = true;  // 1 - q_y keeps its digits where the label is sure
   static constexpr int temperature_power = 1;
 
   double log_zero = -4;  ///< A of the paper, negative
@@ -34,9 +35,9 @@ struct reverse_cross_entropy {
   LIMBECK_INLINE constexpr label_outcome<X> outcome(const label_point<X>& x) const {
     const X a(static_cast<typename X::scalar>(-log_zero));
     label_outcome<X> o;
-    o.value = a * (X(1) - x.q);
-    o.softmax = a * x.q;
-    o.label = -(a * x.q);
+    o.value = a * x.rest_q;
+    o.rest = a * x.q * x.rest_q;
+    o.label = -o.rest;
     return o;
   }
 };

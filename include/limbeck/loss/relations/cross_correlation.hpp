@@ -79,14 +79,15 @@ struct pull_back_standard_column {
 /// The variance is that of the batch, divided by n, as in batch normalisation. Both sides learn (`into_teacher`). Neither a
 /// shift nor, with epsilon 0, a scale of a column changes it. A column without variance counts as 0; one sample has only such.
 /// Student and teacher have one width, or the student is projected. Three products of width^2 x samples, one matrix of width^2.
-/// @throws shape_error where the widths differ; value_error where a feature is not finite, or epsilon negative or not finite.
+/// @throws shape_error where the widths differ; value_error where a feature is not finite, or epsilon or off_diagonal
+/// negative or not finite.
 ///
 /// Zbontar et al., Barlow Twins: Self-Supervised Learning via Redundancy Reduction, 2021, arXiv:2103.03230 (lambda 5e-3), and the
 /// authors' code (lambda 0.0051; the epsilon of its batch normalisation).
 struct cross_correlation {
   using limbeck_loss = batchwise;
   static constexpr bool any_width = true, into_teacher = true;
-  double off_diagonal = 5e-3;  ///< weight of what is not on the diagonal
+  double off_diagonal = 5e-3;  ///< weight of what is not on the diagonal, at least 0
   double epsilon = 1e-5;       ///< added to the variances, at least 0
 
   template <class T, class Memory>
@@ -94,6 +95,9 @@ struct cross_correlation {
     detail::check_widths(x, "cross_correlation");
     if (!(epsilon >= 0) || epsilon - epsilon != 0)
       raise<value_error>("limbeck: cross_correlation.epsilon is " + detail::show(epsilon) + ", expected a number of at least 0");
+    if (!(off_diagonal >= 0) || off_diagonal - off_diagonal != 0)
+      raise<value_error>("limbeck: cross_correlation.off_diagonal is " + detail::show(off_diagonal) +
+                         ", expected a number of at least 0");
     const std::size_t n = x.samples(), width = x.student.classes;
     if (n == 0 || width == 0) return 0;
     const rows<T> a = detail::take_matrix(x, width, n), b = detail::take_matrix(x, width, n);  // features as rows

@@ -21,6 +21,7 @@ struct selectivity_row {
   rows<const T> student, teacher;
   rows<T> gradient;
   std::size_t positions, student_channels, teacher_channels;
+  row_shares shares;
   T scale;
   T* memory;
   std::size_t room;
@@ -33,6 +34,7 @@ struct selectivity_row {
     correlate(team, student, r, c, s, norms, a);
     correlate(team, teacher, r, d, t, others, b);
     for_own<T>(team, k * k, [&](std::size_t i) { a[i] -= b[i]; });
+    const double share = shares(r);
     if (gradient.data) {
       team.wait();  // a is read by all, and b is used again
       T* const line = b;
@@ -41,10 +43,10 @@ struct selectivity_row {
         times_symmetric(team, a, f, line);
         pull_back_unit(team, f, norms[i], line, k);
         T* const g = gradient.row(r) + static_cast<std::ptrdiff_t>(i * k) * gradient.class_stride;
-        for_own<T>(team, k, [&](std::size_t j) { g[static_cast<std::ptrdiff_t>(j) * gradient.class_stride] += line[j]; });
+        for_own<T>(team, k, [&](std::size_t j) { g[static_cast<std::ptrdiff_t>(j) * gradient.class_stride] += static_cast<T>(share) * line[j]; });
       }
     }
-    return static_cast<double>(inner_product(team, a, a, k * k));
+    return share * static_cast<double>(inner_product(team, a, a, k * k));
   }
 
  private:
@@ -73,7 +75,7 @@ struct selectivity_row {
     T* channel = f;
     for (std::size_t i = 0; i < channels; ++i, channel += k) {
       for_own<T>(team, k, [&](std::size_t j) { channel[j] = row[static_cast<std::ptrdiff_t>(i * k + j) * side.class_stride]; });
-      const T norm = std::sqrt(inner_product(team, channel, channel, k));
+      const T norm = norm_of(team, channel, k);
       if (team.rank() == 0) norms[i] = norm;
       if (norm == T(0)) continue;
       for_own<T>(team, k, [&](std::size_t j) { channel[j] /= norm; });
@@ -107,7 +109,7 @@ struct selectivity_row {
 /// with d = 2, c = 0; the usual `NSTLoss` is the same number.
 struct nst {
   using limbeck_loss = batchwise;
-  static constexpr bool any_width = true, into_teacher = true;
+  static constexpr bool by_row = true, any_width = true, into_teacher = true;
   std::size_t positions = 1;  ///< of a channel: height x width
 
   template <class T, class Memory>
@@ -117,10 +119,9 @@ struct nst {
     if (x.samples() == 0 || c == 0 || d == 0) return 0;
     const std::size_t room = 2 * k * k + (c + d) * k + c + d;
     T* const memory = x.memory.template take<T>(x.slots(x.samples()) * room).data();
-    const double factor = 1 / static_cast<double>(x.samples());
-    const T scale = static_cast<T>(4 * factor * static_cast<double>(x.scale) / static_cast<double>(c));
-    return detail::with_teacher(*this, x, detail::finite(x, factor, x.sum_rows_in_slots(k * k, detail::selectivity_row<T>{
-        x.student, x.teacher, x.gradient, k, c, d, scale, memory, room})));
+    const T scale = static_cast<T>(4 * static_cast<double>(x.scale) / static_cast<double>(c));
+    return detail::with_teacher(*this, x, detail::finite(x, 1, x.sum_rows_in_slots(k * k, detail::selectivity_row<T>{
+        x.student, x.teacher, x.gradient, k, c, d, detail::shares_of(x), scale, memory, room})));
   }
 
  private:

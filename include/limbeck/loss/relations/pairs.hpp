@@ -97,6 +97,7 @@ struct contrast_row {
         const double logit = static_cast<double>(a[j]);
         seen.v[0] += role == pair_role::positive;
         seen.v[1] += role == pair_role::positive ? logit : 0 * logit;  // NaN stays, though it be ignored
+        if (role > pair_role::positive) seen.v[1] = std::numeric_limits<double>::quiet_NaN();  // no role
         if (role == pair_role::ignored) a[j] = std::numeric_limits<T>::lowest();
       });
       seen = team.sum(seen);
@@ -170,7 +171,8 @@ struct same_class {
 ///
 /// The matrix is over all rows of the call, those that do not count among them; it stands in the memory of the features (on a
 /// device if they do) and outlives the objective.
-/// @throws shape_error unless it is rows x rows of the call.
+/// @throws shape_error unless it is rows x rows of the call; value_error where an element between rows that count is above 2 (on a
+///   device the value of its row is NaN).
 struct pair_mask {
   static constexpr bool needs_labels = false;
   rows<const unsigned char> roles;  ///< of `pair_role`
@@ -182,6 +184,13 @@ struct pair_mask {
     if (roles.samples != n || roles.classes != n)
       raise<shape_error>("limbeck: pair_mask is " + std::to_string(roles.samples) + " x " + std::to_string(roles.classes) +
                          ", expected " + std::to_string(n) + " x " + std::to_string(n) + ", rows of the call on both sides");
+    if constexpr (Batch::on_host) {
+      for (std::size_t i = 0; i < x.samples(); ++i)
+        for (std::size_t j = 0; j < x.samples(); ++j)
+          if (const std::size_t r = x.row_of_call(i), c = x.row_of_call(j); roles(r, c) > 2)
+            raise<value_error>("limbeck: pair_mask is " + std::to_string(roles(r, c)) + " at row " + std::to_string(r) + ", column " +
+                               std::to_string(c) + ", expected 0 (ignored), 1 (negative) or 2 (positive)");
+    }
     return {roles, x.call_rows.empty() ? nullptr : x.call_rows.data()};
   }
   /// @endcond

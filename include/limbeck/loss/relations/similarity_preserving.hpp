@@ -30,7 +30,7 @@ struct compare_similarity_row {
   }
   template <class Team>
   LIMBECK_HOST_DEVICE T normalise(const Team& team, T* row) const {
-    const T norm = std::sqrt(inner_product(team, row, row, s.classes));
+    const T norm = norm_of(team, row, s.classes);
     if (norm != T(0)) for_own<T>(team, s.classes, [&](std::size_t j) { row[j] /= norm; });
     return norm;
   }
