@@ -282,9 +282,12 @@ TEST_CASE("kdsvd") {
   features<double> flat(1, 6, 6);  // of rank 1: the second direction of the student is rounding, whatever the teacher's
   const lk::kdsvd one{.first_channels = 2, .second_channels = 2, .student_positions = 2, .teacher_positions = 2};
   flat.student = {1, 2, 2, 4, 1, 3}, flat.teacher = {2, 4, -0.5, -1, 1, 3};  // the teacher's first is nearly the student's second
-  const double still = flat.value(one);
-  flat.student[3] += 1e-9;
-  CHECK(flat.value(one) == Approx(still).epsilon(1e-6));
+  real expected = 0;
+  for (const real w : {1 / std::sqrt(10.0L), 3 / std::sqrt(10.0L)})
+    for (const bool second : {false, true})
+      expected += square(std::exp(-square(w - (second ? 2 : 1) / std::sqrt(5.0L)) / 8) -
+                         std::exp(-square(w - (second ? -0.5L : 2.0L) / std::sqrt(4.25L)) / 8));
+  CHECK(flat.value(one) == Approx(static_cast<double>(expected)).epsilon(1e-12));
   for (const double constant : {0.0, 1.0}) {  // no direction, or one and nothing beside it
     std::fill(x.student.begin(), x.student.end(), constant);
     CHECK(std::isfinite(x.run(loss)));
