@@ -255,28 +255,28 @@ class named_call {
       using Place = typename L::place;
       for (std::size_t k = 0; k < layers.map.size(); ++k) {
         const layer_pair p = layers.map[k];
-        check_side(student_, k, p.student, Place::student, "student");
+        check_side(&student_, k, p.student, Place::student, "student");
         if constexpr (reads_teacher<typename L::loss_type>() && !std::is_void_v<Teacher>)
-          check_side(*teacher_, k, p.teacher, Place::teacher, "teacher");
+          check_side(teacher_, k, p.teacher, Place::teacher, "teacher");
         const auto check_gradient = [&](const auto& a) {
           if constexpr (Gradient && std::is_same_v<kind_of_argument_t<std::remove_cvref_t<decltype(a)>>, gradient_tag>)
-            check_side(*a.all, k, p.student, Place::student, "gradient");
+            check_side(a.all, k, p.student, Place::student, "gradient");
         };
         std::apply([&](const auto&... a) { (check_gradient(a), ...); }, args_);
       }
     });
   }
   template <class X>
-  static void check_side(X& x, std::size_t k, std::size_t index, std::string_view output, const char* side) {
+  static void check_side(X* x, std::size_t k, std::size_t index, std::string_view output, const char* side) {
     const auto check = [&](const auto& layers, std::string_view name) {
       if (name == output) check_layer(k, index, layers_in(layers), output, side);
     };
     if constexpr (is_outputs<X>) {
       [&]<class... Output>(const outputs<Output...>& all) {
         std::apply([&](const auto&... o) { (check(o.value, Output::name.view()), ...); }, all.all);
-      }(x);
+      }(*x);
     } else {
-      check(x, logits_name);
+      check(*x, logits_name);
     }
   }
 
