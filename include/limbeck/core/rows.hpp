@@ -268,6 +268,12 @@ auto vector_memory(V& v) {
   }
 }
 
+/// Writes element @p i.
+template <class T, class N>
+void put(const strided_vector<T>& out, std::size_t i, N value) {
+  out.data[static_cast<std::ptrdiff_t>(i) * out.stride] = static_cast<T>(value);
+}
+
 /// Labels whose type is known at run time.
 template <class Memory>
 struct any_labels {

@@ -42,7 +42,7 @@ void for_window(const boundary& of, std::size_t p, const F& f) {
 /// @p labels are pictures one after the other, @p mask is positions x classes. The border of a picture is no boundary:
 /// windows end there. Positions whose label is `ignored` have 0 and are not looked at from others (the window is that
 /// without them). O(positions (2 radius + 1)^2), and allocates nothing.
-/// @throws value_error where a label is no class of the mask; shape_error where the labels are no whole pictures or the
+/// @throws, before anything is written, value_error where a label is no class of the mask; shape_error where the labels are no whole pictures or the
 /// mask has not their number of rows.
 ///
 /// Liu et al., BPKD: Boundary Privileged Knowledge Distillation for Semantic Segmentation, 2024, arXiv:2306.08075, as
@@ -54,16 +54,17 @@ void class_boundary_mask(const Labels& labels, const boundary& of, const rows<T>
   detail::pictures_in("labels", y.size(), {of.height, of.width});
   const std::size_t classes = mask.classes;
   detail::check_shape("mask", mask, y.size(), classes);
+  for (std::size_t p = 0; p < y.size(); ++p) (void)detail::class_at(y, p, classes, of.ignored);
   for (std::size_t p = 0; p < y.size(); ++p) {
-    const bool counts = detail::class_at(y, p, classes, of.ignored) < classes;
+    const std::size_t own = detail::class_at(y, p, classes, of.ignored);
     for (std::size_t c = 0; c < classes; ++c) mask(p, c) = T(0);
-    if (!counts) continue;
-    T all(0);
+    if (own == classes) continue;
+    bool edge = false;
     detail::for_window(of, p, [&](std::size_t q) {
       const std::size_t c = detail::class_at(y, q, classes, of.ignored);
-      if (c < classes) all += T(1), mask(p, c) += T(1);
+      if (c < classes) mask(p, c) = T(1), edge = edge || c != own;
     });
-    for (std::size_t c = 0; c < classes; ++c) mask(p, c) = mask(p, c) > 0 && mask(p, c) < all ? T(1) : T(0);
+    if (!edge) mask(p, own) = T(0);
   }
 }
 

@@ -32,11 +32,6 @@ auto output_vector(const char* name, V& out, std::size_t size, const char* what)
   if (memory.size != size) throw_length(name, memory.size, size, what);
   return memory;
 }
-/// Writes element @p i.
-template <class T, class N>
-void put(const strided_vector<T>& out, std::size_t i, N value) {
-  out.data[static_cast<std::ptrdiff_t>(i) * out.stride] = static_cast<T>(value);
-}
 /// A tensor of the host as rows.
 template <class Tensor>
 auto host_view(const Tensor& x) {
@@ -49,6 +44,10 @@ template <class T>
 void check_shape(const char* name, const rows<T>& x, std::size_t samples, std::size_t classes) {
   if (x.samples != samples || x.classes != classes) throw_shape(name, x.samples, x.classes, samples, classes);
 }
+/// What a number below @p count is.
+inline std::string below(std::size_t count) {
+  return count == 0 ? "none, for there are 0" : "0 to " + std::to_string(count - 1);
+}
 /// Label @p i, a number below @p classes, or @p classes where it is @p ignored. @throws value_error where it is
 /// neither.
 inline std::size_t class_at(const any_vector& labels, std::size_t i, std::size_t classes, std::int64_t ignored) {
@@ -56,8 +55,7 @@ inline std::size_t class_at(const any_vector& labels, std::size_t i, std::size_t
   if (label == ignored) return classes;
   if (label < 0 || static_cast<std::uint64_t>(label) >= classes)
     raise<value_error>("limbeck: labels is " + std::to_string(label) + " at position " + std::to_string(i) +
-                       ", expected 0 to " + std::to_string(classes - 1) + ", or " + std::to_string(ignored) +
-                       " for none");
+                       ", expected " + below(classes) + ", or " + std::to_string(ignored) + " for none");
   return static_cast<std::size_t>(label);
 }
 /// How many pictures of @p shape the vector is. @throws value_error where the shape is empty, shape_error where it is

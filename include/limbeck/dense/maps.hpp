@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <string>
+#include <type_traits>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -71,12 +72,12 @@ element_mask(rows<M>, bool) -> element_mask<M>;
 /// All numbers of a batch brought to [0, 1]: y = (x - min)/(max - min) over all rows and columns; zeros where all are
 /// equal. The gradient goes through minimum and maximum, too (to the first of several). It reads all elements in order,
 /// on the host. As MonoTAKD normalises features, 2025, arXiv:2404.04910; its released code cuts the student's gradient
-/// there.
+/// there. Rows have their weights; micro-batches, whose minimum and maximum are others, are refused.
 struct unit_range {
   using limbeck_map = map_of_batch;  ///< minimum and maximum are those of all rows
   /// @cond
   using memory = host_rows;
-  static constexpr bool keeps_rows = true;
+  static constexpr bool keeps_rows = true, relates_rows = true;
   /// @endcond
 
   /// The same shape.
@@ -125,8 +126,8 @@ struct unit_range {
 
 /// Positions averaged over regions, region_means() as a map: `through(region_mean(regions, count), loss)` compares a
 /// row a region in the place of a row a position. @p regions, any vector of whole numbers below @p count (negative: in
-/// none), one a row of the call, must outlive the map, which reads it on the host. Labels, weights and masks are of the
-/// rows of the call and have no meaning for regions.
+/// none), one a row of the call, must outlive the map, which reads it on the host. Regions have no labels, no weights and
+/// no masks: labels do not compile, and row weights that differ, a mask and `mean_over` of a part are refused.
 class region_mean {
  public:
   using limbeck_map = map_of_batch;  ///< a region is several rows
@@ -134,8 +135,11 @@ class region_mean {
   using memory = host_rows;
   /// @endcond
   /// Of @p count regions.
-  template <detail::sized_memory Regions>
-  region_mean(const Regions& regions, std::size_t count) : regions_(detail::view_vector(regions)), count_(count) {}
+  template <class Regions>
+    requires detail::sized_memory<std::remove_cvref_t<Regions>>
+  region_mean(Regions&& regions, std::size_t count) : regions_(detail::view_vector(regions)), count_(count) {
+    detail::require_kept<Regions>();
+  }
 
   /// A row a region.
   map_shape shape(map_shape in) const { return {count_, in.columns}; }

@@ -73,7 +73,8 @@ class confusion_matrix {
   std::vector<std::uint64_t> counts_;
 };
 
-/// The mean over @p classes of intersection over union, of one set of labels and predictions. See confusion_matrix.
+/// The mean of intersection over union over those of @p classes classes that occur, of one set of labels and predictions.
+/// See confusion_matrix.
 template <detail::sized_memory Labels, detail::sized_memory Predictions>
 double mean_iou(const Labels& labels, const Predictions& predictions, std::size_t classes,
                 std::int64_t ignored = -100) {

@@ -102,7 +102,7 @@ class channel_normaliser {
 class quantile_normaliser {
  public:
   /// Takes both quantiles of all numbers of @p maps, interpolated linearly as `torch.quantile`. O(n).
-  /// @throws value_error where not 0 <= from < to <= 1, a number is NaN, or the two quantiles are equal; shape_error
+  /// @throws value_error where not 0 <= from < to <= 1, a number is not finite, or the two quantiles are equal; shape_error
   /// where there is no number.
   template <detail::sized_memory Maps>
   explicit quantile_normaliser(const Maps& maps, double from = 0.9, double to = 0.995) {
@@ -121,7 +121,9 @@ class quantile_normaliser {
     const std::span<double> x = memory.take<double>(m.size());
     for (std::size_t i = 0; i < x.size(); ++i) {
       x[i] = m.number(i);
-      if (x[i] != x[i]) raise<value_error>("limbeck: maps is nan at position " + std::to_string(i));
+      if (x[i] - x[i] != 0)
+        raise<value_error>("limbeck: maps is " + detail::show(x[i]) + " at position " + std::to_string(i) +
+                           ", expected a finite number");
     }
     const double low = detail::quantile_in_place(x, from), high = detail::quantile_in_place(x, to);
     if (!(high - low > 0))

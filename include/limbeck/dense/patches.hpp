@@ -43,7 +43,8 @@ void race(std::size_t patches, const Weight& weight, Kept& kept, random_stream& 
       raise<value_error>("limbeck: weights is " + show(w) + " at position " + std::to_string(p) +
                          ", expected finite and not negative");
     possible += w > 0;
-    all[p] = {w > 0 ? time / w : std::numeric_limits<double>::infinity(), p};
+    // a weight near 0 arrives late, one of 0 never
+    all[p] = {w > 0 ? (std::min)(time / w, (std::numeric_limits<double>::max)()) : std::numeric_limits<double>::infinity(), p};
   }
   if (out.size > possible)
     raise<value_error>("limbeck: " + std::to_string(out.size) + " patches are to be drawn of " +

@@ -28,7 +28,7 @@ inline std::span<double> count_regions(const any_vector& regions, std::size_t po
     if (r < 0) continue;
     if (static_cast<std::uint64_t>(r) >= count)
       raise<value_error>("limbeck: regions is " + std::to_string(r) + " at position " + std::to_string(p) +
-                         ", expected 0 to " + std::to_string(count - 1) + ", or a negative one for none");
+                         ", expected " + below(count) + ", or a negative one for none");
     sizes[static_cast<std::size_t>(r)] += 1;
   }
   return sizes;

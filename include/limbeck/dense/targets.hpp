@@ -17,7 +17,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// @p heatmaps, and 0 where one of them is above 3 sigma. Rows are key points of all pictures, columns the positions of
 /// one; @p out may be @p heatmaps itself. @p peaks, any vector of numbers, one a row, gets the heights that the teacher
 /// gave: `quantile_mask(peaks, 0.5, mask, ws)` is a mask of the surer half. O(rows positions), and allocates nothing.
-/// @throws value_error where a number is NaN or sigma is not positive, shape_error where shapes do not fit.
+/// @throws, before anything is written, value_error where a number is NaN or sigma is not positive, shape_error where shapes do not fit.
 ///
 /// As POST's teacher makes its targets, with sigma 2: Raychaudhuri et al., Prior-guided Source-free Domain Adaptation
 /// for Human Pose Estimation, 2023, arXiv:2308.13954, after its authors' code; there the mask keeps what is above the
@@ -30,14 +30,15 @@ void rectified_heatmaps(const Heatmaps& heatmaps, const grid& shape, double sigm
   detail::check_shape("out", out, in.samples, in.classes);
   const auto heights = detail::output_vector("peaks", peaks, in.samples, "one a row");
   if (!(sigma > 0)) raise<value_error>("limbeck: sigma is " + detail::show(sigma) + ", expected a positive number");
+  for (std::size_t k = 0; k < in.samples; ++k)
+    for (std::size_t p = 0; p < in.classes; ++p)
+      if (in(k, p) != in(k, p))
+        raise<value_error>("limbeck: heatmaps is nan at row " + std::to_string(k) + ", column " + std::to_string(p));
   for (std::size_t k = 0; k < in.samples; ++k) {
     if (in.classes == 0) continue;
     std::size_t best = 0;
-    for (std::size_t p = 0; p < in.classes; ++p) {
-      if (in(k, p) != in(k, p))
-        raise<value_error>("limbeck: heatmaps is nan at row " + std::to_string(k) + ", column " + std::to_string(p));
+    for (std::size_t p = 0; p < in.classes; ++p)
       if (in(k, p) > in(k, best)) best = p;
-    }
     detail::put(heights, k, in(k, best));
     const auto apart = [](std::size_t a, std::size_t b) {
       return a < b ? static_cast<double>(b - a) : static_cast<double>(a - b);
@@ -77,9 +78,10 @@ void residual_features(const Assistant& assistant, const Teacher& teacher, const
       if (d > largest) largest = d;
       out(r, c) = static_cast<T>(d);
     }
+  const double least = keep_above * static_cast<double>(static_cast<T>(largest));  // of what out holds
   for (std::size_t r = 0; r < a.samples; ++r)
     for (std::size_t c = 0; c < a.classes; ++c)
-      if (static_cast<double>(out(r, c)) < keep_above * largest) out(r, c) = T(0);
+      if (static_cast<double>(out(r, c)) < least) out(r, c) = T(0);
 }
 
 LIMBECK_END_NAMESPACE

@@ -113,6 +113,12 @@ inline constexpr bool is_by_row = false;
 template <class L>
   requires requires { L::by_row; }
 inline constexpr bool is_by_row<L> = L::by_row;
+/// Whether rows of a map, or of a loss that is `by_row`, depend on all rows of a call, which then cannot be cut into micro-batches.
+template <class X>
+inline constexpr bool relates_rows = false;
+template <class X>
+  requires requires { X::relates_rows; }
+inline constexpr bool relates_rows<X> = X::relates_rows;
 /// Whether the term reads student and teacher column by column.
 template <class Term>
 inline constexpr bool needs_one_width =

@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -72,7 +73,10 @@ std::vector<double> layer_cosines(const Layers& layers) {
 template <class Layers, class Student>
 std::vector<double> layer_cosines(const Layers& layers, const Student& student) {
   using T = detail::scalar_of_layers<Layers>;
-  return detail::cosines_of_layers(layers, rows<const T>(tensor_traits<Student>::view(student)));
+  constexpr bool same = std::is_same_v<typename tensor_traits<Student>::scalar, T>;
+  static_assert(same, "limbeck: layer_cosines takes layers and a student of one scalar type; float goes with float, double with double");
+  if constexpr (same) return detail::cosines_of_layers(layers, rows<const T>(tensor_traits<Student>::view(student)));
+  return {};
 }
 
 LIMBECK_END_NAMESPACE

@@ -10,6 +10,7 @@
 #include <array>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -75,8 +76,9 @@ class layer_mixer {
     }
     return mixed_;
   }
-  /// Adds to the gradient of W, and, W transposed, to @p layer_gradients, a list of k tensors that are written; from
-  /// @p slopes, the derivatives by the mixtures of the last `forward`. @throws shape_error where a number or a shape differs.
+  /// Adds to the gradient of W, and, W transposed, to @p layer_gradients, a list of k tensors: they are added to; zero them
+  /// first. @p slopes are the derivatives by the mixtures of the last `forward`. @throws shape_error where a number or a
+  /// shape differs; nothing has been added then.
   template <class Slopes, class Gradients>
   void backward(const Slopes& slopes, Gradients&& layer_gradients) {
     if (slopes.size() != mixtures_ || layer_gradients.size() != layers_ || inputs_.size() != layers_)
@@ -84,12 +86,12 @@ class layer_mixer {
                          std::to_string(layers_) + " layers was given " + std::to_string(slopes.size()) + " slopes and " +
                          std::to_string(layer_gradients.size()) + " gradients, after a forward of " +
                          std::to_string(inputs_.size()) + " layers");
+    for (std::size_t i = 0; i < mixtures_; ++i) check(view(slopes[i]), "slope", i);
+    for (std::size_t j = 0; j < layers_; ++j) check(view(layer_gradients[j]), "gradient", j);
     for (std::size_t i = 0; i < mixtures_; ++i) {
       const rows<const T> slope = view(slopes[i]);
-      check(slope, "slope", i);
       for (std::size_t j = 0; j < layers_; ++j) {
         const rows<T> to = tensor_traits<std::remove_cvref_t<decltype(layer_gradients[j])>>::view(layer_gradients[j]);
-        check(to, "gradient", j);
         add(to, weights_[i * layers_ + j], slope);
         double total = 0;
         for (std::size_t r = 0; r < slope.samples; ++r)
@@ -110,7 +112,10 @@ class layer_mixer {
  private:
   template <class X>
   static rows<const T> view(const X& x) {
-    return tensor_traits<X>::view(x);
+    constexpr bool same = std::is_same_v<typename tensor_traits<X>::scalar, T>;
+    static_assert(same, "limbeck: a layer_mixer has another scalar type than its layers; float goes with float, double with double");
+    if constexpr (same) return tensor_traits<X>::view(x);
+    else return {};
   }
   template <class U>
   static void add(const rows<T>& to, T by, const rows<U>& x) {

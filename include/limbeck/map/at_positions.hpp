@@ -60,6 +60,7 @@ template <feature_map M>
 struct positions_map : detail::scalar_of_maps<M>, detail::memory_of_maps<M> {
   using limbeck_map = map_of_batch;
   static constexpr bool keeps_rows = detail::keeps_rows<M>;
+  static constexpr bool relates_rows = detail::relates_rows<M>;
   M inner;                ///< of the channels
   std::size_t positions;  ///< in a row
 

@@ -26,11 +26,13 @@
 ///
 /// Columns of all of these stand side by side. @p in lends its memory, its threads and its products; its own rows are not
 /// those of the map. One that refers to memory names it by `using memory = ...`, and one whose row r is made of row r says
-/// `static constexpr bool keeps_rows = true`, so that the weights of a call are those of its rows. @p loss is what the slope is of: on a device, nothing is added to what is learned unless it is finite. A map that
-/// learns has `visit_learned` and `scalar`, as a loss has. What holds a map copies it; one that owns much, as a `projection`,
+/// `static constexpr bool keeps_rows = true`, so that the weights of a call are those of its rows. Where row r is made of the others, too, as by
+/// `unit_range`, `static constexpr bool relates_rows = true` refuses micro-batches. @p loss is what the slope is of: on a
+/// device, nothing is added to what is learned unless it is finite. A map that learns has `visit_learned` and `scalar`, as a loss has. What holds a map copies it; one that owns much, as a `projection`,
 /// has `as_map()`, a map that refers to it.
 
 #include <limbeck/engine/batch.hpp>
+#include <limbeck/engine/plan.hpp>
 
 #include <algorithm>
 #include <concepts>

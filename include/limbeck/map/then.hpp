@@ -15,6 +15,7 @@ template <feature_map A, feature_map B>
 struct chained_map : detail::scalar_of_maps<A, B>, detail::memory_of_maps<A, B> {
   using limbeck_map = map_of_batch;
   static constexpr bool keeps_rows = detail::keeps_rows<A> && detail::keeps_rows<B>;
+  static constexpr bool relates_rows = detail::relates_rows<A> || detail::relates_rows<B>;
   A first;   ///< of the rows
   B second;  ///< of what it makes of them
 

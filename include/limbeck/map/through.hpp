@@ -87,6 +87,8 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, deta
   static constexpr const char* called = "through";
   static constexpr bool rows_are_kept = detail::keeps_rows<S> && detail::keeps_rows<U>;
   static constexpr bool by_row = detail::inner_traits<E>::by_row && rows_are_kept;
+  static constexpr bool relates_rows =
+      detail::inner_traits<E>::relates_rows || detail::relates_rows<S> || detail::relates_rows<U>;
   /// @endcond
   S of_student;  ///< the map of the student's rows
   U of_teacher;  ///< the map of the teacher's
@@ -149,7 +151,8 @@ struct through_loss : detail::loss_around<E, detail::scalar_of_both<S, U>>, deta
 /// @p loss between what @p of_student makes of the student's rows and what @p of_teacher makes of the teacher's. The loss is of any
 /// kind, or a sum of losses with their weights, schedules, temperatures and signals. The gradient comes back through the maps.
 ///
-/// Row weights, masks, labels and micro-batches are those of the call where the maps keep its rows and the losses are of rows.
+/// Row weights, masks, labels and micro-batches are those of the call where the maps keep its rows and the losses are of rows;
+/// a map whose rows depend on all of the call's, as those of `unit_range`, takes no micro-batches.
 /// A map that learns (`through(p, identity{}, loss)`, p a `projection` that lives longer) gets its gradient with the student's, and
 /// is stepped and saved by the trainer. Allocates nothing in a warm call: the rows that maps make stand in the workspace.
 /// @throws shape_error where a map cannot take the rows, or makes rows that the loss cannot compare; value_error where a feature is

@@ -41,6 +41,11 @@ struct inner_traits {
     return ((!is<typename Term::loss_type, batchwise> || is_by_row<typename Term::loss_type>) && ...);
   }
   static constexpr bool by_row = by_row_of(static_cast<const terms*>(nullptr));
+  template <class... Term>
+  static constexpr bool relates_rows_of(const hana::tuple<Term...>*) {
+    return (detail::relates_rows<typename Term::loss_type> || ...);
+  }
+  static constexpr bool relates_rows = relates_rows_of(static_cast<const terms*>(nullptr));
   static constexpr bool into_teacher = terms_go_into_teacher(static_cast<const terms*>(nullptr));
 
   template <class... Term>

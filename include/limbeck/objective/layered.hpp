@@ -28,6 +28,7 @@ struct layered_loss : callable<layered_loss<Student, Teacher, L>> {
   using loss_type = L;
   layer_map map;
   std::vector<L> losses;  // one a pair
+  bool alike;             // all of them are the same
 
   template <class F>
   void visit_learned(const F& f) const {
@@ -115,11 +116,11 @@ inline void check_layer(std::size_t k, std::size_t index, std::size_t count, std
 }
 
 template <fixed_string Student, fixed_string Teacher, loss L>
-auto make_layered(const layer_map& map, std::vector<L> losses) {
+auto make_layered(const layer_map& map, std::vector<L> losses, bool alike) {
   static_assert(!has_places<L>(), "limbeck: at_layers stands around losses that stand at no output; its names are theirs");
   using Plan = typename plan_of<std::remove_cv_t<decltype(flatten(std::declval<const L&>(), context<>{}))>>::type;
   static_assert(Plan::learned == 0, "limbeck: at_layers takes no learned temperature; its derivative is that of one call");
-  return layered_loss<Student, Teacher, L>{{}, map, std::move(losses)};
+  return layered_loss<Student, Teacher, L>{{}, map, std::move(losses), alike};
 }
 
 }  // namespace detail
@@ -142,7 +143,7 @@ auto make_layered(const layer_map& map, std::vector<L> losses) {
 template <fixed_string Student, fixed_string Teacher = Student, class Of>
 auto at_layers(const layer_map& map, const Of& of) {
   if constexpr (loss<Of>) {
-    return detail::make_layered<Student, Teacher>(map, std::vector<Of>(map.size(), of));
+    return detail::make_layered<Student, Teacher>(map, std::vector<Of>(map.size(), of), true);
   } else {
     constexpr bool gives = requires(const layer_pair& p) {
       requires loss<decltype(of(p))>;
@@ -151,7 +152,7 @@ auto at_layers(const layer_map& map, const Of& of) {
     if constexpr (gives) {
       std::vector<std::remove_cvref_t<decltype(of(layer_pair{}))>> losses;
       for (const layer_pair& p : map) losses.push_back(of(p));
-      return detail::make_layered<Student, Teacher>(map, std::move(losses));
+      return detail::make_layered<Student, Teacher>(map, std::move(losses), false);
     }
   }
 }

@@ -99,6 +99,20 @@ constexpr bool require_parts() {
   static_assert(!(has_tag<teacher_gradient_tag, Args> || ...),
                 "limbeck: into_teacher(g) goes with one student and one teacher; two outputs of a student that both learn stand in "
                 "between<\"a\", \"b\">(loss)");
+  constexpr bool at_logits = [] {
+    for (std::size_t i = 0; i < all.count; ++i)
+      if (all.all[i].student == logits_name) return true;
+    return false;
+  }();
+  [[maybe_unused]] constexpr auto of_rows = []<class A>(std::type_identity<A>) {
+    if constexpr (is_located<A>)
+      return false;
+    else
+      return std::is_same_v<kind_of_argument_t<A>, row_losses_tag>;
+  };
+  static_assert(at_logits || !(of_rows(std::type_identity<Args>{}) || ...),
+                "limbeck: row_losses(v) is of the losses at \"logits\", and this objective has none there; at<\"name\">(row_losses(v)) "
+                "is of those at another output");
   static_assert(!(requires { typename Args::runner::limbeck_deferred; } || ...),
                 "limbeck: a call with named outputs is several sweeps, whose results are read at once; leave "
                 "deferred(result) out");
@@ -133,6 +147,7 @@ class named_call {
   evaluation evaluate() const {
     using Whole = typename plan_of<std::remove_cv_t<terms_of<E>>>::type;
     evaluation all;
+    check_layers<true>();
     each_part<true>([&]<class Part>(const Part& part, auto&... a) {
       const evaluation e = part(a...);
       all.loss += e.loss;
@@ -150,12 +165,14 @@ class named_call {
   }
   double value() const {
     double loss = 0;
+    check_layers<true>();
     each_part<true>([&](const auto& part, auto&... a) { loss += part.value(a...); });
     each_layer<true>([&](const auto& objective, const layer_pair&, auto&... a) { loss += objective.value(a...); });
     return loss;
   }
   objective_report report() const {
     objective_report all;
+    check_layers<false>();
     each_part<false>([&](const auto& part, auto&... a) { all.add(part.report(a...)); });
     each_layer<false>([&](const auto& objective, const layer_pair& p, auto&... a) {
       all.add(objective.report(a...), ", layer " + std::to_string(p.student) + " of " + std::to_string(p.teacher));
@@ -231,6 +248,38 @@ class named_call {
   }
   // Losses between layers whose number is known at run time: a call for each pair, which adds to the gradient.
 
+  /// Whether all pairs name layers that are there: asked before any part adds to what it learns.
+  template <bool Gradient>
+  void check_layers() const {
+    each_layered(e_, 0, 1, [&]<class L>(const L& layers, double) {
+      using Place = typename L::place;
+      for (std::size_t k = 0; k < layers.map.size(); ++k) {
+        const layer_pair p = layers.map[k];
+        check_side(&student_, k, p.student, Place::student, "student");
+        if constexpr (reads_teacher<typename L::loss_type>() && !std::is_void_v<Teacher>)
+          check_side(teacher_, k, p.teacher, Place::teacher, "teacher");
+        const auto check_gradient = [&](const auto& a) {
+          if constexpr (Gradient && std::is_same_v<kind_of_argument_t<std::remove_cvref_t<decltype(a)>>, gradient_tag>)
+            check_side(a.all, k, p.student, Place::student, "gradient");
+        };
+        std::apply([&](const auto&... a) { (check_gradient(a), ...); }, args_);
+      }
+    });
+  }
+  template <class X>
+  static void check_side(X* x, std::size_t k, std::size_t index, std::string_view output, const char* side) {
+    const auto check = [&](const auto& layers, std::string_view name) {
+      if (name == output) check_layer(k, index, layers_in(layers), output, side);
+    };
+    if constexpr (is_outputs<X>) {
+      [&]<class... Output>(const outputs<Output...>& all) {
+        std::apply([&](const auto&... o) { (check(o.value, Output::name.view()), ...); }, all.all);
+      }(*x);
+    } else {
+      check(*x, logits_name);
+    }
+  }
+
   /// f(objective, pair, arguments) for each pair of layers.
   template <bool Gradient, class F>
   void each_layer(const F& f) const {
@@ -255,13 +304,12 @@ class named_call {
     if constexpr (layer_list<Layers>) {
       for (std::size_t k = 0; k < layers.map.size(); ++k) {
         const layer_pair p = layers.map[k];
-        check_layer(k, p.student, s.size(), Place::student, "student");
         const weighted_loss<constant, Own> objective(constant(weight), layers.losses[k]);
         std::apply([&](auto&&... a) { f(objective, p, a...); },
-                   std::tuple_cat(std::tie(s[p.student]), layer_of_teacher<Place, Own>(k, p.teacher),
+                   std::tuple_cat(std::tie(s[p.student]), layer_of_teacher<Place, Own>(p.teacher),
                                   std::apply(
                                       [&](auto&... a) {
-                                        return std::tuple_cat(keep_for_layer<Place, Own, Gradient>(a, k, p.student)...);
+                                        return std::tuple_cat(keep_for_layer<Place, Own, Gradient>(a, p.student)...);
                                       },
                                       args_),
                                   std::tuple<const unread_argument&>(unread_is_fine)));
@@ -269,19 +317,18 @@ class named_call {
     }
   }
   template <class Place, class Own>
-  auto layer_of_teacher([[maybe_unused]] std::size_t k, [[maybe_unused]] std::size_t index) const {
+  auto layer_of_teacher([[maybe_unused]] std::size_t index) const {
     if constexpr (!reads_teacher<Own>() || std::is_void_v<Teacher>) {
       return std::tuple<>();
     } else {
       constexpr std::size_t at = output_index<Teacher>(Place::teacher);
       static_assert(at < outputs_in<Teacher>(), "limbeck: at_layers<\"name\"> names an output that the teacher does not have");
       auto& t = output_at<at < outputs_in<Teacher>() ? at : 0>(*teacher_);
-      check_layer(k, index, layers_in(t), Place::teacher, "teacher");
       return std::tie(layer_at(t, index));
     }
   }
   template <class Place, class Own, bool Gradient, class A>
-  auto keep_for_layer(A& a, [[maybe_unused]] std::size_t k, [[maybe_unused]] std::size_t index) const {
+  auto keep_for_layer(A& a, [[maybe_unused]] std::size_t index) const {
     if constexpr (!std::is_same_v<kind_of_argument_t<std::remove_cvref_t<A>>, gradient_tag>) {
       return keep_at<Place, Own, false>(a);
     } else if constexpr (!Gradient) {
@@ -294,7 +341,6 @@ class named_call {
       auto& all = output_at<at < outputs_in<G>() ? at : 0>(*a.all);
       static_assert(layer_list<std::remove_cvref_t<decltype(all)>>,
                     "limbeck: the gradients of layers are a list of tensors, as the layers are");
-      check_layer(k, index, layers_in(all), Place::student, "gradient");
       auto g = add_to(layer_at(all, index));
       return std::tuple<decltype(g)>(g);
     }

@@ -241,7 +241,7 @@ plan_text callable<Self>::plan(double progress) const {
       all.add(title + '\n', plan_text(detail::flatten(objective, detail::context<>{.progress = progress}), own));
     });
     detail::each_layered(self, progress, 1, [&]<class L>(const L& layers, double weight) {
-      const std::string title = "at each pair of the student's layers \"" + std::string(L::place::student) +
+      const std::string title = std::string(layers.alike ? "at each pair" : "at the first pair") + " of the student's layers \"" + std::string(L::place::student) +
                                 "\", the teacher's \"" + std::string(L::place::teacher) + "\": " + layers.map.describe() + '\n';
       if (layers.map.size() == 0) return all.add(title, {});
       all.add(title, (weight * layers.losses[0]).plan(progress));

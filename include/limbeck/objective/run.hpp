@@ -22,6 +22,11 @@ template <class... Term>
 constexpr bool all_by_row(const hana::tuple<Term...>&) {
   return (is_by_row<typename Term::loss_type> && ...);
 }
+/// Whether one of them cannot be summed over parts of a call nevertheless.
+template <class... Term>
+constexpr bool any_relates_rows(const hana::tuple<Term...>&) {
+  return (relates_rows<typename Term::loss_type> || ...);
+}
 
 /// A signal of each row as the loss of a row.
 template <class Signal>
@@ -64,6 +69,7 @@ struct sweep_for<host_rows> {
   static evaluation run_with_whole(const problem<T>& in, const Swept& swept, const Whole& whole, workspace& ws,
                                    Executor& executor) {
     evaluation e = require_whole(in, whole[hana::size_c<0>].name, all_by_row(whole));
+    if (any_relates_rows(whole)) require_whole_mean(in, e.weight, whole[hana::size_c<0>].name);
     if constexpr (decltype(hana::length(swept))::value > 0) {
       e = run<T, typename Traits::template lanes<T>, Mode>(in, swept, ws, executor);
     } else {

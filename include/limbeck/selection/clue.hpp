@@ -8,7 +8,10 @@
 #include <limbeck/selection/k_means.hpp>
 #include <limbeck/selection/subpool.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <concepts>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -59,7 +62,10 @@ class clue {
     std::vector<double> weights, p(static_cast<std::size_t>(reader.columns())), x(p.size());
     std::vector<std::size_t> open;
     for_each_row(reader, [&](std::size_t r, auto row) {
-      for (std::size_t c = 0; c < x.size(); ++c) x[c] = static_cast<double>(row[c]) / settings_.temperature;
+      double top = -(std::numeric_limits<double>::infinity)();
+      for (std::size_t c = 0; c < x.size(); ++c) top = (std::max)(top, static_cast<double>(row[c]));
+      if (!std::isfinite(top)) top = 0;  // which is reported as it was given
+      for (std::size_t c = 0; c < x.size(); ++c) x[c] = (static_cast<double>(row[c]) - top) / settings_.temperature;
       detail::softmax_into(std::span<const double>(x), p, r);
       if (labelled[r]) return;
       open.push_back(r);

@@ -46,8 +46,9 @@ class dual_thresholds {
   template <class Student, class Teacher, class Labels>
   std::size_t operator()(const Student& student, const Teacher& teacher, Labels&& labels) {
     const std::size_t classes = teacher_.of_class.size();
-    std::vector<double> confidence_of(labels.size()), entropy_of(labels.size());
-    std::vector<std::size_t> predicted(labels.size());
+    const auto rows_of_batch = static_cast<std::size_t>(labels.size());
+    std::vector<double> confidence_of(rows_of_batch), entropy_of(rows_of_batch);
+    std::vector<std::size_t> predicted(rows_of_batch);
     detail::label_rows(student, labels, classes, [&](std::size_t r, const auto& p, std::size_t) {
       entropy_of[r] = detail::entropy_of(p);
       return false;
@@ -59,11 +60,11 @@ class dual_thresholds {
     });
     teacher_.move(confidence_of, predicted, settings_.momentum);
     student_.move(entropy_of, predicted, settings_.momentum);
-    using Label = std::remove_cvref_t<decltype(*labels.data())>;
+    const auto out = detail::vector_memory(labels);
     std::size_t kept = 0;
     for (std::size_t r = 0; r < predicted.size(); ++r)
       if (confidence_of[r] >= teacher_threshold(predicted[r]) && entropy_of[r] >= student_threshold(predicted[r])) {
-        labels.data()[r] = static_cast<Label>(predicted[r]);
+        detail::put(out, r, predicted[r]);
         ++kept;
       }
     return kept;

@@ -8,6 +8,7 @@
 #include <limbeck/selection/centres.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <limits>
 #include <optional>
@@ -33,18 +34,33 @@ double square_between(const T* a, const T* b, std::size_t width) {
 }
 
 /// Row r with probability mass(r)/sum of mass; the lowest row that is not taken where all masses are 0.
+/// @throws value_error where a mass is not finite.
 template <class Mass>
 std::size_t draw_by_mass(const std::vector<unsigned char>& taken, random_stream& random, Mass&& mass) {
-  double total = 0;
-  for (std::size_t r = 0; r < taken.size(); ++r)
-    if (!taken[r]) total += mass(r);
+  double total = 0, largest = 0;
+  for (std::size_t r = 0; r < taken.size(); ++r) {
+    if (taken[r]) continue;
+    const double m = mass(r);
+    if (!std::isfinite(m))
+      raise<value_error>("limbeck: weight times squared distance is " + show(m) + " at row " + std::to_string(r) +
+                         ", expected a finite number");
+    total += m;
+    largest = (std::max)(largest, m);
+  }
+  double by = 1;
+  if (!std::isfinite(total)) {  // the sum overflows: all over the largest
+    by = 1 / largest;
+    total = 0;
+    for (std::size_t r = 0; r < taken.size(); ++r)
+      if (!taken[r]) total += mass(r) * by;
+  }
   if (!(total > 0)) return static_cast<std::size_t>(std::find(taken.begin(), taken.end(), 0) - taken.begin());
   const double wanted = random.uniform() * total;
   double reached = 0;
   std::size_t last = taken.size();
   for (std::size_t r = 0; r < taken.size(); ++r) {
     if (taken[r] || !(mass(r) > 0)) continue;
-    reached += mass(r);
+    reached += mass(r) * by;
     last = r;
     if (reached > wanted) break;
   }

@@ -25,8 +25,9 @@ std::size_t label_rows(const Tensor& logits, Labels& labels, std::size_t classes
   const auto& reader = as_reader(logits);
   const auto columns = static_cast<std::size_t>(reader.columns()), size = static_cast<std::size_t>(reader.size());
   if (classes != 0 && columns != classes) throw_shape("logits", size, columns, size, classes);
-  if (labels.size() != size) throw_length("labels", labels.size(), size);
-  using Label = std::remove_cvref_t<decltype(*labels.data())>;
+  const auto out = vector_memory(labels);
+  if (out.size != size) throw_length("labels", out.size, size);
+  using Label = std::remove_cvref_t<decltype(*out.data)>;
   static_assert(std::is_integral_v<Label> && std::is_signed_v<Label>,
                 "limbeck: pseudo-labels are signed integers, -100 where there is none");
   std::vector<double> p(columns);
@@ -35,7 +36,7 @@ std::size_t label_rows(const Tensor& logits, Labels& labels, std::size_t classes
   for_each_row(reader, [&](std::size_t r, auto x) {
     const std::size_t predicted = softmax_into(x, p, r);
     const bool trusted = trust(r, std::span<const double>(p), predicted);
-    labels.data()[r] = trusted ? static_cast<Label>(predicted) : Label(-100);
+    put(out, r, trusted ? static_cast<Label>(predicted) : Label(-100));
     kept += trusted;
   });
   return kept;
@@ -91,7 +92,8 @@ class flexmatch_labels {
   template <class Tensor, class Rows, class Labels>
   std::size_t operator()(const Tensor& logits, const Rows& batch_rows, Labels&& labels) {
     const any_vector ids = detail::view_vector(batch_rows);
-    if (ids.size() != labels.size()) detail::throw_length("rows", ids.size(), labels.size());
+    const auto size = static_cast<std::size_t>(labels.size());
+    if (ids.size() != size) detail::throw_length("rows", ids.size(), size);
     for (std::size_t i = 0; i < ids.size(); ++i)
       if (ids.integer(i) < 0 || static_cast<std::size_t>(ids.integer(i)) >= latest_.size())
         raise<value_error>("limbeck: rows is " + std::to_string(ids.integer(i)) + " at position " + std::to_string(i) +

@@ -69,9 +69,9 @@ void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
   using T = typename tensor_traits<X>::scalar;
   const rows<const T> view = tensor_traits<X>::view(teacher);
   detail::check_gamma(gamma);
-  if (out.size() != view.samples) detail::throw_length("out", out.size(), view.samples);
+  const auto to = detail::vector_memory(out);
+  if (to.size != view.samples) detail::throw_length("out", to.size, view.samples);
   std::vector<T> row(view.classes);
-  using U = std::remove_cvref_t<decltype(*out.data())>;
   for (std::size_t r = 0; r < view.samples; ++r) {
     for (std::size_t c = 0; c < view.classes; ++c) row[c] = view(r, c);
     const auto p = detail::exponentials_of<T>(row.data(), row.size(), T(1), nullptr);
@@ -79,7 +79,7 @@ void wttm_row_weights(const X& teacher, double gamma, Out&& out) {
     if (!p.proper() || !powers.proper())
       detail::throw_no_softmax("teacher", r);
     // sum exp(gamma (t - max)) / (sum exp(t - max))^gamma
-    out.data()[r] = static_cast<U>(static_cast<double>(powers.sum) * std::pow(static_cast<double>(p.sum), -gamma));
+    detail::put(to, r, static_cast<double>(powers.sum) * std::pow(static_cast<double>(p.sum), -gamma));
   }
 }
 

@@ -43,14 +43,14 @@ struct likeness_to {
   template <class Team>
   LIMBECK_HOST_DEVICE void logits(const Team& team, const T* x, T* z) const {
     const std::size_t width = prototypes.classes;
-    const T square = inner_product(team, x, x, width);
+    const double square = product(team, x, x, width);
     for_own<T>(team, prototypes.samples, [&](std::size_t c) {
       const T* const p = prototypes.row(c);
-      const T own = product<Team>(p, p, width);
-      if (own == T(0)) {
+      if (all_zero(p, width)) {
         z[c] = -infinite<T>;
       } else if (measure == likeness::cosine) {  // of a row of 0 with everything: 0
-        z[c] = square == T(0) ? T(0) : product<Team>(x, p, width) / std::sqrt(square) / std::sqrt(own) * inverse;
+        const double own = product(p, p, width);
+        z[c] = square == 0 ? T(0) : static_cast<T>(product(x, p, width) / std::sqrt(square) / std::sqrt(own)) * inverse;
       } else {
         z[c] = -inverse * apart<Team>(x, p, width);
       }
@@ -61,37 +61,55 @@ struct likeness_to {
   template <class Team>
   LIMBECK_HOST_DEVICE void pull_back(const Team& team, const T* x, const T* z, const T* slope, T* gradient) const {
     const std::size_t width = prototypes.classes;
-    const T square = inner_product(team, x, x, width), norm = std::sqrt(square);
-    if (measure == likeness::cosine && square == T(0)) return;
-    T along = 0;  // sum of slope z, or of slope
+    const bool cosine = measure == likeness::cosine;
+    const double square = product(team, x, x, width);
+    if (cosine && square == 0) return;
+    double along = 0;  // sum of slope z, or of slope
     for (std::size_t c = 0; c < prototypes.samples; ++c) {
       if (!(z[c] > -infinite<T>)) continue;
       const T* const p = prototypes.row(c);
-      T by = 2 * inverse * slope[c];
-      if (measure == likeness::cosine) {
-        by = inverse * slope[c] / (norm * std::sqrt(inner_product(team, p, p, width)));
-        along += slope[c] * z[c];
+      double by = static_cast<double>(inverse) * static_cast<double>(slope[c]);
+      if (cosine) {
+        along += static_cast<double>(slope[c]) * static_cast<double>(z[c]);
+        by = by / std::sqrt(square) / std::sqrt(product(team, p, p, width));
       } else {
-        along += by;
+        along += by *= 2;
       }
-      add_scaled(team, gradient, by, p, width);
+      add(team, gradient, by, p, width);
     }
-    add_scaled(team, gradient, measure == likeness::cosine ? -along / square : -along, x, width);
+    add(team, gradient, cosine ? -along / square : -along, x, width);
   }
 
  private:
-  // By one thread: packs on the host.
+  // In double, where the squares of all floats are numbers other than 0.
+  LIMBECK_HOST_DEVICE static double product(const T* a, const T* b, std::size_t n) {
+    double sums[4] = {};  // side by side, so that the compiler takes them in packs
+    std::size_t i = 0;
+    for (; i + 4 <= n; i += 4)
+      for (std::size_t l = 0; l < 4; ++l) sums[l] += static_cast<double>(a[i + l]) * static_cast<double>(b[i + l]);
+    for (; i < n; ++i) sums[0] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+  }
   LIMBECK_CALLS_ANY
   template <class Team>
-  LIMBECK_HOST_DEVICE static T product(const T* a, const T* b, std::size_t n) {
+  LIMBECK_HOST_DEVICE static double product(const Team& team, const T* a, const T* b, std::size_t n) {
     if constexpr (Team::alone) {
-      return inner_product(a, b, n);
+      return product(a, b, n);
     } else {
-      T total = 0;
-      for (std::size_t i = 0; i < n; ++i) total += a[i] * b[i];
-      return total;
+      return sum_own<T, double>(team, n, [&](std::size_t i) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
     }
   }
+  LIMBECK_CALLS_ANY
+  template <class Team>
+  LIMBECK_HOST_DEVICE static void add(const Team& team, T* y, double by, const T* x, std::size_t n) {
+    for_own<T>(team, n, [&](std::size_t i) { y[i] += static_cast<T>(by * static_cast<double>(x[i])); });
+  }
+  LIMBECK_HOST_DEVICE static bool all_zero(const T* p, std::size_t n) {
+    std::size_t i = 0;
+    while (i < n && p[i] == T(0)) ++i;
+    return i == n;
+  }
+  // By one thread: packs on the host.
   LIMBECK_CALLS_ANY
   template <class Team>
   LIMBECK_HOST_DEVICE static T apart(const T* a, const T* b, std::size_t n) {
@@ -145,7 +163,8 @@ struct prototype_target {
 /// belongs by what it is like. On the device too.
 ///
 /// A prototype that is all 0 is of a class that was never seen, and masked. A row of features that is 0 is as like to
-/// every class. The T is one of its own: the temperature of a term divides what comes out. O(classes x width) a row.
+/// every class. The T is one of its own: the temperature of a term divides what comes out. Cosines are taken in double,
+/// for lengths whose squares are numbers of double. O(classes x width) a row.
 /// @param features tensor of samples x width, such as a teacher's
 /// @param vectors tensor of classes x width in the same memory, such as `prototypes::means()`; both outlive the target,
 ///   and the numbers of a row stand side by side
@@ -219,7 +238,7 @@ class prototypes {
   /// class, and its row is passed over.
   /// @throws shape_error where sizes differ, value_error where a label is no class or a feature is not finite (or is a
   /// row of 0 that
-  ///   has to be divided by its length); the state stays as it was.
+  ///   has to be divided by its length), or a sum overflows; the state stays as it was.
   template <tensor X, class Labels>
   void update(const X& features, const Labels& labels) {
     move(view_of(features), detail::view_vector(labels), {});
@@ -271,6 +290,14 @@ class prototypes {
                          detail::show(std::sqrt(square)) + " and no direction");
     return w / std::sqrt(square);
   }
+  /// @throws value_error where a sum of the batch has overflowed
+  void check_sums(std::size_t c) const {
+    bool finite = std::isfinite(mass_[c]);
+    for (std::size_t k = c * width_; k < (c + 1) * width_; ++k) finite = finite && std::isfinite(batch_[k]);
+    if (!finite)
+      raise<value_error>("limbeck: the sums of the weights and of the weighted features of class " + std::to_string(c) +
+                         " are not finite, expected smaller weights or features");
+  }
   void move(const rows<const T>& x, const any_vector& labels, const any_vector& weights) {
     detail::check_features(x, width_);
     if (labels.size() != x.samples) detail::throw_length("labels", labels.size(), x.samples);
@@ -284,6 +311,7 @@ class prototypes {
       mass_[c] += weights.empty() ? 1 : weights.number(r);
       for (std::size_t j = 0; j < width_; ++j) batch_[c * width_ + j] += by * static_cast<double>(x(r, j));
     }
+    for (std::size_t c = 0; c < classes_; ++c) check_sums(c);
     for (std::size_t c = 0; c < classes_; ++c) {
       if (mass_[c] == 0) continue;
       const double keep = seen_[c] > 0 ? settings_.decay : 0;
@@ -322,8 +350,10 @@ void prototype_margin(const X& features, const P& vectors, Labels&& labels, Marg
       like_prototypes(tensor_traits<X>::view(features), tensor_traits<P>::view(vectors), {.temperature = 1});
   using T = typename decltype(target)::scalar;
   const std::size_t n = target.samples();
-  if (labels.size() != n) detail::throw_length("labels", labels.size(), n);
-  if (margins.size() != n) detail::throw_length("margins", margins.size(), n);
+  const auto labels_out = detail::vector_memory(labels);
+  const auto margins_out = detail::vector_memory(margins);
+  if (labels_out.size != n) detail::throw_length("labels", labels_out.size, n);
+  if (margins_out.size != n) detail::throw_length("margins", margins_out.size, n);
   std::vector<T> z(target.classes());
   for (std::size_t r = 0; r < n; ++r) {
     const T* const x = target.features.row(r);
@@ -341,8 +371,8 @@ void prototype_margin(const X& features, const P& vectors, Labels&& labels, Marg
     }
     if (second == -detail::infinite<T>)
       raise<value_error>("limbeck: a margin needs the prototypes of two classes, and there are fewer");
-    labels.data()[r] = static_cast<std::remove_cvref_t<decltype(*labels.data())>>(best);
-    margins.data()[r] = static_cast<std::remove_cvref_t<decltype(*margins.data())>>(first - second);
+    detail::put(labels_out, r, best);
+    detail::put(margins_out, r, first - second);
   }
 }
 

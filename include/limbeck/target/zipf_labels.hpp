@@ -131,7 +131,8 @@ void uskd_row_weights(const X& student, const Labels& labels, Out&& out) {
   const rows<const T> view = tensor_traits<X>::view(student);
   const any_vector y = detail::view_vector(labels);
   if (y.size() != view.samples) detail::throw_length("labels", y.size(), view.samples);
-  if (out.size() != view.samples) detail::throw_length("out", out.size(), view.samples);
+  const auto to = detail::vector_memory(out);
+  if (to.size != view.samples) detail::throw_length("out", to.size, view.samples);
   std::vector<T> row(view.classes);
   std::vector<double> squares(view.samples);
   double mean_square = 0;
@@ -145,9 +146,8 @@ void uskd_row_weights(const X& student, const Labels& labels, Out&& out) {
     squares[r] = std::exp(-2 * surprise);
     mean_square += squares[r];
   }
-  using U = std::remove_cvref_t<decltype(*out.data())>;
   for (std::size_t r = 0; r < view.samples; ++r)
-    out.data()[r] = static_cast<U>(squares[r] + 1 - mean_square / static_cast<double>(view.samples));
+    detail::put(to, r, squares[r] + 1 - mean_square / static_cast<double>(view.samples));
 }
 
 LIMBECK_END_NAMESPACE

@@ -158,7 +158,8 @@ TEST_CASE("dense: quantiles of maps become 0 and 0.1", "[dense]") {
   CHECK_THROWS_AS(lk::quantile_normaliser(maps, 0.9, 0.9), lk::value_error);
   CHECK_THROWS_AS(lk::quantile_normaliser(std::vector<double>{}), lk::shape_error);
   maps[5] = not_a_number;
-  CHECK(fault<lk::value_error>([&] { lk::quantile_normaliser{maps}; }) == "limbeck: maps is nan at position 5");
+  CHECK_THROWS_AS(lk::quantile_normaliser(std::vector<double>{0, 1, 2, HUGE_VAL}), lk::value_error);
+  CHECK(fault<lk::value_error>([&] { lk::quantile_normaliser{maps}; }) == "limbeck: maps is nan at position 5, expected a finite number");
 }
 
 TEST_CASE("dense: channels normalised over a set that comes in batches", "[dense]") {
@@ -220,6 +221,14 @@ TEST_CASE("dense: heatmaps as clean peaks, and what an assistant lacks", "[dense
   CHECK(fault<lk::value_error>([&] {
           lk::rectified_heatmaps(view(maps, 2), shape, 1.5, lk::rows<double>(out.data(), 2, shape.positions()), peaks);
         }) == "limbeck: heatmaps is nan at row 0, column 4");
+  maps[4] = 0;
+  maps.back() = not_a_number;
+  const auto before = out;
+  peaks = {1, 2};
+  CHECK_THROWS_AS(
+      lk::rectified_heatmaps(view(maps, 2), shape, 3, lk::rows<double>(out.data(), 2, shape.positions()), peaks),
+      lk::value_error);
+  CHECK((out == before && peaks == std::vector<double>{1, 2}));  // nothing was written
 
   const std::vector<double> a{0, 1, 2, 5, 0, 1}, t{0, 2, 5, 0, 0.9, -2};
   std::vector<double> rest(6);
@@ -227,6 +236,10 @@ TEST_CASE("dense: heatmaps as clean peaks, and what an assistant lacks", "[dense
   CHECK(rest == std::vector<double>{0, 0, 3, 5, 0, 3});  // 3/5 of 5 is kept
   lk::residual_features(view(a, 2), view(a, 2), lk::rows<double>(rest.data(), 2, 3));
   CHECK(rest == std::vector<double>(6, 0.0));
+  const std::vector<double> large{1 + 1e-9, 0.2}, none(2);  // rounds down to 1 in float, and is kept
+  std::vector<float> rounded(2);
+  lk::residual_features(view(large, 2), view(none, 2), lk::rows<float>(rounded.data(), 2, 1), 1);
+  CHECK(rounded == std::vector<float>{1, 0});
   CHECK_THROWS_AS(lk::residual_features(view(a, 2), view(t, 2), lk::rows<double>(rest.data(), 2, 3), 2),
                   lk::value_error);
   CHECK_THROWS_AS(lk::residual_features(view(a, 2), view(t, 3), lk::rows<double>(rest.data(), 2, 3)), lk::shape_error);

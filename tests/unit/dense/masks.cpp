@@ -96,6 +96,21 @@ TEST_CASE("dense: boundaries are dilation less erosion, class by class", "[dense
   const std::vector<int> wrong(positions, 3);
   CHECK(fault<lk::value_error>([&] { lk::class_boundary_mask(wrong, {.height = height, .width = width}, out); }) ==
         "limbeck: labels is 3 at position 0, expected 0 to 2, or -100 for none");
+  CHECK(fault<lk::value_error>([&] {
+          lk::class_boundary_mask(wrong, {.height = height, .width = width}, lk::rows<float>(three.data(), positions, 0));
+        }) == "limbeck: labels is 3 at position 0, expected none, for there are 0, or -100 for none");
+  std::vector<int> late(positions, 0);
+  late.back() = 7;
+  std::fill(three.begin(), three.end(), 5.0f);
+  CHECK_THROWS_AS(lk::class_boundary_mask(late, {.height = height, .width = width}, out), lk::value_error);
+  CHECK(three == std::vector<float>(three.size(), 5));  // nothing was written
+
+  // a window of 400 positions and a mask of bytes
+  std::vector<int> wide(400);
+  for (std::size_t p = 0; p < wide.size(); ++p) wide[p] = p < 144 ? 0 : 1;  // 256 of one class
+  std::vector<unsigned char> bytes(800);
+  lk::class_boundary_mask(wide, {.height = 20, .width = 20, .radius = 20}, lk::rows<unsigned char>(bytes.data(), 400, 2));
+  CHECK(bytes == std::vector<unsigned char>(800, 1));
   CHECK(fault<lk::shape_error>([&] { lk::boundary_mask(same, {.height = 4, .width = 7}, mask); }) ==
         "limbeck: labels has 35 elements, expected 56 (whole pictures)");
   CHECK(fault<lk::value_error>([&] { lk::boundary_mask(same, {}, mask); }) ==
@@ -204,6 +219,10 @@ TEST_CASE("dense: patches are drawn without replacement, in the proportion of th
   CHECK(a == b);
   std::sort(order.begin(), order.end());
   for (std::size_t i = 0; i < 16; ++i) CHECK(order[i] == i);
+
+  std::vector<int> small(1);  // a weight whose time is above all numbers is drawn, and one of 0 is not
+  lk::draw_patches(std::vector<double>{0, 1e-310}, random, small, ws);
+  CHECK(small[0] == 1);
 
   std::vector<int> five(5);
   CHECK(fault<lk::value_error>([&] { lk::draw_patches(weights, random, five, ws); }) ==

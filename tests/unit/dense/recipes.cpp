@@ -314,6 +314,18 @@ TEST_CASE("dense: MonoTAKD's two branches", "[dense]") {
   check_gradient(s, g, definition);
   check_gradient(second, g_second, definition);
 
+  // minimum and maximum are those of the call: it cannot be cut, in whatever the map stands
+  const auto one = [](const auto& x) { return lk::rows<const double>(x.data(), 1, channels); };
+  const auto refused = [&](const auto& cut) {
+    CHECK_THROWS_WITH(lk::objective{cut}.value(one(s), one(a), lk::mean_over(2)),
+                      Catch::Matchers::Contains("cannot be summed over parts of it, such as micro-batches"));
+  };
+  refused(lk::through(lk::unit_range{}, lk::mse{}));
+  refused(lk::through(lk::identity{}, lk::unit_range{}, lk::mse{}));
+  refused(lk::through(lk::identity{}, lk::through(lk::unit_range{}, lk::mse{})));
+  refused(lk::through(lk::then(lk::unit_rows{}, lk::unit_range{}), lk::mse{}));
+  refused(lk::through(lk::at_positions(lk::unit_range{}, 1), lk::mse{}));
+
   const std::vector<double> equal(n, 3), zeros(n);
   CHECK(alike.value(all(equal), all(a)) == Approx(lk::objective{lk::mse{}}.value(all(zeros), all(a))));
 }

@@ -139,6 +139,8 @@ TEST_CASE("layers: a loss a pair, names, schedules, arguments of the list", "[la
   });
   lk::for_each_learned(0.5 * bridged, [&](auto& part) { holds += &part == bridges[holds]; });
   CHECK(holds == 2);
+  CHECK(bridged.plan().str().find("at the first pair of the student's layers") != std::string::npos);
+  CHECK(weighed.plan().str().find("at each pair of the student's layers") == std::string::npos);
 }
 
 TEST_CASE("each layer learns from the nearest ones, which go through a learned map", "[layers]") {
@@ -204,4 +206,14 @@ TEST_CASE("layers: what is wrong is named", "[layers]") {
   auto few = lk::outputs{lk::output<"logits">(g.all[0]), lk::output<"hidden">(h.all)};
   CHECK_THROWS_WITH(lk::at_layers<"hidden">(lk::layer_map::evenly(3, 6), lk::mse{})(mine, theirs, lk::into(few)),
                     "limbeck: pair 2 of at_layers names layer 2 of the gradient's \"hidden\", which are 2, counted from 0");
+
+  lk::projection<double> w(width, width);  // what learns has got nothing where a later pair is not there
+  const auto late = lk::at_layers<"hidden">(lk::layer_map::evenly(3, 6), lk::projected(w, lk::feature_mse{})) +
+                    lk::at_layers<"hidden">(lk::layer_map::evenly(3, 12), lk::mse{});
+  slopes all(3, width);
+  auto where = lk::outputs{lk::output<"logits">(g.all[0]), lk::output<"hidden">(all.all)};
+  CHECK_THROWS_AS(late(mine, theirs, lk::into(where)), lk::value_error);
+  const std::span<double> learned = w.gradients()[0];
+  for (const double v : learned) CHECK(v == 0);
+  CHECK(all.memory[0][0] == 7);
 }

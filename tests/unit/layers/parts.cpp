@@ -141,6 +141,10 @@ TEST_CASE("layer_mixer: mixtures, and their way back", "[layers]") {
   CHECK_THROWS_WITH(mixer.backward(layers, into),
                     "limbeck: backward of a layer_mixer of 2 mixtures and 4 layers was given 4 slopes and 4 gradients, after a "
                     "forward of 4 layers");
+  into.back() = lk::rows<double>(gradients[3].data.data(), 5, 2);
+  const auto held = gradients[0].data;
+  CHECK_THROWS_AS(mixer.backward(slopes, into), lk::shape_error);
+  CHECK((gradients[0].data == held && mixer.gradients()[0][0] == 0));  // nothing was added
   CHECK_THROWS_AS((lk::layer_mixer<float>(0, 3)), lk::shape_error);
 }
 

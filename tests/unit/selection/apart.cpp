@@ -120,6 +120,18 @@ TEST_CASE("k-means++ draws by the square of the distance; when all is covered, t
         indices{0, 2, 3, 4});
 }
 
+TEST_CASE("k-means++ of masses whose sum overflows, or of one that does") {
+  const std::vector<double> line{0, 1, -1, 1.2}, large(4, 1e308), far{0, 1e10, 1}, w{1, 1e300, 1};
+  std::size_t count[4] = {};
+  for (std::uint64_t seed = 0; seed < 400; ++seed)
+    ++count[lk::k_means_plus_plus<>{.weights = lk::any_vector(large.data(), 4), .first = 0}(lk::rows<const double>(line.data(), 4, 1),
+                                                                                        {.budget = 2, .seed = seed})[1]];
+  for (const std::size_t r : {1, 2, 3}) CHECK(count[r] > 60);
+  const lk::k_means_plus_plus<> weighed{.weights = lk::any_vector(w.data(), 3), .first = 0};
+  CHECK(message<lk::value_error>([&] { weighed(lk::rows<const double>(far.data(), 3, 1), {.budget = 2}); }) ==
+        "limbeck: weight times squared distance is inf at row 1, expected a finite number");
+}
+
 TEST_CASE("BADGE chooses what k-means++ over the matrix of gradients chooses") {
   for (std::uint64_t seed = 1; seed < 9; ++seed) {
     const std::size_t n = 30 * seed;
@@ -229,6 +241,7 @@ TEST_CASE("CLUE: the entropies weigh, the nearest row to each centroid is chosen
   // equal rows: every centroid has the same nearest row
   const table<float> equal{9, 2, std::vector<float>(18, 1.0F)};
   CHECK(lk::clue(equal.view())(equal.view(), {.budget = 9}).size() == 9);
+  CHECK(lk::clue(h.view(), {.temperature = 1e-309})(logits.view(), q).size() == q.budget);  // x/T is no number
   CHECK(message<lk::value_error>([&] { lk::clue(h.view(), {.temperature = 0}); }) ==
         "limbeck: temperature is 0, expected a positive number");
 }

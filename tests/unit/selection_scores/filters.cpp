@@ -92,6 +92,17 @@ TEST_CASE("FixMatch labels keep what reaches the threshold", "[selection]") {
   }
   CHECK(kept == expected);
   CHECK(lk::fixmatch_labels{.threshold = 0}(b.view(), labels) == 200);
+  struct spread {  // a vector whose elements are two apart
+    std::vector<int> all = std::vector<int>(400, 7);
+    int* data() { return all.data(); }
+    const int* data() const { return all.data(); }
+    std::size_t size() const { return 200; }
+    std::ptrdiff_t innerStride() const { return 2; }
+  } apart, dual;
+  lk::fixmatch_labels{.threshold = 0}(b.view(), apart);
+  lk::dual_thresholds(4, {.teacher_scale = 0, .student_scale = 0})(b.view(), b.view(), dual);
+  for (std::size_t r = 0; r < 200; ++r) CHECK((apart.all[2 * r] == labels[r] && apart.all[2 * r + 1] == 7));
+  CHECK(dual.all == apart.all);
   std::vector<int> wrong(3);
   CHECK_THROWS_WITH(lk::fixmatch_labels{}(b.view(), wrong), "limbeck: labels has 3 elements, expected 200 (one a row)");
   CHECK_THROWS_WITH(lk::fixmatch_labels{.threshold = 1.5}(b.view(), labels),

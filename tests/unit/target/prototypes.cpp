@@ -187,10 +187,45 @@ TEST_CASE("the prototype that a row is likest, and by how much it leads", "[targ
   CHECK(margins[3] == Approx(2 / std::sqrt(10.0)));
   CHECK(message_of<lk::value_error>([&] { lk::prototype_margin(x.in(), matrix<double>(2, 2, {1, 0, 0, 0}).in(), labels, margins); }) ==
         "limbeck: a margin needs the prototypes of two classes, and there are fewer");
+  struct spread {  // a vector whose elements are two apart
+    std::vector<double> all = std::vector<double>(8, -1);
+    double* data() { return all.data(); }
+    const double* data() const { return all.data(); }
+    std::size_t size() const { return 4; }
+    std::ptrdiff_t innerStride() const { return 2; }
+  } every_other, classes;
+  lk::prototype_margin(x.in(), p.in(), classes, every_other);
+  CHECK(classes.all == std::vector<double>{0, -1, 0, -1, 1, -1, 0, -1});
+  CHECK((every_other.all[2] == Approx(margins[1]).margin(1e-7) && every_other.all[6] == Approx(margins[3]) && every_other.all[7] == -1));
   x.data[3] = INFINITY;
   CHECK(message_of<lk::value_error>([&] { lk::prototype_margin(x.in(), p.in(), labels, margins); }) ==
         "limbeck: features is inf at row 1, column 1, expected a finite number");
   CHECK_THROWS_AS(lk::prototype_margin(x.in(), p.in(), labels, std::vector<float>(3)), lk::shape_error);
+}
+
+TEST_CASE("prototypes: cosines of lengths whose squares are no float, and sums that overflow", "[target][prototypes]") {
+  const std::vector<float> p{0, 0, 3e-24f, 4e-24f, 4e19f, -3e19f};  // class 0 was never seen
+  const lk::rows<const float> prototypes(p.data(), 3, 2);
+  for (const float size : {1e20f, 1.0f, 1e-23f}) {
+    const std::vector<float> x{2 * size, size};
+    std::vector<float> z(3), q(2), g(2);
+    lk::fill(lk::like_prototypes(lk::rows<const float>(x.data(), 1, 2), prototypes, {.temperature = 1}), lk::rows<float>(z.data(), 1, 3));
+    CHECK(z[0] == -std::numeric_limits<float>::infinity());
+    CHECK(z[1] == Approx(2 / std::sqrt(5.0)));
+    CHECK(z[2] == Approx(1 / std::sqrt(5.0)));
+    // a cosine has the derivative of x at size x over size
+    const lk::objective head{lk::through(lk::likeness_map(prototypes, {.temperature = 1}), lk::cross_entropy{})};
+    const std::vector<float> unit{2, 1};
+    head(lk::rows<const float>(x.data(), 1, 2), std::vector<int>{1}, lk::into(lk::rows<float>(g.data(), 1, 2)));
+    head(lk::rows<const float>(unit.data(), 1, 2), std::vector<int>{1}, lk::into(lk::rows<float>(q.data(), 1, 2)));
+    for (std::size_t j = 0; j < 2; ++j) CHECK(g[j] * size == Approx(q[j]).epsilon(1e-5));
+  }
+  lk::prototypes<double> means(1, 1);
+  means.update(matrix<double>(1, 1, {2}).in(), std::vector<int>{0});
+  CHECK(message_of<lk::value_error>([&] {
+          means.update(matrix<double>(2, 1, {1, 1}).in(), std::vector<int>{0, 0}, std::vector<double>{1e308, 1e308});
+        }) == "limbeck: the sums of the weights and of the weighted features of class 0 are not finite, expected smaller weights or features");
+  CHECK((means.means()(0, 0) == 2 && means.count(0) == 1));
 }
 
 TEST_CASE("label_pairs: the label against each other class", "[loss][prototypes]") {

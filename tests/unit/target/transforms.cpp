@@ -175,6 +175,20 @@ TEMPLATE_TEST_CASE("powers of probabilities", "[target]", float, double) {
   std::vector<double> u(4), one(4);
   lk::wttm_row_weights(t.in(), gamma, u);
   lk::wttm_row_weights(t.in(), 1, one);
+  struct spread {  // a vector whose elements are two apart
+    std::vector<double> all = std::vector<double>(8, -1);
+    double* data() { return all.data(); }
+    const double* data() const { return all.data(); }
+    std::size_t size() const { return 4; }
+    std::ptrdiff_t innerStride() const { return 2; }
+  } apart, of_labels;
+  const std::vector<int> labels{0, 3, 11, 5};
+  std::vector<double> side_by_side(4);
+  lk::wttm_row_weights(t.in(), gamma, apart);
+  lk::uskd_row_weights(t.in(), labels, of_labels);
+  lk::uskd_row_weights(t.in(), labels, side_by_side);
+  for (std::size_t r = 0; r < 4; ++r)
+    CHECK((apart.all[2 * r] == u[r] && of_labels.all[2 * r] == side_by_side[r] && apart.all[2 * r + 1] == -1 && of_labels.all[2 * r + 1] == -1));
   for (std::size_t r = 0; r < 4; ++r) {
     auto p = softmax(t.row(r), 23);
     real sum = 0;
