@@ -10,7 +10,6 @@
 
 #include <cstddef>
 #include <string>
-#include <type_traits>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -135,8 +134,7 @@ class region_mean {
   using memory = host_rows;
   /// @endcond
   /// Of @p count regions.
-  template <class Regions>
-    requires detail::sized_memory<std::remove_cvref_t<Regions>>
+  template <detail::sized_memory Regions>
   region_mean(Regions&& regions, std::size_t count) : regions_(detail::view_vector(regions)), count_(count) {
     detail::require_kept<Regions>();
   }
