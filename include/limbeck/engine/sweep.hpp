@@ -122,8 +122,8 @@ class host_sweep {
   /// A loss may know which number of a row it cannot take.
   [[noreturn, gnu::noinline]] void throw_bad_value(std::size_t r) const {
     for_each_index<Plan::size>([&](auto k) {
-      if constexpr (requires { terms_[hana::size_c<k.value>].loss.check_row(in_.student, in_.teacher, r); })
-        terms_[hana::size_c<k.value>].loss.check_row(in_.student, in_.teacher, r);
+      const auto& loss = terms_[hana::size_c<decltype(k)::value>].loss;
+      if constexpr (requires { loss.check_row(in_.student, in_.teacher, r); }) loss.check_row(in_.student, in_.teacher, r);
     });
     throw_fault(in_, fault::value, r);
   }
