@@ -114,7 +114,7 @@ void add(const std::string& name, std::size_t n, std::size_t c, std::size_t teac
 
 std::string sizes(const std::string& what, std::initializer_list<std::size_t> of) {
   std::string name = what;
-  for (const std::size_t n : of) name += "/" + std::to_string(n);
+  for (const std::size_t n : of) name.append("/").append(std::to_string(n));
   return name;
 }
 
