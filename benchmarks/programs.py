@@ -13,12 +13,13 @@ PEERS = pathlib.Path(peers.__file__).resolve().parent
 
 
 class Program:
-    def __init__(self, title, script, options, quick, columns, once=None, derive=None, layout=None):
+    def __init__(self, title, script, options, quick, columns, once=None, derive=None, layout=None, same=()):
         self.title, self.script, self.options, self.quick = title, script, options, quick  # script: None without a peer
         self.columns = columns  # {counter: heading}
         self.once = once        # a filter of what has no peer and is run once a round
         self.derive = derive    # adds cases to {case: figures}
         self.layout = layout    # another table than a line a case: the program's figures to text
+        self.same = same        # counters that the peer prints too, as case/counter, and that have to agree
 
 
 def rkd(cases):
@@ -80,6 +81,10 @@ PROGRAMS = {
         "Losses between samples, value and gradient: type/loss/samples/width, one thread", "relations.py",
         ["--samples", "64", "256", "--runs", "2"], ["--samples", "16", "--runs", "1"],
         {"floor": "multiply-add floor", "to_eigen": "of Eigen's product", "gflops": "GFLOP/s"}, derive=rkd),
+    "features": Program(
+        "Losses between layers, pictures and towers, value and gradients: type/loss/sizes, one thread", "features.py",
+        ["--seconds", "0.3"], ["--forms", "eager", "--seconds", "0.02"],
+        {"byte_floor": "byte floor", "exp_floor": "exponential floor", "floor": "multiply-add floor"}, same=("loss", "slope")),
     "sinkhorn": Program(
         "Sinkhorn over logits, value and gradient, 20 iterations: type/samples/classes, one thread", "sinkhorn.py",
         ["--seconds", "1"], ["--sizes", "16x100", "--seconds", "0.1"], {"value_ms": "value alone, ms", "distance_floor": "distance floor"}),
@@ -93,7 +98,7 @@ PROGRAMS = {
         "Teacher cache of 16,000 rows of 26 classes and 1,024 of 32,000, float, one thread", None, [], [], {},
         layout=cache_layout),
 }
-SUBJECT_OVER = {"update_floor", "floor", "read_floor", "distance_floor", "to_eigen", "plain"}  # ratios: subject / something
+SUBJECT_OVER = {"update_floor", "floor", "byte_floor", "exp_floor", "read_floor", "distance_floor", "to_eigen", "plain"}  # ratios: subject / something
 OVER_SUBJECT = {"textbook"}
 LARGEST = {"gbs", "gflops", "krows", "peak_mib"}  # of all rounds; of everything else the least
 
@@ -134,6 +139,16 @@ def run_peer(python, script, options, kept):
     return head.split("\t")[1]
 
 
+def check_same(name, ours, theirs):
+    """Takes the program's `same` counters out of `theirs`; ends the run where they are not those of ours."""
+    for counter in PROGRAMS[name].same:
+        for key in [k for k in theirs if k.endswith("/" + counter)]:
+            case = key.removesuffix("/" + counter)
+            for form, value in theirs.pop(key).items():
+                if not abs(value - ours[case][counter]) <= 1e-3 * abs(ours[case][counter]):
+                    sys.exit(f"{case}: {counter} of {form} is {value}, ours {ours[case][counter]}: they do not compute the same")
+
+
 def measure(name, binary, pythons, arguments, say):
     """Takes the rounds of one program (without one, of its peers alone); returns its figures."""
     rounds, quick = arguments.rounds, arguments.quick
@@ -151,6 +166,7 @@ def measure(name, binary, pythons, arguments, say):
             if python:
                 options = program.options + (program.quick if quick else [])
                 versions[python] = run_peer(python, program.script, options, theirs[python]) or versions.get(python)
+                check_same(name, ours, theirs[python])
     if program.derive:
         program.derive(ours)
         for cases in theirs.values():

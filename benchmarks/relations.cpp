@@ -35,28 +35,6 @@ namespace {
 
 using namespace bench;
 
-/// Multiply-adds a second that registers allow: sixteen chains that wait for nothing but themselves.
-template <class T>
-double multiply_adds() {
-  using lanes = lk::vector_lanes<T>;
-  using storage = typename lanes::storage;
-  constexpr std::size_t chains = 16, steps = 1 << 12;
-  fastest time;
-  for (int round = 0; round < 20; ++round) {
-    storage x[chains];
-    for (std::size_t i = 0; i < chains; ++i) x[i] = lanes::broadcast(T(i));
-    storage a = lanes::broadcast(T(0.5)), b = lanes::broadcast(T(1));
-    benchmark::DoNotOptimize(a);
-    benchmark::DoNotOptimize(b);
-    time([&] {
-      for (std::size_t k = 0; k < steps; ++k)
-        for (std::size_t i = 0; i < chains; ++i) x[i] = x[i] * a + b;
-    });
-    for (auto& v : x) benchmark::DoNotOptimize(v);
-  }
-  return static_cast<double>(chains * steps * static_cast<std::size_t>(lanes::count)) / time.seconds_();
-}
-
 template <class T>
 void finish(benchmark::State& state, const fastest& subject, double operations) {
   static const double rate = multiply_adds<T>();

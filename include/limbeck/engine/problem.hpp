@@ -6,6 +6,7 @@
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
+#include <limbeck/engine/pack.hpp>
 #include <limbeck/engine/target.hpp>
 
 #include <array>
@@ -160,6 +161,23 @@ struct problem {
 /// is a masked class, and none is higher than its negative.
 template <class T>
 inline constexpr T masked_logit = sizeof(T) == 4 ? T(-1e30) : T(-1e300);
+
+/// Whether all of n numbers lie between -limit and limit, over packs: what most rows are asked, and then nothing more.
+template <class T>
+bool all_within(const T* x, std::size_t n, T limit) {
+  T outside;
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using L = host_lanes<T, Isa>;
+    using X = pack<L>;
+    constexpr auto lanes = static_cast<std::size_t>(X::lanes);
+    X counts(T(0));
+    std::size_t i = 0;
+    for (; i + lanes <= n; i += lanes) counts += select(abs(X::from(L::load(x + i))) < X(limit), X(T(0)), X(T(1)));
+    outside = L::sum(counts.v);
+    for (; i < n; ++i) outside += -limit < x[i] && x[i] < limit ? T(0) : T(1);
+  });
+  return outside == T(0);
+}
 
 /// Looks for what is wrong with row @p r. Called once, after the sweep, so it may take its time.
 template <class T>

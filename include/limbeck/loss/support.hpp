@@ -10,6 +10,7 @@
 #include <limbeck/engine/math.hpp>
 #include <limbeck/engine/problem.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
@@ -24,6 +25,7 @@ namespace detail {
 template <class T>
 void check_finite(const batch<T>& of, const rows<const T>& x, const char* argument) {
   for (std::size_t r = 0; r < x.samples; ++r) {
+    if (x.class_stride == 1 && all_within(x.row(r), x.classes, (std::numeric_limits<T>::max)())) continue;
     T total = 0;  // of zeros, and NaN where there is anything else
     for (std::size_t c = 0; c < x.classes; ++c) total += x(r, c) - x(r, c);
     if (total == 0) continue;
@@ -135,20 +137,64 @@ rows<T> take_matrix(const batch<T, Memory>& x, std::size_t n, std::size_t m) {
 }
 
 template <class T>
-struct contiguous_row {
+struct turn_row {
   rows<const T> from;
   rows<T> to;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) = from(r, c); });
+    for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) = from(c, r); });
   }
 };
+template <class T>
+struct add_turned_row {
+  rows<const T> from;
+  rows<T> to;
+  template <class Team>
+  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
+    for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) += from(c, r); });
+  }
+};
+/// f(a, b) of each number a of @p to and its own b of @p from, which lies turned: tile by tile through a copy, so that each cache
+/// line is asked for once, whatever the strides.
+template <class T, class F>
+void for_turned(const batch<T>& x, const rows<const T>& from, const rows<T>& to, const F& f) {
+  constexpr std::size_t tile = 16;
+  x.on((to.samples + tile - 1) / tile, [&](std::size_t block, std::size_t) {
+    const std::size_t top = block * tile, n = (std::min)(tile, to.samples - top);
+    T copy[tile][tile];
+    for (std::size_t left = 0; left < to.classes; left += tile) {
+      const std::size_t m = (std::min)(tile, to.classes - left);
+      for (std::size_t c = 0; c < m; ++c)
+        for (std::size_t r = 0; r < n; ++r) copy[c][r] = from(left + c, top + r);
+      for (std::size_t r = 0; r < n; ++r)
+        for (std::size_t c = 0; c < m; ++c) f(to(top + r, left + c), copy[c][r]);
+    }
+  });
+}
+/// @p to = @p from, turned.
+template <class T, class Memory>
+void turn(const batch<T, Memory>& x, const rows<const T>& from, const rows<T>& to) {
+  if constexpr (batch<T, Memory>::on_host) {
+    for_turned(x, from, to, [](T& a, T b) { a = b; });
+  } else {
+    x.each_row(to.samples, to.classes, turn_row<T>{from, to});
+  }
+}
+/// @p to += @p from, turned.
+template <class T, class Memory>
+void add_turned(const batch<T, Memory>& x, const rows<const T>& from, const rows<T>& to) {
+  if constexpr (batch<T, Memory>::on_host) {
+    for_turned(x, from, to, [](T& a, T b) { a += b; });
+  } else {
+    x.each_row(to.samples, to.classes, add_turned_row<T>{from, to});
+  }
+}
 /// @p side itself where its rows are contiguous, else a copy that is.
 template <class T, class Memory>
 rows<const T> contiguous(const batch<T, Memory>& x, const rows<const T>& side) {
   if (side.class_stride == 1) return side;
   const rows<T> copy = take_matrix(x, side.samples, side.classes);
-  x.each_row(side.samples, side.classes, contiguous_row<T>{side, copy});
+  turn(x, side.transposed(), copy);
   return copy;
 }
 

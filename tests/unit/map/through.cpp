@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <string>
 #include <vector>
 
 namespace lk = limbeck;
@@ -312,4 +314,28 @@ TEST_CASE("what is wrong with teachers' gradients", "[map]") {
   x.s[15] = std::nan("");
   CHECK_THROWS_WITH(lk::objective{lk::through(lk::unit_rows{}, lk::mse{})}.value(x.student(), x.teacher()),
                     Contains("student is nan at row 1, column 3"));
+}
+
+TEST_CASE("a number that is not finite is found wherever it stands in a row", "[map]") {
+  constexpr std::size_t wide = 37;
+  std::vector<double> s(2 * wide, 0.5), t(2 * wide, 0.25);
+  const auto value = [&](const auto& loss) {
+    return lk::objective{loss}.value(lk::rows<const double>(s.data(), 2, wide), lk::rows<const double>(t.data(), 2, wide));
+  };
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (std::size_t c = 0; c < wide; ++c) {
+    const std::string place = " at row 1, column " + std::to_string(c) + ",";
+    for (const double bad : {std::nan(""), infinity, -infinity}) {
+      t[wide + c] = bad;
+      CHECK_THROWS_WITH(value(lk::through(lk::unit_rows{}, lk::hint{})), Contains("teacher is ") && Contains(place));
+      if (bad != -infinity) CHECK_THROWS_WITH(value(lk::mse{}), Contains("teacher"));
+    }
+    CHECK(value(lk::mse{}) == infinity);  // masked on one side, then on both
+    s[wide + c] = -infinity;
+    CHECK(value(lk::mse{}) == Approx((2 * wide - 1) * 0.0625 / (2 * wide)));
+    s[wide + c] = 2e300;
+    t[wide + c] = 0.25;
+    CHECK_THROWS_WITH(value(lk::mse{}), Contains("student"));
+    s[wide + c] = 0.5;
+  }
 }

@@ -232,6 +232,18 @@ TEST_CASE("contrast: float, threads, strides") {
   }
 }
 
+TEST_CASE("contrast: more rows and columns than one tile of what is turned") {
+  features<double> x(37, 21, 21, 5);
+  const auto check = [&](const auto& loss, const std::function<real(const table&, const table&)>& definition) {
+    CHECK(x.run(loss) == Approx(static_cast<double>(definition(numbers(x.student, 37), numbers(x.teacher, 37)))).epsilon(1e-12));
+    CHECK(x.difference(loss, 1e-5) < 1e-7);
+    CHECK(x.teacher_difference(loss, 1e-5) < 1e-7);
+  };
+  check(lk::symmetric_info_nce{.temperature = 0.3},
+        [](const table& s, const table& t) { return (contrast(s, t, 0.3L, own) + contrast(t, s, 0.3L, own)) / 2; });
+  check(lk::cross_correlation{.off_diagonal = 0.2}, [](const table& s, const table& t) { return barlow(s, t, 0.2L, 1e-5L); });
+}
+
 TEST_CASE("contrast: no samples, one, twins, zeros, numbers that are not finite") {
   const double nan = std::numeric_limits<double>::quiet_NaN(), inf = std::numeric_limits<double>::infinity();
   for (const contrast_case& c : cases()) {

@@ -14,22 +14,6 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-template <class T>
-struct transpose_row {
-  rows<T> from, to;
-  template <class Team>
-  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) = from(c, r); });
-  }
-};
-template <class T>
-struct add_turned_row {
-  rows<T> to, from;
-  template <class Team>
-  LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t r) const {
-    for_own<T>(team, to.classes, [&](std::size_t c) { to(r, c) += from(c, r); });
-  }
-};
 struct mean_of_two {
   const double *a, *b;
   double* out;
@@ -50,7 +34,7 @@ batch_number<Memory> contrast(const batch<T, Memory>& x, double temperature, con
   rows<T> back;  // the same logits, by teacher
   if constexpr (Symmetric) {
     back = take_matrix(x, n, n);
-    x.each_row(n, n, transpose_row<T>{c.products, back});
+    turn<T>(x, c.products, back);
   }
   const double* value = x.sum_rows(n, contrast_row<T, Roles>{c.products, roles});
   if constexpr (Symmetric) {
@@ -58,7 +42,7 @@ batch_number<Memory> contrast(const batch<T, Memory>& x, double temperature, con
     double* const mean = x.memory.template take<double>(1).data();
     x.each_row(1, 1, mean_of_two{value, other, mean});
     value = mean;
-    x.each_row(n, n, add_turned_row<T>{c.products, back});
+    add_turned<T>(x, back, c.products);
   }
   const batch_number<Memory> result = finite_mean(x, value, n);
   pull_back_cosines(x, c, 1 / static_cast<double>(Symmetric ? 2 * n : n));

@@ -13,26 +13,25 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// A column less its mean, over its deviation, as a row; and 1/deviation.
+/// A column, which stands as a row, less its mean, over its deviation; and 1/deviation.
 template <class T>
 struct standard_column {
-  rows<const T> x;
-  rows<T> out;  ///< width x samples
+  rows<T> x;  ///< width x samples
   T* inverse;
   double epsilon;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t c) const {
-    const std::size_t n = x.samples;
-    T* const z = out.row(c);
-    const double count = static_cast<double>(n), first = static_cast<double>(x(0, c));
+    const std::size_t n = x.classes;
+    T* const z = x.row(c);
+    const double count = static_cast<double>(n), first = static_cast<double>(z[0]);
     const double mean =
-        first + sum_own<T, double>(team, n, [&](std::size_t r) { return static_cast<double>(x(r, c)) - first; }) / count;
+        first + sum_own<T, double>(team, n, [&](std::size_t r) { return static_cast<double>(z[r]) - first; }) / count;
     const double variance = sum_own<T, double>(team, n, [&](std::size_t r) {
-      const double d = static_cast<double>(x(r, c)) - mean;
+      const double d = static_cast<double>(z[r]) - mean;
       return d * d;
     }) / count;
     const double by = variance + epsilon > 0 ? 1 / std::sqrt(variance + epsilon) : 0 * variance;  // NaN stays
-    for_own<T>(team, n, [&](std::size_t r) { z[r] = static_cast<T>((static_cast<double>(x(r, c)) - mean) * by); });
+    for_own<T>(team, n, [&](std::size_t r) { z[r] = static_cast<T>((static_cast<double>(z[r]) - mean) * by); });
     if (team.rank() == 0) inverse[c] = static_cast<T>(by);
   }
 };
@@ -50,16 +49,17 @@ struct decorrelate_row {
     });
   }
 };
-/// The slope by a standardised column becomes that by the column, and is added.
+/// The slope by a standardised column becomes that by the column.
 template <class T>
 struct pull_back_standard_column {
   rows<const T> z;
   const T* inverse;
-  rows<T> slope, gradient;
+  rows<T> slope;
   template <class Team>
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t c) const {
     const std::size_t n = z.classes;
-    const T *const own = z.row(c), *const g = slope.row(c);
+    const T* const own = z.row(c);
+    T* const g = slope.row(c);
     team_array<double, 2> sums{};
     for_own<T>(team, n, [&](std::size_t r) {
       sums.v[0] += static_cast<double>(g[r]);
@@ -67,7 +67,7 @@ struct pull_back_standard_column {
     });
     sums = team.sum(sums);
     const T mean = static_cast<T>(sums.v[0] / static_cast<double>(n)), along = static_cast<T>(sums.v[1] / static_cast<double>(n));
-    for_own<T>(team, n, [&](std::size_t r) { gradient(r, c) += inverse[c] * (g[r] - mean - along * own[r]); });
+    for_own<T>(team, n, [&](std::size_t r) { g[r] = inverse[c] * (g[r] - mean - along * own[r]); });
   }
 };
 
@@ -103,8 +103,10 @@ struct cross_correlation {
     const rows<T> a = detail::take_matrix(x, width, n), b = detail::take_matrix(x, width, n);  // features as rows
     const rows<T> correlations = detail::take_matrix(x, width, width);
     T *const inverse = x.memory.template take<T>(width).data(), *const other = x.memory.template take<T>(width).data();
-    x.each_row(width, n, detail::standard_column<T>{x.student, a, inverse, epsilon});
-    x.each_row(width, n, detail::standard_column<T>{x.teacher, b, other, epsilon});
+    detail::turn(x, x.student, a);
+    detail::turn(x, x.teacher, b);
+    x.each_row(width, n, detail::standard_column<T>{a, inverse, epsilon});
+    x.each_row(width, n, detail::standard_column<T>{b, other, epsilon});
     const double count = static_cast<double>(n);
     x.multiply(static_cast<T>(1 / count), a, rows<const T>(b).transposed(), T(0), correlations);
     const std::span<double> values = x.memory.template take<double>(width);
@@ -116,7 +118,8 @@ struct cross_correlation {
     const auto back = [&](const rows<const T>& slopes, const rows<T>& own, const T* by, const rows<T>& across, const rows<T>& gradient) {
       const rows<T> slope = detail::take_matrix(x, width, n);
       x.multiply(scale, slopes, across, T(0), slope);
-      x.each_row(width, n, detail::pull_back_standard_column<T>{own, by, slope, gradient});
+      x.each_row(width, n, detail::pull_back_standard_column<T>{own, by, slope});
+      detail::add_turned<T>(x, slope, gradient);
     };
     if (x.wants_gradient()) back(correlations, a, inverse, b, x.gradient);
     if (x.wants_teacher_gradient()) back(rows<const T>(correlations).transposed(), b, other, a, x.teacher_gradient);
