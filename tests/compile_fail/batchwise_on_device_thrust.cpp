@@ -1,5 +1,5 @@
 // A loss written for batches of the host does not see one of a device.
-// expect: limbeck: this batchwise loss, or what it learns, lives on the host, and these rows on a device
+// expect: limbeck: what a loss holds (sparse rows, a projection, variances) lives in another memory (host or device)
 #include <limbeck/features.hpp>
 #include <limbeck/thrust.hpp>
 

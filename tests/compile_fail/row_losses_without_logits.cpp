@@ -1,5 +1,5 @@
 // Losses of rows are asked for, and no loss stands at the logits.
-// expect: limbeck: row_losses(v) is of the losses at "logits", and this objective has none there
+// expect: limbeck: row_losses(v) is of the losses at the logits, and this objective has none there
 #include <limbeck/limbeck.hpp>
 
 #include <vector>

@@ -111,7 +111,7 @@ constexpr bool require_parts() {
       return std::is_same_v<kind_of_argument_t<A>, row_losses_tag>;
   };
   static_assert(at_logits || !(of_rows(std::type_identity<Args>{}) || ...),
-                "limbeck: row_losses(v) is of the losses at \"logits\", and this objective has none there; at<\"name\">(row_losses(v)) "
+                "limbeck: row_losses(v) is of the losses at the logits, and this objective has none there; at<\"name\">(row_losses(v)) "
                 "is of those at another output");
   static_assert(!(requires { typename Args::runner::limbeck_deferred; } || ...),
                 "limbeck: a call with named outputs is several sweeps, whose results are read at once; leave "
