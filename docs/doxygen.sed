@@ -28,6 +28,9 @@ s!^( *)static constexpr bool (\w+) = ([^,;]+), (\w+) = ([^,;]+);!\1static conste
 s!static constexpr bool by_row = !/** A sum over rows, each by its own: takes weights, signals, parts of a batch. */ &!
 s!static constexpr bool into_teacher = !/** Whether it has a derivative by its teacher, see `into_teacher`. */ &!
 s!static constexpr bool of_features = !/** Whether it compares features, of which none is -inf. */ &!
+s!static constexpr bool fixed_temperature = !/** Whether it is no loss of logits, and takes no temperature. */ &!
+s!static constexpr bool fixed_teacher_temperature = !/** Whether its teacher takes no temperature. */ &!
+s!static constexpr bool relates_rows = !/** Whether a row depends on the others, so that parts of a batch are not the batch. */ &!
 s!static constexpr bool keeps_rows = !/** Whether row r is made of row r. */ &!
 s!^( *)void check_call\(std::size_t!\1/** Looks at the shape of a call. @throws shape_error, value_error where it does not fit. */&!
 s!^( *)(friend )?bool operator==\(const (layer_pair|layer_map)!\1/** Whether they are the same. */&!

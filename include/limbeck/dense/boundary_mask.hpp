@@ -42,7 +42,7 @@ void for_window(const boundary& of, std::size_t p, const F& f) {
 /// @p labels are pictures one after the other, @p mask is positions x classes. The border of a picture is no boundary:
 /// windows end there. Positions whose label is `ignored` have 0 and are not looked at from others (the window is that
 /// without them). O(positions (2 radius + 1)^2), and allocates nothing.
-/// @throws, before anything is written, value_error where a label is no class of the mask; shape_error where the labels are no whole pictures or the
+/// @throws value_error, before anything is written, where a label is no class of the mask; shape_error where the labels are no whole pictures or the
 /// mask has not their number of rows.
 ///
 /// Liu et al., BPKD: Boundary Privileged Knowledge Distillation for Semantic Segmentation, 2024, arXiv:2306.08075, as

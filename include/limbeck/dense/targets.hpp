@@ -17,7 +17,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// @p heatmaps, and 0 where one of them is above 3 sigma. Rows are key points of all pictures, columns the positions of
 /// one; @p out may be @p heatmaps itself. @p peaks, any vector of numbers, one a row, gets the heights that the teacher
 /// gave: `quantile_mask(peaks, 0.5, mask, ws)` is a mask of the surer half. O(rows positions), and allocates nothing.
-/// @throws, before anything is written, value_error where a number is NaN or sigma is not positive, shape_error where shapes do not fit.
+/// @throws value_error, before anything is written, where a number is NaN or sigma is not positive, shape_error where shapes do not fit.
 ///
 /// As POST's teacher makes its targets, with sigma 2: Raychaudhuri et al., Prior-guided Source-free Domain Adaptation
 /// for Human Pose Estimation, 2023, arXiv:2308.13954, after its authors' code; there the mask keeps what is above the
