@@ -100,7 +100,7 @@ constexpr bool require_parts() {
                 "limbeck: into_teacher(g) goes with one student and one teacher; two outputs of a student that both learn stand in "
                 "between<\"a\", \"b\">(loss)");
   constexpr bool at_logits = [] {
-    for (std::size_t i = 0; i < all.count; ++i)
+    for (std::size_t i = 0; i != all.count; ++i)
       if (all.all[i].student == logits_name) return true;
     return false;
   }();
