@@ -31,6 +31,7 @@ struct standard_column {
       return d * d;
     }) / count;
     const double by = variance + epsilon > 0 ? 1 / std::sqrt(variance + epsilon) : 0 * variance;  // NaN stays
+    team.wait();  // all have read the first, which its owner overwrites
     for_own<T>(team, n, [&](std::size_t r) { z[r] = static_cast<T>((static_cast<double>(z[r]) - mean) * by); });
     if (team.rank() == 0) inverse[c] = static_cast<T>(by);
   }
