@@ -148,7 +148,8 @@ struct any_tensor {
   }
 
   /// How many of the first dimensions lead from one block of rows to the next, where the leading ones have two strides between rows, as
-  /// the pixels of several pictures have whose classes lie between the pictures; 0 where one stride leads through all.
+  /// the pixels of several pictures have whose classes lie between the pictures; 0 where one stride leads through all, and where
+  /// `rows` has yet to be told which dimension holds the classes.
   /// @throws shape_error where there are more than two. @p argument is the name that an error gives it.
   std::size_t blocks(const char* argument = "tensor") const {
     if (rank < 3 || size() == 0) return 0;
@@ -166,7 +167,7 @@ struct any_tensor {
       if (count == 0) between = strides[i], count = 1;
       count *= shape[i];
     }
-    return outer;
+    return rank > 3 && !named_classes ? 0 : outer;
   }
 
   /// All dimensions as one, read as any number: labels, weights, masks.

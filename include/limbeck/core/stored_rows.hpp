@@ -159,8 +159,6 @@ stored_rows<T> stored_view(const any_tensor& x, const char* argument, memory_kin
     starts.rank = outer + 1;
     starts.shape[outer] = x.shape[x.rank - 1];
     starts.strides[outer] = x.strides[x.rank - 1];
-    first.named_classes = starts.named_classes = x.named_classes || x.rank <= 3;
-    if (x.rank > 3 && !x.named_classes) first.rank = x.rank, first.shape = x.shape, first.strides = x.strides;  // says which is missing
     stored_rows<T> all = stored_view<T>(first, argument, where);
     const stored_rows<T> blocks = stored_view<T>(starts, argument, where);
     all.block = all.samples;

@@ -113,6 +113,9 @@ TEST_CASE("pictures name the dimension of their classes", "[objective][run_time]
   }
   const auto of_pixels = any(y, {2, 2, 2});
   CHECK(both.value(lk::classes_at(1, two), lk::classes_at(1, of_two), of_pixels) == Approx(by_picture));
+  auto unnamed = any(s, {2, 2, 2, 3});  // the same, turned by hand: its classes have no name
+  unnamed.strides = {12, 2, 1, 4};
+  CHECK_THROWS_WITH(both.value(unnamed, unnamed, of_pixels), Contains("which dimension holds the classes?"));
   auto odd = any(s, {2, 2, 2, 3});
   odd.strides = {12, 5, 1, 2};
   odd.named_classes = true;
