@@ -88,7 +88,10 @@ constexpr std::size_t scratch_rows() {
 }
 /// Whether the loss is divided by the number of columns.
 template <class L>
-inline constexpr bool averages_columns = requires { L::mean_over_classes; };
+concept averages_columns = requires { L::mean_over_classes; } && L::mean_over_classes;
+/// A loss whose term of a class may be too large to be held.  A concept, as nvcc reads no `requires` in a `requires` there.
+template <class L>
+concept saturating = requires { L::saturates; } && L::saturates;
 /// Whether the loss compares features, of which none is masked: there -inf is a fault, not a class that is left out.
 template <class L>
 concept reads_features = requires { L::of_features; } && L::of_features;

@@ -307,9 +307,6 @@ struct row_finish {
   T temperature_gradient[at_least_one(Plan::slot_keys::size)];
 };
 
-/// A loss whose term of a class may be too large to be held.  A concept, as nvcc reads no `requires` in a `requires` there.
-template <class L>
-concept saturating = requires { L::saturates; } && L::saturates;
 
 /// Step 5, once a row. @p label_logits are the clamped logits at the label, @p student_mean the average of the student's less
 /// their maximum (only where a term wants_mean).

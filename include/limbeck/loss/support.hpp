@@ -16,6 +16,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -92,8 +93,12 @@ void check_widths(const batch<T, Memory>& x, const char* loss) {
 /// The batch with its sides exchanged, so that the teacher is what learns.
 template <class T, class Memory>
 batch<T, Memory> exchanged(const batch<T, Memory>& x) {
-  return {x.teacher, x.student, x.labels, x.teacher_gradient, x.scale, x.teacher_temperature, x.student_temperature,
-          x.memory, x.on, x.dense, x.call_rows, x.rows_of_call, {}, x.weights, x.mean_over, x.progress};
+  batch<T, Memory> y = x;
+  std::swap(y.student, y.teacher);
+  std::swap(y.student_temperature, y.teacher_temperature);
+  y.gradient = x.teacher_gradient;
+  y.teacher_gradient = {};
+  return y;
 }
 /// @p value of @p x. Where the teacher's gradient is wanted too, @p loss, which is the same with the sides exchanged, adds it.
 template <class Loss, class T, class Memory>

@@ -5,9 +5,9 @@
 /// An objective inside a batchwise loss: what shows other tensors than those of the call to losses of any kind. `through` shows what
 /// a map makes of them, `grouped`, `by_channel`, `by_position` and `transposed` the same numbers as other rows.
 
+#include <limbeck/loss/support.hpp>
 #include <limbeck/objective/learned.hpp>
 #include <limbeck/objective/run.hpp>
-#include <limbeck/loss/support.hpp>
 #include <limbeck/objective/words.hpp>
 
 #include <algorithm>
@@ -214,11 +214,7 @@ class inside {
       drop_unwanted(x);
       const auto rows_of = shared(terms_that<is_swept>(terms_), share);
       problem<T> in = inner_problem(x, outer_.progress, outer_.unlabelled);
-      hana::for_each(rows_of, [&](const auto& term) {
-        term.signal.check(in.samples_of_call());
-        if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
-          term.loss.check_call(in.samples_of_call(), in.classes(), term.student_t, term.teacher_t);
-      });
+      check_terms(in, rows_of);
       if (!x.gradient.data) {  // goes nowhere: a second sweep without one would be compiled for calls of value() alone
         in.gradient = take_matrix(outer_, in.samples(), in.classes());
         in.add = false;

@@ -22,26 +22,12 @@ LIMBECK_INLINE point<X> mirror(const point<X>& x) {
   return {x.q, x.p, x.log_q, x.log_p, -x.log_ratio, -x.difference, reverse_excess(x), x.teacher, x.student};
 }
 
-template <class L>
-struct mirrored_mean {};
-template <class L>
-  requires requires { L::mean_over_classes; }
-struct mirrored_mean<L> {
-  static constexpr bool mean_over_classes = true;
-};
-template <class L>
-struct mirrored_features {};
-template <class L>
-  requires requires { L::of_features; }
-struct mirrored_features<L> {
-  static constexpr bool of_features = L::of_features;
-};
 /// A loss that is a sum over classes, of teacher and student.
 template <class L>
-struct mirrored : mirrored_mean<L>, mirrored_features<L> {
+struct mirrored {
   using limbeck_loss = kind_of<L>;
   static constexpr int temperature_power = L::temperature_power;
-  static constexpr bool saturates = requires { L::saturates; };
+  static constexpr bool mean_over_classes = averages_columns<L>, of_features = reads_features<L>, saturates = saturating<L>;
   L inner;
 
   constexpr explicit mirrored(const L& l) : inner(l) {}

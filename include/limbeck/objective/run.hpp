@@ -44,6 +44,16 @@ problem<T> signal_problem(const problem<T>& in, T* out) {
   return measured;
 }
 
+/// What signals and losses hold of each row of a call, and what losses ask of its shape.
+template <class T, class Terms>
+void check_terms(const problem<T>& in, const Terms& terms) {
+  hana::for_each(terms, [&](const auto& term) {
+    term.signal.check(in.samples_of_call());
+    if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
+      term.loss.check_call(in.samples_of_call(), in.classes(), term.student_t, term.teacher_t);
+  });
+}
+
 /// A sweep: where the rows live decides. Backends specialise it for their own kind of memory.
 template <class Sweep>
 struct sweep_for;
@@ -221,17 +231,11 @@ constexpr const auto& temperature_signal(const E& e) {
 /// Row temperatures from a signal: a sweep of its own, since exponentials need them.
 template <class Traits, class Target, class Signal, class T, class Workspace, class Executor>
 void measure_temperatures(const Signal& s, problem<T>& in, Workspace& ws, Executor& executor) {
-  problem<T> measured = in;
-  measured.row_losses = reinterpret_cast<T*>(ws.beside().reserve(in.samples() * sizeof(T)));
-  measured.reduce = reduction::sum;
-  measured.normalizer = 1;
-  static constexpr one unit{};
+  T* const out = reinterpret_cast<T*>(ws.beside().reserve(in.samples() * sizeof(T)));
   using slot = fixed_slot<1, 1>;
-  const auto terms =
-      flatten(unit, context<>{.progress = in.progress}.weighed(bind_signal<void, slot, slot, 0>(s, in.progress)));
   sweep_for<typename Traits::sweep>::template measure<T, typename Traits::template lanes<T>, sweep_mode<false, false, false, Target>>(
-      measured, terms, ws, executor);
-  in.row_temperatures = any_vector(measured.row_losses, in.samples());
+      signal_problem(in, out), signal_terms(bind_signal<void, slot, slot, 0>(s, in.progress)), ws, executor);
+  in.row_temperatures = any_vector(out, in.samples());
 }
 
 /// f(terms at this progress, problem, workspace, executor, signature) for the arguments of a call. @p InChunks: the student's
@@ -261,11 +265,7 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     static_assert(require_call<T, Plan, Signature, measured, is_scheduled<E>()>::checked());
     if constexpr (Plan::softmaxes::size > 0) require_two_classes(in);
     in.settle_labels();
-    hana::for_each(terms, [&](const auto& term) {
-      term.signal.check(in.samples());
-      if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
-        term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t);
-    });
+    check_terms(in, terms);
     if constexpr (measured) {
       if constexpr (!InChunks) {
         check_shapes(in, false, false);
