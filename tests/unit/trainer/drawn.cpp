@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <map>
-#include <stdexcept>
 
 namespace lk = limbeck;
 
@@ -32,12 +31,7 @@ struct counts_epochs {
   std::vector<std::uint64_t>* at;
   void after_epoch(lk::training_run& run) const { at->push_back(run.step); }
 };
-struct stops_at {
-  std::uint64_t step;
-  void after_step(lk::training_run& run) const {
-    if (run.step == step) throw std::runtime_error("the machine is gone");
-  }
-};
+using toy::stops_at;
 /// A sampler with a memory: it goes through the rows, three on each time.
 struct walker {
   std::uint64_t at = 0;

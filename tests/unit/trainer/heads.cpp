@@ -5,7 +5,6 @@
 
 #include <limbeck/trainer.hpp>
 
-#include <stdexcept>
 
 namespace lk = limbeck;
 
@@ -56,12 +55,7 @@ struct descent {
   }
 };
 
-struct stops_at {
-  std::uint64_t step;
-  void after_step(lk::training_run& run) const {
-    if (run.step == step) throw std::runtime_error("the machine is gone");
-  }
-};
+using toy::stops_at;
 
 std::vector<double> heads(const lk::fit_settings& how, std::uint64_t stop = 0) {
   toy::clouds data(60);

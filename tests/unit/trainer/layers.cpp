@@ -5,7 +5,6 @@
 
 #include <limbeck/trainer.hpp>
 
-#include <stdexcept>
 
 namespace lk = limbeck;
 using view = lk::rows<const double>;
@@ -58,32 +57,9 @@ class stack {
   std::vector<view> hidden_;
 };
 
-/// Gradient descent of any model that shows parameters and gradients, with momentum.
-struct momentum {
-  std::vector<double> velocity{};
-  template <class Model>
-  void step(Model& m, lk::progress) {
-    std::size_t at = 0;
-    auto&& gradients = m.gradients();
-    auto g = gradients.begin();
-    for (auto&& p : m.parameters()) {
-      velocity.resize((std::max)(velocity.size(), at + p.size()));
-      for (std::size_t i = 0; i < p.size(); ++i, ++at) p[i] -= 0.05 * (velocity[at] = 0.9 * velocity[at] + (*g)[i]);
-      ++g;
-    }
-  }
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive("velocity", velocity);
-  }
-};
+using toy::momentum;
 
-struct stops_at {
-  std::uint64_t step;
-  void after_step(lk::training_run& run) const {
-    if (run.step == step) throw std::runtime_error("the machine is gone");
-  }
-};
+using toy::stops_at;
 
 /// Two layers learn from four, each through a projection of its own; and what is left behind.
 std::vector<double> run(const lk::layer_map& map, const lk::fit_settings& how, std::uint64_t stop = 0) {

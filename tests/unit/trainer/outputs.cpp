@@ -5,7 +5,6 @@
 
 #include <limbeck/trainer.hpp>
 
-#include <stdexcept>
 
 namespace lk = limbeck;
 using view = lk::rows<const double>;
@@ -64,33 +63,9 @@ struct wise {
   }
 };
 
-/// Momentum, for any model that shows parameters and gradients.
-struct momentum {
-  double rate = 0.05;
-  std::vector<double> velocity{};
-  template <class Model>
-  void step(Model& m, lk::progress) {
-    std::size_t at = 0;
-    auto&& gradients = m.gradients();
-    auto g = gradients.begin();
-    for (auto&& p : m.parameters()) {
-      velocity.resize((std::max)(velocity.size(), at + p.size()));
-      for (std::size_t i = 0; i < p.size(); ++i, ++at) p[i] -= rate * (velocity[at] = 0.9 * velocity[at] + (*g)[i]);
-      ++g;
-    }
-  }
-  template <class Archive>
-  void serialize(Archive& archive) {
-    archive("velocity", velocity);
-  }
-};
+using toy::momentum;
 
-struct stops_at {
-  std::uint64_t step;
-  void after_step(lk::training_run& run) const {
-    if (run.step == step) throw std::runtime_error("the machine is gone");
-  }
-};
+using toy::stops_at;
 
 /// What a run leaves behind.
 struct left {

@@ -6,12 +6,14 @@
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/limbeck.hpp>
+#include <limbeck/trainer/training_run.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -150,6 +152,35 @@ struct temporary {
   void clear() const {
     std::error_code e;
     std::filesystem::remove(path, e);
+  }
+};
+
+/// Momentum, for any model that shows parameters and gradients.
+struct momentum {
+  double rate = 0.05;
+  std::vector<double> velocity{};
+  template <class Model>
+  void step(Model& m, lk::progress) {
+    std::size_t at = 0;
+    auto&& gradients = m.gradients();
+    auto g = gradients.begin();
+    for (auto&& p : m.parameters()) {
+      velocity.resize((std::max)(velocity.size(), at + p.size()));
+      for (std::size_t i = 0; i < p.size(); ++i, ++at) p[i] -= rate * (velocity[at] = 0.9 * velocity[at] + (*g)[i]);
+      ++g;
+    }
+  }
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("velocity", velocity);
+  }
+};
+
+/// Ends a run in its middle.
+struct stops_at {
+  std::uint64_t step;
+  void after_step(lk::training_run& run) const {
+    if (run.step == step) throw std::runtime_error("the machine is gone");
   }
 };
 
