@@ -1,6 +1,7 @@
 // Data in a sampler's order, runs that are counted in steps, stages.
 
 #include "catch.hpp"
+#include "stops.hpp"
 #include "toy.hpp"
 
 #include <limbeck/trainer.hpp>

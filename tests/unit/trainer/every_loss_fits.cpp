@@ -3,6 +3,7 @@
 
 #include "catch.hpp"
 #include "every_loss.hpp"
+#include "stops.hpp"
 
 #include <limbeck/trainer.hpp>
 
@@ -108,19 +109,12 @@ struct erased {
   std::string describe() const { return *name; }
 };
 
-struct stops_at {
-  std::uint64_t step;
-  void after_step(lk::training_run& run) const {
-    if (run.step == step) throw std::runtime_error("the machine is gone");
-  }
-};
-
 std::vector<double> trained(const erased& o, const lk::fit_settings& how, std::uint64_t stop = 0) {
   table data(30);
   linear student(1), teacher(2);
   lk::trainer t{student, teacher, o, descent{}};
   if (stop > 0) {
-    CHECK_THROWS_WITH(t.fit(data, how, stops_at{stop}), "the machine is gone");
+    CHECK_THROWS_WITH(t.fit(data, how, toy::stops_at{stop}), "the machine is gone");
   } else {
     t.fit(data, how);
   }

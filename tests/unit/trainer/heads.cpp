@@ -1,6 +1,7 @@
 // A student and a teacher whose logits are products that are never there, in the trainer.
 
 #include "catch.hpp"
+#include "stops.hpp"
 #include "toy.hpp"
 
 #include <limbeck/trainer.hpp>

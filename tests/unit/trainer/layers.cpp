@@ -1,6 +1,7 @@
 // Layers whose number is known at run time, in the trainer: a learned projection each, micro-batches, resume.
 
 #include "catch.hpp"
+#include "stops.hpp"
 #include "toy.hpp"
 
 #include <limbeck/trainer.hpp>

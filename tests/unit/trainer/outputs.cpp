@@ -1,6 +1,7 @@
 // A student with several outputs, and what its objective learns, in the trainer.
 
 #include "catch.hpp"
+#include "stops.hpp"
 #include "toy.hpp"
 
 #include <limbeck/trainer.hpp>

@@ -6,14 +6,12 @@
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/limbeck.hpp>
-#include <limbeck/trainer/training_run.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -173,14 +171,6 @@ struct momentum {
   template <class Archive>
   void serialize(Archive& archive) {
     archive("velocity", velocity);
-  }
-};
-
-/// Ends a run in its middle.
-struct stops_at {
-  std::uint64_t step;
-  void after_step(lk::training_run& run) const {
-    if (run.step == step) throw std::runtime_error("the machine is gone");
   }
 };
 
