@@ -172,7 +172,7 @@ LIMBECK_CALLS_ANY
 template <class Team, class T, class F>
 LIMBECK_HOST_DEVICE T norm_by(const Team& team, T square, std::size_t n, const F& f) {
   using limits = std::numeric_limits<T>;
-  if (square > limits::min() / limits::epsilon() && square <= (limits::max)()) return std::sqrt(square);
+  if (square > (limits::min)() / limits::epsilon() && square <= (limits::max)()) return std::sqrt(square);
   T top = 0;
   for_own<T>(team, n, [&](std::size_t c) { top = std::fabs(f(c)) > top ? std::fabs(f(c)) : top; });
   top = highest_over(team, top);
