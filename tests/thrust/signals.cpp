@@ -7,6 +7,7 @@
 
 #include <thrust/device_vector.h>
 
+#include <limits>
 #include <vector>
 
 namespace lk = limbeck;
@@ -72,6 +73,44 @@ TEST_CASE("an objective weighed by signals, on a device and on the host", "[sign
                                      lk::into(lk::on_device(g, d.rows, d.classes)));
   CHECK(on_device == Approx(loss).epsilon(1e-5));
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(g[i] == Approx(expected[i]).epsilon(1e-4).margin(1e-7));
+}
+
+TEST_CASE("numbers of rows and of all rows, on a device and on the host", "[signal][thrust]") {
+  data d;
+  d.student[3 * d.classes + 1] = -std::numeric_limits<float>::infinity();
+  std::vector<float> alpha{0.1F, 0.2F, 0.3F, 0.4F, 0.5F, 0.05F, 0.6F}, mask{1, 1, 1, 1, 0, 1, 1}, weights{1, 2, 1, 0.5F, 1, 1, 3};
+  const lk::rows<const float> s(d.student.data(), d.rows, d.classes), t(d.teacher.data(), d.rows, d.classes);
+  const thrust::device_vector<float> ds(d.student.begin(), d.student.end()), dt(d.teacher.begin(), d.teacher.end());
+  const thrust::device_vector<int> dy(d.labels.begin(), d.labels.end());
+  const thrust::device_vector<float> dm(mask.begin(), mask.end()), dw(weights.begin(), weights.end());
+  const auto u = lk::of_student(lk::entropy{});
+  const auto v = 1 - lk::of_teacher(lk::label_probability{});
+  const auto check = [&](const auto& own, const auto& on_device) {
+    std::vector<float> expected(d.rows * d.classes), losses(d.rows);
+    const double loss = own(s, t, d.labels, lk::unread_is_fine, lk::row_mask(mask), lk::row_weights(weights), lk::row_losses(losses),
+                            lk::into(lk::rows<float>(expected.data(), d.rows, d.classes)));
+    thrust::device_vector<float> g(d.rows * d.classes), device_losses(d.rows);
+    const double there = on_device(lk::on_device(ds, d.rows, d.classes), lk::on_device(dt, d.rows, d.classes), dy, lk::unread_is_fine,
+                                   lk::row_mask(dm), lk::row_weights(dw), lk::row_losses(device_losses),
+                                   lk::into(lk::on_device(g, d.rows, d.classes)));
+    if (loss < std::numeric_limits<double>::infinity()) CHECK(there == Approx(loss).epsilon(1e-5));
+    for (std::size_t r = 0; r < d.rows; ++r) {
+      const float of_row = device_losses[r];
+      if (losses[r] < std::numeric_limits<float>::infinity()) {
+        CHECK(of_row == Approx(losses[r]).epsilon(1e-4).margin(1e-7));
+      } else {
+        CHECK(of_row == losses[r]);
+      }
+    }
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(g[i] == Approx(expected[i]).epsilon(1e-4).margin(1e-7));
+  };
+  const auto everywhere = [&](const auto& o) { check(o, o); };
+  everywhere((u < lk::median_of(u)) * lk::forward_kl{} + (v / lk::mean_of(v)) * lk::cross_entropy{});
+  everywhere(lk::quantile_of(v, 0.3) * lk::forward_kl{} +
+             0.1 * lk::at_temperature(lk::exp(-0.5 * (u / lk::median_of(u))), 2.0 + v, lk::reverse_kl{}));
+  everywhere(lk::with<&lk::jensen_shannon::beta>(lk::of_student(lk::confidence{}), lk::jensen_shannon{}));
+  const thrust::device_vector<float> da(alpha.begin(), alpha.end());
+  check(lk::with<&lk::skew_kl::alpha>(lk::given(alpha), lk::skew_kl{}), lk::with<&lk::skew_kl::alpha>(lk::given(da), lk::skew_kl{}));
 }
 
 TEST_CASE("unlabelled rows on a device and on the host", "[labels][thrust]") {

@@ -6,14 +6,19 @@
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/engine/keys.hpp>
+#include <limbeck/signal/batch_statistics.hpp>
 #include <limbeck/signal/expression.hpp>
 #include <limbeck/signal/reads.hpp>
 #include <limbeck/signal/signals.hpp>
 
+#include <boost/hana/append.hpp>
 #include <boost/hana/concat.hpp>
 #include <boost/hana/fold_left.hpp>
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/type.hpp>
+
+#include <algorithm>
+#include <span>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -109,6 +114,43 @@ struct bound_number : no_signal {
   }
 };
 
+/// A number of this call that the device finds, for the sweep behind it.
+struct bound_place : no_signal {
+  const double* number;
+  template <class Read>
+  LIMBECK_HOST_DEVICE double value(const Read&, std::size_t) const {
+    return *number;
+  }
+};
+
+/// A number of the group that a row is in.
+struct bound_group_number : no_signal {
+  std::span<const std::size_t> offsets;
+  const double* numbers;
+  template <class Read>
+  double value(const Read&, std::size_t r) const {
+    return numbers[std::upper_bound(offsets.begin(), offsets.end(), r) - offsets.begin() - 1];
+  }
+};
+
+/// A number of all rows of a call, before it is measured: see objective/batch_numbers.hpp.
+template <class Rows, class S, class U, class Groups>
+struct bound_statistic : no_signal {
+  using student_slot = S;
+  using teacher_slot = U;
+  using groups_type = Groups;
+  static constexpr bool needs_teacher = Rows::needs_teacher, needs_labels = Rows::needs_labels;
+  Rows of_rows;
+  rank_in_rows which;
+  Groups groups;
+  template <class Sweep>
+  static constexpr bool lives_in = Rows::template lives_in<Sweep>;
+  void check(std::size_t samples) const {
+    of_rows.check(samples);
+    groups.check(samples);
+  }
+};
+
 /// One number a row.
 template <class Memory, class Reader>
 struct bound_given : no_signal {
@@ -128,6 +170,7 @@ struct bound_given : no_signal {
 /// f of other signals.
 template <class F, class... S>
 struct bound_node {
+  using function = F;
   static constexpr std::size_t leaves = (S::leaves + ...);
   static constexpr bool needs_teacher = (S::needs_teacher || ...), needs_labels = (S::needs_labels || ...);
   F apply;
@@ -167,6 +210,23 @@ struct bound_node {
   }
 };
 
+/// What the weight of a term is and its settings besides: the first of its operands, and `Member` of its loss for each of the others.
+template <auto... Member>
+struct weight_and_settings {
+  template <class... Number>
+  LIMBECK_HOST_DEVICE constexpr double operator()(double weight, const Number&...) const {
+    return weight;
+  }
+  template <class Loss>
+  LIMBECK_HOST_DEVICE static constexpr void put(Loss& loss, const double* number) {
+    ((loss.*Member = static_cast<std::remove_cvref_t<decltype(loss.*Member)>>(*number++)), ...);
+  }
+};
+template <class Signal>
+inline constexpr std::size_t settings_in = 0;
+template <auto... Member, class... S>
+inline constexpr std::size_t settings_in<bound_node<weight_and_settings<Member...>, S...>> = sizeof...(Member);
+
 template <class Who, class S, class U, std::size_t First, class Signal, std::size_t... Index>
 constexpr auto bind_operands(const Signal& s, double progress, std::index_sequence<Index...>);
 
@@ -185,6 +245,9 @@ constexpr auto bind_signal(const Signal& s, double progress) {
     return bind_signal<typename Signal::side, S, U, First>(s.inner, progress);
   } else if constexpr (requires { s.number; }) {
     return bound_number{{}, s.number(progress)};
+  } else if constexpr (requires { s.of_rows; }) {
+    const auto rows = bind_signal<Who, S, U, 0>(s.of_rows, progress);
+    return bound_statistic<std::remove_cv_t<decltype(rows)>, S, U, decltype(s.groups)>{{}, rows, s.which(progress), s.groups};
   } else if constexpr (requires { s.read; }) {
     return bound_given<typename Signal::memory, decltype(s.read)>{{}, s.read, s.size};
   } else {
@@ -193,6 +256,16 @@ constexpr auto bind_signal(const Signal& s, double progress) {
                   "of a signal gives its temperature");
     return bind_operands<Who, S, U, First>(s, progress, std::make_index_sequence<std::tuple_size_v<decltype(s.operands)>>{});
   }
+}
+
+/// The signal of a term with one setting more: @p more is what `Member` of the loss is in each row.
+template <auto Member, class Signal, class More>
+constexpr auto with_setting(const Signal& signal, const More& more) {
+  return bound_node<weight_and_settings<Member>, Signal, More>{{}, hana::make_tuple(signal, more)};
+}
+template <auto Member, auto... Before, class... S, class More>
+constexpr auto with_setting(const bound_node<weight_and_settings<Before...>, S...>& signal, const More& more) {
+  return bound_node<weight_and_settings<Before..., Member>, S..., More>{{}, hana::append(signal.operands, more)};
 }
 
 template <class F, class... S>

@@ -77,6 +77,10 @@ struct batch_slot {};
 template <std::size_t Index>
 struct learned_slot {};
 struct row_slot {};
+/// One a row, of the teacher alone.
+struct teacher_row_slot {};
+template <class Slot>
+inline constexpr bool is_row_slot = std::is_same_v<Slot, row_slot> || std::is_same_v<Slot, teacher_row_slot>;
 template <int Num, int Den>
 struct fixed_slot {};
 /// So many deviations of the row's logits.

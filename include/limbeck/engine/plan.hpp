@@ -41,10 +41,14 @@ struct term {
   Loss loss;
   Signal signal;  ///< weighs the rows
   double weight;
-  double student_t, teacher_t;  ///< this batch's temperatures; unused by row_slot
+  double student_t, teacher_t;  ///< this batch's temperatures; unused by those of rows
   int power;                    ///< the loss is multiplied with T^power
   std::string_view name;
 };
+
+/// Whether an option of the term's loss is a number of a row.
+template <class Term>
+inline constexpr bool has_settings = settings_in<typename std::remove_cvref_t<Term>::signal_type> > 0;
 
 // what a loss declares, with defaults
 
@@ -286,6 +290,7 @@ struct plan {
   }();
   static constexpr bool has_rest = (top_in<typename Term::domain>::with_rest || ...);
   static constexpr bool uses_row_temperatures = slot_keys::template contains<row_slot>;
+  static constexpr bool temperatures_by_row = uses_row_temperatures || slot_keys::template contains<teacher_row_slot>;
   static constexpr std::size_t rowwise_scratch = [] {
     std::size_t n = 0;
     for (const std::size_t rows : {scratch_rows<typename Term::loss_type>()...}) n = rows > n ? rows : n;
@@ -298,6 +303,15 @@ struct plan {
   template <std::size_t K>
   static constexpr std::size_t first_leaf() {
     const std::size_t counts[] = {Term::signal_type::leaves...};
+    std::size_t n = 0;
+    for (std::size_t k = 0; k != K; ++k) n += counts[k];
+    return n;
+  }
+  /// Settings that are numbers of a row, numbered over all terms.
+  static constexpr std::size_t settings = (settings_in<typename Term::signal_type> + ... + 0);
+  template <std::size_t K>
+  static constexpr std::size_t first_setting() {
+    const std::size_t counts[] = {settings_in<typename Term::signal_type>...};
     std::size_t n = 0;
     for (std::size_t k = 0; k != K; ++k) n += counts[k];
     return n;

@@ -36,7 +36,8 @@ enum class reduction { mean, sum, none };
 /// What can be wrong with a row; weights and their sum are found by the host before its sweep, by a device inside it.
 enum class fault : int {
   none, label, row_temperature, student, teacher, soft_labels, row_weights, row_mask, class_mask, no_weight, signal, value,
-  student_number, teacher_number, range  // of losses between rows
+  student_number, teacher_number, range,  // of losses between rows
+  setting
 };
 
 /// Where a fault is and what stands there: all that its message needs.
@@ -86,7 +87,7 @@ struct problem {
   bool add_teacher = false;  ///< to what stands in the teacher's
   bool add = false;  ///< to what stands in the gradient, instead of overwriting it
   std::size_t gradient_beyond = 0;  ///< columns behind the gradient's last, which become 0
-  any_vector labels, row_weights, row_mask, row_temperatures, class_mask;
+  any_vector labels, row_weights, row_mask, row_temperatures, teacher_row_temperatures, class_mask;
   T* row_losses = nullptr;
   T* row_temperature_gradient = nullptr;
   double progress = 0;
@@ -197,7 +198,11 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
     }
   }
   if (code == fault::label) at.label = in.labels.integer(r);
-  if (code == fault::row_temperature) at.value = in.row_temperatures.number(r);
+  if (code == fault::row_temperature) {
+    const auto bad = [](double t) { return !(t > 0 && t < 1e300); };
+    at.of_teacher = !in.row_temperatures.data() || !bad(in.row_temperatures.number(r));
+    at.value = (at.of_teacher ? in.teacher_row_temperatures : in.row_temperatures).number(r);
+  }
   if (code == fault::row_weights) at.value = in.weight(r);
   if (code == fault::class_mask)
     for (std::size_t c = in.classes(); c-- > 0;)
@@ -225,7 +230,8 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
       raise<value_error>("limbeck: labels is " + std::to_string(p.label) + at + ", expected 0 to " +
                          std::to_string(classes - 1) + ", or ignore_index " + std::to_string(ignored));
     case fault::row_temperature:
-      raise<value_error>("limbeck: row_temperatures" + value + ", expected a positive number");
+      raise<value_error>((p.of_teacher ? "limbeck: the teacher's temperature" : "limbeck: row_temperatures") + value +
+                         ", expected a positive number");
     case fault::row_weights:
       raise<value_error>("limbeck: row_weights" + value + ", expected a finite number that is not negative");
     case fault::row_mask: raise<value_error>("limbeck: row_mask is nan" + at + ", expected a number, 0 for a row that does not count");
@@ -235,7 +241,9 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
     case fault::no_weight:
       raise<value_error>("limbeck: row_weights of the valid rows sum to 0; there is no mean");
     case fault::signal:
-      raise<value_error>("limbeck: a signal is not finite" + at + "; it weighs a loss or is measured");
+      raise<value_error>("limbeck: a signal is not finite" + at + "; it weighs a loss, is a setting of one, or is measured");
+    case fault::setting:
+      raise<value_error>("limbeck: with: the signal" + at + " is a number that the loss does not take for this setting");
     case fault::value:
       raise<value_error>("limbeck: a loss is nan" + at + ": its arithmetic leaves the range of numbers; the largest finite "
                          "logit of the student has size " + show(p.value) + in_class);

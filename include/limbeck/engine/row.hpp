@@ -108,6 +108,19 @@ LIMBECK_INLINE X within(const Position& at, const X& x) {
   }
 }
 
+/// The loss of the K-th term, with what its settings are in a row.
+template <class Plan, std::size_t K, class Term, class V>
+LIMBECK_INLINE constexpr decltype(auto) loss_of(const Term& term, [[maybe_unused]] const row_numbers<V, Plan>& n) {
+  using Signal = typename Term::signal_type;
+  if constexpr (settings_in<Signal> == 0) {
+    return (term.loss);
+  } else {
+    auto loss = term.loss;
+    Signal::function::put(loss, n.setting + Plan::template first_setting<K>());
+    return loss;
+  }
+}
+
 /// Step 4 at one position: returns the sum of all flows, the gradient less the c q_i of step 5.
 template <class Plan, class Mode, class X, class Terms, class Position>
 LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const Position& at, const X* e,
@@ -127,6 +140,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
     using S = typename Term::student_slot;
     using U = typename Term::teacher_slot;
     using D = typename Term::domain;
+    [[maybe_unused]] const auto& loss = loss_of<Plan, k>(term, n);
     if constexpr (is<L, pointwise>) {
       using P = pair_key<S, U, typename top_in<D>::softmax_domain>;
       point<X> own_side;
@@ -137,12 +151,12 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
         own_side = student_point<typename P::student>(n, logits, e);
       }
       const point<X>& x = *seen;
-      const X value = within<D>(at, term.loss.value(x));
+      const X value = within<D>(at, loss.value(x));
       if constexpr (top_in<D>::with_rest) sums.top_difference(k) += within<D>(at, x.difference);
       sums.value() += n.value_weight[k] * value;
       if constexpr (Mode::gradient) {
         constexpr auto s = Plan::softmaxes::template index<typename P::student>();
-        const X flow = within<D>(at, term.loss.flow(x));
+        const X flow = within<D>(at, loss.flow(x));
         const X f = n.flow_weight[k] * flow;
         g += f;
         sums.flow(s) += f;
@@ -154,8 +168,8 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
           // phi is homogeneous of degree 1 in (p, q), so the teacher's flow is value - flow
           constexpr auto t = Plan::softmaxes::template index<typename P::teacher>();
           X own;
-          if constexpr (requires { term.loss.teacher_flow(x); }) {
-            own = within<D>(at, term.loss.teacher_flow(x));
+          if constexpr (requires { loss.teacher_flow(x); }) {
+            own = within<D>(at, loss.teacher_flow(x));
           } else {
             own = value - flow;
           }
@@ -179,17 +193,17 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
       x.student = s * n.inverse_t[ts];
       x.teacher = t * n.inverse_t[tt];
       x.difference = std::is_same_v<S, V> ? (s - t) * n.inverse_t[ts] : x.student - x.teacher;
-      X value = term.loss.value(x);
+      X value = loss.value(x);
       if constexpr (reads_features<L>) value = select(seen, value, X(0));  // the padding, of which no other loss has a value
       sums.value() += n.value_weight[k] * value;
       if constexpr (Mode::gradient) {
-        const X f = n.flow_weight[k] * term.loss.flow(x);
+        const X f = n.flow_weight[k] * loss.flow(x);
         g += f;
         if constexpr (Mode::template wants<S>)
           sums.direct(ts) +=
               f * x.student - X(static_cast<typename X::scalar>(power_in<S>(term))) * n.flow_weight[k] * value;
         if constexpr (needs_teacher<L>() && Mode::template wants<U>)
-          sums.direct(tt) += n.teacher_weight[k] * term.loss.teacher_flow(x) * x.teacher;
+          sums.direct(tt) += n.teacher_weight[k] * loss.teacher_flow(x) * x.teacher;
       }
     } else if constexpr (per_class<Mode, L>) {  // labels given as probabilities
       using K = softmax_key<student_side, S, D>;
@@ -198,7 +212,7 @@ LIMBECK_INLINE X flows(const row_numbers<X, Plan>& n, const Terms& terms, const 
       const X log_q = log_softmax<K>(n, logits);
       sums.soft_sum() += y;
       sums.soft_low() = smaller(sums.soft_low(), y);
-      const X target = at.inside(term.loss.soft_target(y, at.template classes<X>()));
+      const X target = at.inside(loss.soft_target(y, at.template classes<X>()));
       sums.value() -= n.value_weight[k] * target * log_q;
       if constexpr (Mode::gradient) {
         const X f = -n.flow_weight[k] * target;
@@ -331,6 +345,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
     const auto& term = terms[hana::size_t<k>{}];
     using Term = std::remove_cvref_t<decltype(term)>;
     using L = typename Term::loss_type;
+    [[maybe_unused]] const auto& loss = loss_of<Plan, k>(term, n);
     if constexpr (is<L, constantly>) out.value += n.value_weight[k];
     if constexpr (is<L, pointwise> && top_in<typename Term::domain>::with_rest) {
       using S = typename Term::student_slot;
@@ -342,13 +357,13 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
       if (n.value_weight[k] == 0) return;
       point<X> x = rest_of<Plan, S, U, Rest>(n, sums.top_difference(k));
       set_differences(x);
-      const X value = term.loss.value(x);
+      const X value = loss.value(x);
       const bool no_student = n.inverse_z[rs] == 0, no_teacher = n.inverse_z[rt] == 0;
-      const bool infinite = (no_student && x.p > X(T(0)) && diverges<T>(term.loss, true)) ||
-                            (no_teacher && x.q > X(T(0)) && diverges<T>(term.loss, false));
+      const bool infinite = (no_student && x.p > X(T(0)) && diverges<T>(loss, true)) ||
+                            (no_teacher && x.q > X(T(0)) && diverges<T>(loss, false));
       out.value += n.value_weight[k] * (infinite ? std::numeric_limits<T>::infinity() : value.v);
       if constexpr (Mode::gradient) {
-        const X flow = term.loss.flow(x);
+        const X flow = loss.flow(x);
         const T f = n.flow_weight[k] * flow.v;
         out.coefficient[rs] += f;
         out.coefficient[s] -= f;
@@ -358,8 +373,8 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
         if constexpr (Mode::template wants<U>) {
           constexpr auto t = Plan::softmaxes::template index<softmax_key<teacher_side, U, all>>();
           X own;
-          if constexpr (requires { term.loss.teacher_flow(x); }) {
-            own = term.loss.teacher_flow(x);
+          if constexpr (requires { loss.teacher_flow(x); }) {
+            own = loss.teacher_flow(x);
           } else {
             own = value - flow;
           }
@@ -414,8 +429,8 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
           masks = true, deeper.rest_log_ratio *= far_down;
       }
       if (n.value_weight[k] == 0) return;  // a row without a label: 0, though its value may be infinite
-      const label_outcome<X> o = term.loss.outcome(x);
-      const bool infinite = masks && term.loss.outcome(deeper).value.v > o.value.v;
+      const label_outcome<X> o = loss.outcome(x);
+      const bool infinite = masks && loss.outcome(deeper).value.v > o.value.v;
       out.value += n.value_weight[k] * (infinite ? std::numeric_limits<T>::infinity() : o.value.v);
       if constexpr (Mode::gradient) {
         out.coefficient[s] += n.flow_weight[k] * o.softmax.v;

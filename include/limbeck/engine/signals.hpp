@@ -72,19 +72,38 @@ LIMBECK_HOST_DEVICE inline fault weigh_by_signals(row_numbers<T, Plan>& n, signa
     const auto& term = terms[hana::size_t<k>{}];
     using Signal = typename std::remove_cvref_t<decltype(term)>::signal_type;
     if constexpr (!std::is_same_v<Signal, no_signal>) {
-      const double w = term.signal.value(
-          [&](const auto& leaf) {
-            return leaf_value<Plan>(n, sums, Plan::template first_leaf<k>() + leaf.index, label_logits, classes, leaf);
-          },
-          r);
+      const auto read = [&](const auto& leaf) {
+        return leaf_value<Plan>(n, sums, Plan::template first_leaf<k>() + leaf.index, label_logits, classes, leaf);
+      };
+      const double w = term.signal.value(read, r);
       const T weight = static_cast<T>(w);
       if (!(weight - weight == 0)) bad = fault::signal;
+      if constexpr (settings_in<Signal> > 0) {
+        for_each_index<settings_in<Signal>>([&](auto i) {
+          const double number = term.signal.operands[hana::size_t<i + 1>{}].value(read, r);
+          if (!(number - number == 0)) bad = fault::signal;
+          n.setting[Plan::template first_setting<k>() + i] = number;
+        });
+      }
       n.value_weight[k] *= weight;
       n.flow_weight[k] *= weight;
       n.teacher_weight[k] *= weight;
     }
   });
   return bad;
+}
+
+/// Whether the losses take what their settings are in a row.
+template <class Plan, class T, class Terms>
+bool settings_fit(const row_numbers<T, Plan>& n, const Terms& terms) {
+  bool fit = true;
+  for_each_index<Plan::size>([&](auto k) {
+    const auto& term = terms[hana::size_t<k>{}];
+    using Term = std::remove_cvref_t<decltype(term)>;
+    if constexpr (settings_in<typename Term::signal_type> > 0 && requires { term.loss.check(); })
+      attempt<value_error>([&] { loss_of<Plan, k>(term, n).check(); }, [&](const value_error&) { fit = false; });
+  });
+  return fit;
 }
 
 }  // namespace detail

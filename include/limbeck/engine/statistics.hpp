@@ -13,9 +13,17 @@ namespace detail {
 
 constexpr std::size_t at_least_one(std::size_t n) { return n ? n : 1; }
 
+/// Settings of losses that are numbers of a row.
+template <std::size_t N>
+struct row_settings {
+  double setting[N];
+};
+template <>
+struct row_settings<0> {};
+
 /// The numbers of one row: V is the scalar type, or a pack of broadcast scalars inside a loop.
 template <class V, class Plan>
-struct row_numbers {
+struct row_numbers : row_settings<Plan::settings> {
   V maximum[at_least_one(Plan::maxima::size)];
   V inverse_t[at_least_one(Plan::slot_keys::size)];
   V exponent_scale[at_least_one(Plan::slot_keys::size)];  // log2(e) / T
@@ -32,6 +40,7 @@ struct row_numbers {
   template <class W>
   LIMBECK_INLINE row_numbers<W, Plan> broadcast() const {
     row_numbers<W, Plan> r;
+    static_cast<row_settings<Plan::settings>&>(r) = *this;
     const auto copy = [](auto& to, const auto& from) {
       constexpr std::size_t n = sizeof(from) / sizeof(from[0]);
       for_each_index<n>([&](auto i) LIMBECK_LAMBDA_INLINE { to[i] = W(from[i]); });
@@ -173,6 +182,8 @@ template <class Slot, class T>
 LIMBECK_INLINE double slot_temperature(const problem<T>& in, double batch, std::size_t r) {
   if constexpr (std::is_same_v<Slot, row_slot>) {
     return in.row_temperatures.number(r);
+  } else if constexpr (std::is_same_v<Slot, teacher_row_slot>) {
+    return in.teacher_row_temperatures.number(r);
   } else {
     return batch;
   }

@@ -78,7 +78,7 @@ class host_sweep {
         outputs_(staged_.narrow ? in.gradient : stored_rows<T>{}) {
     block_ = staged_.transposed ? max_block
                         : std::clamp<std::size_t>(1024 / (std::max<std::size_t>)(classes_, 1), 1, max_block);
-    if constexpr (!Plan::uses_row_temperatures)
+    if constexpr (!Plan::temperatures_by_row)
       Isa::call([&]() LIMBECK_LAMBDA_INLINE { (void)start_row<Plan>(in, terms, 1.0, 0, batch_); });
     for (std::size_t i = 0; i < L; ++i) lanes_[0][i] = T(1), lanes_[1][i] = T(i < rest_ ? 1 : 0);
   }
@@ -281,7 +281,7 @@ class host_sweep {
         break;  // the rows before may hold a fault, too, and the lowest is reported
       }
       row_state& row = state[used];
-      if constexpr (Plan::uses_row_temperatures) {
+      if constexpr (Plan::temperatures_by_row) {
         if (!start_row<Plan>(in_, terms, in_.weight(r), r, row.numbers)) {
           faults_.report(r, fault::row_temperature);
           looked_at = i;
@@ -566,7 +566,11 @@ class host_sweep {
                                              }),
              sums);
     }
-    return weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r));
+    const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r));
+    if constexpr (Plan::settings > 0) {
+      if (bad == fault::none && !settings_fit(row.numbers, terms)) return fault::setting;
+    }
+    return bad;
   }
 
   /// The logarithms of all rows of a block, in packs.
@@ -673,7 +677,7 @@ class host_sweep {
         const double weight = static_cast<double>(state.numbers.value_weight[k]);
         if (weight == 0) return;
         x.scale = static_cast<T>(weight * in_.weight(r) * in_.normalizer);
-        values_[r] += weight * static_cast<double>(term.loss(x));
+        values_[r] += weight * static_cast<double>(loss_of<Plan, k>(term, state.numbers)(x));
       }
     });
   }
@@ -683,7 +687,7 @@ class host_sweep {
     for_each_index<Plan::size>([&](auto k) {
       const auto& term = terms[hana::size_c<k>];
       using Loss = typename std::remove_cvref_t<decltype(term)>::loss_type;
-      if constexpr (requires(const Loss& l) { l.wants_mean(); }) any = any || term.loss.wants_mean();
+      if constexpr (requires(const Loss& l) { l.wants_mean(); }) any = any || has_settings<decltype(term)> || term.loss.wants_mean();
     });
     return any;
   }
@@ -728,12 +732,13 @@ class host_sweep {
           student_masked = student_masked || (no_student && !no_teacher && (!et || et[c] > 0));
           teacher_masked = teacher_masked || (no_teacher && !no_student && (!es || es[c] > 0));
         }
-        result = result || (state.numbers.value_weight[k] != 0 && ((student_masked && diverges<T>(term.loss, true)) ||
-                                                 (teacher_masked && diverges<T>(term.loss, false))));
+        const auto& loss = loss_of<Plan, k>(term, state.numbers);
+        result = result || (state.numbers.value_weight[k] != 0 && ((student_masked && diverges<T>(loss, true)) ||
+                                                 (teacher_masked && diverges<T>(loss, false))));
       } else if constexpr (is<Loss, labelwise> && per_class<Mode, Loss>) {
         for (std::size_t c = 0; c < classes_; ++c)
           result = result || (state.numbers.value_weight[k] != 0 && row.student[c] <= masked_logit<T> &&
-                              soft_target_of(term.loss, row.soft[c], classes_) > 0);
+                              soft_target_of(loss_of<Plan, k>(term, state.numbers), row.soft[c], classes_) > 0);
       }
     });
     return result;

@@ -99,6 +99,14 @@ struct unscaled_loss : callable<unscaled_loss<E>> {
   E inner;
   constexpr explicit unscaled_loss(E e) : inner(std::move(e)) {}
 };
+template <auto Member, class X, loss E>
+struct setting_loss : callable<setting_loss<Member, X, E>> {
+  using limbeck_loss = expression;
+  static constexpr auto member = Member;
+  X setting;
+  E inner;
+  constexpr setting_loss(X x, E e) : setting(std::move(x)), inner(std::move(e)) {}
+};
 struct same_temperature {};
 
 namespace detail {
@@ -245,6 +253,8 @@ constexpr bool changes() {
     return true;
   } else if constexpr (requires(const N& s) { s.temperature; s.inner; }) {
     return changes<std::remove_cvref_t<decltype(N::temperature)>>() || changes<std::remove_cvref_t<decltype(N::inner)>>();
+  } else if constexpr (requires(const N& s) { s.of_rows; s.share; }) {
+    return changes<std::remove_cvref_t<decltype(N::of_rows)>>() || changes<std::remove_cvref_t<decltype(N::share)>>();
   } else if constexpr (requires(const N& s) { s.inner; }) {
     return changes<std::remove_cvref_t<decltype(N::inner)>>();
   } else if constexpr (requires(const N& s) { s.number; }) {
@@ -273,6 +283,8 @@ constexpr bool is_scheduled() {
     return is_scheduled<decltype(E::first)>() || is_scheduled<decltype(E::second)>();
   } else if constexpr (requires(const E& e) { e.student; e.teacher; e.inner; }) {
     return changes<decltype(E::student)>() || changes<decltype(E::teacher)>() || is_scheduled<decltype(E::inner)>();
+  } else if constexpr (requires(const E& e) { e.setting; e.inner; }) {
+    return changes<decltype(E::setting)>() || is_scheduled<decltype(E::inner)>();
   } else if constexpr (requires(const E& e) { e.weighing; e.inner; }) {
     return changes<decltype(E::weighing)>() || is_scheduled<decltype(E::inner)>();
   } else if constexpr (requires(const E& e) { e.weight; e.inner; }) {
@@ -343,6 +355,50 @@ constexpr auto on(const E& e) {
 template <fixed_string Name, loss E>
 constexpr auto named(const E& e) {
   return named_loss<Name, E>(e);
+}
+
+namespace detail {
+
+template <class C, class V>
+C class_of_member(V C::*);
+template <class E>
+struct settled_loss {
+  using type = E;
+};
+template <auto Member, class X, class E>
+struct settled_loss<setting_loss<Member, X, E>> : settled_loss<E> {};
+/// The policy that `with` is around, however many there are.
+template <class E>
+using settled_loss_t = typename settled_loss<E>::type;
+
+}  // namespace detail
+
+/// A policy of which one option is no constant: `with<&skew_kl::alpha>(linear(0.1, 0.01), skew_kl{})` by a schedule,
+/// `with<&skew_kl::alpha>(given(alphas), skew_kl{})` by a signal, which gives each row its own. Several stand one around another.
+///
+/// @tparam Option a member of the policy, of floating point
+/// @param x a number, a schedule, or a signal (of a side: `of_student(...)`, `of_teacher(...)`; at the temperature of the place)
+/// @param e the policy, or a `with` around it; the option's value in it is overwritten
+/// @throws (in a call) value_error where a row's number is not finite, or one that the policy refuses; on a device the range is
+/// not looked at: `clamp` the signal.
+///
+/// A signal sets options of losses of rows only; a batchwise or composite loss has one number a call. Held fixed: no gradient
+/// flows through the signal.
+template <auto Option, class X, loss E>
+constexpr auto with(const X& x, const E& e) {
+  using Loss = detail::settled_loss_t<E>;
+  static_assert(!std::is_same_v<typename Loss::limbeck_loss, expression>,
+                "limbeck: with<&policy::option>(x, policy) stands around a policy itself; temperatures, weights and sums stand around it");
+  static_assert(std::is_member_object_pointer_v<decltype(Option)>, "limbeck: with<&policy::option> takes the option by its member pointer");
+  static_assert(std::is_base_of_v<decltype(detail::class_of_member(Option)), Loss>,
+                "limbeck: with<&policy::option>(x, loss): this loss is another than that of the option");
+  static_assert(std::is_floating_point_v<std::remove_cvref_t<decltype(std::declval<Loss&>().*Option)>>,
+                "limbeck: with<&policy::option> sets options that are numbers of floating point");
+  static_assert(number<X> || signal<X>, "limbeck: with<&policy::option>(x, loss): x is a number, a schedule or a signal");
+  static_assert(!signal<X> || !(std::is_same_v<typename Loss::limbeck_loss, batchwise> || std::is_same_v<typename Loss::limbeck_loss, composite>),
+                "limbeck: a signal is a setting of losses of rows; an option of a batchwise or composite loss is a number or a schedule");
+  using Setting = decltype(detail::temperature_value(x));
+  return setting_loss<Option, Setting, E>(detail::temperature_value(x), e);
 }
 
 /// The losses inside without the factor T^k that would keep the size of their gradients.

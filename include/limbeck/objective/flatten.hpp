@@ -109,7 +109,7 @@ constexpr int temperature_power() {
 
 /// A temperature that no call knows beforehand.
 template <class Slot>
-inline constexpr bool varies = is_learned<Slot> || std::is_same_v<Slot, row_slot>;
+inline constexpr bool varies = is_learned<Slot> || is_row_slot<Slot>;
 
 /// One sentence where a policy lacks something, before its use explodes.
 template <class L, class Domain, class StudentSlot, class TeacherSlot, class Signal>
@@ -124,14 +124,14 @@ constexpr void require_loss() {
                   "limbeck: a signal weighs rows one by one; a batchwise loss relates them to each other");
     static_assert(requires { L::temperature_power; } || std::is_same_v<StudentSlot, fixed_slot<1, 1>>,
                   "limbeck: this batchwise loss reads no temperature; take it out of at_temperature");
-    static_assert(!is_learned<StudentSlot> && !std::is_same_v<StudentSlot, row_slot>,
+    static_assert(!is_learned<StudentSlot> && !is_row_slot<StudentSlot> && !is_row_slot<TeacherSlot>,
                   "limbeck: a batchwise loss has one temperature a call, a number or a schedule");
   }
   static_assert(is<L, pointwise> || is<L, labelwise> || is<L, constantly> ||
                     !(is_deviation<StudentSlot> || is_deviation<TeacherSlot>),
                 "limbeck: standardized(T) is the temperature of a softmax; this loss reads the logits themselves");
   static_assert(!requires { L::teacher_has_temperature; } ||
-                    !(is_learned<TeacherSlot> || std::is_same_v<TeacherSlot, row_slot>),
+                    !(is_learned<TeacherSlot> || is_row_slot<TeacherSlot>),
                 "limbeck: sparse rows were made at one temperature; per_row{}, a signal or learned(T) cannot be the teacher's");
   static_assert(!(fixed_temperature<L> && varies<StudentSlot>) && !(fixed_teacher_temperature<L> && varies<TeacherSlot>),
                 "limbeck: this loss reads likelihoods, parameters or answers, which stand at T = 1; per_row{}, a signal or "
@@ -174,6 +174,23 @@ constexpr auto terms_that(const hana::tuple<Term...>& terms) {
   (std::index_sequence_for<Term...>{});
 }
 
+/// A policy whose option is @p value, in whatever stands around it.
+template <auto Member, class E>
+constexpr E with_number(E e, double value) {
+  if constexpr (requires { e.setting; e.inner; }) {
+    e.inner = with_number<Member>(e.inner, value);
+  } else {
+    e.*Member = static_cast<std::remove_cvref_t<decltype(e.*Member)>>(value);
+  }
+  return e;
+}
+/// A term one of whose settings is a signal.
+template <auto Member, class L, class D, class S, class U, class Signal, class Place, class X>
+constexpr auto with_row_numbers(const term<L, D, S, U, Signal, Place>& t, const X& x, double progress) {
+  const auto both = with_setting<Member>(t.signal, bind_signal<void, S, U, Signal::leaves>(x, progress));
+  return term<L, D, S, U, std::remove_cv_t<decltype(both)>, Place>{t.loss, both, t.weight, t.student_t, t.teacher_t, t.power, t.name};
+}
+
 template <class E, class S, class U, class D, std::size_t Base, class Signal, class Place>
 constexpr auto flatten(const E& e, context<S, U, D, Base, Signal, Place> c) {
   if constexpr (is<E, composite>) {
@@ -208,9 +225,16 @@ constexpr auto flatten(const E& e, context<S, U, D, Base, Signal, Place> c) {
     if constexpr (std::is_same_v<Teacher, same_temperature>) {
       return flatten(e.inner, c.template moved<NS, typename of_teacher_slot<NS>::type, D, Base + 1>());
     } else {
-      using NU = typename of_teacher_slot<typename slot_of<2 * Base + 1, Teacher>::type>::type;
+      using NU = std::conditional_t<signal<Teacher>, teacher_row_slot, typename of_teacher_slot<typename slot_of<2 * Base + 1, Teacher>::type>::type>;
       c.teacher_t = temperature_at(e.teacher, c.progress);
       return flatten(e.inner, c.template moved<NS, NU, D, Base + 1>());
+    }
+  } else if constexpr (requires { e.setting; e.inner; }) {
+    if constexpr (signal<decltype(e.setting)>) {
+      const auto inner = flatten(e.inner, c);
+      return hana::make_tuple(with_row_numbers<E::member>(inner[hana::size_c<0>], e.setting, c.progress));
+    } else {
+      return flatten(with_number<E::member>(e.inner, e.setting(c.progress)), c);
     }
   } else if constexpr (requires { e.weighing; e.inner; }) {
     return flatten(e.inner, c.weighed(bind_signal<typename E::side, S, U, Signal::leaves>(e.weighing, c.progress)));

@@ -59,9 +59,11 @@ struct inner_traits {
     static_assert(!has_places<E>(), "limbeck: at<\"name\"> stands around through(...) and its like; inside there is one pair of tensors");
     static_assert(Plan::learned == 0,
                   "limbeck: a learned temperature stands outside of through(...) and its like, whose losses are run by themselves");
-    static_assert(!has_temperature_signal<E>() && !Plan::uses_row_temperatures,
+    static_assert(!has_temperature_signal<E>() && !has_temperature_signal<E, teacher_side>() && !Plan::temperatures_by_row,
                   "limbeck: per_row{} and signals as temperatures stand outside of through(...) and its like; inside a temperature is a "
                   "number, a schedule or standardized(T)");
+    static_assert(statistics_of_terms<terms> == 0,
+                  "limbeck: median_of, quantile_of, mean_of and share_of stand outside of through(...) and its like, which run their losses by themselves");
     static_assert(!Plan::template uses_domain<masked>,
                   "limbeck: class_mask(m) is of the call's columns; on<masked> has none inside of through(...) and its like");
     return true;

@@ -93,7 +93,7 @@ template <class Term>
 auto mirrored_term(const Term& t) {
   using L = typename Term::loss_type;
   constexpr bool rows = std::is_same_v<typename Term::student_slot, row_slot>;
-  static_assert(rows == std::is_same_v<typename Term::teacher_slot, row_slot>,
+  static_assert(rows == std::is_same_v<typename Term::teacher_slot, row_slot> && !std::is_same_v<typename Term::teacher_slot, teacher_row_slot>,
                 "limbeck: into_teacher(g) takes per_row{} temperatures for both sides or for none");
   using Student = typename unlearned_slot<typename Term::teacher_slot>::type;
   using Teacher = typename unlearned_slot<typename Term::student_slot>::type;

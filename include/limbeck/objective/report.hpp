@@ -148,7 +148,7 @@ class plan_text {
   }
   template <class Slot>
   static std::string temperature(double value) {
-    if (std::is_same_v<Slot, detail::row_slot>) return "one a row";
+    if (detail::is_row_slot<Slot>) return "one a row";
     return detail::show(value) +
            (detail::is_learned<Slot> ? " (learned)" : detail::is_deviation<Slot> ? " deviations" : "");
   }

@@ -17,7 +17,7 @@ namespace detail {
 
 /// One term, in words.
 struct term_words {
-  std::string weight{}, loss{}, name{}, part_of{}, signal{}, domain{}, output{};
+  std::string weight{}, loss{}, name{}, part_of{}, signal{}, domain{}, output{}, settings{};
   std::string student = "1", teacher = "1";  ///< temperatures
   int power = 0;                             ///< the k of T^k
   bool weight_moves = false, scaled = true;
@@ -37,6 +37,14 @@ std::string described_loss(const L& loss) {
   }
 }
 
+/// The name of an option, as the compiler spells its pointer.
+template <auto Member>
+std::string described_member() {
+  std::string_view s = type_name<std::integral_constant<decltype(Member), Member>>();
+  s = s.substr(0, s.rfind('>'));
+  return std::string(s.substr(s.rfind(':') + 1));
+}
+
 /// Adds the terms of @p e, which stands in the place @p c.
 template <class E>
 void add_words(const E& e, term_words c, std::vector<term_words>& out) {
@@ -53,6 +61,7 @@ void add_words(const E& e, term_words c, std::vector<term_words>& out) {
     }
   } else if constexpr (!is<E, expression>) {
     c.loss = described_loss(e);
+    if (!c.settings.empty()) c.loss += " with " + c.settings;
     c.power = c.scaled ? temperature_power<E>() : 0;
     out.push_back(std::move(c));
   } else if constexpr (requires { e.first; e.second; }) {
@@ -68,6 +77,8 @@ void add_words(const E& e, term_words c, std::vector<term_words>& out) {
         c.teacher = described(e.teacher);
         c.teacher_moves = moves<Teacher>;
       }
+    } else if constexpr (requires { e.setting; }) {
+      and_then(c.settings, described_member<E::member>() + " = " + described(e.setting));
     } else if constexpr (requires { e.weighing; }) {
       and_then(c.signal, described(e.weighing));
       if constexpr (!std::is_void_v<typename E::side>)

@@ -48,13 +48,13 @@ preselected<First, Then> preselect(const First& first, double factor, const Then
 
 /// A selector and its part of a budget: see shares().
 template <class Selector>
-struct share_of {
+struct selector_share {
   double part;        ///< not negative; shares are relative to their sum
   Selector selector;  ///< who chooses it
 };
 /// @throws value_error where @p part is negative or no number.
 template <class Selector>
-share_of<Selector> share(double part, const Selector& selector) {
+selector_share<Selector> share(double part, const Selector& selector) {
   if (!(part >= 0 && part < 1e18))
     raise<value_error>("limbeck: share is " + detail::show(part) + ", expected a number of at least 0");
   return {part, selector};
@@ -63,7 +63,7 @@ share_of<Selector> share(double part, const Selector& selector) {
 /// See shares().
 template <class... Selector>
 struct shared_budget {
-  std::tuple<share_of<Selector>...> parts;  ///< in order of choice
+  std::tuple<selector_share<Selector>...> parts;  ///< in order of choice
 
   /// @throws value_error, shape_error as the query is wrong.
   template <class Pool>
@@ -99,7 +99,7 @@ struct shared_budget {
 /// budget.
 /// @throws value_error where all shares are 0.
 template <class... Selector>
-shared_budget<Selector...> shares(const share_of<Selector>&... parts) {
+shared_budget<Selector...> shares(const selector_share<Selector>&... parts) {
   static_assert(sizeof...(Selector) > 0, "limbeck: shares needs at least one share(part, selector)");
   if (!((parts.part + ...) > 0)) raise<value_error>("limbeck: all shares are 0");
   return {{parts...}};

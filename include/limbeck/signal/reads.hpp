@@ -4,6 +4,7 @@
 /// @file
 /// What a signal reads besides the student's row, found in its type before it is bound to an objective.
 
+#include <limbeck/signal/batch_statistics.hpp>
 #include <limbeck/signal/expression.hpp>
 
 #include <type_traits>
@@ -43,6 +44,8 @@ template <class M, class R>
 struct signal_reads<given_signal<M, R>> {
   static constexpr bool labels = false, given = true, teacher = false;
 };
+template <class S, class Share, class Groups>
+struct signal_reads<batch_statistic_signal<S, Share, Groups>> : signal_reads<S> {};
 template <class T, class S>
 struct signal_reads<tempered_signal<T, S>> : signal_reads<S> {};
 

@@ -323,7 +323,7 @@ struct device_task {
       o.bad = fault::label;
       return o;
     }
-    if constexpr (Plan::uses_row_temperatures) {
+    if constexpr (Plan::temperatures_by_row) {
       if (!start_row<Plan>(in, terms, 1.0, r, o.numbers)) o.bad = fault::row_temperature;
     } else {
       o.numbers = batch;
@@ -548,14 +548,20 @@ struct device_task {
         if constexpr (is<Loss, logitwise> && needs_teacher<Loss>())
           if (no_student != no_teacher) found.v[no_student ? 2 * k : 2 * k + 1] = 1;
         if constexpr (Mode::soft_labels && is<Loss, labelwise> && per_class<Mode, Loss>)
-          if (no_student && soft_target_of(terms[hana::size_t<k>{}].loss, at.soft, in.classes()) > 0)
+          if (no_student && soft_target_of(loss_of<Plan, k>(terms[hana::size_t<k>{}], n), at.soft, in.classes()) > 0)
             found.v[2 * Plan::size + k] = 1;
       });
     });
     found = team.highest(found);
     bool result = false;
     for_each_index<Plan::size>([&](auto k) {
-      const bool any = (found.v[2 * k] > 0 && diverges_student[k]) || (found.v[2 * k + 1] > 0 && diverges_teacher[k]);
+      bool student = diverges_student[k], teacher = diverges_teacher[k];
+      using Term = typename Plan::template term_at<k>;
+      if constexpr (settings_in<typename Term::signal_type> > 0 && (is<typename Term::loss_type, pointwise> || is<typename Term::loss_type, logitwise>)) {
+        const auto loss = loss_of<Plan, k>(terms[hana::size_t<k>{}], n);  // of this row
+        student = diverges<T>(loss, true), teacher = diverges<T>(loss, false);
+      }
+      const bool any = (found.v[2 * k] > 0 && student) || (found.v[2 * k + 1] > 0 && teacher);
       result = result || (n.value_weight[k] != 0 && any);
       if constexpr (Mode::soft_labels) result = result || (n.value_weight[k] != 0 && found.v[2 * Plan::size + k] > 0);
     });
@@ -682,7 +688,7 @@ struct device_task {
         if (weight == 0) return;
         x.scale = static_cast<T>(static_cast<double>(weight) * in.weight(r) * normalizer());
         x.team = team;
-        value += weight * term.loss(x);
+        value += weight * loss_of<Plan, k>(term, n)(x);
         team.wait();
       }
     });

@@ -54,7 +54,7 @@ void set_up(device_task<T, Terms, Mode, Target>& task) {
   using Plan = typename plan_of<Terms>::type;
   problem<T>& in = task.in;
   in.normalizer = 1;
-  if constexpr (!Plan::uses_row_temperatures) (void)start_row<Plan>(in, task.terms, 1.0, 0, task.batch);
+  if constexpr (!Plan::temperatures_by_row) (void)start_row<Plan>(in, task.terms, 1.0, 0, task.batch);
   if (in.reduce == reduction::mean) {
     task.weigh = !task.normalizer_at && !(in.mean_over > 0) && (in.row_weights.data() || in.row_mask.data() || in.labels.data());
     const double over = in.mean_over > 0 ? in.mean_over : static_cast<double>(in.samples());
@@ -74,7 +74,7 @@ void set_up(device_task<T, Terms, Mode, Target>& task) {
       task.diverges_student[k] = term.weight != 0 && diverges<T>(term.loss, true);
       task.diverges_teacher[k] = term.weight != 0 && diverges<T>(term.loss, false);
     }
-    if constexpr (requires { term.loss.wants_mean(); }) task.wants_mean = task.wants_mean || term.loss.wants_mean();
+    if constexpr (requires { term.loss.wants_mean(); }) task.wants_mean = task.wants_mean || has_settings<decltype(term)> || term.loss.wants_mean();
   });
 }
 
@@ -108,6 +108,12 @@ struct sweep_for<device_memory> {
     device_outcome* const out = outcome_of(in, ws, executor);
     clear_device(&out->fault, sizeof(out->fault), ws.stream());  // what a call has left that never came to its end
     sweep<T, Mode>(in, terms, ws, out, false, nullptr);
+  }
+  /// What a functor of one team finds of all rows, on the device.
+  template <class T>
+  static bound_place number_of(const number_of_rows<T>& f, const one_group&, device_workspace& ws) {
+    batch_memory<device_memory>::each_row(device_tasks{ws.stream()}, 1, whole_block, f);
+    return {{}, f.out};
   }
   /// The same, with losses of the whole batch after those of rows.
   template <class Traits, class Mode, class T, class Swept, class Whole, class Executor>
