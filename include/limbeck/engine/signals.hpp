@@ -63,6 +63,18 @@ LIMBECK_HOST_DEVICE inline double leaf_value(const row_numbers<T, Plan>& n, sign
   }
 }
 
+/// The settings of the K-th term's loss in row @p r, and whether all are finite.
+template <class Plan, std::size_t K, class V, class Signal, class Read>
+LIMBECK_HOST_DEVICE inline bool read_settings(row_numbers<V, Plan>& n, const Signal& signal, const Read& read, std::size_t r) {
+  bool finite = true;
+  for_each_index<settings_in<Signal>>([&](auto i) {
+    const double number = signal.operands[hana::size_t<i + 1>{}].value(read, r);
+    finite = finite && number - number == 0;
+    n.setting[Plan::template first_setting<K>() + i] = number;
+  });
+  return finite;
+}
+
 /// Multiplies each term's weights by its signal. @p label_logits are the logits at the label, one a maximum.
 template <class Plan, class T, class Terms>
 LIMBECK_HOST_DEVICE inline fault weigh_by_signals(row_numbers<T, Plan>& n, signal_sums<T, Plan>& sums, const Terms& terms,
@@ -79,11 +91,7 @@ LIMBECK_HOST_DEVICE inline fault weigh_by_signals(row_numbers<T, Plan>& n, signa
       const T weight = static_cast<T>(w);
       if (!(weight - weight == 0)) bad = fault::signal;
       if constexpr (settings_in<Signal> > 0) {
-        for_each_index<settings_in<Signal>>([&](auto i) {
-          const double number = term.signal.operands[hana::size_t<i + 1>{}].value(read, r);
-          if (!(number - number == 0)) bad = fault::signal;
-          n.setting[Plan::template first_setting<k>() + i] = number;
-        });
+        if (!read_settings<Plan, k>(n, term.signal, read, r)) bad = fault::signal;
       }
       n.value_weight[k] *= weight;
       n.flow_weight[k] *= weight;
