@@ -1,0 +1,16 @@
+#ifndef LIMBECK_TOKENS_HPP
+#define LIMBECK_TOKENS_HPP
+
+/// @file
+/// Sequences of tokens: labels, masks, padding, reductions, selections; and what decoding asks of a model. Plain functions of views on
+/// the host. Needs no tensor library.
+
+#include <limbeck/decoding/scorer.hpp>
+#include <limbeck/tokens/next_tokens.hpp>
+#include <limbeck/tokens/padding.hpp>
+#include <limbeck/tokens/response_mask.hpp>
+#include <limbeck/tokens/segments.hpp>
+#include <limbeck/tokens/sequence_means.hpp>
+#include <limbeck/tokens/token_weights.hpp>
+
+#endif
