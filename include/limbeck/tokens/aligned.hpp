@@ -107,9 +107,9 @@ template <detail::sized_memory X, detail::sized_memory Out>
 void mean_of_aligned(const token_alignment& a, const X& x, Out&& out) {
   const any_vector in = detail::view_vector(x);
   detail::of_aligned(a, in, out, [&](std::span<const std::size_t> map) {
-    double sum = 0;
-    for (const std::size_t j : map) sum += in.number(j);
-    return sum / static_cast<double>(map.size());
+    double added = 0;
+    for (const std::size_t j : map) added += in.number(j);
+    return added / static_cast<double>(map.size());
   });
 }
 

@@ -25,14 +25,14 @@ std::size_t prefix_of_mass(const any_vector& x, const segments& s, double share,
       raise<value_error>("limbeck: x is " + show(v) + " at row " + std::to_string(r) + ", expected a finite number that is at least 0");
   std::size_t kept = 0;
   for (std::size_t i = 0; i < s.size(); ++i) {
-    double total = 0, sum = 0;
+    double total = 0, added = 0;
     for (std::size_t r = s.begin(i); r < s.end(i); ++r)
       if (mask_at(mask, r) != 0) total += x.number(r);
     bool before = true;  // no row has reached the share yet
     for (std::size_t r = s.begin(i); r < s.end(i); ++r) {
       const bool counts = mask_at(mask, r) != 0;
-      if (counts) sum += x.number(r);
-      before = before && sum < share * total;
+      if (counts) added += x.number(r);
+      before = before && added < share * total;
       put(to, r, counts && before ? 1 : 0);
       kept += counts && before;
     }

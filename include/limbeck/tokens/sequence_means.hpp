@@ -18,14 +18,14 @@ void reduce_sequences(const any_vector& x, const segments& s, const any_vector& 
   check_mask(mask, s.rows());
   const auto to = output_vector("out", out, s.size(), "one a sequence");
   for (std::size_t i = 0; i < s.size(); ++i) {
-    double sum = 0, weight = 0;
+    double added = 0, weight = 0;
     for (std::size_t r = s.begin(i); r < s.end(i); ++r) {
       const double m = mask_at(mask, r);
       if (m == 0) continue;  // its number may be anything
-      sum += m * x.number(r);
+      added += m * x.number(r);
       weight += m;
     }
-    put(to, i, Mean && weight > 0 ? sum / weight : sum);
+    put(to, i, Mean && weight > 0 ? added / weight : added);
   }
 }
 }  // namespace detail

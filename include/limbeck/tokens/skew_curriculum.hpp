@@ -50,15 +50,15 @@ class skew_curriculum {
     const any_vector mine = detail::view_vector(writer), other = detail::view_vector(reader);
     if (other.size() != mine.size()) detail::throw_length("reader", other.size(), mine.size(), "one a sequence");
     const auto to = detail::output_vector("out", out, mine.size(), "one a sequence");
-    double sum = 0;
+    double added = 0;
     for (std::size_t i = 0; i < mine.size(); ++i) {
       const double gap = std::exp(-mine.number(i)) - std::exp(-other.number(i));
       if (gap != gap) raise<value_error>("limbeck: the loss of sequence " + std::to_string(i) + " is nan");
-      sum += gap;
+      added += gap;
       const double a = known_ ? 1 - (1 - options_.base) * first_ / (gap + options_.epsilon) : options_.base;
       detail::put(to, i, a < options_.least ? options_.least : a < options_.base ? a : options_.base);
     }
-    return mine.size() == 0 ? 0 : sum / static_cast<double>(mine.size());
+    return mine.size() == 0 ? 0 : added / static_cast<double>(mine.size());
   }
   /// To be called after each step with the mean of the gaps over its sequences, of all micro-batches; the first is kept. @throws value_error where it is not
   /// finite.

@@ -28,20 +28,20 @@ void whitened(const X& x, const Mask& mask, Out&& out, double epsilon = 1e-8) {
   if (!(epsilon > 0)) raise<value_error>("limbeck: epsilon is " + detail::show(epsilon) + ", expected a positive number");
   detail::check_mask(m, in.size());
   const auto to = detail::output_vector("out", out, in.size());
-  double weight = 0, sum = 0, squares = 0;
+  double weight = 0, added = 0, squares = 0;
   for (std::size_t r = 0; r < in.size(); ++r) {
     if (m.number(r) == 0) continue;
     const double v = in.number(r);
     if (v - v != 0)
       raise<value_error>("limbeck: x is " + detail::show(v) + " at row " + std::to_string(r) + ", expected a finite number");
     weight += m.number(r);
-    sum += m.number(r) * v;
+    added += m.number(r) * v;
   }
-  const double mean = weight > 0 ? sum / weight : 0;
+  const double middle = weight > 0 ? added / weight : 0;
   for (std::size_t r = 0; r < in.size(); ++r)
-    if (const double w = m.number(r); w != 0) squares += w * (in.number(r) - mean) * (in.number(r) - mean);
+    if (const double w = m.number(r); w != 0) squares += w * (in.number(r) - middle) * (in.number(r) - middle);
   const double scale = 1 / std::sqrt((weight > 0 ? squares / weight : 0) + epsilon);
-  for (std::size_t r = 0; r < in.size(); ++r) detail::put(to, r, m.number(r) == 0 ? 0 : (in.number(r) - mean) * scale);
+  for (std::size_t r = 0; r < in.size(); ++r) detail::put(to, r, m.number(r) == 0 ? 0 : (in.number(r) - middle) * scale);
 }
 
 LIMBECK_END_NAMESPACE
