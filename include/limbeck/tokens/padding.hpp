@@ -20,7 +20,7 @@ struct padding {
 };
 
 /// Writes, for each row of packed sequences, its row in a batch of s.size() x time: @p places is any vector of whole numbers with one
-/// a row. to_padded() and to_packed() move numbers by them; rows of a tensor are moved by the map `gathered(row_list(places))`.
+/// a row. to_padded() and to_packed() move numbers by them; the map `gathered(row_list(places))` picks those rows of a padded tensor.
 /// O(rows), and allocates nothing. @throws value_error where a sequence is longer than time, shape_error where a length does not fit.
 template <detail::sized_memory Places>
 void padded_places(const segments& s, const padding& to, Places&& places) {
