@@ -13,5 +13,6 @@
 #include <limbeck/relations.hpp>
 #include <limbeck/selection.hpp>
 #include <limbeck/targets.hpp>
+#include <limbeck/tokens.hpp>
 
 #endif

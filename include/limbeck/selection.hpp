@@ -28,6 +28,7 @@
 #include <limbeck/selection/robust_active.hpp>
 #include <limbeck/selection/top_k.hpp>
 #include <limbeck/selection/top_per_class.hpp>
+#include <limbeck/selection/top_share.hpp>
 #include <limbeck/selection/typiclust.hpp>
 #include <limbeck/selection/without_outliers.hpp>
 

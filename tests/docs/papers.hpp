@@ -62,6 +62,9 @@ inline std::vector<int> kept(samples / 4);
 inline const std::vector<box> mine(samples, box{0, 0, 2, 3}), theirs(samples, box{1, 0, 3, 3});
 inline random_stream stream(1);
 
+// Tokens.
+inline const std::vector<character_span> characters(samples, character_span{0, 1});
+
 // Several teachers.
 inline std::vector<float> gates(2 * samples, 0.5f), gate_gradients(2 * samples);
 inline const rows<const float> gate(gates.data(), samples, 2);

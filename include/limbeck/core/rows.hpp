@@ -5,6 +5,7 @@
 /// Rows: a batch seen as samples x classes, over memory that somebody else owns.
 
 #include <limbeck/core/config.hpp>
+#include <limbeck/core/errors.hpp>
 #include <limbeck/core/half.hpp>
 #include <limbeck/core/lifetime.hpp>
 #include <limbeck/engine/pack.hpp>
@@ -274,6 +275,13 @@ void put(const strided_vector<T>& out, std::size_t i, N value) {
   out.data[static_cast<std::ptrdiff_t>(i) * out.stride] = static_cast<T>(value);
 }
 
+/// The memory of an output vector. @throws shape_error where it does not have @p size elements.
+template <class V>
+auto output_vector(const char* name, V& out, std::size_t size, const char* what = "one a row") {
+  const auto memory = vector_memory(out);
+  if (memory.size != size) throw_length(name, memory.size, size, what);
+  return memory;
+}
 /// Labels whose type is known at run time.
 template <class Memory>
 struct any_labels {

@@ -25,13 +25,6 @@ struct grid {
 
 namespace detail {
 
-/// The memory of an output vector. @throws shape_error where it does not have @p size elements.
-template <class V>
-auto output_vector(const char* name, V& out, std::size_t size, const char* what) {
-  const auto memory = vector_memory(out);
-  if (memory.size != size) throw_length(name, memory.size, size, what);
-  return memory;
-}
 /// A tensor of the host as rows.
 template <class Tensor>
 auto host_view(const Tensor& x) {

@@ -7,7 +7,8 @@
 /// A data source is a class of yours: `size()` rows, and `batch(rows)` for a `std::span<const std::size_t>` of them, an
 /// object that is copied or moved into the trainer. It has a member `inputs`, of the type that your student takes, and
 /// where it has them: `labels` (integers, -100 for a row without), `row_weights` (numbers), `row_mask` (numbers, 0 for a
-/// row that does not count), `soft_labels` (a tensor of probabilities). They go to the objective under those names. Each
+/// row that does not count), `soft_labels` (a tensor of probabilities). They go to the objective under those names. `total` is a number
+/// in the place of the sum of their weights: the losses of the rows of a whole batch are divided by the sum of its micro-batches' totals. Each
 /// may be `outputs{output<"tokens">(y), ...}`: of the losses at that output of the student only.
 
 #include <limbeck/core/errors.hpp>

@@ -120,20 +120,13 @@ class classification_metrics {
   template <class Logits, class Labels>
     requires(tensor<Logits> || run_time_tensor<Logits>)
   void add(const Logits& logits, const Labels& labels) {
-    if constexpr (run_time_tensor<Logits>) {
-      const any_tensor x = any_tensor_traits<Logits>::view(logits);
-      switch (x.type) {
-        case element_type::float64: return add_rows(x.template rows<const double>("logits"), labels_of(labels));
-        case element_type::float16: return add_rows(x.template rows<const float16>("logits"), labels_of(labels));
-        case element_type::bfloat16: return add_rows(x.template rows<const bfloat16>("logits"), labels_of(labels));
-        default: return add_rows(x.template rows<const float>("logits"), labels_of(labels));
-      }
-    } else {
-      static_assert(std::is_same_v<typename tensor_traits<Logits>::sweep, host_rows>,
-                    "limbeck: these metrics read logits on the host; copy the logits there");
-      const auto x = tensor_traits<Logits>::view(logits);
-      add_rows(rows<const std::remove_const_t<typename decltype(x)::element>>(x), labels_of(labels));
-    }
+    add_all(logits, labels_of(labels), {});
+  }
+  /// The same of the rows whose @p mask is not 0; the others' logits and labels may be anything.
+  template <class Logits, class Labels, class Mask>
+    requires(tensor<Logits> || run_time_tensor<Logits>)
+  void add(const Logits& logits, const Labels& labels, const Mask& mask) {
+    add_all(logits, labels_of(labels), mask_of(mask));
   }
   /// Rows counted.
   std::size_t rows_counted() const { return static_cast<std::size_t>(rows_); }
@@ -152,6 +145,31 @@ class classification_metrics {
   struct bin {
     double confidence = 0, correct = 0;
   };
+  template <class Logits>
+  void add_all(const Logits& logits, const any_vector& labels, const any_vector& mask) {
+    if constexpr (run_time_tensor<Logits>) {
+      const any_tensor x = any_tensor_traits<Logits>::view(logits);
+      switch (x.type) {
+        case element_type::float64: return add_rows(x.template rows<const double>("logits"), labels, mask);
+        case element_type::float16: return add_rows(x.template rows<const float16>("logits"), labels, mask);
+        case element_type::bfloat16: return add_rows(x.template rows<const bfloat16>("logits"), labels, mask);
+        default: return add_rows(x.template rows<const float>("logits"), labels, mask);
+      }
+    } else {
+      static_assert(std::is_same_v<typename tensor_traits<Logits>::sweep, host_rows>,
+                    "limbeck: these metrics read logits on the host; copy the logits there");
+      const auto x = tensor_traits<Logits>::view(logits);
+      add_rows(rows<const std::remove_const_t<typename decltype(x)::element>>(x), labels, mask);
+    }
+  }
+  template <class Mask>
+  static any_vector mask_of(const Mask& mask) {
+    if constexpr (run_time_tensor<Mask>) {
+      return any_tensor_traits<Mask>::view(mask).vector("row_mask");
+    } else {
+      return detail::view_vector(mask);
+    }
+  }
   template <class Labels>
   static any_vector labels_of(const Labels& labels) {
     if constexpr (run_time_tensor<Labels>) {
@@ -163,11 +181,12 @@ class classification_metrics {
     }
   }
   template <class T>
-  void add_rows(const rows<const T>& x, const any_vector& y) {
+  void add_rows(const rows<const T>& x, const any_vector& y, const any_vector& mask) {
     if (y.size() != x.samples) detail::throw_length("labels", y.size(), x.samples);
+    if (!mask.empty() && mask.size() != x.samples) detail::throw_length("row_mask", mask.size(), x.samples);
     classification_metrics next = *this;
     for (std::size_t r = 0; r < x.samples; ++r)
-      if (y.integer(r) != -100) next.add_row(x, r, y.integer(r));
+      if (y.integer(r) != -100 && (mask.empty() || mask.number(r) != 0)) next.add_row(x, r, y.integer(r));
     *this = next;
   }
   template <class T>

@@ -66,7 +66,7 @@ struct counted {
   std::size_t rows = 0;
   double weight = 0;
 };
-/// By its labels, weights, mask and soft labels, else the rows drawn.
+/// By its labels, weights, mask and soft labels, else the rows drawn; the weight by its total, where it says one.
 template <fixed_string Name, class Batch>
 counted count_rows(const Batch& b, std::size_t drawn) {
   any_vector labels, weights, mask;
@@ -90,7 +90,24 @@ counted count_rows(const Batch& b, std::size_t drawn) {
     if (r < mask.size() && mask.number(r) == 0) continue;
     all.weight += r < weights.size() ? weights.number(r) : 1;
   }
+  if constexpr (requires { b.total; })
+    at_output<Name>(b.total, [&](double total) {
+      if (!(total >= 0 && total - total == 0))
+        raise<value_error>("limbeck: total is " + show(total) + " of a batch, expected a finite number that is at least 0");
+      all.weight = total;
+    });
   return all;
+}
+/// Whether a batch says over what an output is reduced.
+template <fixed_string Name, class Batch>
+constexpr bool says_total() {
+  if constexpr (requires(const Batch& b) { b.total; }) {
+    using Total = std::remove_cvref_t<decltype(std::declval<const Batch&>().total)>;
+    if constexpr (is_outputs<Total>) return Total::template has<Name>;
+    else return true;
+  } else {
+    return false;
+  }
 }
 
 /// Over which weight each output of the student is reduced: that of the whole batch. A batch in one part is its own
@@ -105,7 +122,7 @@ reduction_argument reduction_over(const whole_batch<Batch>& whole, const micro_b
     return all;
   } else {
     const std::size_t rows = rows_of_tensor(output), known = count_rows<Name>(part.batch, part.source.size()).rows;
-    if (known != rows)
+    if (known != rows && !says_total<Name, Batch>())
       raise<shape_error>("limbeck: the student gave " + std::to_string(rows) + " rows of " + std::string(Name.view()) +
                          ", the batch has " + std::to_string(known) +
                          "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of " +
@@ -127,7 +144,7 @@ auto reductions(const whole_batch<Batch>& whole, const micro_batch<Batch>& part,
     return [&]<class... Output>(const outputs<Output...>& all) {
       const auto one = [&](const auto& o) {
         constexpr auto name = std::remove_cvref_t<decltype(o)>::name;
-        return at<name>(whole.parts.size() == 1 ? mean : reduction_over<name>(whole, part, o.value));
+        return at<name>(whole.parts.size() == 1 && !says_total<name, Batch>() ? mean : reduction_over<name>(whole, part, o.value));
       };
       return std::apply([&](const auto&... o) { return std::tuple(one(o)...); }, all.all);
     }(logits);

@@ -21,11 +21,21 @@ const auto& logits_in(const X& x) {
   if constexpr (is_outputs<X>) return x.template of<"logits">();
   else return x;
 }
+template <class X>
+inline constexpr bool speaks_of_logits = true;
+template <class... Output>
+inline constexpr bool speaks_of_logits<outputs<Output...>> = outputs<Output...>::template has<"logits">;
+/// Whether a batch says which rows of "logits" count.
+template <class Batch>
+inline constexpr bool masks_logits = false;
+template <class Batch>
+  requires requires(const Batch& b) { b.row_mask; }
+inline constexpr bool masks_logits<Batch> = speaks_of_logits<std::remove_cvref_t<decltype(std::declval<const Batch&>().row_mask)>>;
 }  // namespace detail
 /// @endcond
 
 /// Accuracy, nll and ece of @p model (anything with `forward(inputs)`) over all rows of @p data, @p batch rows at a
-/// time. Of a model with several outputs the "logits" count. A model with `eval()` and `train()` is evaluated between the
+/// time; of its batches the labels, and the row_mask where they have one. Of a model with several outputs the "logits" count. A model with `eval()` and `train()` is evaluated between the
 /// two, see `evaluating`.
 /// @throws value_error where @p batch is 0; and what `classification_metrics::add` throws.
 template <class Model, class Data>
@@ -50,7 +60,11 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
       static_assert(!detail::is_head<decltype(detail::logits_in(out))>,
                     "limbeck: an evaluation reads logits, and this model gives logits_of(hidden, weights), whose logits are never "
                     "there; write them out in a forward of its own for the evaluation");
-      all.add(detail::logits_in(out), detail::logits_in(part.labels));
+      if constexpr (detail::masks_logits<batch_of<Data>>) {
+        all.add(detail::logits_in(out), detail::logits_in(part.labels), detail::logits_in(part.row_mask));
+      } else {
+        all.add(detail::logits_in(out), detail::logits_in(part.labels));
+      }
     }
   }
   return all;
