@@ -102,15 +102,28 @@ def program(page, blocks):
     return "\n".join(lines) + "\n"
 
 
+def command_of(arguments, options, backends):
+    warnings = [] if "torch" in backends else ["-Wall", "-Wextra", "-Wno-unused", "-Werror"]  # its headers have some
+    # What runs here needs loops for one instruction set: tests/unit/dispatch has the others.
+    command = [arguments.compiler, "-std=c++20", "-DLIMBECK_NO_DISPATCH", "-O1", *warnings]
+    command += [f"@{options[b]}" for b in ("core", *backends)]
+    return command + ["-DDOCS_%s=1" % b.upper() for b in backends] + [f"-I{pathlib.Path(__file__).parent}"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("page", type=pathlib.Path)
+    parser.add_argument("page", type=pathlib.Path, nargs="?")
     parser.add_argument("--compiler", required=True)
     parser.add_argument("--folder", type=pathlib.Path, required=True, help="where programs are written")
     parser.add_argument("--options", action="append", default=[], metavar="BACKEND=FILE",
                         help="the compiler's options for a backend, in a response file; core is needed")
+    parser.add_argument("--prefix", type=pathlib.Path, metavar="HEADER")
+    parser.add_argument("--precompile", action="store_true")
     arguments = parser.parse_args()
     options = dict(o.split("=", 1) for o in arguments.options)
+    if arguments.precompile:
+        return subprocess.run([*command_of(arguments, options, ()), "-x", "c++-header", str(arguments.prefix),
+                               "-o", f"{arguments.prefix}.gch"]).returncode
 
     groups, failures, count = {}, 0, 0
     for block in blocks_of(arguments.page):
@@ -131,13 +144,10 @@ def main():
                           else program(arguments.page, blocks), encoding="utf-8")
         runs = any(b.run for b in blocks)
         binary = arguments.folder / name
-        warnings = [] if "torch" in backends else ["-Wall", "-Wextra", "-Wno-unused", "-Werror"]  # its headers have some
-        # What runs here needs loops for one instruction set: tests/unit/dispatch has the others.
-        command = [arguments.compiler, "-std=c++20", "-DLIMBECK_NO_DISPATCH", *warnings]
-        command += [f"@{options[b]}" for b in ("core", *backends)]
-        command += ["-DDOCS_%s=1" % b.upper() for b in backends]
-        command += [f"-I{pathlib.Path(__file__).parent}", str(source)]
-        command += ["-O1", "-o", str(binary)] if runs else ["-fsyntax-only"]
+        command = command_of(arguments, options, backends) + [str(source)]
+        if arguments.prefix and not backends and not alone:
+            command += ["-include", str(arguments.prefix)]
+        command += ["-o", str(binary)] if runs else ["-fsyntax-only"]
         count += len(blocks)
         if subprocess.run(command).returncode != 0:
             failures += 1

@@ -1,4 +1,5 @@
-// What most tests include and nobody edits. Nothing of Limbeck: its headers must bring what they use.
+// What most tests of a program include, read once for all of them. That each header brings what it uses is another test's
+// to show: it compiles each alone.
 #include "catch.hpp"
 
 #include <algorithm>
@@ -13,4 +14,24 @@
 
 #if __has_include(<rapidcheck.h>)
 #include <rapidcheck.h>
+#endif
+
+#include <limbeck/limbeck.hpp>
+#if LIMBECK_TEST_EIGEN
+#include <limbeck/eigen.hpp>
+#endif
+#if LIMBECK_TEST_XTENSOR
+#include <limbeck/xtensor.hpp>
+#endif
+#if LIMBECK_TEST_THRUST
+#include <limbeck/thrust.hpp>
+#endif
+#if LIMBECK_TEST_TRAINER
+#include <limbeck/trainer.hpp>
+#endif
+#if LIMBECK_TEST_IO
+#include <limbeck/io.hpp>
+#endif
+#if LIMBECK_TEST_DLPACK
+#include <limbeck/dlpack.hpp>
 #endif
