@@ -7,6 +7,7 @@
 #include <limbeck/core/random.hpp>
 #include <limbeck/loss/logits/bce_with_logits.hpp>
 #include <limbeck/loss/logits/bernoulli.hpp>
+#include <limbeck/loss/logits/bild.hpp>
 #include <limbeck/loss/logits/cross_entropy.hpp>
 #include <limbeck/loss/logits/decoupled.hpp>
 #include <limbeck/loss/logits/kl.hpp>
@@ -17,6 +18,7 @@
 #include <limbeck/loss/logits/ofa.hpp>
 #include <limbeck/loss/logits/other_divergences.hpp>
 #include <limbeck/loss/logits/plackett_luce.hpp>
+#include <limbeck/loss/logits/reranked.hpp>
 #include <limbeck/loss/logits/reverse_cross_entropy.hpp>
 #include <limbeck/loss/logits/squared_probabilities.hpp>
 #include <limbeck/loss/logits/student_entropy.hpp>

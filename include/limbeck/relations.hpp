@@ -17,6 +17,7 @@
 #include <limbeck/loss/relations/pkt.hpp>
 #include <limbeck/loss/relations/rkd.hpp>
 #include <limbeck/loss/relations/similarity_preserving.hpp>
+#include <limbeck/loss/relations/span_consistency.hpp>
 #include <limbeck/loss/relations/sskd.hpp>
 #include <limbeck/loss/relations/two_views.hpp>
 

@@ -17,6 +17,7 @@
 #include <limbeck/target/past.hpp>
 #include <limbeck/target/power_transform.hpp>
 #include <limbeck/target/prototypes.hpp>
+#include <limbeck/target/shifted.hpp>
 #include <limbeck/target/sparse.hpp>
 #include <limbeck/target/sparse_kl.hpp>
 #include <limbeck/target/zipf_labels.hpp>

@@ -42,7 +42,7 @@ inline rows<float> part(std::size_t i) { return {memory.data() + i * samples * c
 inline const rows<const float> student = part(0), teacher = part(1), a = part(2), b = part(3), weak = part(3),
                                ce_logits = part(0), kd_logits = part(4), base = part(1), other = part(2), importance = part(6);
 inline const rows<float> gradient = part(5), merged = part(6);
-inline std::vector<int> labels(samples, 3), pseudo(samples);
+inline std::vector<int> labels(samples, 3), pseudo(samples), phrases(samples);
 inline std::vector<std::size_t> ids = [] {
   std::vector<std::size_t> rows(samples);
   std::iota(rows.begin(), rows.end(), 0);

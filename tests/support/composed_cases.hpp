@@ -89,7 +89,7 @@ complaints compare_composed(std::size_t n, std::size_t c) {
   });
   call("between student and teacher", always(lk::objective(kl)),
        [](const auto& side) { return lk::interpolated(side.second(), 0.4); });
-  call("whole rows", always(both + lk::at_temperature(3.0, lk::margin_mse{} + lk::label_pairs{}) + 0.3 * lk::pld{}), first);
+  call("whole rows", always(both + lk::at_temperature(3.0, lk::margin_mse{} + lk::label_pairs{}) + 0.3 * lk::pld{} + 0.2 * lk::bild{.k = 5} + 0.1 * lk::reranked{}), first);
   call("widths that differ", always(lk::at_temperature(2.0, lk::uld{}) + lk::cross_entropy{}),
        [](const auto& side) { return side.wide(); });
   call("whole rows of a target", always(lk::uld{} + kl),

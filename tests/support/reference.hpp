@@ -364,6 +364,87 @@ inline reference_loss ref_uld() {
   };
 }
 
+/// The places of the k highest, the highest first, of equal ones the first; none that is masked.
+inline std::vector<std::size_t> highest_of(const std::vector<real>& x, std::size_t k) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (x[i] > -real_infinity) order.push_back(i);
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a] > x[b]; });
+  order.resize(std::min(order.size(), k));
+  return order;
+}
+
+/// The divergence of softmaxes over differences of pairs of the k highest classes, led by either side; 'b' both.
+inline reference_loss ref_bild(std::size_t k, char leader, const divergence& phi, bool knee = false) {
+  return [=](const row_input& row) {
+    reference_row out;
+    out.gradient.assign(row.classes(), 0);
+    for (const char by : {'t', 's'}) {
+      if (leader != 'b' && leader != by) continue;
+      const auto& x = by == 't' ? row.teacher : row.student;
+      const real t = by == 't' ? row.teacher_t : row.student_t;
+      auto order = highest_of(x, k);
+      if (order.size() < 3) continue;
+      if (knee) {
+        const auto power = [&](std::size_t i) { return std::exp((x[order[i]] - x[order[0]]) / t); };
+        const auto last = static_cast<real>(order.size() - 1);
+        std::size_t best = 0;
+        real most = 0;
+        for (std::size_t i = 0; i < order.size(); ++i) {
+          const real y = (power(i) - power(order.size() - 1)) / (1 - power(order.size() - 1));
+          const real below = 1 - static_cast<real>(i) / last - y;
+          if (below > most) most = below, best = i;
+        }
+        if (best > 0) order.resize(std::max<std::size_t>(3, best + 1));
+      }
+      row_input pairs{{}, {}, row.student_t, row.teacher_t, 0};
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        if (!(row.student[order[i]] > -real_infinity && row.teacher[order[i]] > -real_infinity)) {
+          out.value = real_infinity;
+          return out;
+        }
+        for (std::size_t j = i + 1; j < order.size(); ++j) {
+          pairs.student.push_back(row.student[order[i]] - row.student[order[j]]);
+          pairs.teacher.push_back(row.teacher[order[i]] - row.teacher[order[j]]);
+        }
+      }
+      const auto c = pairs.softmaxes();
+      real flows = 0;
+      for (const auto& each : c) out.value += phi(each).value, flows += phi(each).flow;
+      for (std::size_t i = 0, pair = 0; i < order.size(); ++i)
+        for (std::size_t j = i + 1; j < order.size(); ++j, ++pair) {
+          const real slope = (phi(c[pair]).flow - c[pair].q * flows) / row.student_t;
+          out.gradient[order[i]] += slope, out.gradient[order[j]] -= slope;
+        }
+    }
+    return out;
+  };
+}
+
+/// Minus the log-likelihood of the teacher's order of the student's k highest classes, or of that order turned round.
+inline reference_loss ref_reranked(std::size_t k, bool turned) {
+  return [=](const row_input& row) {
+    auto order = highest_of(row.student, k);
+    std::sort(order.begin(), order.end());
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return row.teacher[a] > row.teacher[b]; });
+    if (turned) std::reverse(order.begin(), order.end());
+    reference_row out;
+    out.gradient.assign(row.classes(), 0);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const auto less = [&](std::size_t a, std::size_t b) { return row.student[a] < row.student[b]; };
+      const auto first = order.begin() + static_cast<std::ptrdiff_t>(i);
+      const std::size_t top = *std::max_element(first, order.end(), less);
+      real rest = 0;
+      const auto power = [&](std::size_t c) { return std::exp((row.student[c] - row.student[top]) / row.student_t); };
+      for (auto c = first; c != order.end(); ++c) rest += *c == top ? 0 : power(*c);
+      out.value += (row.student[top] - row.student[order[i]]) / row.student_t + std::log1p(rest);
+      for (auto c = first; c != order.end(); ++c) out.gradient[*c] += power(*c) / (1 + rest) / row.student_t;
+      out.gradient[order[i]] -= 1 / row.student_t;
+    }
+    return out;
+  };
+}
+
 /// alpha KL((p_y, 1 - p_y), (q_y, 1 - q_y)) + beta KL(p^, q^), p^ and q^ without y and normalised.
 inline reference_loss ref_dkd(real alpha, real beta) {
   return [=](const row_input& row) {

@@ -345,6 +345,10 @@ complaints compare_whole_batches() {
   const lk::channel_margins<lk::device_memory> device_margins(scale, shift);
   if (margins[1] != device_margins[1]) out.push_back("the margins differ");
   compare_whole_with<T>(out, "overhaul", lk::objective(lk::overhaul(margins)), lk::objective(lk::overhaul(device_margins)), 20, 33, 33);
+  const std::vector<int> spans{0, 0, 0, 0, 0, -1, -1, 1, 1, 2, 2, 2, 2, 3, 4, 4, 4, 4, 4, 4};
+  const auto device_spans = to_device(spans);
+  compare_whole_with<T>(out, "span consistency", lk::objective(lk::span_consistency(spans)),
+                        lk::objective(lk::span_consistency(device_spans)), 20, 33, 33);
   each("nearest layers", lk::nearest_layers{.layers = 4, .k = 2}, 22, 9, 36);
   each("hard quantile", lk::hard_quantile{.p_hard = 0.9}, 15, 37, 37);
   each("sinkhorn", lk::at_temperature(2.0, lk::sinkhorn{}), 17, 40, 40, 512);

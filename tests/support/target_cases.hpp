@@ -175,6 +175,7 @@ void each_transform(const Side& s, F&& f) {
   f("binary labels", lk::binary_labels(s.yes_or_no(), 1.5));
   f("zipf", lk::zipf_labels(s.a()));
   f("zipf of an ensemble", lk::zipf_labels(two));
+  f("shifted", lk::shifted(s.a(), s.b(), lk::interpolated(two, 0.4), lk::linear(0.2, 1.5)));
   f("sparse", lk::sparse_target(s.sparse()));
   f("sparse, dropped", lk::mean_of_probabilities(lk::sparse_target(s.sparse(), lk::tail::drop), s.a()));
   f("past", lk::temporal_target<T, lk::linear, typename Side::memory>{s.averages(), s.ids(), lk::linear(1, 3)});

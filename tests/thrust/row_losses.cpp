@@ -158,6 +158,10 @@ void compare_losses(complaints& out) {
     compare_row<Block>(out, "uld", lk::uld{}, e);
     compare_row<Block>(out, "label_pairs", lk::label_pairs{}, e);
     compare_row<Block>(out, "pld", lk::pld{.temperature = 2}, e);
+    compare_row<Block>(out, "bild", lk::bild{}, e);
+    compare_row<Block>(out, "bild, reverse, by the knee", lk::bild{.k = 9, .leader = lk::lead::student, .reverse = true, .knee = true}, e);
+    compare_row<Block>(out, "reranked", lk::reranked{}, e);
+    compare_row<Block>(out, "reranked, prefix", lk::reranked{.k = 4, .prefix = true}, e);
     compare_row<Block>(out, "cosine_loss", lk::cosine_loss{}, e);
     compare_row<Block>(out, "row_distance", lk::row_distance{}, e);
   }

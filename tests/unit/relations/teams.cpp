@@ -86,6 +86,8 @@ void compare_all() {
   compare<T>(lk::log_sum{}, "log_sum", 4, 19, 19);
   compare<T>(lk::channel_affinity{.channels = 3}, "channel_affinity", 5, 21, 21);
   compare<T>(lk::position_similarity{.student_channels = 2, .teacher_channels = 3}, "position_similarity", 5, 18, 27);
+  const std::vector<int> spans{0, 0, 0, -1, -1, 2, 2, 3, 4, 4};
+  compare<T>(lk::span_consistency(spans), "span_consistency", 10, 30, 30);
   compare<T>(lk::sskd{}, "sskd", 14, 9, 5, 512);
   compare<T>(lk::nearest_layers{.layers = 3, .k = 2}, "nearest_layers", 7, 11, 33);
   compare<T>(lk::sinkhorn{.iterations = 4}, "sinkhorn", 7, 13, 13, 2048);

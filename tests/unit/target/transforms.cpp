@@ -3,6 +3,7 @@
 #include <limbeck/target/interpolation.hpp>
 #include <limbeck/target/label_mix.hpp>
 #include <limbeck/target/power_transform.hpp>
+#include <limbeck/target/shifted.hpp>
 #include <limbeck/target/zipf_labels.hpp>
 
 #include "cases.hpp"
@@ -45,6 +46,30 @@ TEST_CASE("masks of an interpolation", "[target]") {
   CHECK(filled(lk::interpolated(t.in(), 0.5), s.in()).data == std::vector<double>{masked, masked, masked, 2});
   CHECK(filled(lk::interpolated(t.in(), 1), s.in()).data == t.data);
   CHECK(filled(lk::interpolated(t.in(), 0), s.in()).data == s.data);
+}
+
+TEST_CASE("a model moved as tuning moved another", "[target]") {
+  const matrix<double> base(3, 17, 1, 4), raw(3, 17, 2, 4), tuned(3, 17, 3, 4);
+  const auto m = filled(lk::shifted(base.in(), raw.in(), tuned.in(), 0.6), base.in());
+  for (std::size_t r = 0; r < 3; ++r) {  // base (tuned/raw)^alpha, normalised
+    const auto b = softmax(&base.data[r * 17], 17), x = softmax(&raw.data[r * 17], 17), y = softmax(&tuned.data[r * 17], 17);
+    std::vector<real> p(17);
+    real sum = 0;
+    for (std::size_t c = 0; c < 17; ++c) sum += p[c] = b[c] * std::pow(y[c] / x[c], 0.6L);
+    for (real& v : p) v /= sum;
+    same_distribution(&m.data[r * 17], p);
+  }
+  CHECK(filled(lk::shifted(base.in(), raw.in(), tuned.in(), 0), base.in()).data == base.data);
+  const auto whole = filled(lk::shifted(raw.in(), raw.in(), tuned.in()), base.in());
+  for (std::size_t i = 0; i < whole.data.size(); ++i) CHECK(whole.data[i] == Approx(tuned.data[i]).epsilon(1e-14).margin(1e-14));
+
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const matrix<double> a(1, 4, {masked, 0, 1, 2}), b(1, 4, {0, masked, 1, 1}), c(1, 4, {0, masked, masked, 4}), d(1, 4, {0, 0, -masked, nan});
+  CHECK(filled(lk::shifted(a.in(), b.in(), c.in()), a.in()).data == std::vector<double>{masked, masked, masked, 5});
+  for (const auto& bad : {filled(lk::shifted(a.in(), b.in(), d.in()), a.in()), filled(lk::shifted(b.in(), d.in(), a.in()), a.in())})
+    CHECK((std::isnan(bad.data[2]) && std::isnan(bad.data[3])));
+  CHECK_THROWS_WITH(lk::shifted(a.in(), b.in(), c.in(), -1), "limbeck: alpha is -1, expected a number of at least 0");
+  CHECK_THROWS_AS(lk::shifted(a.in(), base.in(), c.in()), lk::shape_error);
 }
 
 TEST_CASE("Zipf's labels where scores tie: the lower class", "[target]") {

@@ -90,6 +90,13 @@ double with_whole_groups(call& x) {
   }
   return value;
 }
+/// One span, but for rows that are missing and where parts of a batch end.
+template <bool Alone>
+double with_spans(call& x) {
+  std::vector<int> spans(x.samples(), 0);
+  for (std::size_t r = 1; r < x.samples(); ++r) spans[r] = spans[r - 1] + (r % 7 == 0 || x.ids[r] != (x.ids[r - 1] + 1) % 16);
+  return run_loss<Alone>(lk::span_consistency(spans), x);
+}
 /// Parameters of distributions are positive.
 double with_parameters(call& x) {
   for (auto* side : {&x.student, &x.teacher})
@@ -141,6 +148,8 @@ const std::vector<loss>& every_loss() {
       beside("label_pairs", lk::label_pairs{}),
       beside("pld", lk::pld{}),
       beside("uld", lk::uld{}),
+      beside("bild", lk::bild{.k = 4}),
+      alone("reranked", lk::reranked{.k = 4}),
       sparse("sparse_divergence", lk::reverse_kl{}),
       sparse("sparse_kl", lk::forward_kl{}),
       beside("linear_cka", lk::linear_cka{}),
@@ -189,6 +198,7 @@ const std::vector<loss>& every_loss() {
       beside("kdsvd", lk::kdsvd{.first_channels = 2, .second_channels = 2, .student_positions = 2, .teacher_positions = 2}),
       {"overhaul", with_margins<false>, with_margins<true>, false},
       {"pad_l2", with_half_teacher<false>, with_half_teacher<true>, false},
+      {"span_consistency", with_spans<false>, with_spans<true>, false},
       {"sskd", with_whole_groups<false>, with_whole_groups<true>, true},
       alone("through", lk::through(lk::unit_rows{}, lk::mse{} + 0.5 * lk::at_temperature(2.0, lk::forward_kl{}))),
       beside("by_channel", lk::by_channel(2, lk::at_temperature(4.0, lk::forward_kl{}))),
