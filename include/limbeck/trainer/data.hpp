@@ -9,6 +9,9 @@
 /// where it has them: `labels` (integers, -100 for a row without), `row_weights` (numbers), `row_mask` (numbers, 0 for a
 /// row that does not count), `soft_labels` (a tensor of probabilities). They go to the objective under those names. Each
 /// may be `outputs{output<"tokens">(y), ...}`: of the losses at that output of the student only.
+///
+/// A source that makes what it hands over, as `on_policy` does, has `prepare(rows, request)` too: called once before each step
+/// with the numbers of all its rows and a `draw_request`, and followed by `batch` of them, a micro-batch each, in this order.
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
@@ -54,6 +57,12 @@ class subset {
   std::size_t size() const { return rows_.size(); }
   /// Rows of the subset, 0 to size() - 1.
   decltype(auto) batch(std::span<const std::size_t> positions) const { return data_->batch(own_rows(positions)); }
+  /// Passed on, where the data has it.
+  template <class Request>
+    requires requires(Data& d, std::span<const std::size_t> rows, const Request& r) { d.prepare(rows, r); }
+  void prepare(std::span<const std::size_t> positions, const Request& request) {
+    data_->prepare(own_rows(positions), request);
+  }
   /// Where they stand in the data source underneath all subsets.
   std::vector<std::size_t> source_rows(std::span<const std::size_t> positions) const {
     const std::vector<std::size_t> mine = own_rows(positions);

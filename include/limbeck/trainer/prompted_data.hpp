@@ -1,0 +1,243 @@
+#ifndef LIMBECK_TRAINER_PROMPTED_DATA_HPP
+#define LIMBECK_TRAINER_PROMPTED_DATA_HPP
+
+/// @file
+/// Prompts and answers as data for the trainer: in one context, or in two.
+///
+/// A row of the data is a sequence. Its batch has a row of logits a token of the answers, so that labels are the answers themselves:
+/// nothing is shifted, masked or padded, no logits of a prompt are ever computed, and a model that reads the same answer behind another
+/// prompt gives the same rows.
+
+#include <limbeck/decoding/rollouts.hpp>
+#include <limbeck/decoding/scorer.hpp>
+#include <limbeck/trainer/archive.hpp>
+#include <limbeck/trainer/data.hpp>
+#include <limbeck/trainer/modes.hpp>
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Some sequences, as a student and its losses take them. The student gives, for each sequence in turn, the logits behind all its
+/// tokens from the last of the prompt to the last but one: `x.answer(s).size()` rows.
+struct answer_batch {
+  rollouts inputs{};                 ///< prompt and answer of each sequence
+  std::vector<token_id> labels{};    ///< the tokens of the answers, one a row of logits
+  std::vector<float> row_weights{};  ///< of these rows
+};
+/// The same, and what a teacher reads in the place of `inputs`: the same answers behind other prompts.
+struct two_context_batch {
+  rollouts inputs{};                 ///< what the student reads
+  rollouts privileged{};             ///< what the teacher reads
+  std::vector<token_id> labels{};    ///< the tokens of the answers, one a row of logits
+  std::vector<float> row_weights{};  ///< of these rows
+};
+
+/// The prompts of some sequences, as what is sampled behind. Views them.
+class prompts_of {
+ public:
+  /// Of @p x, which outlives it.
+  explicit prompts_of(const rollouts& x) : of_(&x) {}
+  /// How many.
+  std::size_t size() const { return of_->size(); }
+  /// One of them.
+  std::span<const token_id> operator[](std::size_t s) const { return (*of_)[s].first(of_->prompts[s]); }
+
+ private:
+  const rollouts* of_;
+};
+/// The answers of some sequences. Views them.
+class answers_of {
+ public:
+  /// Of @p x, which outlives it.
+  explicit answers_of(const rollouts& x) : of_(&x) {}
+  /// How many.
+  std::size_t size() const { return of_->size(); }
+  /// One of them.
+  std::span<const token_id> operator[](std::size_t s) const { return of_->answer(s); }
+
+ private:
+  const rollouts* of_;
+};
+
+/// How the losses of tokens become one number.
+enum class answer_mean {
+  tokens,    ///< their mean over all tokens of the step
+  sequences  ///< the mean over sequences of their means over the tokens of each
+};
+
+/// A data source whose answers another may write: `d.own(rows)`, the `rollouts` of prompts with the answers that the data has, empty
+/// where there are none, and `d.batch(rows, written)`, what `d.batch(rows)` is with these answers.
+template <class D>
+concept prompted_source = data_source<D> &&
+    requires(std::remove_cvref_t<D>& d, std::span<const std::size_t> rows, const rollouts& written) {
+  { d.own(rows) } -> std::same_as<rollouts>;
+  { d.batch(rows, written) } -> std::same_as<batch_of<D>>;
+};
+
+/// @cond
+namespace detail {
+
+using token_lists = std::vector<std::vector<token_id>>;
+
+/// Labels and weights of what was written. @throws value_error where an answer is empty.
+template <class Batch>
+void label_answers(Batch& b, std::span<const std::size_t> rows, answer_mean mean_over) {
+  for (std::size_t s = 0; s < b.inputs.size(); ++s) {
+    const auto answer = b.inputs.answer(s);
+    if (answer.empty())
+      raise<value_error>("limbeck: the answer of row " + std::to_string(rows[s]) + " is empty, expected a token at least");
+    b.labels.insert(b.labels.end(), answer.begin(), answer.end());
+    b.row_weights.insert(b.row_weights.end(), answer.size(),
+                         mean_over == answer_mean::tokens ? 1.0F : 1.0F / static_cast<float>(answer.size()));
+  }
+}
+
+struct listed {
+  const token_lists* of;
+  std::span<const std::size_t> rows;
+  std::size_t size() const { return rows.size(); }
+  std::span<const token_id> operator[](std::size_t s) const {
+    return of->empty() ? std::span<const token_id>() : std::span<const token_id>((*of)[rows[s]]);
+  }
+};
+
+inline void require_prompts(const token_lists& prompts, const char* what) {
+  for (std::size_t r = 0; r < prompts.size(); ++r)
+    if (prompts[r].empty())
+      raise<value_error>(std::string("limbeck: the ") + what + " of row " + std::to_string(r) +
+                         " is empty, expected a token at least, that of a beginning");
+}
+
+}  // namespace detail
+/// @endcond
+
+/// Prompts, and the answers to learn where there are any: a `prompted_source`. Holds them.
+class prompted_data {
+ public:
+  /// One answer a prompt, or none at all, where answers are always written.
+  /// @throws shape_error where there are other numbers of them, value_error where a prompt is empty.
+  explicit prompted_data(std::vector<std::vector<token_id>> prompts, std::vector<std::vector<token_id>> answers = {},
+                         answer_mean mean_over = answer_mean::tokens)
+      : prompts_(std::move(prompts)), answers_(std::move(answers)), mean_over_(mean_over) {
+    if (!answers_.empty() && answers_.size() != prompts_.size())
+      detail::throw_length("answers", answers_.size(), prompts_.size(), "one a prompt");
+    detail::require_prompts(prompts_, "prompt");
+  }
+  /// How many sequences.
+  std::size_t size() const { return prompts_.size(); }
+  /// The prompts of these rows with the answers that the data has.
+  rollouts own(std::span<const std::size_t> rows) const {
+    return given_answers(detail::listed{&prompts_, rows}, detail::listed{&answers_, rows});
+  }
+  /// These rows. @throws value_error where an answer is empty.
+  answer_batch batch(std::span<const std::size_t> rows) const { return batch(rows, own(rows)); }
+  /// The same with other answers.
+  answer_batch batch(std::span<const std::size_t> rows, rollouts written) const {
+    answer_batch b{.inputs = std::move(written)};
+    detail::label_answers(b, rows, mean_over_);
+    return b;
+  }
+  /// Which of two means.
+  answer_mean mean_over() const { return mean_over_; }
+
+ private:
+  std::vector<std::vector<token_id>> prompts_, answers_;
+  answer_mean mean_over_;
+};
+
+/// The same answers in two contexts: the student reads the prompt, the teacher, who is `in_context(teacher)`, a privileged one, as
+/// the question with its solution. Row by row both have the logits of the same token of the answer.
+///
+/// Zhao et al., *Self-Distilled Reasoner: On-Policy Self-Distillation for Large Language Models*, 2026, arXiv:2601.18734, by the
+/// authors' code; Self-J (the same with a reference answer of a judged one) by its code.
+class two_contexts {
+ public:
+  /// One privileged prompt a prompt. @throws as prompted_data.
+  two_contexts(std::vector<std::vector<token_id>> prompts, std::vector<std::vector<token_id>> privileged,
+               std::vector<std::vector<token_id>> answers = {}, answer_mean mean_over = answer_mean::tokens)
+      : plain_(std::move(prompts), std::move(answers), mean_over), privileged_(std::move(privileged)) {
+    if (privileged_.size() != plain_.size())
+      detail::throw_length("privileged", privileged_.size(), plain_.size(), "one a prompt");
+    detail::require_prompts(privileged_, "privileged prompt");
+  }
+  /// How many sequences.
+  std::size_t size() const { return plain_.size(); }
+  /// The plain prompts of these rows with the answers that the data has.
+  rollouts own(std::span<const std::size_t> rows) const { return plain_.own(rows); }
+  /// These rows. @throws value_error where an answer is empty.
+  two_context_batch batch(std::span<const std::size_t> rows) const { return batch(rows, own(rows)); }
+  /// The same with other answers.
+  two_context_batch batch(std::span<const std::size_t> rows, rollouts written) const {
+    two_context_batch b;
+    b.privileged = given_answers(detail::listed{&privileged_, rows}, answers_of(written));
+    b.inputs = std::move(written);
+    detail::label_answers(b, rows, plain_.mean_over());
+    return b;
+  }
+
+ private:
+  prompted_data plain_;
+  std::vector<std::vector<token_id>> privileged_;
+};
+
+/// What `in_context` returns: a teacher for the trainer.
+template <class Teacher>
+class privileged_teacher {
+ public:
+  /// @cond
+  explicit privileged_teacher(Teacher&& t) : teacher_(std::forward<Teacher>(t)) {}
+  template <class Batch>
+    requires requires(Batch& b) { b.privileged; }
+  decltype(auto) operator()(Batch& batch) {
+    const evaluating mode(teacher_);
+    if constexpr (requires { typename host_traits<decltype(teacher_.forward(batch.privileged))>; }) {
+      return kept(teacher_.forward(batch.privileged));
+    } else {
+      return teacher_.forward(batch.privileged);
+    }
+  }
+  template <class Archive>
+  void serialize(Archive& archive)
+    requires serializable<std::remove_reference_t<Teacher>>
+  {
+    archive("teacher", teacher_);
+  }
+  /// @endcond
+
+ private:
+  template <class Logits>
+    requires std::is_same_v<typename tensor_traits<std::remove_cvref_t<Logits>>::sweep, host_rows>
+  using host_traits = tensor_traits<std::remove_cvref_t<Logits>>;
+  /// A copy: where the teacher is the student itself, its logits go with its next forward.
+  template <class Logits>
+  auto kept(const Logits& logits) {
+    using Traits = host_traits<Logits>;
+    using T = arithmetic_of_t<typename Traits::scalar>;
+    const auto x = Traits::view(logits);
+    auto& memory = std::get<std::vector<T>>(memory_);
+    memory.resize(x.samples * x.classes);
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < x.classes; ++c) memory[r * x.classes + c] = static_cast<T>(x(r, c));
+    return rows<const T>{memory.data(), x.samples, x.classes};
+  }
+  Teacher teacher_;
+  std::tuple<std::vector<float>, std::vector<double>> memory_{};
+};
+
+/// @p teacher as one that reads the privileged context of a `two_contexts` batch: a frozen model, the average of a student, or the
+/// student itself with its weights at the beginning of the step. It is in evaluation while it is asked, and its logits are copied, so
+/// that it may be the student. An lvalue is referred to.
+template <class Teacher>
+privileged_teacher<Teacher> in_context(Teacher&& teacher) {
+  return privileged_teacher<Teacher>(std::forward<Teacher>(teacher));
+}
+
+LIMBECK_END_NAMESPACE
+
+#endif
