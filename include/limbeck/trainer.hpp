@@ -20,5 +20,6 @@
 #include <limbeck/trainer/trainer.hpp>
 #include <limbeck/trainer/validation.hpp>
 #include <limbeck/trainer/watch.hpp>
+#include <limbeck/trainer/writers.hpp>
 
 #endif

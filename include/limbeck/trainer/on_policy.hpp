@@ -10,6 +10,7 @@
 #include <limbeck/trainer/modes.hpp>
 #include <limbeck/trainer/prompted_data.hpp>
 #include <limbeck/trainer/replay.hpp>
+#include <limbeck/trainer/writers.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -31,8 +32,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// - student: in evaluation while `write` runs, with its weights at the beginning of the step;
 /// - data: a `prompted_source`; one that writes itself (an `on_policy` by the teacher, for the others' steps) is asked where this one
 ///   does not write;
-/// - write: a callable of the `rollouts` of the step's prompts with the data's own answers, and of a seed; gives `rollouts` with these
-///   prompts. Any decoding: `sample`, `interleaved`, `rewritten` of the own answers;
+/// - write: a callable of the `rollouts` of the step's prompts with the data's own answers, of a seed and, where it takes them, of the
+///   numbers of their rows; gives `rollouts` with these prompts. Any decoding: `sample`, `interleaved`, `rewritten` of the own answers;
 /// - past: a `replay` of what was written before; none where left out.
 ///
 /// A step is written once, before its first micro-batch, and random is only its seed, which is that of the run and the step: a run that
@@ -54,8 +55,9 @@ class on_policy {
     static_assert(prompted_source<Data>,
                   "limbeck: on_policy needs data with own(rows), the rollouts of prompts and answers, and batch(rows, written), as "
                   "prompted_data and two_contexts");
-    static_assert(std::is_invocable_r_v<rollouts, Write&, const rollouts&, std::uint64_t>,
-                  "limbeck: what writes for on_policy is called with the rollouts of the step's prompts and a seed, and gives rollouts");
+    static_assert(answer_writer<Write>,
+                  "limbeck: what writes for on_policy is called with the rollouts of the step's prompts and a seed (and, where it takes "
+                  "them, the numbers of their rows), and gives rollouts");
   }
   std::size_t size() const { return static_cast<std::size_t>(data_.size()); }
   std::vector<std::size_t> source_rows(std::span<const std::size_t> rows) const { return detail::source_rows(data_, rows); }
@@ -80,7 +82,7 @@ class on_policy {
       const rollouts own = data_.own(rows);
       {
         const evaluating mode(*student_);
-        written_ = write_(own, random());
+        written_ = detail::write_answers(write_, own, random(), rows);
       }
       require_same_prompts(own);
       rows_ = asked_;
@@ -96,7 +98,7 @@ class on_policy {
     if (at_ == rows_.size()) return data_.batch(rows);  // its own answers, also outside of a step
     if (rows.size() > rows_.size() - at_ || !std::equal(rows.begin(), rows.end(), asked_.begin() + static_cast<std::ptrdiff_t>(at_)))
       raise<value_error>("limbeck: on_policy has written for the rows of a step, and is asked for others before all of these");
-    rollouts part = given_answers(part_of(prompts_of(written_), rows.size()), part_of(answers_of(written_), rows.size()));
+    rollouts part = detail::part_of(written_, at_, rows.size());
     const auto which = std::span<const std::size_t>(rows_).subspan(at_, rows.size());
     at_ += rows.size();
     return data_.batch(which, std::move(part));
@@ -116,17 +118,6 @@ class on_policy {
  private:
   static constexpr std::uint64_t writing_stream = 0x7772697465;  // no sampler of rows splits so
 
-  template <class List>
-  struct some_of {
-    List of;
-    std::size_t first, count;
-    std::size_t size() const { return count; }
-    std::span<const token_id> operator[](std::size_t s) const { return of[first + s]; }
-  };
-  template <class List>
-  some_of<List> part_of(const List& all, std::size_t count) const {
-    return {all, at_, count};
-  }
   void require_same_prompts(const rollouts& own) const {
     if (written_.size() != own.size())
       raise<shape_error>("limbeck: " + std::to_string(written_.size()) + " sequences are written for on_policy, expected " +

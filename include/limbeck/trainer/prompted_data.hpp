@@ -107,6 +107,23 @@ struct listed {
   }
 };
 
+/// Sequences @p first to before first + count, with all that is known of them.
+inline rollouts part_of(const rollouts& all, std::size_t first, std::size_t count) {
+  const auto from = static_cast<std::ptrdiff_t>(all.sequences.begin(first));
+  const auto to = static_cast<std::ptrdiff_t>(count > 0 ? all.sequences.end(first + count - 1) : all.sequences.begin(first));
+  const auto cut = [](const auto& x, std::ptrdiff_t a, std::ptrdiff_t b) {
+    return std::remove_cvref_t<decltype(x)>(x.begin() + a, x.begin() + b);
+  };
+  rollouts out{.tokens = cut(all.tokens, from, to)};
+  out.prompts = cut(all.prompts, static_cast<std::ptrdiff_t>(first), static_cast<std::ptrdiff_t>(first + count));
+  std::vector<std::size_t> lengths(count);
+  for (std::size_t s = 0; s < count; ++s) lengths[s] = all.sequences.length(first + s);
+  out.sequences = segments::of_lengths(lengths);
+  if (all.log_probabilities.size() == all.tokens.size()) out.log_probabilities = cut(all.log_probabilities, from, to);
+  if (all.writers.size() == all.tokens.size()) out.writers = cut(all.writers, from, to);
+  return out;
+}
+
 inline void require_prompts(const token_lists& prompts, const char* what) {
   for (std::size_t r = 0; r < prompts.size(); ++r)
     if (prompts[r].empty())
@@ -151,7 +168,7 @@ class prompted_data {
   answer_mean mean_over_;
 };
 
-/// The same answers in two contexts: the student reads the prompt, the teacher, who is `in_context(teacher)`, a privileged one, as
+/// The same answers in two contexts: the student reads the prompt, the teacher, who is `privileged(teacher)`, a privileged one, as
 /// the question with its solution. Row by row both have the logits of the same token of the answer.
 ///
 /// Zhao et al., *Self-Distilled Reasoner: On-Policy Self-Distillation for Large Language Models*, 2026, arXiv:2601.18734, by the
@@ -186,7 +203,7 @@ class two_contexts {
   std::vector<std::vector<token_id>> privileged_;
 };
 
-/// What `in_context` returns: a teacher for the trainer.
+/// What `privileged` returns: a teacher for the trainer.
 template <class Teacher>
 class privileged_teacher {
  public:
@@ -234,7 +251,7 @@ class privileged_teacher {
 /// student itself with its weights at the beginning of the step. It is in evaluation while it is asked, and its logits are copied, so
 /// that it may be the student. An lvalue is referred to.
 template <class Teacher>
-privileged_teacher<Teacher> in_context(Teacher&& teacher) {
+privileged_teacher<Teacher> privileged(Teacher&& teacher) {
   return privileged_teacher<Teacher>(std::forward<Teacher>(teacher));
 }
 

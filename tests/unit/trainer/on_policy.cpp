@@ -81,7 +81,7 @@ outcome program(lk::fit_settings settings, Callbacks... more) {
   settings.epochs = 6;
   settings.batch = 6;  // 4 steps an epoch, the last one of 2 sequences
   settings.seed = 3;
-  const auto r = lk::trainer{student, lk::in_context(follows), lk::unscaled(lk::jensen_shannon{}), momentum}.fit(
+  const auto r = lk::trainer{student, lk::privileged(follows), lk::unscaled(lk::jensen_shannon{}), momentum}.fit(
       source, settings, lk::averaging(average, student), watch, share, more...);
   return {student.weights(), follows.weights(), momentum.velocity, r.loss, r.metrics["proxy"], share.share, r.steps, past.size()};
 }
@@ -211,6 +211,31 @@ TEST_CASE("on policy: what cannot be right is refused by name", "[on_policy]") {
   CHECK_THROWS_WITH(source.batch(wrong), Contains("on_policy has written for the rows of a step"));
 }
 
+TEST_CASE("on policy: what is not accepted is written again, it alone, and not for ever", "[on_policy]") {
+  toy::table teacher(1);
+  const toy::lessons lessons(12, teacher);
+  const lk::prompted_data questions(lessons.prompts);
+  const std::vector<std::size_t> rows{0, 2, 4, 6, 8, 10};
+  std::vector<std::size_t> asked;
+  const auto write = [&](const lk::rollouts& own, std::uint64_t seed, std::span<const std::size_t> which) {
+    asked.push_back(which.size());
+    CHECK(own.size() == which.size());
+    return sampled(teacher)(own, seed);
+  };
+  const auto begins_low = [](std::span<const lk::token_id> answer, std::size_t row) { return row == 10 || answer[0] < 3; };
+  const lk::rollouts all = lk::retried(write, begins_low)(questions.own(rows), 4, rows);
+  for (std::size_t s = 0; s + 1 < rows.size(); ++s) CHECK(all.answer(s)[0] < 3);
+  CHECK(asked.size() > 1);
+  CHECK(asked[0] == 6);
+  CHECK(std::ranges::is_sorted(asked, std::greater<>{}));
+  const lk::rollouts once = lk::retried(write, begins_low, 1)(questions.own(rows), 4, rows);
+  CHECK(once.answer(5).size() > 0);
+  CHECK(std::ranges::equal(once.answer(5), all.answer(5)));  // accepted at once, it stays
+  asked.clear();
+  (void)lk::retried(write, [](auto, auto) { return false; }, 7)(questions.own(rows), 4, rows);
+  CHECK(asked == std::vector<std::size_t>(7, 6));
+}
+
 TEST_CASE("two contexts: rows are those of the same token, and the teacher may be the student", "[on_policy]") {
   toy::table language(1);
   const toy::lessons lessons(5, language);
@@ -218,7 +243,7 @@ TEST_CASE("two contexts: rows are those of the same token, and the teacher may b
   const std::vector<std::size_t> rows{3, 1};
   auto batch = data.batch(rows);
   toy::recurrent student(2), other(2);
-  auto self = lk::in_context(student);
+  auto self = lk::privileged(student);
   const auto theirs = self(batch);
   const auto mine = student.forward(batch.inputs);  // the teacher's rows outlive it
   const auto expected = other.forward(batch.privileged);
@@ -230,7 +255,7 @@ TEST_CASE("two contexts: rows are those of the same token, and the teacher may b
   CHECK(std::ranges::equal(batch.privileged.answer(1), batch.inputs.answer(1)));
   // One context, one model: nothing to learn.
   const lk::two_contexts same(lessons.prompts, lessons.prompts, lessons.answers);
-  const auto r = lk::trainer{student, lk::in_context(student), lk::jensen_shannon{}, toy::momentum{}}.fit(same, {.batch = 5});
+  const auto r = lk::trainer{student, lk::privileged(student), lk::jensen_shannon{}, toy::momentum{}}.fit(same, {.batch = 5});
   CHECK(r.loss == 0);
   CHECK(student.weights() == other.weights());
 }
