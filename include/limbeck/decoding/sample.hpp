@@ -27,25 +27,22 @@ LIMBECK_BEGIN_NAMESPACE
 /// models for rows by `ask`, makes a `law` of a row, draws from it by `dice`, and says `write`. `sample` runs it.
 class writing {
  public:
-  /// Begins behind @p prompts, tokens each.
+  /// Begins behind @p prompts, a token each at least.
   /// @throws value_error where a prompt is empty, or a setting out of its range.
   template <token_sequences Prompts>
-  writing(const Prompts& prompts, const sampling& how) : how_(how), random_(how.seed) {
-    require(how.temperature >= 0 && std::isfinite(how.temperature), "temperature", how.temperature, "a number >= 0");
-    require(how.top_p > 0 && how.top_p <= 1, "top_p", how.top_p, "a number in (0, 1]");
-    require(how.min_p >= 0 && how.min_p <= 1, "min_p", how.min_p, "a number in [0, 1]");
-    const auto n = static_cast<std::size_t>(prompts.size());
-    texts_.resize(n);
-    for (std::size_t s = 0; s < n; ++s) {
-      const std::span<const token_id> prompt = prompts[s];
-      if (prompt.empty())
-        raise<value_error>("limbeck: prompt " + std::to_string(s) + " is empty, expected a token at least, that of a beginning");
-      text& t = texts_[s];
-      t.prompt = prompt.size();
-      t.tokens.reserve(prompt.size() + how.length);
-      t.tokens.assign(prompt.begin(), prompt.end());
-      t.log_probabilities.resize(prompt.size());
-      t.writers.resize(prompt.size());
+  writing(const Prompts& prompts, const sampling& how) : writing(how) {
+    for (std::size_t s = 0; s < static_cast<std::size_t>(prompts.size()); ++s) begin(prompts[s], {});
+    close();
+  }
+  /// Goes on where @p written ends, with its numbers.
+  writing(const rollouts& written, const sampling& how) : writing(how) {
+    for (std::size_t s = 0; s < written.size(); ++s) {
+      begin(written[s].first(written.prompts[s]), written.answer(s));
+      const auto [from, to] = std::pair(written.sequences.begin(s), written.sequences.end(s));
+      for (std::size_t i = from; i < to; ++i) {
+        texts_[s].log_probabilities[i - from] = written.log_probabilities[i];
+        texts_[s].writers[i - from] = written.writers[i];
+      }
     }
     close();
   }
@@ -68,26 +65,18 @@ class writing {
   /// Those of its next token.
   random_stream dice(std::size_t s) const { return dice(s, size(s)); }
 
-  /// Rows of logits of @p model: for each of the sequences @p who those behind its last `wanted(s)` tokens, one behind another.
-  /// Read them before the model is asked again. By its @p name, which stands in errors, it is known what the model has seen.
+  /// What @p model says of the next token of each of the sequences @p who, a row each. Read it before the model is asked again. By
+  /// its @p name, which stands in errors, it is known what the model has seen.
   /// @throws shape_error where it gives other rows than these, or another vocabulary than those before.
-  template <scorer M, class Wanted>
-  auto ask(M& model, std::string_view name, std::span<const std::size_t> who, Wanted&& wanted) {
-    std::vector<std::size_t>& known = known_by(name);
-    requests_.clear();
-    std::size_t rows = 0;
-    for (const std::size_t s : who) {
-      const text& t = texts_[s];
-      requests_.push_back({.sequence = how_.first + s, .tokens = t.tokens, .known = known[s], .wanted = wanted(s), .prompt = t.prompt});
-      rows += requests_.back().wanted;
-      known[s] = t.tokens.size();
-    }
-    return detail::score(model, name, requests_, rows, vocabulary_);
-  }
-  /// The same, of the last token alone.
   template <scorer M>
   auto ask(M& model, std::string_view name, std::span<const std::size_t> who) {
-    return ask(model, name, who, [](std::size_t) { return std::size_t{1}; });
+    return ask(model, name, who, [](std::size_t, std::size_t size) { return window{size, 1}; });
+  }
+  /// What it says of tokens that stand there already: those of @p who from place `from(s)` on, one behind another. It sees them all
+  /// but the last.
+  template <scorer M, class From>
+  auto ask_from(M& model, std::string_view name, std::span<const std::size_t> who, From&& from) {
+    return ask(model, name, who, [&](std::size_t s, std::size_t size) { return window{size - 1, size - from(s)}; });
   }
   /// The distribution of the token at @p place of sequence @p s, by row @p r of an answer.
   /// @throws value_error where a logit is none.
@@ -100,11 +89,13 @@ class writing {
     });
   }
 
-  /// Puts a token behind sequence @p s.
-  void write(std::size_t s, token_id token, double probability, std::uint8_t writer) {
+  /// The token at a place.
+  token_id token(std::size_t s, std::size_t place) const { return texts_[s].tokens[place]; }
+  /// Puts a token behind sequence @p s that was drawn from @p law by a model, 0 the first.
+  void write(std::size_t s, const token_law& law, token_id token, std::uint8_t writer) {
     text& t = texts_[s];
     t.tokens.push_back(token);
-    t.log_probabilities.push_back(std::log(probability));
+    t.log_probabilities.push_back(std::log(law[token]));
     t.writers.push_back(writer);
   }
   /// Drops all but the first @p size tokens of sequence @p s: models are shown what comes in their place.
@@ -143,6 +134,23 @@ class writing {
     std::vector<std::uint8_t> writers{};
     std::size_t prompt = 0;
   };
+  struct window {
+    std::size_t size, wanted;  // tokens that are shown, rows behind the last of them
+  };
+  template <class M, class Window>
+  auto ask(M& model, std::string_view name, std::span<const std::size_t> who, Window&& window_of) {
+    std::vector<std::size_t>& known = known_by(name);
+    requests_.clear();
+    std::size_t rows = 0;
+    for (const std::size_t s : who) {
+      const std::span<const token_id> tokens = texts_[s].tokens;
+      const auto [size, wanted] = window_of(s, tokens.size());
+      requests_.push_back({how_.first + s, tokens.first(size), (std::min)(known[s], size - wanted), wanted, texts_[s].prompt});
+      known[s] = size;
+      rows += wanted;
+    }
+    return detail::score(model, name, requests_, rows, vocabulary_);
+  }
   struct audience {  // a model that reads what is written
     std::string name;
     std::vector<std::size_t> known;  // of each sequence, tokens
@@ -152,6 +160,22 @@ class writing {
       if (a.name == name) return a.known;
     audiences_.push_back({std::string(name), std::vector<std::size_t>(texts_.size())});
     return audiences_.back().known;
+  }
+  explicit writing(const sampling& how) : how_(how), random_(how.seed) {
+    require(how.temperature >= 0 && std::isfinite(how.temperature), "temperature", how.temperature, "a number >= 0");
+    require(how.top_p > 0 && how.top_p <= 1, "top_p", how.top_p, "a number in (0, 1]");
+    require(how.min_p >= 0 && how.min_p <= 1, "min_p", how.min_p, "a number in [0, 1]");
+  }
+  void begin(std::span<const token_id> prompt, std::span<const token_id> answer) {
+    if (prompt.empty())
+      raise<value_error>("limbeck: prompt " + std::to_string(texts_.size()) + " is empty, expected a token at least, that of a beginning");
+    text& t = texts_.emplace_back();
+    t.prompt = prompt.size();
+    t.tokens.reserve(prompt.size() + (std::max)(how_.length, answer.size()));
+    t.tokens.assign(prompt.begin(), prompt.end());
+    t.tokens.insert(t.tokens.end(), answer.begin(), answer.end());
+    t.log_probabilities.resize(t.tokens.size());
+    t.writers.resize(t.tokens.size());
   }
   static void require(bool right, const char* name, double x, const char* expected) {
     if (!right) raise<value_error>("limbeck: sampling::" + std::string(name) + " is " + detail::show(x) + ", expected " + expected);
@@ -169,16 +193,22 @@ class writing {
 
 namespace detail {
 
-/// The next token of each of the sequences @p who, by one model.
+inline void require_share(const char* of, double share) {
+  if (!(share >= 0 && share <= 1))
+    raise<value_error>("limbeck: the share of " + std::string(of) + " is " + show(share) + ", expected a number in [0, 1]");
+}
+
+/// The next token of each of the sequences @p who, by one model and the @p number-th of its random numbers.
 template <class Model>
-void write_by(writing& w, Model& model, std::string_view name, std::span<const std::size_t> who, std::uint8_t writer, token_law& law) {
+void write_by(writing& w, Model& model, std::string_view name, std::span<const std::size_t> who, std::uint8_t writer, token_law& law,
+              std::uint64_t number = 0) {
   if (who.empty()) return;
   const auto rows = w.ask(model, name, who);
   for (std::size_t i = 0; i < who.size(); ++i) {
     w.law(rows, i, who[i], w.size(who[i]), w.how(), law);
     auto dice = w.dice(who[i]);
-    const token_id token = law.draw(dice);
-    w.write(who[i], token, law[token], writer);
+    dice.skip(number);
+    w.write(who[i], law, law.draw(dice), writer);
   }
 }
 

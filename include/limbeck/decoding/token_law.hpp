@@ -47,11 +47,11 @@ class token_law {
     std::size_t best = 0;
     for (std::size_t c = 0; c < x.size(); ++c) {
       if (!(x[c] < std::numeric_limits<double>::infinity()))
-        raise<value_error>("limbeck: " + where() + " has the logit " + detail::show(x[c]) + " at token " + std::to_string(c) +
+        raise<value_error>("limbeck: " + std::string(where()) + " has the logit " + detail::show(x[c]) + " at token " + std::to_string(c) +
                            ", expected a finite one or -inf");
       if (x[c] > x[best]) best = c;
     }
-    if (std::isinf(x[best])) raise<value_error>("limbeck: " + where() + " has no logit but -inf");
+    if (std::isinf(x[best])) raise<value_error>("limbeck: " + std::string(where()) + " has no logit but -inf");
     if (how.temperature == 0) {
       std::fill(probabilities_.begin(), probabilities_.end(), 0.0);
       probabilities_[best] = total_ = 1;
@@ -64,10 +64,32 @@ class token_law {
     total_ = std::accumulate(probabilities_.begin(), probabilities_.end(), 0.0);
   }
 
+  /// Becomes the mixture (1 - share) this + share other.
+  void mix(const token_law& other, double share) {
+    for (std::size_t c = 0; c < size(); ++c)
+      probabilities_[c] = (1 - share) * (probabilities_[c] / total_) + share * (other.probabilities_[c] / other.total_);
+    total_ = std::accumulate(probabilities_.begin(), probabilities_.end(), 0.0);
+  }
+
   /// How many classes.
   std::size_t size() const { return probabilities_.size(); }
   /// The probability of a token, 0 where it was cut.
   double operator[](token_id token) const { return probabilities_[static_cast<std::size_t>(token)] / total_; }
+  /// Its entropy, in nats.
+  double entropy() const {
+    double sum = 0;
+    for (const double p : probabilities_)
+      if (p > 0) sum -= p / total_ * std::log(p / total_);
+    return sum;
+  }
+  /// KL(this || other).
+  double divergence(const token_law& other) const {
+    double sum = 0;
+    for (std::size_t c = 0; c < size(); ++c)
+      if (probabilities_[c] > 0)
+        sum += probabilities_[c] / total_ * std::log(probabilities_[c] / total_ / (other.probabilities_[c] / other.total_));
+    return sum;
+  }
   /// How many tokens are likelier, or as likely and lower.
   std::size_t rank(token_id token) const {
     const auto t = static_cast<std::size_t>(token);
