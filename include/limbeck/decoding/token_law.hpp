@@ -77,18 +77,18 @@ class token_law {
   double operator[](token_id token) const { return probabilities_[static_cast<std::size_t>(token)] / total_; }
   /// Its entropy, in nats.
   double entropy() const {
-    double sum = 0;
+    double total = 0;
     for (const double p : probabilities_)
-      if (p > 0) sum -= p / total_ * std::log(p / total_);
-    return sum;
+      if (p > 0) total -= p / total_ * std::log(p / total_);
+    return total;
   }
   /// KL(this || other).
   double divergence(const token_law& other) const {
-    double sum = 0;
+    double total = 0;
     for (std::size_t c = 0; c < size(); ++c)
       if (probabilities_[c] > 0)
-        sum += probabilities_[c] / total_ * std::log(probabilities_[c] / total_ / (other.probabilities_[c] / other.total_));
-    return sum;
+        total += probabilities_[c] / total_ * std::log(probabilities_[c] / total_ / (other.probabilities_[c] / other.total_));
+    return total;
   }
   /// How many tokens are likelier, or as likely and lower.
   std::size_t rank(token_id token) const {

@@ -39,11 +39,12 @@ rollouts write_answers(Write& write, const rollouts& own, std::uint64_t seed, st
 /// A writer that asks @p write again, with another seed each time and for these alone, for the answers that @p accept(answer, row) is
 /// false of, `tries` times at most; then they stay as they are. MixSD accepts an answer whose result is right, in 100 tries
 /// (arXiv:2605.16865, by the authors' code). @throws value_error where tries is 0.
-template <answer_writer Write, class Accept>
+template <class Write, class Accept>
+  requires answer_writer<const Write>
 auto retried(Write write, Accept accept, std::size_t tries = 100) {
   if (tries == 0) raise<value_error>("limbeck: the tries of retried are 0, expected at least 1");
   return [write = std::move(write), accept = std::move(accept), tries](const rollouts& own, std::uint64_t seed,
-                                                                      std::span<const std::size_t> rows) mutable {
+                                                                      std::span<const std::size_t> rows) {
     const answers_of own_answers(own);
     const prompts_of prompts(own);
     std::vector<std::vector<token_id>> answers(own.size());

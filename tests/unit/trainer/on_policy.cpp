@@ -176,6 +176,28 @@ TEST_CASE("on policy: at share 0 the data's own answers, at 1 never, and the ste
   CHECK(written < 38);
 }
 
+TEST_CASE("on policy: samplers and subsets of data that is written", "[on_policy]") {
+  toy::table teacher(1);
+  const toy::lessons lessons(8, teacher);
+  const lk::prompted_data data(lessons.prompts, lessons.answers);
+  toy::recurrent student(2);
+  std::vector<std::size_t> seen;
+  const auto write = [&](const lk::rollouts& own, std::uint64_t seed, std::span<const std::size_t> rows) {
+    seen.insert(seen.end(), rows.begin(), rows.end());
+    return sampled(student)(own, seed);
+  };
+  lk::on_policy source(1, student, data, write);
+  const auto train = [&](auto&& which) {
+    seen.clear();
+    lk::trainer{student, teacher, lk::forward_kl{}, toy::momentum{}}.fit(which, {.steps = 5, .batch = 3, .micro_batch = 2});
+  };
+  train(lk::drawn_by(lk::weighted_draw({0, 0, 0, 1, 0, 0, 0, 0}), source));  // one row, three times a step
+  CHECK(seen == std::vector<std::size_t>(15, 3));
+  train(lk::subset(source, {6, 1, 2}));
+  std::ranges::sort(seen);
+  CHECK(seen == std::vector<std::size_t>{1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 6, 6, 6, 6, 6});
+}
+
 TEST_CASE("on policy: what cannot be right is refused by name", "[on_policy]") {
   toy::table teacher(1);
   const toy::lessons lessons(6, teacher);
