@@ -15,7 +15,7 @@ void use() {
   int student = 0;
   const auto write = [](const lk::rollouts& own, std::uint64_t) { return own; };
 #ifdef LIMBECK_CONTROL
-  (void)lk::on_policy(1, student, lk::prompted_data({{1}}), write);
+  (void)lk::on_policy(1, student, lk::prompted_data(std::vector<std::vector<lk::token_id>>{{1}}), write);
 #else
   (void)lk::on_policy(1, student, answered{}, write);
 #endif
