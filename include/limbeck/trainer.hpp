@@ -18,6 +18,7 @@
 #include <limbeck/trainer/prompted_data.hpp>
 #include <limbeck/trainer/replay.hpp>
 #include <limbeck/trainer/trainer.hpp>
+#include <limbeck/trainer/two_contexts.hpp>
 #include <limbeck/trainer/validation.hpp>
 #include <limbeck/trainer/watch.hpp>
 #include <limbeck/trainer/writers.hpp>

@@ -2,22 +2,19 @@
 #define LIMBECK_TRAINER_PROMPTED_DATA_HPP
 
 /// @file
-/// Prompts and answers as data for the trainer: in one context, or in two.
+/// Prompts and answers as data for the trainer.
 ///
 /// A row of the data is a sequence. Its batch has a row of logits a token of the answers, so that labels are the answers themselves:
 /// nothing is shifted, masked or padded, no logits of a prompt are ever computed, and a model that reads the same answer behind another
 /// prompt gives the same rows.
 
 #include <limbeck/decoding/rollouts.hpp>
-#include <limbeck/decoding/scorer.hpp>
-#include <limbeck/trainer/archive.hpp>
 #include <limbeck/trainer/data.hpp>
-#include <limbeck/trainer/modes.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <span>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -30,14 +27,6 @@ struct answer_batch {
   std::vector<token_id> labels{};    ///< the tokens of the answers, one a row of logits
   std::vector<float> row_weights{};  ///< of these rows
 };
-/// The same, and what a teacher reads in the place of `inputs`: the same answers behind other prompts.
-struct two_context_batch {
-  rollouts inputs{};                 ///< what the student reads
-  rollouts privileged{};             ///< what the teacher reads
-  std::vector<token_id> labels{};    ///< the tokens of the answers, one a row of logits
-  std::vector<float> row_weights{};  ///< of these rows
-};
-
 /// The prompts of some sequences, as what is sampled behind. Views them.
 class prompts_of {
  public:
@@ -167,93 +156,6 @@ class prompted_data {
   std::vector<std::vector<token_id>> prompts_, answers_;
   answer_mean mean_over_;
 };
-
-/// The same answers in two contexts: the student reads the prompt, the teacher, who is `privileged(teacher)`, a privileged one, as
-/// the question with its solution. Row by row both have the logits of the same token of the answer.
-///
-/// Zhao et al., *Self-Distilled Reasoner: On-Policy Self-Distillation for Large Language Models*, 2026, arXiv:2601.18734, by the
-/// authors' code; Self-J (the same with a reference answer of a judged one) by its code.
-class two_contexts {
- public:
-  /// One privileged prompt a prompt. @throws as prompted_data.
-  two_contexts(std::vector<std::vector<token_id>> prompts, std::vector<std::vector<token_id>> privileged,
-               std::vector<std::vector<token_id>> answers = {}, answer_mean mean_over = answer_mean::tokens)
-      : plain_(std::move(prompts), std::move(answers), mean_over), privileged_(std::move(privileged)) {
-    if (privileged_.size() != plain_.size())
-      detail::throw_length("privileged", privileged_.size(), plain_.size(), "one a prompt");
-    detail::require_prompts(privileged_, "privileged prompt");
-  }
-  /// How many sequences.
-  std::size_t size() const { return plain_.size(); }
-  /// The plain prompts of these rows with the answers that the data has.
-  rollouts own(std::span<const std::size_t> rows) const { return plain_.own(rows); }
-  /// These rows. @throws value_error where an answer is empty.
-  two_context_batch batch(std::span<const std::size_t> rows) const { return batch(rows, own(rows)); }
-  /// The same with other answers.
-  two_context_batch batch(std::span<const std::size_t> rows, rollouts written) const {
-    two_context_batch b;
-    b.privileged = given_answers(detail::listed{&privileged_, rows}, answers_of(written));
-    b.inputs = std::move(written);
-    detail::label_answers(b, rows, plain_.mean_over());
-    return b;
-  }
-
- private:
-  prompted_data plain_;
-  std::vector<std::vector<token_id>> privileged_;
-};
-
-/// What `privileged` returns: a teacher for the trainer.
-template <class Teacher>
-class privileged_teacher {
- public:
-  /// @cond
-  explicit privileged_teacher(Teacher&& t) : teacher_(std::forward<Teacher>(t)) {}
-  template <class Batch>
-    requires requires(Batch& b) { b.privileged; }
-  decltype(auto) operator()(Batch& batch) {
-    const evaluating mode(teacher_);
-    if constexpr (requires { typename host_traits<decltype(teacher_.forward(batch.privileged))>; }) {
-      return kept(teacher_.forward(batch.privileged));
-    } else {
-      return teacher_.forward(batch.privileged);
-    }
-  }
-  template <class Archive>
-  void serialize(Archive& archive)
-    requires serializable<std::remove_reference_t<Teacher>>
-  {
-    archive("teacher", teacher_);
-  }
-  /// @endcond
-
- private:
-  template <class Logits>
-    requires std::is_same_v<typename tensor_traits<std::remove_cvref_t<Logits>>::sweep, host_rows>
-  using host_traits = tensor_traits<std::remove_cvref_t<Logits>>;
-  /// A copy: where the teacher is the student itself, its logits go with its next forward.
-  template <class Logits>
-  auto kept(const Logits& logits) {
-    using Traits = host_traits<Logits>;
-    using T = arithmetic_of_t<typename Traits::scalar>;
-    const auto x = Traits::view(logits);
-    auto& memory = std::get<std::vector<T>>(memory_);
-    memory.resize(x.samples * x.classes);
-    for (std::size_t r = 0; r < x.samples; ++r)
-      for (std::size_t c = 0; c < x.classes; ++c) memory[r * x.classes + c] = static_cast<T>(x(r, c));
-    return rows<const T>{memory.data(), x.samples, x.classes};
-  }
-  Teacher teacher_;
-  std::tuple<std::vector<float>, std::vector<double>> memory_{};
-};
-
-/// @p teacher as one that reads the privileged context of a `two_contexts` batch: a frozen model, the average of a student, or the
-/// student itself with its weights at the beginning of the step. It is in evaluation while it is asked, and its logits are copied, so
-/// that it may be the student. An lvalue is referred to.
-template <class Teacher>
-privileged_teacher<Teacher> privileged(Teacher&& teacher) {
-  return privileged_teacher<Teacher>(std::forward<Teacher>(teacher));
-}
 
 LIMBECK_END_NAMESPACE
 

@@ -227,6 +227,7 @@ TEST_CASE("on policy: what cannot be right is refused by name", "[on_policy]") {
   CHECK_THROWS_WITH(lk::prompted_data(two, one), Contains("answers"));
   CHECK_THROWS_WITH(lk::two_contexts(two, none), Contains("the privileged prompt of row 1 is empty"));
   CHECK_THROWS_WITH(lk::two_contexts(one, two), Contains("privileged"));
+  CHECK_THROWS_WITH(lk::both_contexts(lk::two_contexts(one, one), -1), Contains("the weight of the plain context is -1"));
   lk::on_policy source(1, student, data, sampled(student));
   const std::vector<std::size_t> rows{0, 1, 2}, wrong{1, 0};
   source.prepare(rows, {.rows = 6, .batch = 3});

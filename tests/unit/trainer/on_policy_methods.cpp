@@ -99,6 +99,29 @@ TEST_CASE("on policy: a model learns from itself in a privileged context, frozen
   CHECK(student.weights() == current.weights());
 }
 
+TEST_CASE("on policy: Self-J learns an answer in both contexts, and the plain one from the privileged one", "[on_policy]") {
+  toy::table language(1);
+  const toy::lessons lessons(6, language);
+  const lk::two_contexts one(lessons.prompts, lessons.privileged, lessons.answers);
+  const lk::both_contexts data(one, 0.3);
+  const std::vector<std::size_t> all{0, 1, 2, 3, 4, 5};
+  auto batch = one.batch(all);
+  toy::recurrent model(2, 0.7);
+  const double with = lk::objective{lk::cross_entropy{}}.value(model.forward(batch.privileged), batch.labels);
+  const double without = lk::objective{lk::cross_entropy{}}.value(model.forward(batch.inputs), batch.labels);
+  toy::recurrent other = model;
+  const double kl = lk::objective{lk::forward_kl{}}.value(model.forward(batch.inputs), other.forward(batch.privileged));
+  const auto loss = 1.3 * (lk::cross_entropy{} + (2 / 0.3) * lk::forward_kl{});
+  for (const std::size_t part : {0U, 4U}) {
+    toy::recurrent student = other;
+    const auto r = lk::trainer{student, lk::privileged(student), loss, toy::momentum{}}.fit(
+        data, {.steps = 1, .batch = 6, .micro_batch = part});
+    CHECK(r.loss == Approx(with + 0.3 * without + 2 * kl).epsilon(1e-6));
+  }
+  lk::trainer{model, lk::privileged(model), loss, toy::momentum{.rate = 0.1}}.fit(data, settings);
+  CHECK(lk::objective{lk::cross_entropy{}}.value(model.forward(batch.inputs), batch.labels) < without);
+}
+
 TEST_CASE("on policy: MixSD's answers, of two contexts and accepted ones, are learnt by cross-entropy", "[on_policy]") {
   toy::table language(1);
   toy::recurrent base(2, 0.7), student = base;
