@@ -9,6 +9,7 @@
 #include <limbeck/trainer/adaptive_share.hpp>
 #include <limbeck/trainer/averaging.hpp>
 #include <limbeck/trainer/checkpoint.hpp>
+#include <limbeck/trainer/contrast.hpp>
 #include <limbeck/trainer/csv_metrics.hpp>
 #include <limbeck/trainer/drawn.hpp>
 #include <limbeck/trainer/early_stopping.hpp>

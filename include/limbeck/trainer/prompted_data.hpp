@@ -113,6 +113,17 @@ inline rollouts part_of(const rollouts& all, std::size_t first, std::size_t coun
   return out;
 }
 
+/// One behind the other.
+inline rollouts joined(const rollouts& a, const rollouts& b) {
+  std::vector<std::span<const token_id>> prompts, answers;
+  for (const rollouts* x : {&a, &b})
+    for (std::size_t s = 0; s < x->size(); ++s) {
+      prompts.push_back((*x)[s].first(x->prompts[s]));
+      answers.push_back(x->answer(s));
+    }
+  return given_answers(prompts, answers);
+}
+
 inline void require_prompts(const token_lists& prompts, const char* what) {
   for (std::size_t r = 0; r < prompts.size(); ++r)
     if (prompts[r].empty())

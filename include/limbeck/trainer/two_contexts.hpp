@@ -84,8 +84,8 @@ class both_contexts {
   /// The same with other answers.
   two_context_batch batch(std::span<const std::size_t> rows, rollouts written) const {
     two_context_batch b = data_.batch(rows, std::move(written));
-    b.inputs = joined(b.inputs, b.privileged);
-    b.privileged = joined(b.privileged, b.privileged);
+    b.inputs = detail::joined(b.inputs, b.privileged);
+    b.privileged = detail::joined(b.privileged, b.privileged);
     const std::size_t n = b.labels.size();
     b.labels.resize(2 * n);
     b.row_weights.resize(2 * n);
@@ -98,15 +98,6 @@ class both_contexts {
   }
 
  private:
-  static rollouts joined(const rollouts& a, const rollouts& b) {
-    std::vector<std::span<const token_id>> prompts, answers;
-    for (const rollouts* x : {&a, &b})
-      for (std::size_t s = 0; s < x->size(); ++s) {
-        prompts.push_back((*x)[s].first(x->prompts[s]));
-        answers.push_back(x->answer(s));
-      }
-    return given_answers(prompts, answers);
-  }
   two_contexts data_;
   float plain_;
 };

@@ -122,6 +122,38 @@ TEST_CASE("on policy: Self-J learns an answer in both contexts, and the plain on
   CHECK(lk::objective{lk::cross_entropy{}}.value(model.forward(batch.inputs), batch.labels) < without);
 }
 
+TEST_CASE("on policy: DistiLLM-2 has a loss for the teacher's answers and one for the student's", "[on_policy]") {
+  toy::table teacher(1);
+  const toy::lessons lessons(6, teacher), others(6, teacher, 8);
+  const lk::prompted_data data(lessons.prompts, lessons.answers, lk::answer_mean::sequences);
+  const lk::prompted_data elsewhere(lessons.prompts, others.answers, lk::answer_mean::sequences);
+  const std::vector<std::size_t> all{0, 1, 2, 3, 4, 5};
+  using student_type = lk::contrasted<toy::recurrent>;
+  lk::contrasted<toy::table> of_teacher(teacher);
+  const auto loss = 1.2 * lk::skew_kl{.alpha = 0.1} + lk::at<"written">(0.8 * lk::skew_reverse_kl{.alpha = 0.1});
+  const auto written = [&](const lk::rollouts&, std::uint64_t, std::span<const std::size_t> rows) { return elsewhere.own(rows); };
+  double expected = 0;
+  toy::recurrent plain(2);
+  for (const std::size_t s : all) {
+    const std::vector<std::size_t> one{s};
+    const auto value = [&](const lk::prompted_data& d, auto l) {
+      const auto b = d.batch(one);
+      return lk::objective{l}.value(plain.forward(b.inputs), teacher.forward(b.inputs));
+    };
+    expected += (1.2 * value(data, lk::skew_kl{.alpha = 0.1}) + 0.8 * value(elsewhere, lk::skew_reverse_kl{.alpha = 0.1})) / 6;
+  }
+  std::vector<double> whole;
+  for (const std::size_t part : {0U, 4U}) {
+    student_type student(2);
+    const auto r = lk::trainer{student, of_teacher, loss, toy::momentum{}}.fit(
+        lk::on_policy(1, student, lk::contrast(data), written), {.steps = 1, .batch = 6, .micro_batch = part});
+    CHECK(r.loss == Approx(expected).epsilon(1e-6));
+    if (whole.empty()) whole = student.weights();
+    for (std::size_t i = 0; i < whole.size(); ++i) CHECK(student.weights()[i] == Approx(whole[i]).epsilon(1e-9));
+  }
+  CHECK(whole != plain.weights());
+}
+
 TEST_CASE("on policy: MixSD's answers, of two contexts and accepted ones, are learnt by cross-entropy", "[on_policy]") {
   toy::table language(1);
   toy::recurrent base(2, 0.7), student = base;
