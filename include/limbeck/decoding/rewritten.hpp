@@ -21,7 +21,7 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// Which tokens of an answer are masked.
-enum class masked {
+enum class masked_tokens {
   at_random,  ///< drawn without replacement
   evenly,     ///< at equal distances
   hardest,    ///< where the student's entropy behind the answer as given is largest
@@ -32,7 +32,7 @@ enum class masked {
 struct rewriting {
   double share = 0.2;               ///< in [0, 1]: of the tokens of each answer, rounded to the nearest number
   token_id mask = -1;               ///< what the student reads in their place: required, e.g. the token of a beginning
-  masked which = masked::at_random;  ///< tokens
+  masked_tokens which = masked_tokens::at_random;  ///< tokens
   std::uint64_t seed = 0;           ///< of those at random
   std::size_t first = 0;            ///< the number of the first sequence, where a call rewrites a part of them
 };
@@ -68,19 +68,19 @@ void for_each_place(Student& student, const rollouts& text, std::span<const toke
 }
 
 /// The first @p count of @p order are the places that are masked.
-inline void order_places(std::vector<std::size_t>& order, std::size_t count, std::span<const double> entropies, masked which,
+inline void order_places(std::vector<std::size_t>& order, std::size_t count, std::span<const double> entropies, masked_tokens which,
                          random_stream random) {
   const std::size_t n = order.size();
   std::iota(order.begin(), order.end(), std::size_t{0});
   switch (which) {
-    case masked::at_random: random.shuffle(order); break;
-    case masked::evenly:
+    case masked_tokens::at_random: random.shuffle(order); break;
+    case masked_tokens::evenly:
       for (std::size_t i = 0; i < count; ++i) order[i] = (2 * i + 1) * n / (2 * count);
       break;
-    case masked::hardest:
+    case masked_tokens::hardest:
       std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return entropies[a] > entropies[b]; });
       break;
-    case masked::easiest:
+    case masked_tokens::easiest:
       std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return entropies[a] < entropies[b]; });
       break;
   }
@@ -89,8 +89,7 @@ inline void order_places(std::vector<std::size_t>& order, std::size_t count, std
 }  // namespace detail
 
 /// @p answers, with some tokens of each replaced by the student's most likely ones, all in one pass over the answers in which
-/// those tokens are masked. Writers are 1 at those
-/// tokens, else 0; log-probabilities are 0.
+/// those tokens are masked. Writers are 1 at those tokens, else 0; log-probabilities are 0.
 ///
 /// The imperfect data of KID (Zhong, Chen, Ding, Liu, Du and Tao, 2024, arXiv:2410.11371): the errors of a student's own text, without the
 /// time that writing takes; trained on with `reverse_kl{}`, beside cross-entropy on the answers as given. A share of 0.1 to 0.3 serves,
@@ -105,7 +104,7 @@ rollouts rewritten(const rollouts& answers, const rewriting& settings, Student&&
   if (settings.mask < 0)
     raise<value_error>("limbeck: rewriting::mask is " + std::to_string(settings.mask) + ", expected the token that masks others");
   std::vector<double> entropies(answers.tokens.size());
-  if (settings.which == masked::hardest || settings.which == masked::easiest)
+  if (settings.which == masked_tokens::hardest || settings.which == masked_tokens::easiest)
     detail::for_each_place(student, answers, answers.tokens, settings, {}, [&](std::size_t s, std::size_t place, const token_law& law) {
       entropies[answers.sequences.begin(s) + place] = law.entropy();
     });

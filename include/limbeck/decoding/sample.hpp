@@ -171,7 +171,6 @@ class writing {
       raise<value_error>("limbeck: prompt " + std::to_string(texts_.size()) + " is empty, expected a token at least, that of a beginning");
     text& t = texts_.emplace_back();
     t.prompt = prompt.size();
-    t.tokens.reserve(prompt.size() + (std::max)(how_.length, answer.size()));
     t.tokens.assign(prompt.begin(), prompt.end());
     t.tokens.insert(t.tokens.end(), answer.begin(), answer.end());
     t.log_probabilities.resize(t.tokens.size());
