@@ -195,6 +195,12 @@ TEST_CASE("decoding: greedy corrections and rewritten answers are those of their
   const auto written = lk::sample(student, prompts, how);
   const auto best = [](const std::vector<double>& x) { return static_cast<token>(std::max_element(x.begin(), x.end()) - x.begin()); };
   const auto mended = lk::corrected_at_first_error(student, teacher, written, greedy);
+  const std::vector<text> contexts{{3, 1}, {2}, {1, 1, 1, 1}, {0}, {3, 3, 3}, {2}};
+  toy_model again;
+  CHECK(lk::corrected_at_first_error(student, lk::in_context(student, contexts), written, how) ==
+        lk::corrected_at_first_error(student, lk::in_context(again, contexts), written, how));
+  const auto admitted = lk::sample(lk::admitted(lk::in_context(student, contexts), student, {.probability = 0.3}), prompts, how);
+  CHECK(admitted == lk::sample(lk::admitted(lk::in_context(again, contexts), student, {.probability = 0.3}), prompts, how));
   std::size_t corrected = 0;
   for (std::size_t s = 0; s < written.size(); ++s) {
     const text old(written[s].begin(), written[s].end()), now(mended[s].begin(), mended[s].end());
@@ -348,6 +354,10 @@ TEST_CASE("decoding: what is refused, by name") {
   CHECK(message<lk::value_error>([&] { lk::admitted(model, model, {.probability = NAN}); }) ==
         "limbeck: admission::probability is nan, expected a number >= 0");
   const auto r = lk::sample(model, prompts, how);
+  auto bare = r;
+  bare.writers.clear();
+  CHECK(message<lk::shape_error>([&] { lk::corrected_at_first_error(model, model, bare); }) ==
+        "limbeck: writers has 0 elements, expected " + std::to_string(r.tokens.size()) + " (one a token)");
   CHECK(message<lk::value_error>([&] { lk::rewritten(r, {}, model); }) ==
         "limbeck: rewriting::mask is -1, expected the token that masks others");
   CHECK(message<lk::value_error>([&] { lk::rewritten(r, {.share = -0.1, .mask = 1}, model); }) ==

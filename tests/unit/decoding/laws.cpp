@@ -200,6 +200,7 @@ TEST_CASE("decoding: samples follow the law of their decoding") {
         }
       }
     check(lk::mixed(student, teacher, 0.2), [&](const text& a) { return mixture(s(a), t(a), 0.2L); });
+    check(lk::mixed(student, lk::in_context(student, contexts), 0.3), [&](const text& a) { return mixture(s(a), c(a), 0.3L); });
     check(lk::either(student, lk::in_context(student, contexts), 0.3), [&](const text& a) { return mixture(s(a), c(a), 0.3L); });
     for (const std::size_t block : {1U, 5U})
       for (const lk::interleaving& stay : {lk::interleaving{.top_k = 2, .block = block}, lk::interleaving{.top_k = 4, .top_p = 0.6, .block = block},
