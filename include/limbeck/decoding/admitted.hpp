@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <string>
 #include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -30,7 +31,7 @@ class admitted_decoding {
   }
   /// A token behind each open sequence.
   void round(writing& w) {
-    const auto proposals = w.ask(teacher_, "teacher", w.open());
+    const auto proposals = w.ask(teacher_, "teacher", w.open()).kept(kept_);
     const auto judgements = w.ask(student_, "student", w.open());
     for (std::size_t i = 0; i < w.open().size(); ++i) {
       const std::size_t s = w.open()[i];
@@ -59,6 +60,7 @@ class admitted_decoding {
     return of_student_[token] >= settings_.probability && (top_k == 0 || of_student_.rank(token) < top_k);
   }
 
+  std::vector<double> kept_{};
   token_law of_teacher_{}, of_student_{};
 };
 

@@ -16,13 +16,13 @@ LIMBECK_BEGIN_NAMESPACE
 /// writes what follows anew. An answer in which no place differs stays as it is.
 ///
 /// The sequence correction of MGSR, SCRG (Liu, Liu and others, 2024, arXiv:2407.10068, equations 3 and 4). Divergences are of full
-/// distributions at temperature 1, draws by @p how. With the seed of the answers the draws are others than theirs.
-/// Two passes over all answers, of each model one, whose rows are held at once: give a part of the sequences where they are many; then as
+/// distributions at temperature 1, draws by @p how. The draws are others than those of the answers, with their seed too.
+/// A pass of each model over all answers, whose rows are held at once: give a part of the sequences where they are many; then as
 /// many calls of the student as `sample` makes. Writers are 1 at the teacher's token. O(tokens classes).
 /// @throws as `sample`.
 template <scorer Student, scorer Teacher>
 rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const rollouts& written, const sampling& how = {}) {
-  writing w(written, how);
+  writing w = writing::behind(written, how);
   std::vector<std::size_t> who;
   for (std::size_t s = 0; s < written.size(); ++s)
     if (!written.answer(s).empty()) who.push_back(s);
@@ -34,9 +34,10 @@ rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const ro
     return dice;
   };
   std::vector<std::size_t> open;
+  std::vector<double> memory;
   token_law of_teacher, of_student;
   {
-    const auto theirs = w.ask_from(teacher, "teacher", who, begin);
+    const auto theirs = w.ask_from(teacher, "teacher", who, begin).kept(memory);
     const auto mine = w.ask_from(student, "student", who, begin);
     std::size_t row = 0;
     for (const std::size_t s : who) {

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -22,7 +23,7 @@ class mixed_decoding {
   }
   /// A token behind each open sequence.
   void round(writing& w) {
-    const auto a = w.ask(first_, "first", w.open());
+    const auto a = w.ask(first_, "first", w.open()).kept(kept_);
     const auto b = w.ask(second_, "second", w.open());
     for (std::size_t i = 0; i < w.open().size(); ++i) {
       const std::size_t s = w.open()[i];
@@ -38,6 +39,7 @@ class mixed_decoding {
   First first_;
   Second second_;
   double share_;
+  std::vector<double> kept_{};
   token_law law_{}, other_{};
 };
 

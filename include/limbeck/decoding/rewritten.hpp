@@ -89,8 +89,7 @@ inline void order_places(std::vector<std::size_t>& order, std::size_t count, std
 }  // namespace detail
 
 /// @p answers, with some tokens of each replaced by the student's most likely ones, all in one pass over the answers in which
-/// those tokens are masked. Writers are 1 at those
-/// tokens, else 0; log-probabilities are 0.
+/// those tokens are masked. Writers are 1 at those tokens, else 0; log-probabilities are 0.
 ///
 /// The imperfect data of KID (Zhong, Chen, Ding, Liu, Du and Tao, 2024, arXiv:2410.11371): the errors of a student's own text, without the
 /// time that writing takes; trained on with `reverse_kl{}`, beside cross-entropy on the answers as given. A share of 0.1 to 0.3 serves,

@@ -34,17 +34,22 @@ class writing {
     for (std::size_t s = 0; s < static_cast<std::size_t>(prompts.size()); ++s) begin(prompts[s], {});
     close();
   }
-  /// Goes on where @p written ends, with its numbers.
-  writing(const rollouts& written, const sampling& how) : writing(how) {
+  /// Goes on where @p written ends, behind its prompts and answers.
+  /// @throws shape_error where it lacks a log-probability or a writer a token.
+  static writing behind(const rollouts& written, const sampling& how) {
+    const std::size_t n = written.tokens.size();
+    if (written.log_probabilities.size() != n) detail::throw_length("log_probabilities", written.log_probabilities.size(), n, "one a token");
+    if (written.writers.size() != n) detail::throw_length("writers", written.writers.size(), n, "one a token");
+    writing w(how);
     for (std::size_t s = 0; s < written.size(); ++s) {
-      begin(written[s].first(written.prompts[s]), written.answer(s));
-      const auto [from, to] = std::pair(written.sequences.begin(s), written.sequences.end(s));
-      for (std::size_t i = from; i < to; ++i) {
-        texts_[s].log_probabilities[i - from] = written.log_probabilities[i];
-        texts_[s].writers[i - from] = written.writers[i];
+      w.begin(written[s].first(written.prompts[s]), written.answer(s));
+      for (std::size_t i = 0; i < written[s].size(); ++i) {
+        w.texts_[s].log_probabilities[i] = written.log_probabilities[written.sequences.begin(s) + i];
+        w.texts_[s].writers[i] = written.writers[written.sequences.begin(s) + i];
       }
     }
-    close();
+    w.close();
+    return w;
   }
 
   /// How tokens are drawn.
@@ -65,8 +70,8 @@ class writing {
   /// Those of its next token.
   random_stream dice(std::size_t s) const { return dice(s, size(s)); }
 
-  /// What @p model says of the next token of each of the sequences @p who, a row each. Read it before the model is asked again. By
-  /// its @p name, which stands in errors, it is known what the model has seen.
+  /// What @p model says of the next token of each of the sequences @p who, a row each. Read it before the model is asked again, or
+  /// copy it by `kept(memory)`. By its @p name, which stands in errors, it is known what the model has seen.
   /// @throws shape_error where it gives other rows than these, or another vocabulary than those before.
   template <scorer M>
   auto ask(M& model, std::string_view name, std::span<const std::size_t> who) {
@@ -171,7 +176,6 @@ class writing {
       raise<value_error>("limbeck: prompt " + std::to_string(texts_.size()) + " is empty, expected a token at least, that of a beginning");
     text& t = texts_.emplace_back();
     t.prompt = prompt.size();
-    t.tokens.reserve(prompt.size() + (std::max)(how_.length, answer.size()));
     t.tokens.assign(prompt.begin(), prompt.end());
     t.tokens.insert(t.tokens.end(), answer.begin(), answer.end());
     t.log_probabilities.resize(t.tokens.size());
@@ -223,7 +227,8 @@ concept decoder = scorer<W> || requires(std::remove_reference_t<W>& w, writing& 
 ///
 /// A token depends on the seed, on the number of its sequence and on what stands before it: not on the sequences beside it, which
 /// may be given to several calls in parts (`first`). All open sequences are scored at once; those that have ended leave the
-/// requests. @p prompts are sequences of a token at least, of any lengths: a `std::vector<std::vector<token_id>>`, or `rollouts`.
+/// requests. @p prompts are sequences of a token at least, of any lengths: a `std::vector<std::vector<token_id>>`, or
+/// `rollouts`, each of which is then a prompt as a whole.
 /// @throws value_error where a setting is out of its range, a prompt empty, or a logit NaN or +inf; shape_error where a scorer gives
 /// other rows than were wanted, or another vocabulary than before.
 template <decoder Model, token_sequences Prompts>

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -74,6 +75,13 @@ struct scored {
     with_logits(logits, [&](const auto& x) {
       for (std::size_t c = 0; c < out.size(); ++c) out[c] = static_cast<double>(x(r, c));
     });
+  }
+  /// A copy in @p memory: for who asks two scorers that may be one, in two contexts.
+  scored<rows<const double>> kept(std::vector<double>& memory) const {
+    const std::size_t n = size(), width = classes();
+    memory.resize(n * width);
+    for (std::size_t r = 0; r < n; ++r) read(r, std::span(memory).subspan(r * width, width));
+    return {{memory.data(), n, width}};
   }
 };
 

@@ -36,7 +36,7 @@ struct sampling {
 
 /// The distribution of one next token. For decodings of your own, see `writing`.
 ///
-/// Memory of it is kept from row to row. O(classes); with `top_k` or `top_p`, O(classes log classes) at worst.
+/// Memory of it is kept from row to row. O(classes), and with `top_p` O(log classes) for each class that stays.
 class token_law {
  public:
   /// That of the logits @p x, in double. @p where says which they are in an error.
@@ -123,24 +123,24 @@ class token_law {
 
  private:
   void cut(const sampling& how) {
-    const std::size_t n = size();
-    const std::size_t k = how.top_k == 0 ? n : (std::min)(how.top_k, n);
+    const std::size_t n = size(), k = how.top_k == 0 ? n : (std::min)(how.top_k, n);
     if (k == n && how.top_p >= 1) return;
     order_.resize(n);
     std::iota(order_.begin(), order_.end(), std::size_t{0});
     const auto likelier = [&](std::size_t a, std::size_t b) {
       return probabilities_[a] != probabilities_[b] ? probabilities_[a] > probabilities_[b] : a < b;
     };
-    const auto from = order_.begin(), to = from + static_cast<std::ptrdiff_t>(k);
-    if (k < n) std::nth_element(from, to, order_.end(), likelier);
-    std::size_t kept = k;
-    if (how.top_p < 1) {
-      std::sort(from, to, likelier);
-      double total = 0, reached = 0;
-      for (std::size_t i = 0; i < k; ++i) total += probabilities_[order_[i]];
-      for (kept = 0; kept < k && (kept == 0 || reached < how.top_p * total); ++kept) reached += probabilities_[order_[kept]];
-    }
-    for (std::size_t i = kept; i < n; ++i) probabilities_[order_[i]] = 0;
+    const auto at = [&](std::size_t i) { return order_.begin() + static_cast<std::ptrdiff_t>(i); };
+    if (k < n) std::nth_element(at(0), at(k), at(n), likelier);
+    for (std::size_t i = k; i < n; ++i) probabilities_[order_[i]] = 0;
+    if (how.top_p >= 1) return;
+    const double mass = how.top_p * std::accumulate(probabilities_.begin(), probabilities_.end(), 0.0);
+    const auto below = [&](std::size_t a, std::size_t b) { return likelier(b, a); };
+    std::make_heap(at(0), at(k), below);  // a sorted vocabulary is dear, and few of it stay
+    std::size_t left = k;
+    for (double reached = 0; left > 0 && (left == k || reached < mass); reached += probabilities_[order_[left]])
+      std::pop_heap(at(0), at(left--), below);
+    for (std::size_t i = 0; i < left; ++i) probabilities_[order_[i]] = 0;
   }
 
   std::vector<double> probabilities_{};  // times total_

@@ -200,10 +200,12 @@ TEST_CASE("decoding: samples follow the law of their decoding") {
         }
       }
     check(lk::mixed(student, teacher, 0.2), [&](const text& a) { return mixture(s(a), t(a), 0.2L); });
+    check(lk::mixed(student, lk::in_context(student, contexts), 0.3), [&](const text& a) { return mixture(s(a), c(a), 0.3L); });
     check(lk::either(student, lk::in_context(student, contexts), 0.3), [&](const text& a) { return mixture(s(a), c(a), 0.3L); });
     for (const std::size_t block : {1U, 5U})
-      for (const auto& [top_k, top_p] : {std::pair<std::size_t, double>{2, 1}, {4, 0.6}, {0, 1}})
-        check(lk::interleaved(student, teacher, {.top_k = top_k, .top_p = top_p, .block = block}), [&](const text& a) {
+      for (const lk::interleaving& stay : {lk::interleaving{.top_k = 2, .block = block}, lk::interleaving{.top_k = 4, .top_p = 0.6, .block = block},
+                                           lk::interleaving{.top_k = 0, .block = block}})
+        check(lk::interleaved(student, teacher, stay), [&](const text& a) {
           const auto x = teacher.behind(with(prompt, a));
           const law plain = softmax(x, 1), draft = s(a), replaced = t(a);
           law p(4, 0);
@@ -211,7 +213,8 @@ TEST_CASE("decoding: samples follow the law of their decoding") {
           for (std::size_t v = 0; v < 4; ++v) {
             long double mass = 0;
             for (std::size_t u = 0; u < 4; ++u) mass += rank(x, u) <= rank(x, v) ? plain[u] : 0;
-            const bool stays = rank(x, v) < top_k && (top_p == 1 || rank(x, v) == 0 || mass < static_cast<long double>(top_p));
+            const bool stays = rank(x, v) < stay.top_k &&
+                               (stay.top_p == 1 || rank(x, v) == 0 || mass < static_cast<long double>(stay.top_p));
             (stays ? p[v] : rejected) += draft[v];
           }
           for (std::size_t v = 0; v < 4; ++v) p[v] += rejected * replaced[v];
