@@ -2,6 +2,13 @@
 // loss for its plan and takes anything else as it is. The numbers are of no meaning.
 
 #include <limbeck/limbeck.hpp>
+#include <limbeck/decoding/admitted.hpp>
+#include <limbeck/decoding/corrected.hpp>
+#include <limbeck/decoding/either.hpp>
+#include <limbeck/decoding/in_context.hpp>
+#include <limbeck/decoding/interleaved.hpp>
+#include <limbeck/decoding/mixed.hpp>
+#include <limbeck/decoding/rewritten.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/class_vectors.hpp>
 #include <limbeck/map/then.hpp>
@@ -106,6 +113,19 @@ inline snapshots<float> ring = [] {
 inline const auto drawn = draw_sparse(teacher, 50, random_stream(7));
 inline const auto cached = keep_top(teacher, 4);
 inline workspace ws;
+
+// Models that write, and prompts.
+struct flat_scorer {
+  std::vector<float> out{};
+  rows<const float> operator()(std::span<const prefix> requests) {
+    std::size_t n = 0;
+    for (const prefix& p : requests) n += p.wanted;
+    out.assign(2 * n, 0.0F);
+    return {out.data(), n, 2};
+  }
+};
+inline flat_scorer writer, tutor;
+inline const std::vector<std::vector<token_id>> texts{{1}, {0, 1}};
 
 // What drivers call.
 inline struct {

@@ -2,6 +2,7 @@
 // names that the pages use. With DOCS_EIGEN, DOCS_XTENSOR, DOCS_THRUST or DOCS_TORCH the tensors are
 // that library's.
 
+#include <limbeck/decoding/scorer.hpp>
 #include <limbeck/limbeck.hpp>
 #if defined(DOCS_EIGEN)
 #include <limbeck/eigen.hpp>
@@ -69,6 +70,21 @@ inline std::vector<int> labels = [] {
   for (std::size_t r = 0; r < samples; ++r) y[r] = static_cast<int>(r % classes);
   return y;
 }();
+
+/// What decoding samples from: the next of four letters by the last one.
+struct bigram {
+  std::vector<float> logits;
+  std::vector<float> out{};
+  lk::rows<const float> operator()(std::span<const lk::prefix> requests) {
+    out.clear();
+    for (const lk::prefix& p : requests)
+      for (const lk::token_id last : p.tokens.last(p.wanted))
+        out.insert(out.end(), logits.begin() + 4 * last, logits.begin() + 4 * last + 4);
+    return {out.data(), out.size() / 4, 4};
+  }
+};
+inline bigram writer{{2, 1, 0, 0, 0, 1, 2, 1, 1, 0, 0, 2, 2, 2, 0, 1}}, tutor{{1, 2, 0, 0, 0, 0, 3, 1, 1, 0, 0, 3, 3, 1, 0, 0}};
+inline const std::vector<std::vector<lk::token_id>> prompts{{1}, {2, 3, 1}, {2}};
 
 #if defined(DOCS_EIGEN)
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;

@@ -10,6 +10,9 @@
 /// row that does not count), `soft_labels` (a tensor of probabilities). They go to the objective under those names. `total` is a number
 /// in the place of the sum of their weights: the losses of the rows of a whole batch are divided by the sum of its micro-batches' totals. Each
 /// may be `outputs{output<"tokens">(y), ...}`: of the losses at that output of the student only.
+///
+/// A source that makes what it hands over, as `on_policy` does, has `prepare(rows, request)` too: called once before each step
+/// with the numbers of all its rows and a `draw_request`, and followed by `batch` of them, a micro-batch each, in this order.
 
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
@@ -55,6 +58,12 @@ class subset {
   std::size_t size() const { return rows_.size(); }
   /// Rows of the subset, 0 to size() - 1.
   decltype(auto) batch(std::span<const std::size_t> positions) const { return data_->batch(own_rows(positions)); }
+  /// Passed on, where the data has it.
+  template <class Request>
+    requires requires(Data& d, std::span<const std::size_t> rows, const Request& r) { d.prepare(rows, r); }
+  void prepare(std::span<const std::size_t> positions, const Request& request) {
+    data_->prepare(own_rows(positions), request);
+  }
   /// Where they stand in the data source underneath all subsets.
   std::vector<std::size_t> source_rows(std::span<const std::size_t> positions) const {
     const std::vector<std::size_t> mine = own_rows(positions);

@@ -72,6 +72,11 @@ class drawn {
                            std::to_string(i) + ", the data has " + std::to_string(r.rows) + " rows");
     return rows;
   }
+  void prepare(std::span<const std::size_t> rows, const draw_request& r)
+    requires requires(std::remove_reference_t<Data>& d) { d.prepare(rows, r); }
+  {
+    data_.prepare(rows, r);
+  }
   template <class Archive>
   void serialize(Archive& archive) {
     if constexpr (serializable<std::remove_reference_t<Sampler>>) archive("sampler", sampler_);

@@ -32,7 +32,7 @@ class any_training {
   virtual bool is_drawn() const = 0;
   virtual std::vector<std::size_t> draw(const draw_request& request) = 0;
   /// A step on these rows, @p part of them at once.
-  virtual outcome step(std::span<const std::size_t> rows, std::size_t part, bool finite, progress p) = 0;
+  virtual outcome step(std::span<const std::size_t> rows, std::size_t part, bool finite, const draw_request& request) = 0;
   virtual void zero_gradients() = 0;
   virtual void archive(any_archive& archive) = 0;
   virtual std::string describe() const = 0;
@@ -68,7 +68,8 @@ class training final : public any_training {
       return {};
     }
   }
-  outcome step(std::span<const std::size_t> all, std::size_t part, bool finite, progress p) override {
+  outcome step(std::span<const std::size_t> all, std::size_t part, bool finite, const draw_request& request) override {
+    if constexpr (requires { data_.prepare(all, request); }) data_.prepare(all, request);
     whole_batch<batch_of<Data>> batch;
     batch.finite = finite;
     for (std::size_t at = 0; at < all.size(); at += part) {
@@ -76,7 +77,7 @@ class training final : public any_training {
       batch.parts.push_back({data_.batch(rows), source_rows(data_, rows)});
       batch.weight += count_rows<"logits">(batch.parts.back().batch, rows.size()).weight;
     }
-    const double loss = learner_.step(batch, p);
+    const double loss = learner_.step(batch, request.now);
     return {loss, batch.weight};
   }
   void zero_gradients() override { learner_.zero_gradients(); }
@@ -183,10 +184,9 @@ class training_loop {
  private:
   /// The rows of a step: what the sampler says, else a part of an epoch's permutation, which is that of the seed and of the
   /// number of the epoch, so there is no state to lose.
-  std::span<const std::size_t> draw() {
+  std::span<const std::size_t> draw(const draw_request& request) {
     if (what_.is_drawn()) {
-      order_ = what_.draw({rows_, settings_.batch, run_.step, run_.now, random_stream(settings_.seed).split(run_.step),
-                           random_stream(~settings_.seed)});
+      order_ = what_.draw(request);
       return order_;
     }
     if (!drawn_) {
@@ -200,9 +200,11 @@ class training_loop {
   void one_step() {
     run_.now = progress(run_.step, run_.steps);
     const auto train = [&] {
-      const std::span<const std::size_t> all = draw();
+      const draw_request request{rows_, settings_.batch, run_.step, run_.now,
+                                 random_stream(settings_.seed).split(run_.step), random_stream(~settings_.seed)};
+      const std::span<const std::size_t> all = draw(request);
       const std::size_t part = settings_.micro_batch == 0 ? all.size() : (std::min)(settings_.micro_batch, all.size());
-      const auto [loss, weight] = what_.step(all, part, settings_.skip_bad_steps > 0, run_.now);
+      const auto [loss, weight] = what_.step(all, part, settings_.skip_bad_steps > 0, request);
       run_.loss = loss;
       loss_sum_ += loss * weight;
       loss_weight_ += weight;

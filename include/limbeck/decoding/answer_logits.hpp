@@ -1,0 +1,65 @@
+#ifndef LIMBECK_DECODING_ANSWER_LOGITS_HPP
+#define LIMBECK_DECODING_ANSWER_LOGITS_HPP
+
+/// @file
+/// What a scorer says of answers that are there, and how far two scorers are apart on them.
+
+#include <limbeck/decoding/rollouts.hpp>
+#include <limbeck/decoding/scorer.hpp>
+#include <limbeck/loss/logits/kl.hpp>
+#include <limbeck/objective/objective.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// The logits behind all tokens of each sequence from the last of its prompt to the last but one, a row for each token of the answers:
+/// what a batch of `prompted_data` asks of a student or a teacher. A scorer in the trainer: `[&](const lk::rollouts& x) { return
+/// lk::answer_logits(m, x); }`. @p first and @p count: of which sequences.
+/// @throws value_error where a prompt or an answer is empty.
+template <scorer M>
+decltype(auto) answer_logits(M&& m, const rollouts& x, std::size_t first, std::size_t count) {
+  std::vector<prefix> requests;
+  for (std::size_t s = first; s < first + count; ++s) {
+    const bool nothing_before = x.prompts[s] == 0;
+    if (nothing_before || x.answer(s).empty())
+      raise<value_error>(std::string("limbeck: the ") + (nothing_before ? "prompt" : "answer") + " of sequence " +
+                         std::to_string(s) + " is empty, expected a token at least");
+    const auto tokens = x[s];
+    requests.push_back({.sequence = s, .tokens = tokens.first(tokens.size() - 1), .wanted = x.answer(s).size(), .prompt = x.prompts[s]});
+  }
+  return m(std::span<const prefix>(requests));
+}
+/// The same of all.
+template <scorer M>
+decltype(auto) answer_logits(M&& m, const rollouts& x) {
+  return answer_logits(std::forward<M>(m), x, 0, x.size());
+}
+
+/// D(a || b) = E_x E_{y ~ a} sum_n KL(a(. | x, y_<n) || b(. | x, y_<n)), estimated on sequences @p written by a: the mean over them of
+/// the sum over the tokens of their answers. That is KL between the distributions of whole answers, by the chain rule, without the variance of
+/// log-probabilities of the tokens drawn. With @p loss, another divergence of a token, a as its teacher and b as its student.
+/// @p at_once: how many sequences are scored at once, at least 1.
+/// @throws value_error where there is no sequence; and what the loss throws.
+template <scorer A, scorer B, class Loss = forward_kl>
+double sequence_divergence(A&& a, B&& b, const rollouts& written, Loss loss = {}, std::size_t at_once = 64) {
+  if (written.size() == 0 || at_once == 0) raise<value_error>("limbeck: sequence_divergence needs a sequence at least");
+  const objective divergence{std::move(loss)};
+  workspace ws;
+  double total = 0;
+  for (std::size_t s = 0; s < written.size(); s += at_once) {
+    const std::size_t n = (std::min)(at_once, written.size() - s);
+    auto&& of_a = answer_logits(a, written, s, n);
+    auto&& of_b = answer_logits(b, written, s, n);
+    total += divergence.value(of_b, of_a, sum, ws);
+  }
+  return total / static_cast<double>(written.size());
+}
+
+LIMBECK_END_NAMESPACE
+
+#endif

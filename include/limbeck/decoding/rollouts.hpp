@@ -1,0 +1,82 @@
+#ifndef LIMBECK_DECODING_ROLLOUTS_HPP
+#define LIMBECK_DECODING_ROLLOUTS_HPP
+
+/// @file
+/// Sequences that a model has written behind prompts.
+
+#include <limbeck/core/errors.hpp>
+#include <limbeck/tokens/segments.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <concepts>
+#include <span>
+#include <string>
+#include <vector>
+
+LIMBECK_BEGIN_NAMESPACE
+
+/// Sequences of tokens: `x.size()` of them, and `x[s]` is one, as a `std::vector<std::vector<token_id>>` gives it.
+template <class X>
+concept token_sequences = requires(const X& x, std::size_t s) {
+  { x.size() } -> std::convertible_to<std::size_t>;
+  { x[s] } -> std::convertible_to<std::span<const token_id>>;
+};
+
+/// Prompts and the answers behind them, one sequence behind another: sequence s is the tokens `sequences.begin(s)` to before
+/// `sequences.end(s)`, of which the first `prompts[s]` are the prompt. Vectors of tokens have one number a token, 0 at a prompt's.
+struct rollouts {
+  std::vector<token_id> tokens{};           ///< of all sequences
+  segments sequences{};                     ///< where each begins and ends
+  std::vector<std::size_t> prompts{};       ///< tokens of each prompt
+  std::vector<double> log_probabilities{};  ///< of each token, under the distribution from which it was drawn
+  std::vector<std::uint8_t> writers{};      ///< of each token: which model wrote it, 0 the first
+
+  /// How many sequences.
+  std::size_t size() const { return sequences.size(); }
+  /// One of them: prompt and answer.
+  std::span<const token_id> operator[](std::size_t s) const {
+    return std::span(tokens).subspan(sequences.begin(s), sequences.length(s));
+  }
+  /// Its answer.
+  std::span<const token_id> answer(std::size_t s) const { return (*this)[s].subspan(prompts[s]); }
+  /// Whether they are the same to the last bit.
+  friend bool operator==(const rollouts&, const rollouts&) = default;
+  /// Saves or restores it.
+  template <class Archive>
+  void serialize(Archive& archive) {
+    std::vector<std::size_t> offsets(sequences.offsets().begin(), sequences.offsets().end());
+    archive("tokens", tokens);
+    archive("offsets", offsets);
+    archive("prompts", prompts);
+    archive("log_probabilities", log_probabilities);
+    archive("writers", writers);
+    sequences = segments(std::move(offsets));
+  }
+};
+
+/// Answers that are there already, a data set's, behind their prompts: log-probabilities and writers are 0.
+/// @throws shape_error where there is not one answer a prompt.
+template <token_sequences Prompts, token_sequences Answers>
+rollouts given_answers(const Prompts& prompts, const Answers& answers) {
+  const auto n = static_cast<std::size_t>(prompts.size());
+  if (static_cast<std::size_t>(answers.size()) != n)
+    detail::throw_length("answers", static_cast<std::size_t>(answers.size()), n, "one a prompt");
+  rollouts out;
+  std::vector<std::size_t> lengths;
+  for (std::size_t s = 0; s < n; ++s) {
+    const std::span<const token_id> prompt = prompts[s], answer = answers[s];
+    out.tokens.insert(out.tokens.end(), prompt.begin(), prompt.end());
+    out.tokens.insert(out.tokens.end(), answer.begin(), answer.end());
+    out.prompts.push_back(prompt.size());
+    lengths.push_back(prompt.size() + answer.size());
+  }
+  out.sequences = segments::of_lengths(lengths);
+  out.log_probabilities.resize(out.tokens.size());
+  out.writers.resize(out.tokens.size());
+  return out;
+}
+
+LIMBECK_END_NAMESPACE
+
+#endif
