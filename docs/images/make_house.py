@@ -10,11 +10,13 @@ DOORS = [  # what a program holds, and the header that lets it in
     ("Files, teacher cache", "io"), ("Plain memory", "core/rows, core/any_tensor")]
 
 FLOORS = [  # (y, height, rooms); a room: (share of the width, name, what it holds, colour)
-    (112, 62, [(0.52, "selection/", "a pool and a query → rows, in order of choice", "teal"),
-               (0.48, "averaging/", "parameters that follow parameters", "teal")]),
-    (182, 62, [(1, "objective/", "operators, names, arguments of a call, the call itself, plan and report", "blue")]),
-    (252, 62, [(0.34, "loss/", "logits · features · relations", "blue"), (0.24, "target/", "what yields a row", "blue"),
-               (0.235, "temperature/", "of a term", "blue"), (0.185, "schedule/", "of progress", "blue")]),
+    (112, 62, [(0.32, "selection/", "a pool, a query → rows", "teal"), (0.23, "averaging/", "parameters", "teal"),
+               (0.29, "tokens/ · decoding/", "sequences · samplers", "teal"), (0.16, "dense/", "pictures", "teal")]),
+    (182, 62, [(0.58, "objective/", "operators, names, the call, plan, report", "blue"),
+               (0.42, "map/", "maps with a way back · views", "blue")]),
+    (252, 62, [(0.325, "loss/", "logits · features · relations", "blue"), (0.19, "target/", "a teacher's row", "blue"),
+               (0.185, "temperature/", "of a term", "blue"), (0.16, "schedule/", "of progress", "blue"),
+               (0.14, "layers/", "lists of", "blue")]),
     (322, 84, [(1, "engine/", "planner on types · points and packs · the steps of a row · sweep · batch", "amber")]),
     (414, 62, [(1, "signal/", "numbers read off a row, and their algebra", "blue")]),
     (484, 66, [(1, "core/", "rows · any_tensor · numbers · errors · executors · memory · random streams", "grey")])]
