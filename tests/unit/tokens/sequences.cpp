@@ -55,6 +55,27 @@ std::vector<double> random_mask(std::size_t n, std::uint64_t seed) {
 
 }  // namespace
 
+TEST_CASE("tokens: segments know their sequences and rows", "[tokens]") {
+  const lk::segments s(std::vector<std::size_t>{0, 3, 3, 4, 9});
+  CHECK(s == lk::segments::of_lengths(std::vector<int>{3, 0, 1, 5}));
+  CHECK(s.size() == 4);
+  CHECK(s.rows() == 9);
+  for (std::size_t i = 0; i < s.size(); ++i)
+    for (std::size_t r = s.begin(i); r < s.end(i); ++r) CHECK(s.of_row(r) == i);
+  CHECK(lk::segments::padded(3, 4) == lk::segments::of_lengths(std::vector<std::size_t>{4, 4, 4}));
+  CHECK(lk::segments().size() == 0);
+  CHECK(lk::segments().rows() == 0);
+  CHECK(fault<lk::value_error>([] {
+          lk::segments(std::vector<std::size_t>{1, 2});
+        }) == "limbeck: the first offset of segments is not 0");
+  CHECK(fault<lk::value_error>([] {
+          lk::segments(std::vector<std::size_t>{0, 5, 4});
+        }) == "limbeck: offset 2 of segments is 4, that before it 5");
+  CHECK(fault<lk::value_error>([] {
+          lk::segments::of_lengths(std::vector<int>{2, -1});
+        }) == "limbeck: the length of sequence 1 is -1");
+}
+
 TEST_CASE("tokens: labels are one further on, within each sequence", "[tokens]") {
   const auto s = lk::segments::of_lengths(std::vector<int>{3, 0, 1, 2});
   const std::vector<lk::token_id> tokens{5, 6, 7, 8, 9, 4};
