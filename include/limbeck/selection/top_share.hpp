@@ -28,7 +28,8 @@ std::size_t top_share_mask(const any_vector& x, double share, const any_vector& 
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (!counts(i)) continue;
     copy[n++] = x.number(i);
-    if (copy[n - 1] != copy[n - 1]) raise<value_error>("limbeck: the value at position " + std::to_string(i) + " is nan");
+    if (copy[n - 1] != copy[n - 1])
+      raise<value_error>("limbeck: the value at position " + std::to_string(i) + " is nan");
   }
   const std::size_t share_of_all = static_cast<std::size_t>(share * static_cast<double>(n));
   const std::size_t keep = n == 0 ? 0 : (std::max)(share_of_all, std::size_t{1});
@@ -51,16 +52,16 @@ std::size_t top_share_mask(const any_vector& x, double share, const any_vector& 
 }  // namespace detail
 /// @endcond
 
-/// mask_i = 1 for the max(1, floor(share n)) largest of n @p values, else 0; returns how many are 1, which quantile_mask() lets
-/// depend on ties. Of equal ones those with the lowest positions. @p values and @p mask are any vectors of numbers, of one length. O(n), and
-/// allocates nothing once @p ws has grown.
+/// mask_i = 1 for the max(1, floor(share n)) largest of n @p values, else 0; returns how many are 1, which
+/// quantile_mask() lets depend on ties. Of equal ones those with the lowest positions. @p values and @p mask are any
+/// vectors of numbers, of one length. O(n), and allocates nothing once @p ws has grown.
 /// @throws value_error where @p share is not in [0, 1] or a value is NaN, shape_error where lengths differ.
 template <detail::sized_memory Values, detail::sized_memory Mask>
 std::size_t top_share_mask(const Values& values, double share, Mask&& mask, workspace& ws) {
   return detail::top_share_mask(detail::view_vector(values), share, {}, mask, ws);
 }
-/// The same among the places where @p used is not 0, of which there are n (none: nothing is kept); the others get 0, and their numbers may
-/// be anything.
+/// The same among the places where @p used is not 0, of which there are n (none: nothing is kept); the others get 0,
+/// and their numbers may be anything.
 template <detail::sized_memory Values, detail::sized_memory Used, detail::sized_memory Mask>
 std::size_t top_share_mask(const Values& values, double share, const Used& used, Mask&& mask, workspace& ws) {
   return detail::top_share_mask(detail::view_vector(values), share, detail::view_vector(used), mask, ws);

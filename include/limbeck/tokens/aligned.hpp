@@ -16,19 +16,20 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// The characters (or bytes, for both tokenizers alike) of a token in its text: those from `begin` to before `end`. A token that stands for none, as
-/// the end of a sequence does, has two equal ones.
+/// The characters (or bytes, for both tokenizers alike) of a token in its text: those from `begin` to before `end`. A
+/// token that stands for none, as the end of a sequence does, has two equal ones.
 struct character_span {
   std::size_t begin = 0;  ///< the first
   std::size_t end = 0;    ///< behind the last
 };
 
-/// For each token of a student, the tokens of a teacher with which it shares a character; made by aligned(), or text by text by `append`.
+/// For each token of a student, the tokens of a teacher with which it shares a character; made by aligned(), or text by
+/// text by `append`.
 class token_alignment {
  public:
   /// One more text: the tokens of either side are numbered on from those before.
-  /// @throws value_error where an end lies before its beginning, or tokens that stand for characters are out of order; nothing is added then.
-  /// O(n log m + pairs) for n tokens of the student and m of the teacher.
+  /// @throws value_error where an end lies before its beginning, or tokens that stand for characters are out of order;
+  /// nothing is added then. O(n log m + pairs) for n tokens of the student and m of the teacher.
   void append(std::span<const character_span> student, std::span<const character_span> teacher) {
     check("student", student);
     check("teacher", teacher);
@@ -36,7 +37,8 @@ class token_alignment {
     for (std::size_t j = 0; j < teacher.size(); ++j)
       if (teacher[j].begin < teacher[j].end) of_text_.push_back(j);
     for (const character_span& mine : student) {
-      auto j = std::partition_point(of_text_.begin(), of_text_.end(), [&](std::size_t k) { return teacher[k].end <= mine.begin; });
+      auto j = std::partition_point(of_text_.begin(), of_text_.end(),
+                                    [&](std::size_t k) { return teacher[k].end <= mine.begin; });
       for (; j != of_text_.end() && teacher[*j].begin < mine.end; ++j) teachers_.push_back(seen_ + *j);
       starts_.push_back(teachers_.size());
     }
@@ -58,9 +60,10 @@ class token_alignment {
       const character_span& t = tokens[i];
       if (t.begin == t.end) continue;
       if (t.end < t.begin || t.begin < last.begin || t.end < last.end)
-        raise<value_error>(std::string("limbeck: token ") + std::to_string(i) + " of the " + whose + " has characters " +
-                           std::to_string(t.begin) + " to " + std::to_string(t.end) + ", expected them in order, behind " +
-                           std::to_string(last.begin) + " to " + std::to_string(last.end));
+        raise<value_error>(std::string("limbeck: token ") + std::to_string(i) + " of the " + whose +
+                           " has characters " + std::to_string(t.begin) + " to " + std::to_string(t.end) +
+                           ", expected them in order, behind " + std::to_string(last.begin) + " to " +
+                           std::to_string(last.end));
       last = t;
     }
   }
@@ -68,11 +71,11 @@ class token_alignment {
   std::size_t seen_ = 0;
 };
 
-/// Lines up the tokens of one text: map(i) = { j : [c_j, d_j) and [a_i, b_i) have a character in common }, by a binary search for the first and a walk
-/// to the last. See token_alignment.
+/// Lines up the tokens of one text: map(i) = { j : [c_j, d_j) and [a_i, b_i) have a character in common }, by a binary
+/// search for the first and a walk to the last. See token_alignment.
 ///
-/// After Shin, Ji, Liu and Gong, VocAgnoLM, 2025, arXiv:2503.19123, of which summaries were read: each token of the student lies within the
-/// characters of those that it is mapped to.
+/// After Shin, Ji, Liu and Gong, VocAgnoLM, 2025, arXiv:2503.19123, of which summaries were read: each token of the
+/// student lies within the characters of those that it is mapped to.
 inline token_alignment aligned(std::span<const character_span> student, std::span<const character_span> teacher) {
   token_alignment a;
   a.append(student, teacher);
@@ -90,8 +93,9 @@ void of_aligned(const token_alignment& a, const any_vector& x, Out& out, const O
 }  // namespace detail
 /// @endcond
 
-/// out_i = max over map(i) of x_j, the teacher's losses as the student's tokens see them; 0 where map(i) is empty. @p x is any vector of numbers
-/// with one a token of the teacher, @p out with one a token of the student. O(pairs), and allocates nothing.
+/// out_i = max over map(i) of x_j, the teacher's losses as the student's tokens see them; 0 where map(i) is empty. @p x
+/// is any vector of numbers with one a token of the teacher, @p out with one a token of the student. O(pairs), and
+/// allocates nothing.
 /// @throws shape_error where a length does not fit.
 template <detail::sized_memory X, detail::sized_memory Out>
 void largest_of_aligned(const token_alignment& a, const X& x, Out&& out) {

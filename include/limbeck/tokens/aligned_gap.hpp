@@ -13,20 +13,24 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// `reference_gap` across tokenizers: of the student's tokens that are mapped to any of the teacher's, the fraction @p keep with the largest
-/// gap, the student's loss less the largest loss of the teacher's tokens of map(i); and all that are not mapped.
+/// `reference_gap` across tokenizers: of the student's tokens that are mapped to any of the teacher's, the fraction @p
+/// keep with the largest gap, the student's loss less the largest loss of the teacher's tokens of map(i); and all that
+/// are not mapped.
 ///
-/// A composition of ours: that the largest loss is best among the tokens of a map, that unmapped ones are kept and that 0.4 are kept of the others is what
-/// summaries say of Shin, Ji, Liu and Gong, VocAgnoLM, 2025, arXiv:2503.19123; its formulas were not read. With one tokenizer for both it is
-/// `reference_gap`.
+/// A composition of ours: that the largest loss is best among the tokens of a map, that unmapped ones are kept and that
+/// 0.4 are kept of the others is what summaries say of Shin, Ji, Liu and Gong, VocAgnoLM, 2025, arXiv:2503.19123; its
+/// formulas were not read. With one tokenizer for both it is `reference_gap`.
 struct aligned_gap {
   double keep = 0.4;  ///< fraction of the mapped tokens, in [0, 1]
 
-  /// Writes the mask of the student's tokens, returns how many it keeps. @p student and @p teacher are the losses of their tokens, any vectors of numbers;
-  /// where @p used is 0 a token is not kept and its loss may be anything. O(tokens + pairs).
+  /// Writes the mask of the student's tokens, returns how many it keeps. @p student and @p teacher are the losses of
+  /// their tokens, any vectors of numbers; where @p used is 0 a token is not kept and its loss may be anything.
+  /// O(tokens + pairs).
   /// @throws value_error where keep is no fraction or a gap is NaN, shape_error where a length does not fit.
-  template <detail::sized_memory Student, detail::sized_memory Teacher, detail::sized_memory Used, detail::sized_memory Mask>
-  std::size_t operator()(const Student& student, const Teacher& teacher, const token_alignment& a, const Used& used, Mask&& mask) const {
+  template <detail::sized_memory Student, detail::sized_memory Teacher, detail::sized_memory Used,
+            detail::sized_memory Mask>
+  std::size_t operator()(const Student& student, const Teacher& teacher, const token_alignment& a, const Used& used,
+                         Mask&& mask) const {
     const any_vector counts = detail::view_vector(used);
     if (counts.size() != a.size()) detail::throw_length("used", counts.size(), a.size(), "one a token of the student");
     const auto out = detail::output_vector("mask", mask, a.size(), "one a token of the student");

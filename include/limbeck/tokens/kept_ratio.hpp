@@ -22,23 +22,27 @@ struct kept_ratio_options {
   double least = 0.1;         ///< the smallest ratio, in (0, 1]
 };
 
-/// Loss-driven adaptive token focusing (LATF): the ratio r of tokens that are kept, from 1 at first; while the loss falls fewer and harder ones,
-/// where it rises more.
+/// Loss-driven adaptive token focusing (LATF): the ratio r of tokens that are kept, from 1 at first; while the loss
+/// falls fewer and harder ones, where it rises more.
 ///
-/// With e the exponential average of the loss: the first update after the warm-up sets the mark, e* = e. From then on, where e > (1 + epsilon) e*
-/// r <- min(1, (1 + sigma) r) and e* <- e; where e < (1 - epsilon) e*, r <- max(least, (1 - sigma) r) and e* <- e. The tokens are
-/// `top_share_mask(difficulty, c.ratio(), used, mask, ws)`, max(1, floor(r n)) of n.
+/// With e the exponential average of the loss: the first update after the warm-up sets the mark, e* = e. From then on,
+/// where e > (1 + epsilon) e* r <- min(1, (1 + sigma) r) and e* <- e; where e < (1 - epsilon) e*, r <- max(least, (1 -
+/// sigma) r) and e* <- e. The tokens are `top_share_mask(difficulty, c.ratio(), used, mask, ws)`, max(1, floor(r n)) of
+/// n.
 ///
-/// Xie et al., AdaKD, 2025, arXiv:2510.11615, and the authors' code (its script's epsilon and sigma; the average begins with the first loss).
+/// Xie et al., AdaKD, 2025, arXiv:2510.11615, and the authors' code (its script's epsilon and sigma; the average begins
+/// with the first loss).
 class kept_ratio {
  public:
   /// @throws value_error where an option is outside its range.
   explicit kept_ratio(const kept_ratio_options& options = {}) : options_(options) {
     const auto check = [](bool good, const char* name, double x, const char* expected) {
       if (!good)
-        raise<value_error>(std::string("limbeck: ") + name + " of kept_ratio is " + detail::show(x) + ", expected " + expected);
+        raise<value_error>(std::string("limbeck: ") + name + " of kept_ratio is " + detail::show(x) + ", expected " +
+                           expected);
     };
-    check(options.tolerance >= 0 && options.tolerance - options.tolerance == 0, "tolerance", options.tolerance, "a number that is at least 0");
+    check(options.tolerance >= 0 && options.tolerance - options.tolerance == 0, "tolerance", options.tolerance,
+          "a number that is at least 0");
     check(options.step >= 0 && options.step < 1, "step", options.step, "a number in [0, 1)");
     check(options.momentum >= 0 && options.momentum < 1, "momentum", options.momentum, "a number in [0, 1)");
     check(options.least > 0 && options.least <= 1, "least", options.least, "a number in (0, 1]");
@@ -48,7 +52,8 @@ class kept_ratio {
   /// To be called after each step with its loss. @throws value_error where it is not finite; the state stays.
   void update(double loss) {
     if (loss - loss != 0)
-      raise<value_error>("limbeck: the loss given to kept_ratio is " + detail::show(loss) + ", expected a finite number");
+      raise<value_error>("limbeck: the loss given to kept_ratio is " + detail::show(loss) +
+                         ", expected a finite number");
     average_ = updates_ == 0 ? loss : options_.momentum * average_ + (1 - options_.momentum) * loss;
     ++updates_;
     if (updates_ <= options_.warm_up) return;
@@ -72,9 +77,9 @@ class kept_ratio {
   }
   /// Its settings in words.
   std::string describe() const {
-    return "kept_ratio(warm_up " + std::to_string(options_.warm_up) + ", tolerance " + detail::digits(options_.tolerance) + ", step " +
-           detail::digits(options_.step) + ", momentum " + detail::digits(options_.momentum) + ", least " +
-           detail::digits(options_.least) + ')';
+    return "kept_ratio(warm_up " + std::to_string(options_.warm_up) + ", tolerance " +
+           detail::digits(options_.tolerance) + ", step " + detail::digits(options_.step) + ", momentum " +
+           detail::digits(options_.momentum) + ", least " + detail::digits(options_.least) + ')';
   }
 
  private:

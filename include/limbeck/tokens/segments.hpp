@@ -33,11 +33,16 @@ class segments {
         raise<value_error>("limbeck: offset " + std::to_string(s) + " of segments is " + std::to_string(offsets_[s]) +
                            ", that before it " + std::to_string(offsets_[s - 1]));
   }
-  /// Sequences of these lengths, packed.
+  /// Sequences of these lengths, packed. @throws value_error where one is negative.
   template <class Lengths>
   static segments of_lengths(const Lengths& lengths) {
     segments s;
-    for (const auto length : lengths) s.offsets_.push_back(s.rows() + static_cast<std::size_t>(length));
+    for (const auto length : lengths) {
+      if (std::cmp_less(length, 0))
+        raise<value_error>("limbeck: the length of sequence " + std::to_string(s.size()) + " is " +
+                           std::to_string(length));
+      s.offsets_.push_back(s.rows() + static_cast<std::size_t>(length));
+    }
     return s;
   }
   /// @p sequences of @p time rows each, padding included.

@@ -31,9 +31,9 @@ void reduce_sequences(const any_vector& x, const segments& s, const any_vector& 
 }  // namespace detail
 /// @endcond
 
-/// out_s = sum_r m_r x_r / sum_r m_r over the rows of sequence s, 0 where none counts; numbers of rows that do not count may be anything.
-/// @p x and @p mask are any vectors of numbers with one a row, @p out with one a sequence. Sums in double, in order. O(rows), and
-/// allocates nothing. @throws as token_weights().
+/// out_s = sum_r m_r x_r / sum_r m_r over the rows of sequence s, 0 where none counts; numbers of rows that do not
+/// count may be anything. @p x and @p mask are any vectors of numbers with one a row, @p out with one a sequence. Sums
+/// in double, in order. O(rows), and allocates nothing. @throws as token_weights().
 template <detail::sized_memory X, detail::sized_memory Mask, detail::sized_memory Out>
 void sequence_means(const X& x, const segments& s, const Mask& mask, Out&& out) {
   detail::reduce_sequences<true>(detail::view_vector(x), s, detail::view_vector(mask), out);

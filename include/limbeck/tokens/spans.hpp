@@ -13,9 +13,10 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// The spans of tokens that begin where @p starts is not 0 and wherever a sequence does, as segments of their own: what is reduced, averaged or
-/// spread over sequences (token_weights(), sequence_means(), to_tokens()) is so over words or phrases. @p starts is any vector of numbers with
-/// one a row. O(rows). @throws shape_error where its length does not fit.
+/// The spans of tokens that begin where @p starts is not 0 and wherever a sequence does, as segments of their own: what
+/// is reduced, averaged or spread over sequences (token_weights(), sequence_means(), to_tokens()) is so over words or
+/// phrases. @p starts is any vector of numbers with one a row. O(rows). @throws shape_error where its length does not
+/// fit.
 template <detail::sized_memory Starts>
 segments spans(const segments& s, const Starts& starts) {
   const any_vector x = detail::view_vector(starts);

@@ -19,7 +19,8 @@ inline double mask_at(const any_vector& mask, std::size_t r) {
   if (mask.empty()) return 1;
   const double m = mask.number(r);
   if (!(m >= 0 && m - m == 0))
-    raise<value_error>("limbeck: mask is " + show(m) + " at row " + std::to_string(r) + ", expected a finite number that is at least 0");
+    raise<value_error>("limbeck: mask is " + show(m) + " at row " + std::to_string(r) +
+                       ", expected a finite number that is at least 0");
   return m;
 }
 /// @throws shape_error where @p mask is given and not one a row; value_error where a number of it is none of a mask.
@@ -59,27 +60,29 @@ double token_weights(const segments& s, const any_vector& mask, const Reduction&
 
 }  // namespace detail
 
-/// Every token counts alike: w = m. `mean` is the mean over tokens, `mean_over(n)` with a count of yours their sum over it.
+/// Every token counts alike: w = m. `mean` is the mean over tokens, `mean_over(n)` with a count of yours their sum over
+/// it.
 inline constexpr detail::weight_per_token per_token{};
-/// Every sequence counts alike, however long: w = m over the sum of m in its sequence. `mean` is the mean over sequences of the
-/// means over their tokens. A sequence without a token counts nowhere.
+/// Every sequence counts alike, however long: w = m over the sum of m in its sequence. `mean` is the mean over
+/// sequences of the means over their tokens. A sequence without a token counts nowhere.
 inline constexpr detail::weight_per_sequence per_sequence{};
 /// w = m/n: `sum` is the sum over tokens divided by @p n. @throws value_error where n is not positive.
 inline detail::weight_per_count per_count(double n) {
-  if (!(n > 0 && n - n == 0)) raise<value_error>("limbeck: per_count is " + detail::show(n) + ", expected a positive number");
+  if (!(n > 0 && n - n == 0))
+    raise<value_error>("limbeck: per_count is " + detail::show(n) + ", expected a positive number");
   return {n};
 }
 
 /// Writes the weights of rows by which an objective is reduced over tokens, over sequences, or over a count: @p per is
 /// `per_token`, `per_sequence` or `per_count(n)`. They go into `row_weights`.
 ///
-/// @p mask is m, one number a row (1 where a row counts, 0 where it does not, as response_mask() writes it; any weights in
-/// between), @p weights any vector of numbers with one a row. Returns the sum of the weights: of `per_token` how many tokens count, of
-/// `per_sequence` how many sequences have one.
+/// @p mask is m, one number a row (1 where a row counts, 0 where it does not, as response_mask() writes it; any weights
+/// in between), @p weights any vector of numbers with one a row. Returns the sum of the weights: of `per_token` how
+/// many tokens count, of `per_sequence` how many sequences have one.
 ///
 /// No weight knows of other sequences, so the weights of a batch are those of its micro-batches, whose sums add up:
-/// `mean_over` the sum of the whole gives the same numbers in one call or in many, and so does the trainer, which adds up for you.
-/// Split between sequences, not inside of one. O(rows), and allocates nothing.
+/// `mean_over` the sum of the whole gives the same numbers in one call or in many, and so does the trainer, which adds
+/// up for you. Split between sequences, not inside of one. O(rows), and allocates nothing.
 /// @throws value_error where a number of the mask is negative or not finite, shape_error where a length does not fit.
 template <detail::sized_memory Mask, class Reduction, detail::sized_memory Weights>
 double token_weights(const segments& s, const Mask& mask, const Reduction& per, Weights&& weights) {

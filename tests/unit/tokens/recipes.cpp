@@ -26,8 +26,10 @@ struct answers {
   std::vector<int> labels;
   answers(std::uint64_t seed, bool teacher_wrote) : mask(s.rows()) {
     lk::random_stream random(seed);
-    for (std::size_t i = 0; i < s.rows() * classes; ++i) student.push_back(random.normal()), teacher.push_back(2 * random.normal());
-    const auto& writer = teacher_wrote ? teacher : student;  // greedily: each token is the likeliest behind the one before
+    for (std::size_t i = 0; i < s.rows() * classes; ++i)
+      student.push_back(random.normal()), teacher.push_back(2 * random.normal());
+    const auto& writer =
+        teacher_wrote ? teacher : student;  // greedily: each token is the likeliest behind the one before
     std::vector<int> tokens(s.rows(), 0);
     for (std::size_t r = 0; r + 1 < s.rows(); ++r) {
       const auto row = writer.begin() + static_cast<std::ptrdiff_t>(r * classes);
@@ -62,7 +64,8 @@ TEST_CASE("tokens: DistiLLM-2's step, on what the teacher and what the student w
   const answers of_teacher(1, true), of_student(2, false);
   lk::skew_curriculum skew, reverse;
   for (const double progress : {0.0, 0.25, 0.5, 1.0}) {
-    const auto side = [&](const answers& a, lk::skew_curriculum& curriculum, bool teacher_wrote, const auto& loss_with) {
+    const auto side = [&](const answers& a, lk::skew_curriculum& curriculum, bool teacher_wrote,
+                          const auto& loss_with) {
       const auto mine = a.losses(teacher_wrote ? a.p() : a.q()), other = a.losses(teacher_wrote ? a.q() : a.p());
       std::vector<double> alphas(a.s.size()), of_tokens(a.s.rows()), weights(a.s.rows());
       const double gap = curriculum.alphas(mine, other, alphas);
@@ -109,7 +112,8 @@ TEST_CASE("tokens: DistiLLM-2's step, on what the teacher and what the student w
       return lk::piecewise({{0, 1.0}, {0.5, 0.5}}) * lk::with<&lk::skew_kl::alpha>(lk::given(alphas), lk::skew_kl{});
     });
     side(of_student, reverse, false, [](const auto& alphas) {
-      return lk::piecewise({{0, 1.0}, {0.5, 1.5}}) * lk::with<&lk::skew_reverse_kl::alpha>(lk::given(alphas), lk::skew_reverse_kl{});
+      return lk::piecewise({{0, 1.0}, {0.5, 1.5}}) *
+             lk::with<&lk::skew_reverse_kl::alpha>(lk::given(alphas), lk::skew_reverse_kl{});
     });
   }
 }

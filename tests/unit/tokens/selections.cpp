@@ -18,7 +18,8 @@ namespace lk = limbeck;
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity(), not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity(),
+                 not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 template <class Fault, class F>
 std::string fault(F f) {
@@ -37,8 +38,10 @@ struct memory_archive {
   std::size_t at = 0;
   template <class T>
   void operator()(const char*, T& x) {
-    if (writes) numbers->push_back(static_cast<double>(x));
-    else x = static_cast<T>((*numbers)[at++]);
+    if (writes)
+      numbers->push_back(static_cast<double>(x));
+    else
+      x = static_cast<T>((*numbers)[at++]);
   }
 };
 template <class State>
@@ -54,7 +57,8 @@ std::vector<lk::character_span> cut(std::size_t characters, lk::random_stream& r
   std::vector<lk::character_span> tokens;
   for (std::size_t at = 0; at < characters;) {
     if (random.below(6) == 0) tokens.push_back({0, 0});  // stands for nothing
-    const std::size_t gap = random.below(5) == 0 ? 1 : 0, begin = at + gap, end = (std::min)(characters, begin + 1 + random.below(4));
+    const std::size_t gap = random.below(5) == 0 ? 1 : 0, begin = at + gap,
+                      end = (std::min)(characters, begin + 1 + random.below(4));
     if (begin < end) tokens.push_back({begin, end});
     at = end;
   }
@@ -73,11 +77,16 @@ TEST_CASE("tokens: a share by count, ties to the lowest place", "[tokens]") {
       for (double& v : used) v = random.below(4) == 0 ? 0 : 1;
       std::vector<std::size_t> order;
       for (std::size_t i = 0; i < n; ++i) {
-        if (used[i] != 0) order.push_back(i);
-        else x[i] = not_a_number;
+        if (used[i] != 0)
+          order.push_back(i);
+        else
+          x[i] = not_a_number;
       }
       std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return x[a] > x[b]; });
-      const std::size_t keep = order.empty() ? 0 : (std::max)(std::size_t{1}, static_cast<std::size_t>(share * static_cast<double>(order.size())));
+      const std::size_t keep =
+          order.empty()
+              ? 0
+              : (std::max)(std::size_t{1}, static_cast<std::size_t>(share * static_cast<double>(order.size())));
       std::vector<double> expected(n, 0);
       for (std::size_t k = 0; k < keep; ++k) expected[order[k]] = 1;
       CHECK(lk::top_share_mask(x, share, used, mask, ws) == keep);
@@ -88,9 +97,11 @@ TEST_CASE("tokens: a share by count, ties to the lowest place", "[tokens]") {
   CHECK(mask == std::vector<float>{0, 1, 1});
   CHECK(lk::top_share_mask(std::vector<double>{1, 2, 3}, 1, std::vector<int>(3), mask, ws) == 0);
   CHECK(mask == std::vector<float>(3));
-  CHECK(fault<lk::value_error>([&] { lk::top_share_mask(std::vector<double>{1, not_a_number, 3}, 1, mask, ws); }) ==
-        "limbeck: the value at position 1 is nan");
-  CHECK(fault<lk::value_error>([&] { lk::top_share_mask(mask, 1.5, mask, ws); }) == "limbeck: share is 1.5, expected a fraction in [0, 1]");
+  CHECK(fault<lk::value_error>([&] {
+          lk::top_share_mask(std::vector<double>{1, not_a_number, 3}, 1, mask, ws);
+        }) == "limbeck: the value at position 1 is nan");
+  CHECK(fault<lk::value_error>([&] { lk::top_share_mask(mask, 1.5, mask, ws); }) ==
+        "limbeck: share is 1.5, expected a fraction in [0, 1]");
   CHECK(fault<lk::shape_error>([&] { lk::top_share_mask(std::vector<double>(4), 1, mask, ws); }) ==
         "limbeck: mask has 3 elements, expected 4 (one a row)");
 }
@@ -105,8 +116,10 @@ TEST_CASE("tokens: the kept ratio follows the loss", "[tokens]") {
       ema = n == 0 ? losses[n] : 0.99 * ema + 0.01 * losses[n];
       if (marked) {
         const double fall = mark - ema;
-        if (fall < -eps * mark) ratio = (std::min)(1.0, ratio * (1 + sigma)), mark = ema;
-        else if (fall > eps * mark) ratio = (std::max)(0.1, ratio * (1 - sigma)), mark = ema;
+        if (fall < -eps * mark)
+          ratio = (std::min)(1.0, ratio * (1 + sigma)), mark = ema;
+        else if (fall > eps * mark)
+          ratio = (std::max)(0.1, ratio * (1 - sigma)), mark = ema;
       } else if (n + 1 > warm_up) {
         marked = true, mark = ema;
       }
@@ -116,7 +129,8 @@ TEST_CASE("tokens: the kept ratio follows the loss", "[tokens]") {
   };
   std::vector<double> losses;
   lk::random_stream random(3);
-  for (std::size_t n = 0; n < 3000; ++n) losses.push_back((n < 2200 ? 4 * std::exp(-static_cast<double>(n) / 300) : 3.0) + 0.1 * random.uniform());
+  for (std::size_t n = 0; n < 3000; ++n)
+    losses.push_back((n < 2200 ? 4 * std::exp(-static_cast<double>(n) / 300) : 3.0) + 0.1 * random.uniform());
   for (const std::uint64_t warm_up : {0U, 150U}) {
     const auto expected = theirs(losses, warm_up, 0.05, 0.05);
     lk::kept_ratio c({.warm_up = warm_up}), halfway({.warm_up = warm_up});
@@ -131,9 +145,12 @@ TEST_CASE("tokens: the kept ratio follows the loss", "[tokens]") {
     CHECK(c.ratio() > 0.1);
   }
   lk::kept_ratio c;
-  CHECK(fault<lk::value_error>([&] { c.update(infinity); }) == "limbeck: the loss given to kept_ratio is inf, expected a finite number");
-  CHECK(fault<lk::value_error>([] { lk::kept_ratio({.least = 0}); }) == "limbeck: least of kept_ratio is 0, expected a number in (0, 1]");
-  CHECK(fault<lk::value_error>([] { lk::kept_ratio({.momentum = 1}); }) == "limbeck: momentum of kept_ratio is 1, expected a number in [0, 1)");
+  CHECK(fault<lk::value_error>([&] { c.update(infinity); }) ==
+        "limbeck: the loss given to kept_ratio is inf, expected a finite number");
+  CHECK(fault<lk::value_error>([] { lk::kept_ratio({.least = 0}); }) ==
+        "limbeck: least of kept_ratio is 0, expected a number in (0, 1]");
+  CHECK(fault<lk::value_error>([] { lk::kept_ratio({.momentum = 1}); }) ==
+        "limbeck: momentum of kept_ratio is 1, expected a number in [0, 1)");
   CHECK(c.describe() == "kept_ratio(warm_up 0, tolerance 0.05, step 0.05, momentum 0.99, least 0.1)");
 }
 
@@ -150,7 +167,8 @@ TEST_CASE("tokens: the prefix with a share of the entropy, of each sequence", "[
   CHECK(out == std::vector<int>{0, 1, 1, 0, 1, 0, 0, 0, 0});
   CHECK(fault<lk::value_error>([&] { lk::prefix_of_mass(g, s, 0.3, out); }) ==
         "limbeck: x is nan at row 0, expected a finite number that is at least 0");
-  CHECK(fault<lk::value_error>([&] { lk::prefix_of_mass(h, s, -1, out); }) == "limbeck: share is -1, expected a fraction in [0, 1]");
+  CHECK(fault<lk::value_error>([&] { lk::prefix_of_mass(h, s, -1, out); }) ==
+        "limbeck: share is -1, expected a fraction in [0, 1]");
 }
 
 TEST_CASE("tokens: two tokenizers are lined up by the characters they share", "[tokens]") {
@@ -165,7 +183,8 @@ TEST_CASE("tokens: two tokenizers are lined up by the characters they share", "[
     for (const auto& a : mine) {
       expected.emplace_back();
       for (std::size_t j = 0; j < theirs.size(); ++j)
-        if ((std::max)(a.begin, theirs[j].begin) < (std::min)(a.end, theirs[j].end)) expected.back().push_back(seen + j);
+        if ((std::max)(a.begin, theirs[j].begin) < (std::min)(a.end, theirs[j].end))
+          expected.back().push_back(seen + j);
     }
     seen += theirs.size();
   }
@@ -193,7 +212,9 @@ TEST_CASE("tokens: two tokenizers are lined up by the characters they share", "[
   CHECK(b[0].size() == 3);
   CHECK(fault<lk::value_error>([&] { lk::aligned(whole, odd); }) ==
         "limbeck: token 1 of the teacher has characters 0 to 1, expected them in order, behind 2 to 3");
-  CHECK(fault<lk::shape_error>([&] { lk::largest_of_aligned(a, means, largest); }).find("(one a token of the teacher)") != std::string::npos);
+  CHECK(fault<lk::shape_error>([&] {
+          lk::largest_of_aligned(a, means, largest);
+        }).find("(one a token of the teacher)") != std::string::npos);
 }
 
 TEST_CASE("tokens: the gap to a teacher with another tokenizer", "[tokens]") {
@@ -210,7 +231,8 @@ TEST_CASE("tokens: the gap to a teacher with another tokenizer", "[tokens]") {
   std::vector<lk::character_span> same;
   std::vector<double> s, t, u(50), one(50, 1), other(50);
   lk::random_stream random(9);
-  for (std::size_t i = 0; i < 50; ++i) same.push_back({i, i + 1}), s.push_back(random.normal()), t.push_back(random.normal());
+  for (std::size_t i = 0; i < 50; ++i)
+    same.push_back({i, i + 1}), s.push_back(random.normal()), t.push_back(random.normal());
   CHECK(lk::aligned_gap{}(s, t, lk::aligned(same, same), one, u) == lk::reference_gap{}(s, t, other));
   CHECK(u == other);
   CHECK(fault<lk::value_error>([&] { lk::aligned_gap{.keep = 2}(student, teacher, a, used, mask); }) ==
@@ -242,7 +264,8 @@ TEST_CASE("tokens: alphas that follow the gap of each sequence", "[tokens]") {
   exact.update(exact.alphas(once, there, alpha));
   exact.alphas(once, there, alpha);
   CHECK(alpha[0] == Approx(0.1).epsilon(1e-14));
-  CHECK(fault<lk::value_error>([&] { c.alphas(std::vector<double>{not_a_number}, once, alpha); }) == "limbeck: the loss of sequence 0 is nan");
+  CHECK(fault<lk::value_error>([&] { c.alphas(std::vector<double>{not_a_number}, once, alpha); }) ==
+        "limbeck: the loss of sequence 0 is nan");
   CHECK(fault<lk::value_error>([&] { c.update(not_a_number); }) ==
         "limbeck: the gap given to skew_curriculum is nan, expected a finite number");
   CHECK(fault<lk::value_error>([] { lk::skew_curriculum({.least = 0.2}); }) ==

@@ -55,7 +55,8 @@ struct sequences {
     for (const std::size_t s : which) {
       lengths.push_back(all.length(s));
       prompt.push_back(prompts[s]);
-      y.insert(y.end(), tokens.begin() + static_cast<std::ptrdiff_t>(all.begin(s)), tokens.begin() + static_cast<std::ptrdiff_t>(all.end(s)));
+      y.insert(y.end(), tokens.begin() + static_cast<std::ptrdiff_t>(all.begin(s)),
+               tokens.begin() + static_cast<std::ptrdiff_t>(all.end(s)));
       features.insert(features.end(), x.begin() + static_cast<std::ptrdiff_t>(all.begin(s) * toy::features),
                       x.begin() + static_cast<std::ptrdiff_t>(all.end(s) * toy::features));
     }
@@ -63,7 +64,8 @@ struct sequences {
     std::vector<double> mask(s.rows()), weights(s.rows());
     lk::next_tokens(y, s, y);
     lk::response_mask(s, prompt, mask);
-    what == over::sequences ? lk::token_weights(s, mask, lk::per_sequence, weights) : lk::token_weights(s, mask, lk::per_token, weights);
+    what == over::sequences ? lk::token_weights(s, mask, lk::per_sequence, weights)
+                            : lk::token_weights(s, mask, lk::per_token, weights);
     Batch b;
     if (!left) {
       b.inputs = features, b.labels = y, b.row_weights = weights;
@@ -96,11 +98,15 @@ std::vector<double> by_hand(over what, std::size_t batch, std::size_t steps) {
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   lk::random_stream(0).split(0).shuffle(order);
   for (std::size_t step = 0; step < steps; ++step) {
-    const std::span<const std::size_t> rows = std::span(order).subspan(step * batch, (std::min)(batch, order.size() - step * batch));
+    const std::span<const std::size_t> rows =
+        std::span(order).subspan(step * batch, (std::min)(batch, order.size() - step * batch));
     student.zero_gradients();
     long double count = 0;
-    const auto of_response = [&](std::size_t s) { return data.all.length(s) - static_cast<std::size_t>((std::max)(data.prompts[s], 1)); };
-    for (const std::size_t s : rows) count += what == over::tokens ? of_response(s) : what == over::sequences ? of_response(s) > 0 : 9;
+    const auto of_response = [&](std::size_t s) {
+      return data.all.length(s) - static_cast<std::size_t>((std::max)(data.prompts[s], 1));
+    };
+    for (const std::size_t s : rows)
+      count += what == over::tokens ? of_response(s) : what == over::sequences ? of_response(s) > 0 : 9;
     for (const std::size_t s : rows)
       for (std::size_t t = static_cast<std::size_t>((std::max)(data.prompts[s], 1)); t < data.all.length(s); ++t) {
         const std::size_t at = data.all.begin(s) + t - 1;  // the row that predicts token t
@@ -109,7 +115,8 @@ std::vector<double> by_hand(over what, std::size_t batch, std::size_t steps) {
         const std::vector<int> label{data.tokens[at + 1]};
         const auto mine = student.forward(features), theirs = teacher.forward(features);
         auto result = lk::objective{objective}(mine, theirs, label, lk::sum);
-        const auto w = static_cast<double>((what == over::sequences ? 1.0L / static_cast<long double>(of_response(s)) : 1.0L) / count);
+        const auto w = static_cast<double>(
+            (what == over::sequences ? 1.0L / static_cast<long double>(of_response(s)) : 1.0L) / count);
         for (double& g : result.gradient) g *= w;
         student.backward({result.gradient.data(), 1, toy::classes});
       }
@@ -119,7 +126,8 @@ std::vector<double> by_hand(over what, std::size_t batch, std::size_t steps) {
 }
 
 template <class Batch>
-std::vector<double> trained(over what, std::optional<bool> padded, const lk::fit_settings& how, double* loss = nullptr) {
+std::vector<double> trained(over what, std::optional<bool> padded, const lk::fit_settings& how,
+                            double* loss = nullptr) {
   sequences<Batch> data(what, padded);
   toy::linear student, teacher(5);
   lk::trainer trainer{student, teacher, objective, toy::sgd{}};
@@ -138,8 +146,8 @@ double apart(const std::vector<double>& a, const std::vector<double>& b) {
 struct hardest_tokens {
   lk::kept_ratio* kept;
   template <class Student, class Teacher, class Labels, class Weights, class Over, class Gradient>
-  double operator()(const Student& student, const Teacher& teacher, const Labels&, const Weights& weights, const Over& reduce, lk::progress,
-                    const Gradient& gradient, lk::workspace& ws) const {
+  double operator()(const Student& student, const Teacher& teacher, const Labels&, const Weights& weights,
+                    const Over& reduce, lk::progress, const Gradient& gradient, lk::workspace& ws) const {
     std::vector<double> hard(weights.values.size()), used(hard.size()), mask(hard.size());
     for (std::size_t r = 0; r < used.size(); ++r) used[r] = weights.values.number(r);
     lk::measure(lk::divergence_of(lk::squared_hellinger{}), student, teacher, hard);
@@ -170,7 +178,8 @@ TEST_CASE("a run over tokens, sequences or a count does not see micro-batches or
       for (const std::size_t micro : {0U, 1U, 2U, 3U}) {
         const lk::fit_settings how{.steps = 3, .batch = 5, .micro_batch = micro};
         double loss = 0;
-        const auto weights = what == over::count ? trained<counted_sequences>(what, padded, how, &loss) : trained<drawn_sequences>(what, padded, how, &loss);
+        const auto weights = what == over::count ? trained<counted_sequences>(what, padded, how, &loss)
+                                                 : trained<drawn_sequences>(what, padded, how, &loss);
         CAPTURE(static_cast<int>(what), micro, padded.has_value());
         CHECK(apart(weights, expected) < 1e-13);
         if (micro == 0) whole = loss;
@@ -189,7 +198,8 @@ TEST_CASE("a run over tokens, sequences or a count does not see micro-batches or
     wrong batch(std::span<const std::size_t> rows) const { return {of.batch(rows), -1}; }
   } bad{data};
   lk::trainer trainer{student, teacher, objective, toy::sgd{}};
-  CHECK_THROWS_WITH(trainer.fit(bad, {.steps = 1}), "limbeck: total is -1 of a batch, expected a finite number that is at least 0");
+  CHECK_THROWS_WITH(trainer.fit(bad, {.steps = 1}),
+                    "limbeck: total is -1 of a batch, expected a finite number that is at least 0");
 }
 
 TEST_CASE("a run over tokens that the loss selects goes on where it ended", "[trainer][tokens]") {
@@ -199,7 +209,8 @@ TEST_CASE("a run over tokens that the loss selects goes on where it ended", "[tr
     lk::kept_ratio kept({.warm_up = 2, .tolerance = 1e-4, .step = 0.1, .momentum = 0.5});
     lk::trainer trainer{student, teacher, hardest_tokens{&kept}, toy::adam{}};
     if (stop > 0) {
-      CHECK_THROWS_WITH(trainer.fit(data, how, follows_the_loss{&kept, &ratios}, toy::stops_at{stop}), "the machine is gone");
+      CHECK_THROWS_WITH(trainer.fit(data, how, follows_the_loss{&kept, &ratios}, toy::stops_at{stop}),
+                        "the machine is gone");
     } else {
       trainer.fit(data, how, follows_the_loss{&kept, &ratios});
     }
@@ -210,7 +221,8 @@ TEST_CASE("a run over tokens that the loss selects goes on where it ended", "[tr
   CHECK(ratios.back() < 1);
   for (const std::uint64_t stop : {3U, 7U}) {
     const toy::temporary file("tokens");
-    const lk::fit_settings how{.steps = 12, .batch = 5, .micro_batch = 2, .checkpoint = file.path, .checkpoint_every = 1};
+    const lk::fit_settings how{
+        .steps = 12, .batch = 5, .micro_batch = 2, .checkpoint = file.path, .checkpoint_every = 1};
     std::vector<double> again;
     run(how, stop, again);
     again.clear();
@@ -233,7 +245,8 @@ TEST_CASE("validation counts the rows of the mask", "[trainer][tokens]") {
         for (std::size_t t = 0; t < 3; ++t) {
           const bool real = t < s + 1;
           for (std::size_t f = 0; f < toy::features; ++f)
-            b.inputs.push_back(real ? static_cast<double>(f + s) - static_cast<double>(t) : std::numeric_limits<double>::quiet_NaN());
+            b.inputs.push_back(real ? static_cast<double>(f + s) - static_cast<double>(t)
+                                    : std::numeric_limits<double>::quiet_NaN());
           b.labels.push_back(real ? 1 : 77);  // no class
           b.row_mask.push_back(real);
         }
