@@ -20,8 +20,9 @@ LIMBECK_BEGIN_NAMESPACE
 /// A pass of each model over all answers, whose rows are held at once: give a part of the sequences where they are many; then as
 /// many calls of the student as `sample` makes. Writers are 1 at the teacher's token. O(tokens classes).
 /// @throws as `sample`.
-template <scorer Student, scorer Teacher>
+template <class Student, class Teacher>
 rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const rollouts& written, const sampling& how = {}) {
+  detail::require_scorers<Student, Teacher>();
   writing w = writing::behind(written, how);
   std::vector<std::size_t> who;
   for (std::size_t s = 0; s < written.size(); ++s)
