@@ -2,8 +2,8 @@
 #define LIMBECK_TOKENS_HPP
 
 /// @file
-/// Sequences of tokens: labels, masks, padding, reductions, selections; and decoding. Plain functions of views on the host. Needs no
-/// tensor library.
+/// Sequences of tokens: labels, masks, padding, reductions, selections; and decoding, who writes them. Plain functions on
+/// the host. Needs no tensor library.
 
 #include <limbeck/decoding/admitted.hpp>
 #include <limbeck/decoding/answer_logits.hpp>

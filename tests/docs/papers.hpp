@@ -2,13 +2,6 @@
 // loss for its plan and takes anything else as it is. The numbers are of no meaning.
 
 #include <limbeck/limbeck.hpp>
-#include <limbeck/decoding/admitted.hpp>
-#include <limbeck/decoding/corrected.hpp>
-#include <limbeck/decoding/either.hpp>
-#include <limbeck/decoding/in_context.hpp>
-#include <limbeck/decoding/interleaved.hpp>
-#include <limbeck/decoding/mixed.hpp>
-#include <limbeck/decoding/rewritten.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/class_vectors.hpp>
 #include <limbeck/map/then.hpp>

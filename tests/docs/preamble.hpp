@@ -2,7 +2,6 @@
 // names that the pages use. With DOCS_EIGEN, DOCS_XTENSOR, DOCS_THRUST or DOCS_TORCH the tensors are
 // that library's.
 
-#include <limbeck/decoding/scorer.hpp>
 #include <limbeck/limbeck.hpp>
 #if defined(DOCS_EIGEN)
 #include <limbeck/eigen.hpp>

@@ -73,8 +73,9 @@ class admitted_decoding {
 /// here; the paper maps tokens between two. Writers are 0 for the teacher, 1 for the student. A round is a call of each model;
 /// they are held by reference, temporary ones by value.
 /// @throws value_error where `probability` is negative or NaN.
-template <scorer Teacher, scorer Student>
+template <class Teacher, class Student>
 admitted_decoding<Teacher, Student> admitted(Teacher&& teacher, Student&& student, const admission& settings = {}) {
+  detail::require_scorers<Teacher, Student>();
   return {std::forward<Teacher>(teacher), std::forward<Student>(student), settings};
 }
 

@@ -48,8 +48,9 @@ class either_decoding {
 /// lambda is 1 - share (0.3 to 0.5 advised), greedy, and keeps an answer that is right. Models are held by reference,
 /// temporary ones by value. A round asks each model for its own sequences only: a call each.
 /// @throws value_error where @p share is not in [0, 1].
-template <scorer First, scorer Second>
+template <class First, class Second>
 either_decoding<First, Second> either(First&& first, Second&& second, double share) {
+  detail::require_scorers<First, Second>();
   return {std::forward<First>(first), std::forward<Second>(second), share};
 }
 

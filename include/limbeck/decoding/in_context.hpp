@@ -55,9 +55,10 @@ class scorer_in_context {
 /// solution in it, say (`either`; OPSD's teacher). Its sequences have the numbers s + prompts.size(), so that one model keeps
 /// state for both contexts. Both are held by reference, temporaries by value. Copies each text that is asked for.
 /// @throws shape_error, in a call, for a sequence without a prompt, or an empty one.
-template <scorer Model, token_sequences Prompts>
+template <class Model, token_sequences Prompts>
 scorer_in_context<Model, std::conditional_t<std::is_lvalue_reference_v<Prompts>, const std::remove_reference_t<Prompts>&, Prompts>>
 in_context(Model&& model, Prompts&& prompts) {
+  detail::require_scorers<Model>();
   return {std::forward<Model>(model), std::forward<Prompts>(prompts)};
 }
 

@@ -85,8 +85,9 @@ class interleaved_decoding {
 /// A round is `block` calls of the student and one of the teacher. Both draw by the settings of `sample`; a draft stays by the
 /// teacher's own distribution. Models are held by reference, temporary ones by value.
 /// @throws value_error where `block` is 0, or `top_p` is not in (0, 1].
-template <scorer Student, scorer Teacher>
+template <class Student, class Teacher>
 interleaved_decoding<Student, Teacher> interleaved(Student&& student, Teacher&& teacher, const interleaving& settings = {}) {
+  detail::require_scorers<Student, Teacher>();
   return {std::forward<Student>(student), std::forward<Teacher>(teacher), settings};
 }
 

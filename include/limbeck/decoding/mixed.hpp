@@ -51,8 +51,9 @@ class mixed_decoding {
 /// before it mixes, too). Its weights of importance are q / p~. Models are held by reference, temporary ones by value. A round is a
 /// call of each.
 /// @throws value_error where @p share is not in [0, 1].
-template <scorer First, scorer Second>
+template <class First, class Second>
 mixed_decoding<First, Second> mixed(First&& first, Second&& second, double share) {
+  detail::require_scorers<First, Second>();
   return {std::forward<First>(first), std::forward<Second>(second), share};
 }
 

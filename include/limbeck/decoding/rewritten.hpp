@@ -97,8 +97,9 @@ inline void order_places(std::vector<std::size_t>& order, std::size_t count, std
 /// `easiest` take a pass more. The rows of all answers are held at once: give a part of them where they are many.
 /// @throws value_error where a setting is out of its range, a prompt empty, or a logit NaN or +inf; shape_error where the scorer
 /// gives other rows than were wanted.
-template <scorer Student>
+template <class Student>
 rollouts rewritten(const rollouts& answers, const rewriting& settings, Student&& student) {
+  detail::require_scorers<Student>();
   if (!(settings.share >= 0 && settings.share <= 1))
     raise<value_error>("limbeck: rewriting::share is " + detail::show(settings.share) + ", expected a number in [0, 1]");
   if (settings.mask < 0)

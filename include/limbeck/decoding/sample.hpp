@@ -231,13 +231,14 @@ concept decoder = scorer<W> || requires(std::remove_reference_t<W>& w, writing& 
 /// `rollouts`, each of which is then a prompt as a whole.
 /// @throws value_error where a setting is out of its range, a prompt empty, or a logit NaN or +inf; shape_error where a scorer gives
 /// other rows than were wanted, or another vocabulary than before.
-template <decoder Model, token_sequences Prompts>
+template <class Model, token_sequences Prompts>
 rollouts sample(Model&& model, const Prompts& prompts, const sampling& how = {}) {
+  if constexpr (!decoder<Model>) detail::require_scorers<Model>();
   writing text(prompts, how);
   for (token_law law; !text.open().empty(); text.close()) {
     if constexpr (scorer<Model>) {
       detail::write_by(text, model, "model", text.open(), 0, law);
-    } else {
+    } else if constexpr (decoder<Model>) {
       model.round(text);
     }
   }

@@ -47,6 +47,12 @@ concept scorer = requires(std::remove_reference_t<M>& m, std::span<const prefix>
 
 namespace detail {
 
+template <class... M>
+constexpr void require_scorers() {
+  static_assert((scorer<M> && ...),
+                "limbeck: decoding asks a scorer: m(requests), for a std::span<const lk::prefix>, gives a tensor with the logits of next tokens");
+}
+
 /// f(x) of a scorer's logits as rows on the host.
 template <class Logits, class F>
 auto with_logits(const Logits& logits, F&& f) {
