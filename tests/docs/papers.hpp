@@ -3,6 +3,7 @@
 
 #include <limbeck/limbeck.hpp>
 #include <limbeck/decoding/admitted.hpp>
+#include <limbeck/decoding/answer_logits.hpp>
 #include <limbeck/decoding/corrected.hpp>
 #include <limbeck/decoding/either.hpp>
 #include <limbeck/decoding/in_context.hpp>
@@ -126,6 +127,13 @@ struct flat_scorer {
 };
 inline flat_scorer writer, tutor;
 inline const std::vector<std::vector<token_id>> texts{{1}, {0, 1}};
+
+#if defined(DOCS_TRAINER)
+inline const prompted_data lessons(texts, texts);
+inline const auto sampled = [](const rollouts& own, std::uint64_t seed) { return sample(writer, prompts_of(own), {.seed = seed}); };
+inline const auto accepted = [](std::span<const token_id>, std::size_t) { return true; };
+inline const auto proxy_distance = [] { return 0.0; }, golden_distance = proxy_distance;
+#endif
 
 // What drivers call.
 inline struct {
