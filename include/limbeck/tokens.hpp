@@ -2,10 +2,22 @@
 #define LIMBECK_TOKENS_HPP
 
 /// @file
-/// Sequences of tokens: labels, masks, padding, reductions, selections; and what decoding asks of a model. Plain functions of views on
+/// Sequences of tokens: labels, masks, padding, reductions, selections; and decoding: who writes an answer. Plain functions of views on
 /// the host. Needs no tensor library.
 
+#include <limbeck/decoding/admitted.hpp>
+#include <limbeck/decoding/answer_logits.hpp>
+#include <limbeck/decoding/corrected.hpp>
+#include <limbeck/decoding/either.hpp>
+#include <limbeck/decoding/in_context.hpp>
+#include <limbeck/decoding/interleaved.hpp>
+#include <limbeck/decoding/mixed.hpp>
+#include <limbeck/decoding/prefixes.hpp>
+#include <limbeck/decoding/rewritten.hpp>
+#include <limbeck/decoding/rollouts.hpp>
+#include <limbeck/decoding/sample.hpp>
 #include <limbeck/decoding/scorer.hpp>
+#include <limbeck/decoding/token_law.hpp>
 #include <limbeck/tokens/aligned.hpp>
 #include <limbeck/tokens/aligned_gap.hpp>
 #include <limbeck/tokens/kept_ratio.hpp>
