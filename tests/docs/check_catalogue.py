@@ -28,7 +28,7 @@ FAMILIES = ("loss", "dense", "target", "layers", "tokens", "selection", "averagi
 MARKER = re.compile(r"\busing limbeck_(?:loss|target|signal|schedule|decay|temperature)\b")
 POLICY = re.compile(r"\b(?:operator\(\)|update|next|weighted|fill|embed)\s*\(")
 MADE_BY = re.compile(r"made by `(\w+)|[Ww]hat `(\w+)` returns|[Ss]ee (\w+)\(\)")
-SECTIONS = ("Callbacks and parts", "Maps", "Under other names")  # headings that are no entries
+SECTIONS = ("Callbacks and parts", "Maps", "Training on what the student writes", "Under other names")  # headings that are no entries
 WORDS = {"double", "return", "std", "true"}  # of C++, in an expression of papers.tsv
 UNKNOWN_MACROS = re.compile(r"\\(?:DeclareMathOperator|newcommand|def|bm|mathbbm|operatorname\*)\b")
 

@@ -120,6 +120,13 @@ struct flat_scorer {
 inline flat_scorer writer, tutor;
 inline const std::vector<std::vector<token_id>> texts{{1}, {0, 1}};
 
+#if defined(DOCS_TRAINER)
+inline const prompted_data lessons(texts, texts);
+inline const auto sampled = [](const rollouts& own, std::uint64_t seed) { return sample(writer, prompts_of(own), {.seed = seed}); };
+inline const auto accepted = [](std::span<const token_id>, std::size_t) { return true; };
+inline const auto proxy_distance = [] { return 0.0; }, golden_distance = proxy_distance;
+#endif
+
 // What drivers call.
 inline struct {
   struct batch_of_rows {

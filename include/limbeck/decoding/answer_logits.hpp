@@ -22,7 +22,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// lk::answer_logits(m, x); }`. @p first and @p count: of which sequences.
 /// @throws value_error where a prompt or an answer is empty.
 template <scorer M>
-decltype(auto) answer_logits(M&& m, const rollouts& x, std::size_t first, std::size_t count) {
+auto answer_logits(M&& m, const rollouts& x, std::size_t first, std::size_t count) -> decltype(m(std::span<const prefix>())) {
   std::vector<prefix> requests;
   for (std::size_t s = first; s < first + count; ++s) {
     const bool nothing_before = x.prompts[s] == 0;
@@ -36,7 +36,7 @@ decltype(auto) answer_logits(M&& m, const rollouts& x, std::size_t first, std::s
 }
 /// The same of all.
 template <scorer M>
-decltype(auto) answer_logits(M&& m, const rollouts& x) {
+auto answer_logits(M&& m, const rollouts& x) -> decltype(m(std::span<const prefix>())) {
   return answer_logits(std::forward<M>(m), x, 0, x.size());
 }
 

@@ -22,7 +22,7 @@ struct adaptive_share {
   std::string metric = "nll";  ///< whose
   double by = 0.1;             ///< a rise
   double worse = 0.1;          ///< what is one
-  double share = 0;            ///< in [0, 1], now: state
+  double share = 0;            ///< in [0, 1]: as the run begins, and then
   double last = std::numeric_limits<double>::quiet_NaN();  ///< the metric at the last rise: state
 
   /// The share now.

@@ -163,6 +163,12 @@ TEST_CASE("on policy: at share 0 the data's own answers, at 1 never, and the ste
   CHECK(always.training);
   CHECK(always.weights() != plain.weights());
 
+  written = 0;  // a schedule: ever more
+  toy::recurrent more(2);
+  train(lk::on_policy(lk::linear(0, 1), more, data, counted(more)), more);
+  CHECK(written > 12);
+  CHECK(written < 38);
+
   // The others' steps by the teacher: on_policy of on_policy. Each step is written by one of them.
   written = 0;
   std::size_t by_teacher = 0;
