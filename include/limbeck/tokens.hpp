@@ -8,6 +8,7 @@
 #include <limbeck/decoding/scorer.hpp>
 #include <limbeck/tokens/aligned.hpp>
 #include <limbeck/tokens/aligned_gap.hpp>
+#include <limbeck/tokens/gradient_alignment.hpp>
 #include <limbeck/tokens/kept_ratio.hpp>
 #include <limbeck/tokens/next_tokens.hpp>
 #include <limbeck/tokens/padding.hpp>
