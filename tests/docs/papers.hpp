@@ -8,6 +8,7 @@
 #include <limbeck/decoding/in_context.hpp>
 #include <limbeck/decoding/interleaved.hpp>
 #include <limbeck/decoding/mixed.hpp>
+#include <limbeck/decoding/next_logits.hpp>
 #include <limbeck/decoding/rewritten.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/class_vectors.hpp>

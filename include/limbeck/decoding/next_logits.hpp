@@ -8,8 +8,9 @@
 #include <limbeck/decoding/scorer.hpp>
 
 #include <cstddef>
+#include <span>
 #include <string>
-#include <utility>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -18,7 +19,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// 1}), they are what transitions from token to token are compared by.
 /// @throws value_error where a sequence has no token.
 template <scorer M>
-decltype(auto) next_logits(M&& m, const rollouts& x) {
+auto next_logits(M&& m, const rollouts& x) -> std::invoke_result_t<M&, std::span<const prefix>> {
   std::vector<prefix> requests;
   for (std::size_t s = 0; s < x.size(); ++s) {
     if (x[s].empty()) raise<value_error>("limbeck: sequence " + std::to_string(s) + " is empty, expected a token at least");
