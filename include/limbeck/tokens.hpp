@@ -12,6 +12,7 @@
 #include <limbeck/decoding/in_context.hpp>
 #include <limbeck/decoding/interleaved.hpp>
 #include <limbeck/decoding/mixed.hpp>
+#include <limbeck/decoding/next_logits.hpp>
 #include <limbeck/decoding/prefixes.hpp>
 #include <limbeck/decoding/rewritten.hpp>
 #include <limbeck/decoding/rollouts.hpp>

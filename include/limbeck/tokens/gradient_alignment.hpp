@@ -5,6 +5,7 @@
 /// Where distillation pushes a token's logits, and where success would.
 
 #include <limbeck/core/errors.hpp>
+#include <limbeck/engine/problem.hpp>
 #include <limbeck/engine/target.hpp>
 
 #include <cmath>

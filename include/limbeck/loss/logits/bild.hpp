@@ -146,10 +146,10 @@ struct bild {
     };
     const double scale = static_cast<double>(x.scale) * q.inverse;
     detail::for_own<T>(x.team, count, [&](std::size_t i) {
-      double sum = 0;
-      for (std::size_t j = 0; j < i; ++j) sum -= slope(j, i);
-      for (std::size_t j = i + 1; j < count; ++j) sum += slope(i, j);
-      x.gradient[static_cast<std::size_t>(order[i])] += static_cast<T>(scale * sum);
+      double along = 0;
+      for (std::size_t j = 0; j < i; ++j) along -= slope(j, i);
+      for (std::size_t j = i + 1; j < count; ++j) along += slope(i, j);
+      x.gradient[static_cast<std::size_t>(order[i])] += static_cast<T>(scale * along);
     });
     return sums.v[0];
   }
