@@ -5,6 +5,7 @@
 #include "writers.hpp"
 
 #include <limbeck/averaging/averager.hpp>
+#include <limbeck/tokens/response_mask.hpp>
 #include <limbeck/trainer.hpp>
 
 namespace {
@@ -65,7 +66,7 @@ struct outcome {
 
 /// A whole program with all that has a state: shares that grow, a memory of answers, a teacher that follows, a watch.
 template <class... Callbacks>
-outcome program(lk::fit_settings settings, Callbacks... more) {
+outcome program(lk::fit_settings settings, Callbacks&&... more) {
   toy::table taught(1);
   toy::recurrent student(2), follows(2);
   const toy::lessons lessons(20, taught);
@@ -94,6 +95,9 @@ TEST_CASE("on policy: a run that stops anywhere and goes on is one that never st
   CHECK(never.steps == 24);
   CHECK(never.share == 1);
   CHECK(never.kept == 9);
+  const toy::temporary table("on_policy.csv");
+  CHECK(program({}, lk::csv_metrics(table.path)) == never);
+  CHECK_THAT(lk::detail::read_file(table.path), Contains("epoch_loss,proxy,golden,teacher_hacking\n"));
   for (std::uint64_t stop = 1; stop < 24; ++stop) {
     CAPTURE(stop);
     file.clear();
@@ -280,6 +284,8 @@ TEST_CASE("two contexts: rows are those of the same token, and the teacher may b
   REQUIRE(theirs.samples == batch.labels.size());
   for (std::size_t r = 0; r < theirs.samples; ++r)
     for (std::size_t c = 0; c < toy::letters; ++c) CHECK(theirs(r, c) == expected(r, c));
+  std::vector<float> mask(batch.inputs.tokens.size());
+  CHECK(lk::response_mask(batch.inputs.sequences, batch.inputs.prompts, mask) == batch.labels.size());
   CHECK(batch.privileged.prompts[0] == batch.inputs.prompts[0] + 2);
   CHECK(std::ranges::equal(batch.privileged.answer(1), batch.inputs.answer(1)));
   // One context, one model: nothing to learn.

@@ -122,7 +122,7 @@ TEST_CASE("on policy: Self-J learns an answer in both contexts, and the plain on
   CHECK(lk::objective{lk::cross_entropy{}}.value(model.forward(batch.inputs), batch.labels) < without);
 }
 
-TEST_CASE("on policy: DistiLLM-2 has a loss for the teacher's answers and one for the student's", "[on_policy]") {
+TEST_CASE("on policy: DistiLLM-2 and KID have a loss for given answers and one for written ones", "[on_policy]") {
   toy::table teacher(1);
   const toy::lessons lessons(6, teacher), others(6, teacher, 8);
   const lk::prompted_data data(lessons.prompts, lessons.answers, lk::answer_mean::sequences);
@@ -152,6 +152,21 @@ TEST_CASE("on policy: DistiLLM-2 has a loss for the teacher's answers and one fo
     for (std::size_t i = 0; i < whole.size(); ++i) CHECK(student.weights()[i] == Approx(whole[i]).epsilon(1e-9));
   }
   CHECK(whole != plain.weights());
+
+  // KID: labels on the answers as given, reverse KL on those with some tokens of the student's.
+  student_type student(2);
+  const auto kid = lk::cross_entropy{} + lk::at<"written">(lk::reverse_kl{});
+  const auto rewritten = [&](const lk::rollouts& own, std::uint64_t seed) {
+    return lk::rewritten(own, {.share = 0.2, .mask = 0, .seed = seed}, student);
+  };
+  const auto distance = [&] {
+    return lk::sequence_divergence(student, teacher, lk::sample(student, lessons.prompts, {.length = 8, .end = 0, .seed = 9}));
+  };
+  const double at_first = distance();
+  lk::trainer{student, of_teacher, kid, toy::momentum{.rate = 0.1}}.fit(
+      lk::on_policy(1, student, lk::contrast(data), rewritten), settings);
+  INFO(at_first << " -> " << distance());
+  CHECK(distance() < 0.7 * at_first);
 }
 
 TEST_CASE("on policy: MixSD's answers, of two contexts and accepted ones, are learnt by cross-entropy", "[on_policy]") {
