@@ -127,6 +127,7 @@ LIMBECK_HOST_DEVICE void rank_classes(const Team& team, const T* x, std::size_t 
 
 /// Writes the places of the @p k highest numbers above @p least to @p places, as numbers: the highest first, of equal ones the
 /// first; returns how many there are, and all threads see them. @p places has room for 2 k numbers, of which the first stay.
+LIMBECK_CALLS_ANY
 template <class T, class Team>
 LIMBECK_HOST_DEVICE std::size_t list_highest(const Team& team, const T* x, std::size_t classes, std::size_t k, T least, T* places) {
   if constexpr (Team::alone) {
