@@ -5,6 +5,7 @@
 /// Losses on logits, and what composes and weighs them: objectives, schedules, temperatures, signals. Needs no tensor library.
 
 #include <limbeck/core/random.hpp>
+#include <limbeck/loss/logits/adaptive_kl.hpp>
 #include <limbeck/loss/logits/alpha_beta.hpp>
 #include <limbeck/loss/logits/bce_with_logits.hpp>
 #include <limbeck/loss/logits/bernoulli.hpp>

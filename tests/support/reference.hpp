@@ -572,6 +572,33 @@ row_input row_of(const T* student, const T* teacher, std::size_t classes, std::s
   return row;
 }
 
+/// AKL: forward KL by the share of the head, the classes that come first until `head` is passed, in |p - q|.
+inline reference_loss ref_adaptive_kl(real head) {
+  return [head](const row_input& row) {
+    const auto c = row.softmaxes();
+    std::vector<std::size_t> order(c.size());
+    for (std::size_t i = 0; i < c.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return c[a].p > c[b].p; });
+    real sum = 0, in = 0, all = 0;
+    const auto apart = [&](std::size_t i) { return c[i].p > 0 && c[i].q > 0 ? std::fabs(c[i].p * std::expm1(-c[i].r)) : c[i].p + c[i].q; };
+    for (std::size_t k = 0; k < order.size();) {  // equal ones together: those that fit, by their share
+      std::size_t last = k;
+      real ties = 0;
+      while (last < order.size() && row.teacher[order[last]] == row.teacher[order[k]]) ties += apart(order[last++]);
+      real fit = 0;
+      for (std::size_t i = k; i < last; ++i) sum += c[order[k]].p, fit += sum <= head + 1e-9L || i == 0 ? 1 : 0;
+      in += ties * fit / static_cast<real>(last - k), all += ties;
+      k = last;
+    }
+    const real w = all > 0 ? in / all : 0;
+    const auto forward = over_classes(ref_forward_kl())(row), reverse = over_classes(ref_reverse_kl())(row);
+    reference_row out;
+    out.value = (w > 0 ? w * forward.value : 0) + (w < 1 ? (1 - w) * reverse.value : 0);
+    for (std::size_t i = 0; i < c.size(); ++i) out.gradient.push_back(w * forward.gradient[i] + (1 - w) * reverse.gradient[i]);
+    return out;
+  };
+}
+
 }  // namespace limbeck_test
 
 #endif

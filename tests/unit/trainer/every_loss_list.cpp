@@ -133,6 +133,7 @@ const std::vector<loss>& every_loss() {
       beside("total_variation", lk::total_variation{}),
       beside("squared_hellinger", lk::squared_hellinger{}),
       beside("alpha_divergence", lk::alpha_divergence{.alpha = 0.4}),
+      alone("adaptive_kl", lk::adaptive_kl{}),
       beside("alpha_beta", lk::alpha_beta{}),
       beside("mse", lk::mse{}),
       alone("bce_with_logits", lk::bce_with_logits{.positive_weight = 2}),
