@@ -142,6 +142,7 @@ const std::vector<loss>& every_loss() {
       alone("reverse_cross_entropy", lk::reverse_cross_entropy{}),
       beside("bernoulli", lk::bernoulli{lk::forward_kl{}}),
       beside("target_kl", lk::target_kl{}),
+      alone("target_reverse_kl", lk::target_reverse_kl{}),
       beside("target_cross_entropy", lk::target_cross_entropy{}),
       beside("dkd", lk::dkd{}),
       beside("nkd", lk::nkd{}),
