@@ -5,6 +5,9 @@
 /// Losses on logits, and what composes and weighs them: objectives, schedules, temperatures, signals. Needs no tensor library.
 
 #include <limbeck/core/random.hpp>
+#include <limbeck/loss/logits/adaptive_kl.hpp>
+#include <limbeck/loss/logits/alpha_beta.hpp>
+#include <limbeck/loss/logits/atkd.hpp>
 #include <limbeck/loss/logits/bce_with_logits.hpp>
 #include <limbeck/loss/logits/bernoulli.hpp>
 #include <limbeck/loss/logits/bild.hpp>
@@ -27,6 +30,7 @@
 #include <limbeck/schedule/schedules.hpp>
 #include <limbeck/signal/ensemble.hpp>
 #include <limbeck/signal/measure.hpp>
+#include <limbeck/temperature/inverse_difficulty.hpp>
 #include <limbeck/temperature/standardized.hpp>
 #include <limbeck/temperature/temperature.hpp>
 

@@ -19,7 +19,7 @@ constexpr bool is_policy = lk::loss<L>&& std::is_aggregate_v<L>&& std::semiregul
 static_assert(is_policy<lk::cross_entropy> && is_policy<lk::soft_cross_entropy> && is_policy<lk::forward_kl>);
 static_assert(is_policy<lk::reverse_kl> && is_policy<lk::jensen_shannon> && is_policy<lk::skew_kl>);
 static_assert(is_policy<lk::skew_reverse_kl> && is_policy<lk::total_variation> && is_policy<lk::squared_hellinger>);
-static_assert(is_policy<lk::alpha_divergence> && is_policy<lk::mse> && is_policy<lk::dkd> && is_policy<lk::nkd>);
+static_assert(is_policy<lk::alpha_beta> && is_policy<lk::alpha_divergence> && is_policy<lk::mse> && is_policy<lk::dkd> && is_policy<lk::nkd>);
 static_assert(!lk::loss<int> && !lk::loss<lk::linear>);
 static_assert(lk::jensen_shannon{.beta = 0.3}.beta == 0.3);
 

@@ -143,7 +143,7 @@ void compare_objectives(complaints& out, std::size_t n, std::size_t c, std::uint
           b);
   compare(out, at("others", n, c),
           lk::at_temperature(3.0, lk::total_variation{} + lk::squared_hellinger{} + lk::alpha_divergence{.alpha = 0.3}) +
-              lk::at_temperature(2.0, 5.0, lk::skew_kl{} + lk::skew_reverse_kl{}),
+              lk::at_temperature(2.0, 5.0, lk::skew_kl{} + lk::skew_reverse_kl{} + lk::alpha_beta{}),
           b);
 }
 

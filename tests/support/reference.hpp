@@ -191,6 +191,33 @@ inline divergence ref_alpha(real a) {
     return {(power_mean - a * c.p - (1 - a) * c.q) / (a * (a - 1)), (c.q - power_mean) / a};
   };
 }
+inline divergence ref_alpha_beta(real a, real b) {
+  return [=](const reference_class& c) -> reference_term {
+    const real s = a + b, r = c.r;
+    if (c.log_p == -real_infinity && c.log_q == -real_infinity) return {0, 0};
+    const auto power = [](real log, real k) { return k == 0 ? 1 : std::exp(k * log); };
+    const real pa = power(c.log_p, a), ps = power(c.log_p, s), qs = power(c.log_q, s), qb = power(c.log_q, b);
+    if (std::fabs(r) * std::max({real(1), std::fabs(a), std::fabs(b), std::fabs(s)}) < 0.5L) {
+      // q^s sum over k >= 2 of r^k / k! (s^(k-1) - a^(k-1)) / (s - a): a polynomial, whatever is 0
+      real value = 0, term = r, a_k = 1, quotient = 0;
+      for (int k = 2; k < 40; ++k) {
+        term *= r / k;
+        quotient = quotient * s + a_k;  // sum of s^i a^j, i + j = k - 2
+        a_k *= a;
+        value += term * quotient;
+      }
+      return {qs * value, a == 0 ? -qs * r : -qs * std::expm1(a * r) / a};
+    }
+    real value;
+    if (a == 0 && b == 0) value = r * r / 2;
+    else if (a == 0) value = ((qb == 0 ? 0 : -qb * b * r) - qb + power(c.log_p, b)) / (b * b);
+    else if (b == 0) value = ((pa == 0 ? 0 : pa * a * r) - pa + power(c.log_q, a)) / (a * a);
+    else if (s == 0) value = (-a * r + std::exp(a * r) - 1) / (a * a);
+    else if (pa == real_infinity || qb == real_infinity || ps == real_infinity || qs == real_infinity) value = real_infinity;
+    else value = -(pa * qb - a / s * ps - b / s * qs) / (a * b);
+    return {value, a != 0 ? (qs - pa * qb) / a : qs == 0 ? 0 : -qs * r};
+  };
+}
 
 // --- Whole rows -----------------------------------------------------------------------------------------------------
 
@@ -543,6 +570,33 @@ row_input row_of(const T* student, const T* teacher, std::size_t classes, std::s
   row.teacher_t = teacher_t;
   row.label = label;
   return row;
+}
+
+/// AKL: forward KL by the share of the head, the classes that come first until `head` is passed, in |p - q|.
+inline reference_loss ref_adaptive_kl(real head) {
+  return [head](const row_input& row) {
+    const auto c = row.softmaxes();
+    std::vector<std::size_t> order(c.size());
+    for (std::size_t i = 0; i < c.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return c[a].p > c[b].p; });
+    real sum = 0, in = 0, all = 0;
+    const auto apart = [&](std::size_t i) { return c[i].p > 0 && c[i].q > 0 ? std::fabs(c[i].p * std::expm1(-c[i].r)) : c[i].p + c[i].q; };
+    for (std::size_t k = 0; k < order.size();) {  // equal ones together: those that fit, by their share
+      std::size_t last = k;
+      real ties = 0;
+      while (last < order.size() && row.teacher[order[last]] == row.teacher[order[k]]) ties += apart(order[last++]);
+      real fit = 0;
+      for (std::size_t i = k; i < last; ++i) sum += c[order[k]].p, fit += sum <= head + 1e-9L || i == 0 ? 1 : 0;
+      in += ties * fit / static_cast<real>(last - k), all += ties;
+      k = last;
+    }
+    const real w = all > 0 ? in / all : 0;
+    const auto forward = over_classes(ref_forward_kl())(row), reverse = over_classes(ref_reverse_kl())(row);
+    reference_row out;
+    out.value = (w > 0 ? w * forward.value : 0) + (w < 1 ? (1 - w) * reverse.value : 0);
+    for (std::size_t i = 0; i < c.size(); ++i) out.gradient.push_back(w * forward.gradient[i] + (1 - w) * reverse.gradient[i]);
+    return out;
+  };
 }
 
 }  // namespace limbeck_test

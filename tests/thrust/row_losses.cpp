@@ -156,6 +156,7 @@ void compare_losses(complaints& out) {
   for (const auto& e : examples<T>()) {
     compare_row<Block>(out, "margin_mse", lk::margin_mse{}, e);
     compare_row<Block>(out, "uld", lk::uld{}, e);
+    compare_row<Block>(out, "adaptive_kl", lk::adaptive_kl{}, e);
     compare_row<Block>(out, "label_pairs", lk::label_pairs{}, e);
     compare_row<Block>(out, "pld", lk::pld{.temperature = 2}, e);
     compare_row<Block>(out, "bild", lk::bild{}, e);

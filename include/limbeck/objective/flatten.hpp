@@ -73,6 +73,10 @@ template <std::size_t Index, class T>
 struct slot_of<Index, learned_parameter<T>> {
   using type = learned_slot<Index>;
 };
+template <std::size_t Index, class T, class S>
+struct slot_of<Index, adversarial_parameter<T, S>> {
+  using type = learned_slot<Index>;
+};
 template <std::size_t Index, class N>
 struct slot_of<Index, standardized_temperature<N>> {
   using type = deviation_slot<student_side, Index>;

@@ -69,9 +69,22 @@ constexpr std::size_t learned_before(key_list<All...>) {
   return n;
 }
 
+/// What a temperature learns of its derivative: all, or its reverse, as strong as it is at this progress.
+template <class T>
+double learned_share(const T& t, double progress) {
+  if constexpr (requires { t.strength; }) {
+    const double strength = t.strength(progress);
+    if (!(strength >= 0 && strength < 1e300))
+      raise<value_error>("limbeck: adversarial: the strength is " + show(strength) + ", expected a number of at least 0");
+    return -strength;
+  } else {
+    return 1;
+  }
+}
+
 /// Hands @p share of the derivatives of a call to the temperatures that learn.
 template <class E>
-void pull_back_temperatures(const E& e, const evaluation& of_call, double share) {
+void pull_back_temperatures(const E& e, const evaluation& of_call, double share, double progress) {
   using Plan = typename plan_of<std::remove_cvref_t<decltype(flatten(e, context<>{}))>>::type;
   visit_learned(
       e, [](auto&) {},
@@ -79,7 +92,7 @@ void pull_back_temperatures(const E& e, const evaluation& of_call, double share)
         using Slot = learned_slot<decltype(number)::value>;
         if constexpr (is_learned_parameter<std::remove_cvref_t<decltype(t)>> &&
                       Plan::slot_keys::template contains<Slot>)
-          t.parameter->pull_back(share *
+          t.parameter->pull_back(share * learned_share(t, progress) *
                                  of_call.temperature_gradient[learned_before<Slot>(typename Plan::slot_keys{})]);
       });
 }

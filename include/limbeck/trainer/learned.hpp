@@ -200,9 +200,9 @@ void archive_learned(Archive& archive, const Objective& objective, const std::st
 
 /// @p share of the derivatives of a call.
 template <class Objective, class Result>
-void learn_temperatures(const Objective& objective, const Result& result, double share = 1) {
+void learn_temperatures(const Objective& objective, const Result& result, progress p, double share = 1) {
   if constexpr (!std::is_void_v<learned_t<Objective>> && requires { result.temperature_gradient; })
-    pull_back_temperatures(objective, result, share);
+    pull_back_temperatures(objective, result, share, p.fraction());
 }
 
 template <class Student, class T>

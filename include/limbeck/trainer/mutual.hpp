@@ -121,7 +121,7 @@ class mutual_trainer {
       const auto& own = std::get<K>(logits);
       auto&& where = std::get<K>(gradient).view(own);
       const double share = 1 / static_cast<double>(count - 1);
-      const auto seen = [&](const auto& result) { detail::learn_temperatures(mine.objective, result, share); };
+      const auto seen = [&](const auto& result) { detail::learn_temperatures(mine.objective, result, p, share); };
       auto to = into(where);
       each([&]<std::size_t L>() {
         if constexpr (L != K) {

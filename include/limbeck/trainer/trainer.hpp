@@ -91,7 +91,7 @@ class trainer {
       detail::set_training(of.student_);
       zero_gradients();
       double loss = 0;
-      const auto seen = [&](const auto& result) { detail::learn_temperatures(of.objective_, result); };
+      const auto seen = [&](const auto& result) { detail::learn_temperatures(of.objective_, result, p); };
       for (auto& part : whole.parts) {
         const auto use = [&](const auto& taught) {  // the teacher first: it may be the student itself
           auto&& logits = of.student_.forward(part.batch.inputs);

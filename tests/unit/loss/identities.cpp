@@ -88,6 +88,27 @@ TEST_CASE("the alpha-divergence at one half is four squared Hellinger distances"
   check_close(find("alpha_divergence", {0.5})(b, 2), find("squared_hellinger", {})(b, 2), 4);
 }
 
+TEST_CASE("the alpha-beta divergence: its corners, and the alpha-divergence where alpha + beta is 1") {
+  const auto b = random_batch<double>(6, 23, 5);
+  const auto corner = [&](double x, double y) -> const specimen& {
+    static const auto more = alpha_specimens();
+    return *std::find_if(more.begin(), more.end(), [&](const specimen& s) {
+      return s.name == "alpha_beta" && s.parameters == std::vector<double>{x, y};
+    });
+  };
+  check_close(corner(1, 0)(b, 2), find("forward_kl", {})(b, 2));
+  check_close(corner(0, 1)(b, 2), find("reverse_kl", {})(b, 2));
+  auto squares = find("squared_probabilities", {})(b, 2);  // a mean over classes
+  check_close(find("alpha_beta", {1, 1})(b, 2), squares, 23.0 / 2);
+  const auto near = corner(0.4, -0.4 + 1e-12)(b, 2);  // a limit is not a case of its own: |r|^3 1e-12
+  const auto halves = corner(0.5, -0.5)(b, 2), turned = corner(-0.5, 0.5)(b, 2);
+  for (std::size_t r = 0; r < b.samples; ++r) {
+    CHECK(near.values[r] > 0);
+    CHECK(halves.values[r] > 0);
+    CHECK(turned.values[r] > 0);
+  }
+}
+
 TEST_CASE("soft cross-entropy is the forward KL and the teacher's entropy") {
   const auto b = random_batch<double>(6, 23, 5);
   const auto soft = find("soft_cross_entropy", {})(b, 2), kl = find("forward_kl", {})(b, 2);

@@ -41,6 +41,12 @@ std::map<std::string, record> torture(std::size_t rounds, bool strict = true) {
       if (loss.name == "alpha_divergence" && got.values[0] == infinity<T> &&
           expected.value >= static_cast<real>(std::numeric_limits<T>::max()) / 8)
         continue;
+      if (loss.name == "alpha_beta" && got.values[0] == infinity<T>) {  // a power that the type cannot hold, where p and q agree
+        real most = 0;
+        for (const auto& x : row_of(b.student.data(), b.teacher.data(), b.classes, 0, r.temperature, r.temperature).softmaxes())
+          most = std::max(most, class_weight(loss, x));
+        if (most >= static_cast<real>(std::numeric_limits<T>::max()) / 8) continue;
+      }
       real off = 0;
       for (std::size_t c = 0; c < b.classes; ++c) {
         const real d = static_cast<real>(got.gradient[c]) - expected.gradient[c];

@@ -69,6 +69,15 @@ batch<T> make_row(const recipe& r, std::mt19937& random) {
   return b;
 }
 
+/// How much a class weighs in a sum over classes.
+inline real class_weight(const specimen& loss, const reference_class& x) {
+  if (loss.name != "alpha_beta") return std::max(x.p, x.q);
+  if (x.log_p == -real_infinity && x.log_q == -real_infinity) return 0;
+  const real a = loss.parameters[0], b = loss.parameters[1];
+  const auto power = [](real log, real k) { return k == 0 ? 1 : std::exp(k * log); };
+  return 8 * std::max({power(x.log_p, a) * power(x.log_q, b), power(x.log_p, a + b), power(x.log_q, a + b)});  // its value has 1/a^2, and a is 1/2
+}
+
 /// What a value and a gradient may be off, as the guide says it.
 struct bounds {
   real value, gradient;
@@ -91,7 +100,7 @@ bounds promised(const specimen& loss, const batch<T>& b, double student_at, doub
   // exp(-x) is right to x ulps
   real powers = 0, size = 0, mean_exponent = 0, widest = 0;
   for (const auto& x : c) {
-    const real p = std::max(x.p, x.q), part = p * std::fabs(x.r);
+    const real p = class_weight(loss, x), part = p * std::fabs(x.r);
     if (!(part > 0 && part < real_infinity)) continue;
     size += part, mean_exponent -= part * std::log(p);
     if (x.q > 0) widest = std::max(widest, -x.log_q);
@@ -114,7 +123,8 @@ bounds promised(const specimen& loss, const batch<T>& b, double student_at, doub
     const real y = std::fabs(of_teacher ? row.student[i] : row.teacher[i]);
     const real other = domains ? std::max(x, y) : y > x ? y : 0;
     const real off = 8 * ulp * size + (!both && other < real_infinity ? ulp * other / t : 0);
-    const real p = std::max(c[i].p, c[i].q), r = std::min(std::fabs(c[i].r), real(1));
+    const real p = class_weight(loss, c[i]);
+    const real r = std::min(std::fabs(c[i].r), loss.name == "alpha_beta" ? real(1e4) : real(1));  // squares of it, or its exponential
     value += p * off * (kink ? 1 : r + off);
     gradient += p * p * off * off;
     if (kink && r <= 2 * off + tolerance) gradient += p * p;

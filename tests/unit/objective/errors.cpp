@@ -171,6 +171,7 @@ TEST_CASE("settings of losses") {
                 "skew_reverse_kl.alpha is -1");
   CHECK_MESSAGE(lk::value_error, lk::objective{lk::alpha_divergence{.alpha = std::nan("")}}.value(f.b.s(), f.b.t()),
                 "alpha_divergence.alpha is nan");
+  CHECK_MESSAGE(lk::value_error, lk::objective{lk::alpha_beta{.beta = INFINITY}}.value(f.b.s(), f.b.t()), "alpha_beta.beta is inf");
   CHECK_MESSAGE(lk::value_error, (std::nan("") * lk::forward_kl{}).value(f.b.s(), f.b.t()),
                 "weight of forward_kl is nan");
 }

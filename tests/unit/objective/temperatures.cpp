@@ -60,6 +60,7 @@ TEST_CASE("learned temperatures of other losses") {
   check_learned("total_variation", lk::total_variation{});
   check_learned("squared_hellinger", lk::squared_hellinger{});
   check_learned("alpha_divergence", lk::alpha_divergence{.alpha = 0.3});
+  check_learned("alpha_beta", lk::alpha_beta{});
   check_learned("mse", lk::mse{});
   check_learned("bernoulli_kl", lk::bernoulli_kl{});
   check_learned("bernoulli of alpha", lk::bernoulli{lk::alpha_divergence{.alpha = -0.5}});

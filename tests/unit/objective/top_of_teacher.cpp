@@ -133,7 +133,7 @@ TEST_CASE("on<top_of_teacher_and_rest> is the loss of k + 1 outcomes") {
       check_grouped<4>(lk::reverse_kl{}, classes, t);
       check_grouped<1>(lk::forward_kl{}, classes, t);
       check_grouped<5>(lk::jensen_shannon{.beta = 0.3}, classes, t);
-      check_grouped<3>(lk::alpha_divergence{.alpha = 0.7}, classes, t);
+      check_grouped<3>(lk::alpha_beta{}, classes, t);
       check_grouped<2>(lk::total_variation{}, classes, t);
       check_grouped<2>(lk::soft_cross_entropy{}, classes, t);
       check_grouped<5>(lk::squared_hellinger{}, classes, t);

@@ -69,12 +69,13 @@ struct skew_kl {
 
 /// Skew reverse KL, KL(q || m) with m = alpha q + (1 - alpha) p.
 ///
-/// Multiplied by T^2. Ko et al., DistiLLM, 2024, arXiv:2402.03898.
+/// Multiplied by T^2. Ko et al., DistiLLM, 2024, arXiv:2402.03898; DistiLLM-2, 2025, arXiv:2503.07067.
 struct skew_reverse_kl {
   using limbeck_loss = pointwise;
   static constexpr int temperature_power = 2;
 
-  double alpha = 0.1;  ///< weight of the student in the mixture, in (0, 1)
+  double alpha = 0.1;         ///< weight of the student in the mixture, in (0, 1)
+  bool hold_mixture = false;  ///< whether the gradient takes the student's part of the mixture as fixed, as DistiLLM-2's code does
 
   void check() const { detail::check_open_fraction("skew_reverse_kl.alpha", alpha); }
 
@@ -86,7 +87,13 @@ struct skew_reverse_kl {
   LIMBECK_INLINE constexpr X flow(const point<X>& x) const {
     using T = typename X::scalar;
     const mixture<X> m(x, static_cast<T>(1 - alpha));
-    return -(x.q * (m.log_ratio_q + X(static_cast<T>(alpha * (1 - alpha))) * x.difference / m.m));
+    return -(x.q * (m.log_ratio_q + X(static_cast<T>(hold_mixture ? 0 : alpha * (1 - alpha))) * x.difference / m.m));
+  }
+  template <class X>
+  LIMBECK_INLINE constexpr X teacher_flow(const point<X>& x) const {
+    using T = typename X::scalar;
+    const mixture<X> m(x, static_cast<T>(1 - alpha));
+    return -(X(static_cast<T>((1 - alpha) * (1 - alpha))) * x.p * (x.difference / m.m));
   }
 };
 
