@@ -69,7 +69,8 @@ LIMBECK_HOST_DEVICE std::size_t knee_of(const pair_softmax<T>& side, std::size_t
 ///
 /// The leader's choice and order are held fixed, of equal logits the lowest class comes first. Unchanged by a constant added to
 /// either side. Three classes at least make a loss: two have one pair. Where the leader masks classes there are fewer than k; +inf
-/// where the other side masks one of them. Multiplied by T^2. O(C + k^2) a row on the host, no memory of k^2.
+/// where the other side masks one of them. Multiplied by T^2. C <= 2^24 in float. O(C + k^2) a row on the host,
+/// no memory of k^2.
 ///
 /// Li, Chen, Dong and Song, BiLD: Bi-directional Logits Difference Loss for Large Language Model Distillation, 2024,
 /// arXiv:2406.13555, and the authors' code, whose k is 8 and T 3, without T^2: `at_temperature(3.0, unscaled(bild{}))`.

@@ -20,7 +20,8 @@ LIMBECK_BEGIN_NAMESPACE
 ///
 /// The choice and the order are held fixed; of equal logits the lowest class comes first. Unchanged by a constant added to either
 /// side; of the teacher the order alone counts. Classes that the student masks are not among its k, those that the teacher masks come last.
-/// One class is 0. In `at_temperature(T, reranked{})` it is multiplied by T, as cross-entropy is. O(C + k^2) a row on the host.
+/// One class is 0. In `at_temperature(T, reranked{})` it is multiplied by T, as cross-entropy is. C <= 2^24 in float. O(C + k^2) a row on the
+/// host.
 ///
 /// The indirect part of Kim and Baek, Explain in Your Own Words: Improving Reasoning via Token-Selective Dual Knowledge
 /// Distillation (TSD-KD), 2026, arXiv:2603.13260, checked against the authors' code, in which the denominators are those of `prefix`, and the mean is
