@@ -18,6 +18,7 @@
 #include <limbeck/core/rows.hpp>
 #include <limbeck/engine/target.hpp>
 #include <limbeck/objective/outputs.hpp>
+#include <limbeck/trainer/archive.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -63,6 +64,12 @@ class subset {
     requires requires(Data& d, std::span<const std::size_t> rows, const Request& r) { d.prepare(rows, r); }
   void prepare(std::span<const std::size_t> positions, const Request& request) {
     data_->prepare(own_rows(positions), request);
+  }
+  /// The state of the data underneath, where it has one: a run over a part of it is resumed like one over all.
+  template <class Archive>
+    requires serializable<Data>
+  void serialize(Archive& archive) {
+    archive("data", *data_);
   }
   /// Where they stand in the data source underneath all subsets.
   std::vector<std::size_t> source_rows(std::span<const std::size_t> positions) const {

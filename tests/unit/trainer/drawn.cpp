@@ -47,6 +47,21 @@ struct walker {
   }
 };
 
+/// Data that remembers how much noise it has drawn.
+struct noisy : toy::clouds {
+  lk::random_stream random{3};
+  noisy() : toy::clouds(40) {}
+  auto batch(std::span<const std::size_t> rows) {
+    auto b = toy::clouds::batch(rows);
+    for (double& number : b.inputs) number += 0.1 * random.normal();
+    return b;
+  }
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive("random", random);
+  }
+};
+
 }  // namespace
 
 TEST_CASE("a run of so many steps", "[trainer][drawn]") {
@@ -208,4 +223,26 @@ TEST_CASE("stages go on where they were", "[trainer][drawn][resume]") {
   CHECK_THROWS_WITH(lk::run_stages({}, lk::stage("a", [](const auto&) { return lk::training_result{}; }),
                                    lk::stage("a", [](const auto&) { return lk::training_result{}; })),
                     "limbeck: two stages have the name a");
+}
+
+TEST_CASE("a run over a part of data with a state is resumed as the run that never stopped", "[trainer][drawn][resume]") {
+  const toy::temporary file("noisy.ckpt");
+  const auto run = [&](std::uint64_t stop, bool saved) {
+    toy::linear s;
+    noisy all;
+    lk::subset inner(all, {0, 2, 3, 5, 7, 11, 13, 17});
+    lk::subset part(inner, {6, 1, 2, 3, 4, 5});
+    lk::fit_settings how{.steps = 7, .batch = 4};
+    if (saved) how.checkpoint = file.path, how.checkpoint_every = 1;
+    lk::trainer t{s, lk::no_teacher{}, lk::cross_entropy{}, toy::sgd{}};
+    if (stop > 0) {
+      CHECK_THROWS(t.fit(part, how, stops_at{stop}));
+    } else {
+      t.fit(part, how);
+    }
+    return s.weights();
+  };
+  const auto straight = run(0, false);
+  (void)run(4, true);
+  CHECK(run(0, true) == straight);
 }
