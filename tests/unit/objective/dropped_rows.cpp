@@ -156,7 +156,7 @@ TEST_CASE("a head multiplies the rows that count", "[objective][dropped][heads]"
   std::vector<double> mask(n, 1.0);
   call(mask);
   const std::size_t whole = multiplied;
-  for (const std::size_t every : {2, 5, 10}) {
+  for (const std::size_t every : {std::size_t{2}, std::size_t{5}, std::size_t{10}}) {
     for (std::size_t r = 0; r < n; ++r) {
       mask[r] = r % every == 1 ? 1 : 0;
       for (std::size_t k = 0; k < width; ++k) dh[r * width + k] = 9;
