@@ -85,6 +85,10 @@ PROGRAMS = {
         "Losses between layers, pictures and towers, value and gradients: type/loss/sizes, one thread", "features.py",
         ["--seconds", "0.3"], ["--forms", "eager", "--seconds", "0.02"],
         {"byte_floor": "byte floor", "exp_floor": "exponential floor", "floor": "multiply-add floor"}, same=("loss", "slope")),
+    "tokens": Program(
+        "Losses of tokens, value and gradient: type/loss/(of a hundred rows, how many count)/rows/classes, one thread", "tokens.py",
+        ["--seconds", "0.5"], ["--forms", "eager", "--seconds", "0.02"], {"of_all": "of the call where all rows count"},
+        same=("loss", "slope")),
     "sinkhorn": Program(
         "Sinkhorn over logits, value and gradient, 20 iterations: type/samples/classes, one thread", "sinkhorn.py",
         ["--seconds", "1"], ["--sizes", "16x100", "--seconds", "0.1"], {"value_ms": "value alone, ms", "distance_floor": "distance floor"}),
@@ -98,7 +102,7 @@ PROGRAMS = {
         "Teacher cache of 16,000 rows of 26 classes and 1,024 of 32,000, float, one thread", None, [], [], {},
         layout=cache_layout),
 }
-SUBJECT_OVER = {"update_floor", "floor", "byte_floor", "exp_floor", "read_floor", "distance_floor", "to_eigen", "plain"}  # ratios: subject / something
+SUBJECT_OVER = {"update_floor", "floor", "byte_floor", "exp_floor", "read_floor", "distance_floor", "to_eigen", "plain", "of_all"}  # ratios: subject / something
 OVER_SUBJECT = {"textbook"}
 LARGEST = {"gbs", "gflops", "krows", "peak_mib"}  # of all rounds; of everything else the least
 

@@ -75,6 +75,29 @@ TEST_CASE("an objective weighed by signals, on a device and on the host", "[sign
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(g[i] == Approx(expected[i]).epsilon(1e-4).margin(1e-7));
 }
 
+TEST_CASE("rows to which signals leave nothing, on a device and on the host", "[signal][thrust]") {
+  data d;
+  const std::vector<float> kept{0, 1, 0, 0, 2, 0, 0};
+  const thrust::device_vector<float> dk(kept.begin(), kept.end());
+  const auto compare = [&](const auto& on_host, const auto& there) {
+    const lk::rows<const float> s(d.student.data(), d.rows, d.classes), t(d.teacher.data(), d.rows, d.classes);
+    std::vector<float> expected(d.rows * d.classes, 3.0F), losses(d.rows);
+    const double loss = on_host(s, t, lk::row_losses(losses), lk::into(lk::rows<float>(expected.data(), d.rows, d.classes)));
+    const thrust::device_vector<float> ds(d.student.begin(), d.student.end()), dt(d.teacher.begin(), d.teacher.end());
+    thrust::device_vector<float> g(d.rows * d.classes, 3.0F), out(d.rows, 3.0F);
+    const auto e = there(lk::on_device(ds, d.rows, d.classes), lk::on_device(dt, d.rows, d.classes), lk::row_losses(out),
+                         lk::into(lk::on_device(g, d.rows, d.classes)));
+    CHECK(e.rows == d.rows);
+    CHECK(e.loss == Approx(loss).epsilon(1e-5));
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(g[i] == Approx(expected[i]).epsilon(1e-4).margin(1e-7));
+    for (std::size_t r = 0; r < d.rows; ++r) CHECK(out[r] == Approx(losses[r]).epsilon(1e-5));
+  };
+  const auto read = lk::objective{(lk::of_student(lk::entropy{}) > 2.5) * lk::forward_kl{}};
+  compare(read, read);
+  d.student[5] = std::numeric_limits<float>::quiet_NaN();  // what nothing reads may be anything
+  compare(lk::objective{lk::given(kept) * lk::forward_kl{}}, lk::objective{lk::given(dk) * lk::forward_kl{}});
+}
+
 TEST_CASE("numbers of rows and of all rows, on a device and on the host", "[signal][thrust]") {
   data d;
   d.student[3 * d.classes + 1] = -std::numeric_limits<float>::infinity();

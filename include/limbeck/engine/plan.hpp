@@ -300,6 +300,8 @@ struct plan {
   /// Signals: their leaves are numbered over all terms.
   static constexpr std::size_t leaves = (Term::signal_type::leaves + ... + 0);
   static constexpr bool weighs = ((!std::is_same_v<typename Term::signal_type, no_signal>) || ...);
+  /// Whether the weights of a row are known before anybody reads it.
+  static constexpr bool weighs_unread = weighs && leaves == 0;
   template <std::size_t K>
   static constexpr std::size_t first_leaf() {
     const std::size_t counts[] = {Term::signal_type::leaves...};

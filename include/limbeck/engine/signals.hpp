@@ -114,6 +114,21 @@ bool settings_fit(const row_numbers<T, Plan>& n, const Terms& terms) {
   return fit;
 }
 
+/// The same where no signal is read off the row.
+template <class Plan, class T, class Terms>
+LIMBECK_HOST_DEVICE inline fault weigh_unread(row_numbers<T, Plan>& n, const Terms& terms, std::size_t classes, std::size_t r) {
+  signal_sums<T, Plan> none{};
+  return weigh_by_signals<Plan>(n, none, terms, static_cast<const T*>(nullptr), classes, r);
+}
+
+/// Whether the signals leave no term of a row anything.
+template <class Plan, class T>
+LIMBECK_HOST_DEVICE inline bool is_silent(const row_numbers<T, Plan>& n) {
+  bool silent = true;
+  for_each_index<Plan::size>([&](auto k) { silent = silent && n.value_weight[k] == 0; });
+  return silent;
+}
+
 }  // namespace detail
 LIMBECK_END_NAMESPACE
 

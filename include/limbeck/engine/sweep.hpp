@@ -142,6 +142,11 @@ class host_sweep {
     e.loss *= in_.normalizer;
   }
 
+  /// The next row that is read, of those behind @p r.
+  LIMBECK_HOST_INLINE std::size_t next_row(std::size_t r) const {
+    for (++r; r < end_row() && !in_.valid(r);) ++r;
+    return r;
+  }
   /// What a block keeps of a row between the steps.
   struct row_state {
     std::size_t index;  // in the block
@@ -292,6 +297,17 @@ class host_sweep {
         if (in_.row_weights.data()) weigh_row(row.numbers, static_cast<T>(in_.weight(r)));
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
+      if constexpr (Plan::weighs_unread) {
+        if (const fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r)); bad != fault::none) {
+          faults_.report(r, bad);
+          looked_at = i;
+          break;
+        }
+        if (is_silent(row.numbers)) {
+          skip(r, gradient ? gradient + i * padded_ : nullptr);
+          continue;
+        }
+      }
       row.index = i;
       row.waits = false;
       const auto place = [&](int k, T* staged_rows, const stored_rows<const T>& x, T pad, const T*& main_at,
@@ -349,7 +365,7 @@ class host_sweep {
         const std::size_t r = first + row.index;
         mark_label(r, -infinity);
         take_maxima(row, r);
-        const auto after = inputs_.row(r + 1);
+        const auto after = inputs_.row(next_row(r));
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<exponential_sums<X, Plan>>(
                    row,
@@ -392,8 +408,16 @@ class host_sweep {
         const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
         label_logits[Index] = (std::max)(T(masked_logit<T>), x[label_or_0(r)]);  // a copy: nvcc has no reference to it
       });
-      if constexpr (Plan::weighs) {
+      if constexpr (Plan::weighs && !Plan::weighs_unread) {
         if (const fault bad = weigh(row, terms, label_logits, r); bad != fault::none) return faults_.report(r, bad);
+        if constexpr (!Mode::soft_labels) {  // those are checked with the flows
+          if (is_silent(row.numbers)) {
+            skip(r, gradient ? gradient + row.index * padded_ : nullptr);
+            std::fill_n(row.gradient_tail, L, T(0));
+            mark_label(r, T(0));
+            continue;
+          }
+        }
       }
       flow_sums<T, Plan, Mode> sums{};
       if constexpr (classwise) {
@@ -453,6 +477,7 @@ class host_sweep {
     std::fill(out + teacher_classes_, out + teacher_padded_, -infinity);
   }
 
+  /// A row that does not count, or to which no term adds: its zeros.
   [[gnu::noinline]] void skip(std::size_t r, T* staged_gradient) {
     values_[r] = 0;
     for (std::size_t k = 0; k != Plan::learned; ++k) temperatures_[r * Plan::learned + k] = 0;

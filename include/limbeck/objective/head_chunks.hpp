@@ -63,6 +63,9 @@ class head_chunks<T, host_rows> {
   const executor_ref on_;
   scratch memory_;
   std::size_t rows_;  // of a chunk
+  std::size_t* places_ = nullptr;  // in the chunk, of the rows that count; rising
+  std::size_t count_ = 0;          // how many are multiplied
+  bool apart_ = false;             // whether these are only those that count
   T *student_ = nullptr, *teacher_ = nullptr, *gradient_ = nullptr;  // logits, and the gradient of the student's
   T *hidden_ = nullptr, *weights_ = nullptr;                         // copies in numbers of type T, of a chunk, of a block
 
@@ -89,6 +92,7 @@ class head_chunks<T, host_rows> {
       if (!head->weights.plain()) block = (std::max)(block, (std::min)(classes_a_block, head->classes()) * head->width());
     }
     hidden_ = take(true, width);
+    places_ = memory_.template take<std::size_t>(rows_).data();
     weights_ = block ? memory_.template take<T>(block).data() : nullptr;
   }
 
@@ -104,15 +108,16 @@ class head_chunks<T, host_rows> {
       if (begin == call_.samples()) break;
       end = (std::min)(call_.samples(), begin + rows_);
       while (!call_.valid(end - 1)) --end;
+      find_places(begin, end);
       problem<T> chunk = call_;
       chunk.first_row = begin;
       chunk.end_row = end;
       if (heads_.student) {
-        logits(*heads_.student, begin, end, student_);
+        logits(*heads_.student, begin, student_);
         chunk.student = placed<const T>(student_, begin, heads_.student->classes());
       }
       if (heads_.teacher) {
-        logits(*heads_.teacher, begin, end, teacher_);
+        logits(*heads_.teacher, begin, teacher_);
         chunk.target = {};
         chunk.teacher = placed<const T>(teacher_, begin, heads_.teacher->classes());
       }
@@ -126,7 +131,7 @@ class head_chunks<T, host_rows> {
       all.rows += part.rows;
       for (std::size_t i = 0; i < all.temperature_gradient.size(); ++i)
         all.temperature_gradient[i] += part.temperature_gradient[i];
-      if (heads_.gradient) give(begin, end, first);
+      if (heads_.gradient) give(begin, first);
     }
     return all;
   }
@@ -138,6 +143,16 @@ class head_chunks<T, host_rows> {
 
  private:
   std::ptrdiff_t row_stride() const { return static_cast<std::ptrdiff_t>(call_.classes()); }
+  /// Products of few rows among many that do not count are of these alone: what is copied for it is a row of logits, which
+  /// where most rows count would cost more than it saves.
+  void find_places(std::size_t begin, std::size_t end) {
+    count_ = 0;
+    for (std::size_t r = begin; r < end; ++r)
+      if (call_.valid(r)) places_[count_++] = r - begin;
+    apart_ = count_ <= (end - begin) / 4 * 3;
+    if (!apart_) count_ = end - begin;
+  }
+  std::size_t place(std::size_t i) const { return apart_ ? places_[i] : i; }
   /// A chunk as rows of the call, of which only its own are there.
   template <class U>
   stored_rows<U> placed(T* chunk, std::size_t begin, std::size_t classes) const {
@@ -153,20 +168,21 @@ class head_chunks<T, host_rows> {
     scratch memory(products_);
     dense_.multiply(T(1), a, b, beta, c, memory, on_);
   }
-  /// Rows [begin, end) of @p x in numbers of type T; zeros for those that do not count, whatever stands there.
-  rows<const T> numbers(const stored_rows<const T>& x, std::size_t begin, std::size_t end, T* copy) const {
-    bool all = x.plain();
-    for (std::size_t r = begin; all && r < end; ++r) all = call_.valid(r);
-    if (all) return {x.row(begin), end - begin, x.classes, x.sample_stride, x.class_stride};
-    on_(end - begin, [&](std::size_t i, std::size_t) {
+  /// The rows of @p x from @p begin that are multiplied, in numbers of type T; zeros for those that do not count, whatever
+  /// stands there.
+  rows<const T> numbers(const stored_rows<const T>& x, std::size_t begin, T* copy) const {
+    bool all = x.plain() && !apart_;
+    for (std::size_t i = 0; all && i < count_; ++i) all = call_.valid(begin + i);
+    if (all) return {x.row(begin), count_, x.classes, x.sample_stride, x.class_stride};
+    on_(count_, [&](std::size_t i, std::size_t) {
       T* const to = copy + i * x.classes;
-      if (call_.valid(begin + i)) {
-        copy_row(x, begin + i, to);
+      if (const std::size_t r = begin + place(i); call_.valid(r)) {
+        copy_row(x, r, to);
       } else {
         std::fill_n(to, x.classes, T(0));
       }
     });
-    return {copy, end - begin, x.classes, static_cast<std::ptrdiff_t>(x.classes)};
+    return {copy, count_, x.classes, static_cast<std::ptrdiff_t>(x.classes)};
   }
   static void copy_row(const stored_rows<const T>& x, std::size_t r, T* to) {
     dispatch([&]<class Isa>(Isa) { staging<T>::template copy_in<Isa>(x, r, 1, x.classes, T(0), to); });
@@ -183,36 +199,41 @@ class head_chunks<T, host_rows> {
   }
 
   /// z = h W^T + b.
-  void logits(const head_view<T>& head, std::size_t begin, std::size_t end, T* out) const {
+  void logits(const head_view<T>& head, std::size_t begin, T* out) const {
     const std::size_t classes = head.classes();
-    const rows<const T> h = numbers(head.hidden, begin, end, hidden_);
+    const rows<const T> h = numbers(head.hidden, begin, hidden_);
     if (head.bias.data) {
       copy_row(head.bias, 0, out);
-      on_(end - begin - 1, [&](std::size_t i, std::size_t) { std::copy_n(out, classes, out + (i + 1) * classes); });
+      on_(count_ - 1, [&](std::size_t i, std::size_t) { std::copy_n(out, classes, out + (i + 1) * classes); });
     }
     each_block(head.weights, [&](std::size_t c, const rows<const T>& w) {
       multiply(h, w.transposed(), T(head.bias.data ? 1 : 0), rows<T>(out + c, h.samples, w.samples, static_cast<std::ptrdiff_t>(classes)));
     });
+    for (std::size_t i = count_; apart_ && i-- > 0;) move_row(out, classes, i, places_[i]);
+  }
+  static void move_row(T* chunk, std::size_t classes, std::size_t from, std::size_t to) {
+    if (from != to) std::copy_n(chunk + from * classes, classes, chunk + to * classes);
   }
 
   /// From the gradient of a chunk's logits. @p first: nothing has been added to those of weights and bias.
-  void give(std::size_t begin, std::size_t end, bool first) const {
+  void give(std::size_t begin, bool first) const {
     const head_gradient_argument<T>& to = *heads_.gradient;
-    const rows<const T> g(gradient_, end - begin, call_.classes(), row_stride());
+    for (std::size_t i = 0; apart_ && i < count_; ++i) move_row(gradient_, call_.classes(), places_[i], i);
+    const rows<const T> g(gradient_, count_, call_.classes(), row_stride());
     const T sum = to.add || !first ? T(1) : T(0);
     if (to.weights.data)
-      multiply(g.transposed(), numbers(heads_.student->hidden, begin, end, hidden_), sum, to.weights.as_native());
+      multiply(g.transposed(), numbers(heads_.student->hidden, begin, hidden_), sum, to.weights.as_native());
     if (to.bias.data) add_rows(g, sum, to.bias.as_native());
     if (!to.hidden.data) return;
-    const bool in_place = to.hidden.plain();
-    const rows<T> h = in_place ? rows<T>(to.hidden.row(begin), end - begin, to.hidden.classes, to.hidden.sample_stride, to.hidden.class_stride)
-                               : rows<T>(hidden_, end - begin, to.hidden.classes, static_cast<std::ptrdiff_t>(to.hidden.classes));
+    const bool in_place = to.hidden.plain() && !apart_;
+    const rows<T> h = in_place ? rows<T>(to.hidden.row(begin), count_, to.hidden.classes, to.hidden.sample_stride, to.hidden.class_stride)
+                               : rows<T>(hidden_, count_, to.hidden.classes, static_cast<std::ptrdiff_t>(to.hidden.classes));
     each_block(heads_.student->weights, [&](std::size_t c, const rows<const T>& w) {
       multiply(rows<const T>(g.data + c, g.samples, w.samples, row_stride()), w, T((in_place && to.add) || c > 0 ? 1 : 0), h);
     });
     for (std::size_t i = 0; !in_place && i < h.samples; ++i)
       for (std::size_t k = 0; k < h.classes; ++k)
-        to.hidden.put(begin + i, k, (to.add ? to.hidden(begin + i, k) : T(0)) + h(i, k));
+        to.hidden.put(begin + place(i), k, (to.add ? to.hidden(begin + place(i), k) : T(0)) + h(i, k));
   }
   /// out = the sum of the rows of @p g, + out where @p keep is 1; in the order of the rows.
   void add_rows(const rows<const T>& g, T keep, const rows<T>& out) const {

@@ -343,6 +343,11 @@ struct device_task {
     if (o.bad != fault::none) return report(team, m, r, o.bad);
     if (!o.valid) return skip(team, r);
     Numbers n = o.numbers;
+    if constexpr (Plan::weighs_unread) {
+      const fault odd = weigh_unread(n, terms, in.classes(), in.first_row + in.row_of_call(r));
+      if (odd != fault::none) return report(team, m, r, odd);
+      if (is_silent(n)) return skip(team, r);
+    }
     bring(team, r, o.label, m);
     T logits[at_least_one(NM)]{};
     label_logits(r, o.label, m, logits);
@@ -360,8 +365,11 @@ struct device_task {
     if constexpr (Plan::features) {
       if (masks) return report(team, m, r, masked_feature(team, m, r));
     }
-    if constexpr (Plan::weighs) {
+    if constexpr (Plan::weighs && !Plan::weighs_unread) {
       if (const fault odd = read_signals(team, m, r, o.label, logits, n); odd != fault::none) return report(team, m, r, odd);
+      if constexpr (!Mode::soft_labels) {  // those are checked with the flows
+        if (is_silent(n)) return skip(team, r);
+      }
     }
     const bool unbounded = compares && masks && infinite(team, m, r, o.label, n);
     close(team, m, r, o.label, n, logits, deviations, unbounded);
