@@ -1,6 +1,6 @@
 // As kept_temporaries.cpp, of which clang shows 20 mistakes at most: views of tokens.
 // expect: limbeck: a view of this temporary would be kept
-// times: 2
+// times: 3
 #include <limbeck/limbeck.hpp>
 
 #include <vector>
@@ -25,8 +25,11 @@ void use([[maybe_unused]] const owner& kept, [[maybe_unused]] const std::vector<
 #ifndef LIMBECK_CONTROL
   (void)lk::first_classes(2, owner{});
   (void)lk::next_tokens(std::vector<int>(2), 1);
+  (void)lk::median_of(lk::of_student(lk::entropy{}), lk::segments::padded(1, 2));
 #else
   (void)lk::first_classes(2, kept);
   (void)lk::next_tokens(labels, 1);
+  const lk::segments all = lk::segments::padded(1, 2);
+  (void)lk::median_of(lk::of_student(lk::entropy{}), all);
 #endif
 }

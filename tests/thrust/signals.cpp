@@ -136,6 +136,19 @@ TEST_CASE("numbers of rows and of all rows, on a device and on the host", "[sign
   check(lk::with<&lk::skew_kl::alpha>(lk::given(alpha), lk::skew_kl{}), lk::with<&lk::skew_kl::alpha>(lk::given(da), lk::skew_kl{}));
 }
 
+TEST_CASE("numbers of all rows on a device: what any of them cannot read is an error of the call", "[signal][thrust]") {
+  const data d;
+  const thrust::device_vector<float> ds(d.student.begin(), d.student.end());
+  std::vector<float> fine(d.rows, 1.0F), bad(d.rows, 1.0F);
+  bad[2] = std::numeric_limits<float>::quiet_NaN();
+  const thrust::device_vector<float> df(fine.begin(), fine.end()), db(bad.begin(), bad.end());
+  const auto a = lk::mean_of(lk::given(df)), b = lk::median_of(lk::given(db));
+  const auto call = [&](const auto& signal) { return (signal * lk::mse{}).value(lk::on_device(ds, d.rows, d.classes), lk::on_device(ds, d.rows, d.classes)); };
+  CHECK_THROWS_AS(call(a + b), lk::value_error);
+  CHECK_THROWS_AS(call(b + a), lk::value_error);
+  CHECK(call(a + a) == 0);
+}
+
 TEST_CASE("unlabelled rows on a device and on the host", "[labels][thrust]") {
   data d;
   d.labels[1] = d.labels[4] = -1;

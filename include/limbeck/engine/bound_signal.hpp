@@ -221,6 +221,10 @@ struct weight_and_settings {
   LIMBECK_HOST_DEVICE static constexpr void put(Loss& loss, const double* number) {
     ((loss.*Member = static_cast<std::remove_cvref_t<decltype(loss.*Member)>>(*number++)), ...);
   }
+  template <class Loss>
+  LIMBECK_HOST_DEVICE static constexpr void take(const Loss& loss, double* number) {
+    ((*number++ = static_cast<double>(loss.*Member)), ...);
+  }
 };
 template <class Signal>
 inline constexpr std::size_t settings_in = 0;

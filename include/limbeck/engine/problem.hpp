@@ -90,6 +90,7 @@ struct problem {
   any_vector labels, row_weights, row_mask, row_temperatures, teacher_row_temperatures, class_mask;
   T* row_losses = nullptr;
   T* row_temperature_gradient = nullptr;
+  double* row_signals = nullptr;  ///< a signal that is measured, of each row, as it is compared in the sweep: not rounded to T
   double progress = 0;
   std::int64_t ignore_index = -100;
   std::int64_t unlabelled_index = -100;  // the same as the other: there are no rows without a label

@@ -64,21 +64,27 @@ LIMBECK_HOST_DEVICE inline double leaf_value(const row_numbers<T, Plan>& n, sign
 }
 
 /// The settings of the K-th term's loss in row @p r, and whether all are finite.
-template <class Plan, std::size_t K, class V, class Signal, class Read>
-LIMBECK_HOST_DEVICE inline bool read_settings(row_numbers<V, Plan>& n, const Signal& signal, const Read& read, std::size_t r) {
+template <class Plan, std::size_t K, class V, class Term, class Read>
+LIMBECK_HOST_DEVICE inline bool read_settings(row_numbers<V, Plan>& n, const Term& term, const Read& read, std::size_t r) {
+  using Signal = typename Term::signal_type;
   bool finite = true;
+  if (n.value_weight[K] == 0) {  // nobody looks
+    Signal::function::take(term.loss, n.setting + Plan::template first_setting<K>());
+    return finite;
+  }
   for_each_index<settings_in<Signal>>([&](auto i) {
-    const double number = signal.operands[hana::size_t<i + 1>{}].value(read, r);
+    const double number = term.signal.operands[hana::size_t<i + 1>{}].value(read, r);
     finite = finite && number - number == 0;
     n.setting[Plan::template first_setting<K>() + i] = number;
   });
   return finite;
 }
 
-/// Multiplies each term's weights by its signal. @p label_logits are the logits at the label, one a maximum.
+/// Multiplies each term's weights by its signal; the last one also goes to @p out, where it is wanted.
+/// @p label_logits are the logits at the label, one a maximum.
 template <class Plan, class T, class Terms>
 LIMBECK_HOST_DEVICE inline fault weigh_by_signals(row_numbers<T, Plan>& n, signal_sums<T, Plan>& sums, const Terms& terms,
-                                                  const T* label_logits, std::size_t classes, std::size_t r) {
+                                                  const T* label_logits, std::size_t classes, std::size_t r, double* out = nullptr) {
   fault bad = fault::none;
   for_each_index<Plan::size>([&](auto k) {
     const auto& term = terms[hana::size_t<k>{}];
@@ -88,14 +94,15 @@ LIMBECK_HOST_DEVICE inline fault weigh_by_signals(row_numbers<T, Plan>& n, signa
         return leaf_value<Plan>(n, sums, Plan::template first_leaf<k>() + leaf.index, label_logits, classes, leaf);
       };
       const double w = term.signal.value(read, r);
+      if (out) *out = w;
       const T weight = static_cast<T>(w);
       if (!(weight - weight == 0)) bad = fault::signal;
-      if constexpr (settings_in<Signal> > 0) {
-        if (!read_settings<Plan, k>(n, term.signal, read, r)) bad = fault::signal;
-      }
       n.value_weight[k] *= weight;
       n.flow_weight[k] *= weight;
       n.teacher_weight[k] *= weight;
+      if constexpr (settings_in<Signal> > 0) {
+        if (!read_settings<Plan, k>(n, term, read, r)) bad = fault::signal;
+      }
     }
   });
   return bad;
@@ -109,16 +116,17 @@ bool settings_fit(const row_numbers<T, Plan>& n, const Terms& terms) {
     const auto& term = terms[hana::size_t<k>{}];
     using Term = std::remove_cvref_t<decltype(term)>;
     if constexpr (settings_in<typename Term::signal_type> > 0 && requires { term.loss.check(); })
-      attempt<value_error>([&] { loss_of<Plan, k>(term, n).check(); }, [&](const value_error&) { fit = false; });
+      if (n.value_weight[k] != 0) attempt<value_error>([&] { loss_of<Plan, k>(term, n).check(); }, [&](const value_error&) { fit = false; });
   });
   return fit;
 }
 
 /// The same where no signal is read off the row.
 template <class Plan, class T, class Terms>
-LIMBECK_HOST_DEVICE inline fault weigh_unread(row_numbers<T, Plan>& n, const Terms& terms, std::size_t classes, std::size_t r) {
+LIMBECK_HOST_DEVICE inline fault weigh_unread(row_numbers<T, Plan>& n, const Terms& terms, std::size_t classes, std::size_t r,
+                                              double* out = nullptr) {
   signal_sums<T, Plan> none{};
-  return weigh_by_signals<Plan>(n, none, terms, static_cast<const T*>(nullptr), classes, r);
+  return weigh_by_signals<Plan>(n, none, terms, static_cast<const T*>(nullptr), classes, r, out);
 }
 
 /// Whether the signals leave no term of a row anything.

@@ -298,7 +298,11 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       if constexpr (Plan::weighs_unread) {
-        if (const fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r)); bad != fault::none) {
+        fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
+        if constexpr (Plan::settings > 0) {
+          if (bad == fault::none && !settings_fit(row.numbers, terms)) bad = fault::setting;
+        }
+        if (bad != fault::none) {
           faults_.report(r, bad);
           looked_at = i;
           break;
@@ -591,7 +595,8 @@ class host_sweep {
                                              }),
              sums);
     }
-    const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r));
+    const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r),
+                                             in_.row_signals ? in_.row_signals + r : nullptr);
     if constexpr (Plan::settings > 0) {
       if (bad == fault::none && !settings_fit(row.numbers, terms)) return fault::setting;
     }

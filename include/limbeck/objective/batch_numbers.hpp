@@ -23,7 +23,7 @@ namespace detail {
 template <class T>
 struct number_of_rows {
   problem<T> in;
-  const T* values;
+  const double* values;
   bool labelled;  // rows without a label have none of these
   rank_in_rows which;
   std::span<const std::size_t> offsets;  // of groups; empty: one of all rows
@@ -33,10 +33,10 @@ struct number_of_rows {
   LIMBECK_HOST_DEVICE void operator()(const Team& team, std::size_t group) const {
     const std::size_t first = offsets.empty() ? 0 : offsets[group], size = (offsets.empty() ? in.samples() : offsets[group + 1]) - first;
     team_array<double, 3> sums{};  // rows, weights, weighed values
-    for_own<T>(team, size, [&](std::size_t i) {
+    for_own<double>(team, size, [&](std::size_t i) {
       if (!counts(first + i)) return;
       const double w = in.weight(first + i);
-      sums.v[0] += 1, sums.v[1] += w, sums.v[2] += w * static_cast<double>(values[first + i]);
+      sums.v[0] += 1, sums.v[1] += w, sums.v[2] += w * values[first + i];
     });
     sums = team.sum(sums);
     double number = 0;
@@ -51,10 +51,10 @@ struct number_of_rows {
   }
 
  private:
-  using key = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  static constexpr key sign = key{1} << (8 * sizeof(T) - 1);
-  /// Whole numbers in the order of T.
-  LIMBECK_HOST_DEVICE static key key_of(T x) {
+  using key = std::uint64_t;
+  static constexpr key sign = key{1} << 63;
+  /// Whole numbers in the order of double.
+  LIMBECK_HOST_DEVICE static key key_of(double x) {
     key bits;
     std::memcpy(&bits, &x, sizeof x);
     return (bits & sign) != 0 ? ~bits : bits | sign;
@@ -66,15 +66,15 @@ struct number_of_rows {
     key found = 0;
     for (key bit = sign; bit != 0; bit >>= 1) {
       double below = 0;
-      for_own<T>(team, size, [&](std::size_t i) {
+      for_own<double>(team, size, [&](std::size_t i) {
         if (counts(first + i) && key_of(values[first + i]) < (found | bit)) below += 1;
       });
       if (sum_over(team, below) <= rank) found |= bit;
     }
     const key bits = (found & sign) != 0 ? found ^ sign : ~found;
-    T x;
+    double x;
     std::memcpy(&x, &bits, sizeof x);
-    return static_cast<double>(x);
+    return x;
   }
 };
 

@@ -367,6 +367,16 @@ struct settled_loss {
 };
 template <auto Member, class X, class E>
 struct settled_loss<setting_loss<Member, X, E>> : settled_loss<E> {};
+template <auto Option, class E>
+inline constexpr bool sets_option = false;
+template <auto Option, auto Member, class X, class E>
+inline constexpr bool sets_option<Option, setting_loss<Member, X, E>> = [] {
+  if constexpr (std::is_same_v<decltype(Option), decltype(Member)>) {
+    return Option == Member || sets_option<Option, E>;
+  } else {
+    return sets_option<Option, E>;
+  }
+}();
 /// The policy that `with` is around, however many there are.
 template <class E>
 using settled_loss_t = typename settled_loss<E>::type;
@@ -378,7 +388,7 @@ using settled_loss_t = typename settled_loss<E>::type;
 ///
 /// @tparam Option a member of the policy, of floating point
 /// @param x a number, a schedule, or a signal (of a side: `of_student(...)`, `of_teacher(...)`; at the temperature of the place)
-/// @param e the policy, or a `with` around it; the option's value in it is overwritten
+/// @param e the policy, or a `with` around it; what the option is in it counts for rows of weight 0 only
 /// @throws (in a call) value_error where a row's number is not finite, or one that the policy refuses; on a device the range is
 /// not looked at: `clamp` the signal.
 ///
@@ -394,6 +404,7 @@ constexpr auto with(const X& x, const E& e) {
                 "limbeck: with<&policy::option>(x, loss): this loss is another than that of the option");
   static_assert(std::is_floating_point_v<std::remove_cvref_t<decltype(std::declval<Loss&>().*Option)>>,
                 "limbeck: with<&policy::option> sets options that are numbers of floating point");
+  static_assert(!detail::sets_option<Option, E>, "limbeck: with<&policy::option>: this option is set twice");
   static_assert(number<X> || signal<X>, "limbeck: with<&policy::option>(x, loss): x is a number, a schedule or a signal");
   static_assert(!signal<X> || !(std::is_same_v<typename Loss::limbeck_loss, batchwise> || std::is_same_v<typename Loss::limbeck_loss, composite>),
                 "limbeck: a signal is a setting of losses of rows; an option of a batchwise or composite loss is a number or a schedule");

@@ -35,9 +35,10 @@ auto signal_terms(const Signal& s, double student_t = 1, double teacher_t = 1) {
   return hana::make_tuple(term<one, all, S, U, Signal>{one{}, s, 1, student_t, teacher_t, 0, {}});
 }
 template <class T>
-problem<T> signal_problem(const problem<T>& in, T* out) {
+problem<T> signal_problem(const problem<T>& in, T* out, double* exact = nullptr) {
   problem<T> measured = in;
   measured.row_losses = out;
+  measured.row_signals = exact;
   measured.row_temperature_gradient = nullptr;
   measured.reduce = reduction::sum;
   measured.normalizer = 1;
@@ -74,6 +75,9 @@ struct sweep_for<host_rows> {
   static void measure(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
     (void)run<T, Lanes, Mode>(in, terms, ws, executor);
   }
+  /// Before what is measured, or swept back, in a call: its faults are thrown as they come.
+  template <class T, class Executor>
+  static void begin_measuring(const problem<T>&, workspace&, Executor&) {}
   /// What a functor of one team finds of all rows, or of each group of them.
   template <class T, class Groups>
   static auto number_of(const number_of_rows<T>& f, const Groups& groups, workspace&) {
@@ -244,11 +248,11 @@ constexpr const auto& temperature_signal(const E& e) {
   }
 }
 
-/// A signal of each row to @p out, in a sweep of its own.
+/// A signal of each row to @p out, or as it is compared in a sweep to @p exact, in a sweep of its own.
 template <class Traits, class Target, class S, class U, class Signal, class T, class Workspace, class Executor>
-void measure_rows(const Signal& s, double student_t, double teacher_t, const problem<T>& in, T* out, Workspace& ws, Executor& executor) {
+void measure_rows(const Signal& s, double student_t, double teacher_t, const problem<T>& in, T* out, double* exact, Workspace& ws, Executor& executor) {
   sweep_for<typename Traits::sweep>::template measure<T, typename Traits::template lanes<T>, sweep_mode<false, false, false, Target>>(
-      signal_problem(in, out), signal_terms<S, U>(s, student_t, teacher_t), ws, executor);
+      signal_problem(in, out, exact), signal_terms<S, U>(s, student_t, teacher_t), ws, executor);
 }
 
 /// f of a signal, the numbers of all rows in it measured: @p count of them at most.
@@ -257,9 +261,8 @@ class numbers_of_call {
  public:
   numbers_of_call(const problem<T>& in, std::size_t count, Workspace& ws, Executor& executor)
       : in_(in), ws_(ws), executor_(executor) {
-    const std::size_t bytes = count * sizeof(double) + in.samples() * sizeof(T);
-    next_ = reinterpret_cast<double*>(memory_of_numbers(ws).reserve(bytes));
-    values_ = reinterpret_cast<T*>(next_ + count);
+    next_ = reinterpret_cast<double*>(memory_of_numbers(ws).reserve((count + in.samples()) * sizeof(double)));
+    values_ = next_ + count;
   }
   template <class Signal>
   auto in(const Signal& s, double student_t, double teacher_t) {
@@ -267,7 +270,7 @@ class numbers_of_call {
       static_assert(std::is_same_v<Groups, one_group> || std::is_same_v<typename Traits::sweep, host_rows>,
                     "limbeck: a statistic of each sequence is the host's; on a device measure(signal, ...) and give what comes of it");
       x.groups.check(in_.samples());
-      measure_rows<Traits, Target, S, U>(x.of_rows, student_t, teacher_t, in_, values_, ws_, executor_);
+      measure_rows<Traits, Target, S, U>(x.of_rows, student_t, teacher_t, in_, static_cast<T*>(nullptr), values_, ws_, executor_);
       const std::size_t groups = x.groups.offsets().empty() ? 1 : x.groups.offsets().size() - 1;
       double* const out = next_;
       next_ += groups;
@@ -281,7 +284,7 @@ class numbers_of_call {
   Workspace& ws_;
   Executor& executor_;
   double* next_;
-  T* values_;
+  double* values_;
 };
 
 /// How many numbers the statistics of some terms are at run time.
@@ -302,7 +305,7 @@ auto measured_terms(const Terms& terms, const problem<T>& in, Workspace& ws, Exe
   if constexpr (statistics_of_terms<Terms> == 0) {
     return terms;
   } else {
-    check_shapes(in, false, false);
+    check_shapes(in, false, terms_take_any_width(terms));
     const std::size_t count = hana::unpack(terms, [](const auto&... t) { return (count_numbers(t.signal) + ...); });
     numbers_of_call<Traits, Target, T, Workspace, Executor> numbers(in, count, ws, executor);
     return hana::transform(terms, [&](const auto& t) { return weighed_by(t, numbers.in(t.signal, t.student_t, t.teacher_t)); });
@@ -320,7 +323,7 @@ void measure_temperatures(const E& e, problem<T>& in, Workspace& ws, Executor& e
     s.check(in.samples_of_call());
     const std::size_t count = count_numbers(s);
     numbers_of_call<Traits, Target, T, Workspace, Executor> numbers(in, count, ws, executor);
-    measure_rows<Traits, Target, slot, slot>(numbers.in(s, 1, 1), 1, 1, in, to, ws, executor);
+    measure_rows<Traits, Target, slot, slot>(numbers.in(s, 1, 1), 1, 1, in, to, nullptr, ws, executor);
     return any_vector(to, in.samples());
   };
   any_vector of_student = in.row_temperatures, of_teacher;
@@ -377,6 +380,9 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
       return f(terms, in, *ws, executor_of(args...), Signature{});
     } else {
       using Target = typename Signature::target_type;
+      if constexpr (measured || has_temperature_signal<E, teacher_side>() || statistics_of_terms<std::remove_cv_t<decltype(terms)>> > 0 ||
+                    Signature::teacher_gradient)
+        sweep_for<typename Traits::sweep>::begin_measuring(in, *ws, executor_of(args...));
       if constexpr (measured || has_temperature_signal<E, teacher_side>()) {
         check_shapes(in, false, false);
         measure_temperatures<Traits, Target>(e, in, *ws, executor_of(args...));

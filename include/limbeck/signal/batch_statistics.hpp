@@ -8,10 +8,13 @@
 /// each has its own. A student of `logits_of` has its logits a chunk at a time, and none of them.
 
 #include <limbeck/core/errors.hpp>
+#include <limbeck/core/lifetime.hpp>
 #include <limbeck/signal/expression.hpp>
 
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -39,10 +42,14 @@ struct groups_of {
     if (all->offsets().back() != samples) throw_length("segments", all->offsets().back(), samples, "rows in all");
   }
   std::span<const std::size_t> offsets() const { return all->offsets(); }
-  std::string describe() const { return ", " + std::to_string(all->offsets().size() - 1) + " sequences"; }
+  static std::string describe() { return ", of each sequence"; }
 };
+/// What shows the offsets that it holds.
 template <class G>
-concept has_offsets = requires(const G& g) { std::span<const std::size_t>(g.offsets()); };
+concept has_offsets = requires(const std::remove_cvref_t<G>& g) {
+  requires std::is_lvalue_reference_v<decltype(g.offsets())> || std::ranges::borrowed_range<decltype(g.offsets())>;
+  std::span<const std::size_t>(g.offsets());
+};
 
 template <signal S, class Share, class Groups = one_group>
 struct batch_statistic_signal {
@@ -62,6 +69,12 @@ struct batch_statistic_signal {
   }
 };
 
+template <class G, class S, class Share>
+constexpr auto of_each(const S& s, const Share& share, bool mean, bool interpolated, G&& g) {
+  require_kept<G>();
+  return batch_statistic_signal<S, Share, groups_of<std::remove_cvref_t<G>>>{s, share, mean, interpolated, {&g}};
+}
+
 }  // namespace detail
 /// @endcond
 
@@ -71,7 +84,7 @@ constexpr auto mean_of(const S& s) {
   return detail::batch_statistic_signal<S, constant>{s, constant{0}, true, false};
 }
 /// The share of the rows of which a condition is true, by their weights: `hard / share_of(hard) * loss` is a mean over the hard rows
-/// alone. 0 where it is true of none.
+/// alone, and 0 where there is none (0 / 0 is 0).
 template <signal S>
 constexpr auto share_of(const S& condition) {
   return mean_of(condition);
@@ -92,23 +105,23 @@ constexpr auto quantile_of(const S& s, const Q& share) {
 /// The same over the rows of each sequence: a row reads the number of its own. @p s are `segments`, which outlive the signal; on the
 /// host. @throws (in a call) shape_error where they have another number of rows than the call.
 template <signal S, detail::has_offsets G>
-constexpr auto mean_of(const S& s, const G& g) {
-  return detail::batch_statistic_signal<S, constant, detail::groups_of<G>>{s, constant{0}, true, false, {&g}};
+constexpr auto mean_of(const S& s, G&& g) {
+  return detail::of_each(s, constant{0}, true, false, std::forward<G>(g));
 }
 /// The same.
 template <signal S, detail::has_offsets G>
-constexpr auto share_of(const S& condition, const G& g) {
-  return mean_of(condition, g);
+constexpr auto share_of(const S& condition, G&& g) {
+  return mean_of(condition, std::forward<G>(g));
 }
 /// The same.
 template <signal S, detail::has_offsets G>
-constexpr auto median_of(const S& s, const G& g) {
-  return detail::batch_statistic_signal<S, constant, detail::groups_of<G>>{s, constant{0.5}, false, false, {&g}};
+constexpr auto median_of(const S& s, G&& g) {
+  return detail::of_each(s, constant{0.5}, false, false, std::forward<G>(g));
 }
 /// The same.
 template <signal S, detail::has_offsets G, number Q>
-constexpr auto quantile_of(const S& s, const G& g, const Q& share) {
-  return detail::batch_statistic_signal<S, decltype(as_schedule(share)), detail::groups_of<G>>{s, as_schedule(share), false, true, {&g}};
+constexpr auto quantile_of(const S& s, G&& g, const Q& share) {
+  return detail::of_each(s, as_schedule(share), false, true, std::forward<G>(g));
 }
 
 LIMBECK_END_NAMESPACE

@@ -153,7 +153,7 @@ constexpr auto node(const F& f, const A&... a) {
 struct adds { static constexpr const char* symbol = "+"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a + b; } };
 struct subtracts { static constexpr const char* symbol = "-"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a - b; } };
 struct multiplies { static constexpr const char* symbol = "*"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a * b; } };
-struct divides { static constexpr const char* symbol = "/"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a / b; } };
+struct divides { static constexpr const char* symbol = "/"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a == 0 && b == 0 ? 0 : a / b; } };
 struct is_less { static constexpr const char* symbol = "<"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a < b ? 1 : 0; } };
 struct is_not_less { static constexpr const char* symbol = ">="; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a >= b ? 1 : 0; } };
 struct both { static constexpr const char* symbol = "&&"; LIMBECK_HOST_DEVICE constexpr double operator()(double a, double b) const { return a != 0 && b != 0 ? 1 : 0; } };

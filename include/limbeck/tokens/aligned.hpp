@@ -39,7 +39,7 @@ class token_alignment {
     for (const character_span& mine : student) {
       auto j = std::partition_point(of_text_.begin(), of_text_.end(),
                                     [&](std::size_t k) { return teacher[k].end <= mine.begin; });
-      for (; j != of_text_.end() && teacher[*j].begin < mine.end; ++j) teachers_.push_back(seen_ + *j);
+      for (; mine.begin < mine.end && j != of_text_.end() && teacher[*j].begin < mine.end; ++j) teachers_.push_back(seen_ + *j);
       starts_.push_back(teachers_.size());
     }
     seen_ += teacher.size();
@@ -85,8 +85,8 @@ inline token_alignment aligned(std::span<const character_span> student, std::spa
 /// @cond
 namespace detail {
 template <class Out, class Of>
-void of_aligned(const token_alignment& a, const any_vector& x, Out& out, const Of& of) {
-  if (x.size() != a.teacher_tokens()) throw_length("x", x.size(), a.teacher_tokens(), "one a token of the teacher");
+void of_aligned(const token_alignment& a, const char* name, const any_vector& x, Out& out, const Of& of) {
+  if (x.size() != a.teacher_tokens()) throw_length(name, x.size(), a.teacher_tokens(), "one a token of the teacher");
   const auto to = output_vector("out", out, a.size(), "one a token of the student");
   for (std::size_t i = 0; i < a.size(); ++i) put(to, i, a[i].empty() ? 0 : of(a[i]));
 }
@@ -100,9 +100,12 @@ void of_aligned(const token_alignment& a, const any_vector& x, Out& out, const O
 template <detail::sized_memory X, detail::sized_memory Out>
 void largest_of_aligned(const token_alignment& a, const X& x, Out&& out) {
   const any_vector in = detail::view_vector(x);
-  detail::of_aligned(a, in, out, [&](std::span<const std::size_t> map) {
+  detail::of_aligned(a, "x", in, out, [&](std::span<const std::size_t> map) {
     double most = -std::numeric_limits<double>::infinity();
-    for (const std::size_t j : map) most = (std::max)(most, in.number(j));
+    for (const std::size_t j : map) {
+      if (!(in.number(j) <= most)) most = in.number(j);
+      if (most != most) break;  // no number
+    }
     return most;
   });
 }
@@ -110,7 +113,7 @@ void largest_of_aligned(const token_alignment& a, const X& x, Out&& out) {
 template <detail::sized_memory X, detail::sized_memory Out>
 void mean_of_aligned(const token_alignment& a, const X& x, Out&& out) {
   const any_vector in = detail::view_vector(x);
-  detail::of_aligned(a, in, out, [&](std::span<const std::size_t> map) {
+  detail::of_aligned(a, "x", in, out, [&](std::span<const std::size_t> map) {
     double added = 0;
     for (const std::size_t j : map) added += in.number(j);
     return added / static_cast<double>(map.size());

@@ -33,6 +33,9 @@ struct aligned_gap {
                          Mask&& mask) const {
     const any_vector counts = detail::view_vector(used);
     if (counts.size() != a.size()) detail::throw_length("used", counts.size(), a.size(), "one a token of the student");
+    const std::size_t mine = detail::view_vector(student).size(), theirs = detail::view_vector(teacher).size();
+    if (mine != a.size()) detail::throw_length("student", mine, a.size(), "one a token");
+    if (theirs != a.teacher_tokens()) detail::throw_length("teacher", theirs, a.teacher_tokens(), "one a token");
     const auto out = detail::output_vector("mask", mask, a.size(), "one a token of the student");
     detail::check_fraction("keep", keep);
     std::vector<double> of_teacher(a.size());

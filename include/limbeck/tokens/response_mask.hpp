@@ -33,6 +33,9 @@ std::size_t response_mask(const segments& s, const any_vector& prompts, const an
   for (std::size_t i = 0; i < s.size(); ++i) {
     const std::size_t prompt = length_within(prompts, s, i, "prompt_lengths");
     const std::size_t length = lengths.empty() ? s.length(i) : length_within(lengths, s, i, "lengths");
+    if (prompt > length)
+      raise<value_error>("limbeck: prompt_lengths is " + std::to_string(prompt) + " of sequence " + std::to_string(i) +
+                         ", expected at most its length, " + std::to_string(length));
     for (std::size_t t = 0; t < s.length(i); ++t) {
       const bool of_response = t + 1 >= prompt && t + 1 < length;
       put(out, s.begin(i) + t, of_response ? 1 : 0);

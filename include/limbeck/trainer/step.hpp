@@ -65,6 +65,7 @@ void at_output(const Member& m, const F& f) {
 struct counted {
   std::size_t rows = 0;
   double weight = 0;
+  bool any = false;  ///< whether a row counts
 };
 /// By its labels, weights, mask and soft labels, else the rows drawn; the weight by its total, where it says one.
 template <fixed_string Name, class Batch>
@@ -84,16 +85,21 @@ counted count_rows(const Batch& b, std::size_t drawn) {
     at_output<Name>(b.soft_labels, [&](const auto& p) {
       if (!rows) rows = rows_of_tensor(p);
     });
-  counted all{rows.value_or(drawn), 0};
+  counted all{rows.value_or(drawn)};
   for (std::size_t r = 0; r < all.rows; ++r) {
     if (r < labels.size() && labels.integer(r) == -100) continue;
     if (r < mask.size() && mask.number(r) == 0) continue;
-    all.weight += r < weights.size() ? weights.number(r) : 1;
+    const double weight = r < weights.size() ? weights.number(r) : 1;
+    all.weight += weight;
+    all.any = all.any || weight != 0;
   }
   if constexpr (requires { b.total; })
     at_output<Name>(b.total, [&](double total) {
       if (!(total >= 0 && total - total == 0))
         raise<value_error>("limbeck: total is " + show(total) + " of a batch, expected a finite number that is at least 0");
+      if (total == 0 && all.any)
+        raise<value_error>("limbeck: total is 0 of a batch of which rows count, expected what the sum of their losses is divided by; a "
+                           "row_mask of 0 leaves rows out");
       all.weight = total;
     });
   return all;

@@ -155,6 +155,11 @@ TEST_CASE("numbers: what an option does not take", "[signal][numbers]") {
   alpha[4] = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH(run(o, d), "limbeck: a signal is not finite at row 4; it weighs a loss, is a setting of one, or is measured");
   CHECK_THROWS_AS(run(lk::with<&lk::skew_kl::alpha>(2.0, lk::skew_kl{}), d), lk::value_error);
+  alpha[4] = 0.1, alpha[6] = 7;  // in a row that a signal leaves nothing, nobody looks
+  std::vector<double> on(samples, 1.0);
+  on[6] = 0;
+  CHECK_NOTHROW(run(lk::given(on) * o, d));
+  CHECK_NOTHROW(run((lk::of_student(lk::entropy{}) > 9) * o, d));
   alpha.resize(4);
   CHECK_THROWS_AS(run(lk::with<&lk::skew_kl::alpha>(lk::given(alpha), lk::skew_kl{}), d), lk::shape_error);
 }
@@ -204,6 +209,29 @@ TEST_CASE("numbers: of all rows", "[signal][numbers]") {
   CHECK_THROWS_WITH(run(lk::quantile_of(u, 1.5) * lk::forward_kl{}, d), "limbeck: quantile_of: the share is 1.5, expected 0 to 1");
 }
 
+TEST_CASE("numbers: of all rows, of logits in float, of none, of tensors of two widths", "[signal][numbers]") {
+  // a median is a number that a row has, not rounded to the logits' type
+  const std::vector<float> logits{1, 2, 0, 1, 3, 1, 0, 0, 1, 1};
+  const std::vector<double> x{0.6, 0.7, 0.8, 0.9, 1.0};
+  const lk::rows<const float> five(logits.data(), 5, 2);
+  std::vector<float> at_least(5);
+  lk::measure(lk::given(x) >= lk::median_of(lk::given(x)), five, at_least);
+  CHECK(at_least == std::vector<float>{0, 0, 1, 1, 1});
+  const auto u = 1 - lk::of_teacher(lk::confidence{});
+  const auto hard = u >= lk::median_of(u);
+  for (std::size_t r = 0; r < 5; ++r) {  // the only row is its own median, and none is below it
+    const lk::rows<const float> one(logits.data() + 2 * r, 1, 2), other(logits.data(), 1, 2);
+    const double alone = lk::objective{lk::forward_kl{}}.value(other, one);
+    CHECK(((hard / lk::share_of(hard)) * lk::forward_kl{}).value(other, one) == Approx(alone));
+    CHECK((((!hard) / lk::share_of(!hard)) * lk::forward_kl{}).value(other, one) == 0);
+  }
+  const std::vector<double> narrow(24, 0.5), wide(42, 0.25);
+  const lk::rows<const double> s(narrow.data(), 6, 4), t(wide.data(), 6, 7);
+  std::vector<double> w{1, 2, 3, 4, 5, 6};
+  CHECK(((lk::given(w) / lk::mean_of(lk::given(w))) * lk::nst{}).value(s, t) ==
+        Approx((lk::given(w) * lk::nst{}).value(s, t) / 3.5));
+}
+
 TEST_CASE("numbers: of each sequence", "[signal][numbers]") {
   const data d;
   const lk::segments all({0, 4, 4, 9});
@@ -218,6 +246,8 @@ TEST_CASE("numbers: of each sequence", "[signal][numbers]") {
     threshold[r] = own[(own.size() - 1) / 2];
   }
   same(run((u > lk::median_of(u, all)) * lk::forward_kl{}, d), run((u > lk::given(threshold)) * lk::forward_kl{}, d));
+  CHECK(((u > lk::median_of(u, all)) * lk::forward_kl{}).plan().str().find("median_of(of_student(entropy), of each sequence)") !=
+        std::string::npos);
   const lk::segments other({0, 4});
   CHECK_THROWS_AS(run((u > lk::median_of(u, other)) * lk::forward_kl{}, d), lk::shape_error);
 }

@@ -344,7 +344,7 @@ struct device_task {
     if (!o.valid) return skip(team, r);
     Numbers n = o.numbers;
     if constexpr (Plan::weighs_unread) {
-      const fault odd = weigh_unread(n, terms, in.classes(), in.first_row + in.row_of_call(r));
+      const fault odd = weigh_unread(n, terms, in.classes(), in.first_row + in.row_of_call(r), place_of_signal(team, r));
       if (odd != fault::none) return report(team, m, r, odd);
       if (is_silent(n)) return skip(team, r);
     }
@@ -521,7 +521,12 @@ struct device_task {
             signals_at<Plan>(nx, terms, at, e, total);
           });
     }
-    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), in.first_row + in.row_of_call(r));
+    return weigh_by_signals<Plan>(n, sums, terms, logits, in.classes(), in.first_row + in.row_of_call(r), place_of_signal(team, r));
+  }
+  /// Where one thread leaves what is measured of a row, if anything is.
+  template <class Team>
+  LIMBECK_DEVICE double* place_of_signal(const Team& team, std::size_t r) const {
+    return in.row_signals && team.rank() == 0 ? in.row_signals + r : nullptr;
   }
 
   LIMBECK_DEVICE static void take_exponentials(const row_numbers<X, Plan>& n, const position& at, X* e) {

@@ -105,9 +105,13 @@ struct sweep_for<device_memory> {
   /// The losses of rows alone, for what is measured before the rows are swept: faults are left for that.
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static void measure(const problem<T>& in, const Terms& terms, device_workspace& ws, Executor& executor) {
+    sweep<T, Mode>(in, terms, ws, outcome_of(in, ws, executor), false, nullptr);
+  }
+  /// Before all of them, what a call has left that never came to its end.
+  template <class T, class Executor>
+  static void begin_measuring(const problem<T>& in, device_workspace& ws, Executor& executor) {
     device_outcome* const out = outcome_of(in, ws, executor);
-    clear_device(&out->fault, sizeof(out->fault), ws.stream());  // what a call has left that never came to its end
-    sweep<T, Mode>(in, terms, ws, out, false, nullptr);
+    clear_device(&out->fault, sizeof(out->fault), ws.stream());
   }
   /// What a functor of one team finds of all rows, on the device.
   template <class T>
