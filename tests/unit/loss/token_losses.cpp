@@ -63,6 +63,19 @@ TEST_CASE("adaptive_kl: the weights of its authors' code, by hand") {
   CHECK_THROWS_AS(call(lk::objective{lk::adaptive_kl{}}, wrong), lk::value_error);
 }
 
+TEST_CASE("alpha_beta: exponents next to a limit give the limit") {
+  const auto b = random_batch<double>(4, 9, 6, 3);
+  const auto value = [&](double alpha, double beta) { return call(lk::objective{lk::alpha_beta{.alpha = alpha, .beta = beta}}, b); };
+  for (const auto& [alpha, beta] : {std::pair{0.4, -0.4}, {0.6, 0.0}, {0.0, 0.6}, {0.0, 0.0}, {-0.5, 0.5}, {1.0, 0.0}}) {
+    const auto at = value(alpha, beta);
+    for (const double step : {1e-12, -1e-12})
+      for (const auto& near : {value(alpha + step, beta), value(alpha, beta + step), value(alpha + step, beta + step)}) {
+        CHECK(near.first == Approx(at.first).epsilon(1e-10));
+        for (std::size_t i = 0; i < b.size(); ++i) CHECK(near.second[i] == Approx(at.second[i]).epsilon(1e-9).margin(1e-11));
+      }
+  }
+}
+
 TEST_CASE("skew_reverse_kl with its mixture held: the student of the mixture is of the past") {
   const auto b = random_batch<double>(3, 7, 5, 1.5);
   const double alpha = 0.3;
