@@ -56,6 +56,9 @@ inline const std::vector<rows<const float>> hidden{part(0), part(1), part(2), pa
 inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), keep(samples, 1), focal(samples, 1), better(samples, 1), mask(samples),
     out(samples), difficulty(samples, 1), draft = numbers(3, samples), reference = numbers(4, samples);
 
+// What is learned.
+inline temperature_parameter<float> tau(15.6, {1, 21});
+
 // Pictures.
 inline std::vector<float> distances(samples, 1), heat(4 * samples);
 inline std::vector<int> kept(samples / 4);

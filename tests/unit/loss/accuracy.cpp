@@ -41,6 +41,8 @@ real allowance(const specimen& loss, double t) {
   if (loss.name == "dkd" && loss.parameters[1] == 0) return 10;
   // the difference of two numbers near 1, where one class has nearly all of the probability
   if (loss.name == "total_variation" && t < 1) return 100;
+  // distances from two normalisers, where nothing mends them
+  if (loss.name == "adaptive_kl") return 10;
   // log q less its mean, where both are near -log C
   if (loss.name == "student_entropy") return 10 * static_cast<real>(std::max(1.0, t));
   // sums of p^2/q, where q may be 1e-10

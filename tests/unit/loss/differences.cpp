@@ -12,6 +12,7 @@ TEST_CASE("gradients are the differences of values") {
   for (const auto& loss : all_specimens())
     for (const double t : {1.0, 3.0}) {
       if (loss.own_temperature && t != 1) continue;
+      if (loss.name == "adaptive_kl") continue;  // its weights are held
       const auto b = random_batch<double>(3, 9, 21, 1.5);
       const auto got = loss(b, t);
       const double h = 1e-5;

@@ -100,13 +100,6 @@ TEST_CASE("the alpha-beta divergence: its corners, and the alpha-divergence wher
   check_close(corner(0, 1)(b, 2), find("reverse_kl", {})(b, 2));
   auto squares = find("squared_probabilities", {})(b, 2);  // a mean over classes
   check_close(find("alpha_beta", {1, 1})(b, 2), squares, 23.0 / 2);
-  const auto near = corner(0.4, -0.4 + 1e-12)(b, 2);  // a limit is not a case of its own: |r|^3 1e-12
-  const auto halves = corner(0.5, -0.5)(b, 2), turned = corner(-0.5, 0.5)(b, 2);
-  for (std::size_t r = 0; r < b.samples; ++r) {
-    CHECK(near.values[r] > 0);
-    CHECK(halves.values[r] > 0);
-    CHECK(turned.values[r] > 0);
-  }
 }
 
 TEST_CASE("soft cross-entropy is the forward KL and the teacher's entropy") {

@@ -52,7 +52,8 @@ TEST_CASE("adaptive_kl: the weights of its authors' code, by hand") {
   const double kl = 0.4 * std::log(4.0) + 0.3 * std::log(1.5) + 0.2 * std::log(2 / 3.0) + 0.1 * std::log(0.25);
   CHECK(call(lk::objective{lk::adaptive_kl{}}, b).first == Approx(kl).epsilon(1e-12));  // both KLs are the same here
   const batch<double> off{1, 4, logs({0.25, 0.25, 0.25, 0.25}), logs({0.4, 0.3, 0.2, 0.1}), {0}};
-  const double forward = call(lk::objective{lk::forward_kl{}}, off).first, reverse = call(lk::objective{lk::reverse_kl{}}, off).first;
+  double forward = 0, reverse = 0;
+  for (const double x : {0.4, 0.3, 0.2, 0.1}) forward += x * std::log(x / 0.25), reverse += 0.25 * std::log(0.25 / x);
   const double head = 0.15 / 0.4;
   CHECK(call(lk::objective{lk::adaptive_kl{}}, off).first == Approx(head * forward + (1 - head) * reverse).epsilon(1e-12));
   const double both = 0.2 / 0.4;  // with 0.7 of the mass
@@ -61,6 +62,19 @@ TEST_CASE("adaptive_kl: the weights of its authors' code, by hand") {
   auto wrong = off;
   wrong.teacher[2] = std::nan("");
   CHECK_THROWS_AS(call(lk::objective{lk::adaptive_kl{}}, wrong), lk::value_error);
+}
+
+TEST_CASE("alpha_beta: exponents next to a limit give the limit") {
+  const auto b = random_batch<double>(4, 9, 6, 3);
+  const auto value = [&](double alpha, double beta) { return call(lk::objective{lk::alpha_beta{.alpha = alpha, .beta = beta}}, b); };
+  for (const auto& [alpha, beta] : {std::pair{0.4, -0.4}, {0.6, 0.0}, {0.0, 0.6}, {0.0, 0.0}, {-0.5, 0.5}, {1.0, 0.0}}) {
+    const auto at = value(alpha, beta);
+    for (const double step : {1e-12, -1e-12})
+      for (const auto& near : {value(alpha + step, beta), value(alpha, beta + step), value(alpha + step, beta + step)}) {
+        CHECK(near.first == Approx(at.first).epsilon(1e-10));
+        for (std::size_t i = 0; i < b.size(); ++i) CHECK(near.second[i] == Approx(at.second[i]).epsilon(1e-9).margin(1e-11));
+      }
+  }
 }
 
 TEST_CASE("skew_reverse_kl with its mixture held: the student of the mixture is of the past") {
@@ -94,7 +108,8 @@ TEST_CASE("IDTS: temperatures of its authors' figures, and the loss at them") {
   const auto temperature = [&](std::size_t r) { return std::exp(-0.5L * std::tanh(std::log(d[r] / sorted[3]))); };
   std::vector<double> t(8);
   for (std::size_t r = 0; r < 8; ++r) t[r] = static_cast<double>(temperature(r));
-  const auto got = call(lk::at_temperature(lk::inverse_difficulty_temperature(), lk::reverse_kl{}), b);
+  const auto idts = lk::at_temperature(lk::inverse_difficulty_temperature(), lk::reverse_kl{});
+  const auto got = call(idts, b);
   check_rows(got, b, [&](std::size_t r) {
     const auto row = over_classes(ref_reverse_kl())(row_at(b, r, t[r]));
     return std::pair{static_cast<real>(t[r] * t[r] / 8), row};
@@ -107,13 +122,13 @@ TEST_CASE("IDTS: temperatures of its authors' figures, and the loss at them") {
     two.teacher[2 * r] = std::log(p / (1 - p));
   }
   const double figures[] = {1.554535, 1.349859, 1, 0.740818, 0.643279};
-  const auto five = call(lk::at_temperature(lk::inverse_difficulty_temperature(), lk::forward_kl{}), two);
+  const auto five = call(idts, two);
   for (std::size_t r = 0; r < 5; ++r) {
-    const double p = 1 / (1 + std::exp(-two.teacher[2 * r] / figures[r]));
-    CHECK(five.second[2 * r] == Approx(figures[r] * (0.5 - p) / 5).epsilon(2e-6));
+    const auto row = over_classes(ref_reverse_kl())(row_at(two, r, figures[r]));
+    CHECK(five.second[2 * r] == Approx(figures[r] * figures[r] * static_cast<double>(row.gradient[0]) / 5).epsilon(3e-6));
   }
   two.teacher = two.student;
-  CHECK(call(lk::at_temperature(lk::inverse_difficulty_temperature(), lk::forward_kl{}), two).first == 0);
+  CHECK(call(idts, two).first == 0);
 }
 
 TEST_CASE("TSD-KD: the entropy of the tokens above a quantile of it, a mean over these") {
@@ -149,7 +164,17 @@ TEST_CASE("a student's proxy that holds some of the target is a skew KL whose al
 
 TEST_CASE("the two parts of the reverse KL make it up") {
   const auto b = random_batch<double>(6, 11, 8, 2);
-  const auto whole = call(lk::objective{lk::reverse_kl{}}, b);
+  real whole = 0;
+  for (std::size_t r = 0; r < 6; ++r) whole += over_classes(ref_reverse_kl())(row_at(b, r)).value / 6;
   const auto parts = lk::target_reverse_kl{} + (1 - lk::of_student(lk::label_probability{})) * lk::on<lk::non_target>(lk::reverse_kl{});
-  CHECK(call(parts, b).first == Approx(whole.first).epsilon(1e-12));
+  CHECK(call(parts, b).first == Approx(static_cast<double>(whole)).epsilon(1e-12));
+  // a label that the student masks has the probability 0; one that the teacher masks costs infinity
+  constexpr double none = -infinity<double>;
+  const lk::objective label{lk::target_reverse_kl{}};
+  const double p = 1 / (1 + std::exp(1.0) + std::exp(2.0));
+  const auto masked = call(label, {1, 3, {none, 0, 1}, {0, 1, 2}, {0}});
+  CHECK(masked.first == Approx(-std::log(1 - p)).epsilon(1e-12));
+  for (const double g : masked.second) CHECK(g == 0);
+  CHECK(call(label, {1, 3, {0, 1, 2}, {none, 0, 1}, {0}}).first == infinity<double>);
+  CHECK(call(label, {1, 3, {0, none, none}, {0, 1, 2}, {0}}).first == Approx(-std::log(p)).epsilon(1e-12));
 }

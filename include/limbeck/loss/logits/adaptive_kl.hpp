@@ -23,12 +23,14 @@ struct head_of_row {
   double share;
   LIMBECK_HOST_DEVICE double operator()(T p) const { return p > boundary ? 1 : p == boundary ? share : 0; }
 };
-/// Of @p n probabilities that the team shares and each thread wrote its own of. The boundary is the largest of them down to
+/// Of @p n probabilities, of which each thread reads its own. The boundary is the largest of them down to
 /// which the mass exceeds @p mass. It is found by halving, for a row in order costs more. O(n) a step, tens of steps at most.
 template <class T, class Team>
 LIMBECK_HOST_DEVICE head_of_row<T> find_head(const Team& team, const T* p, std::size_t n, double mass) {
-  T low = 0, next = highest_in(team, p, n);  // the boundary lies between: down to low it is too much, above next it fits
-  double above = 0;                          // the mass of what is above next
+  T low = 0, next = 0;  // the boundary lies between: down to low it is too much, above next it fits
+  double above = 0;     // the mass of what is above next
+  for_own<T>(team, n, [&](std::size_t i) { next = p[i] > next ? p[i] : next; });
+  next = highest_over(team, next);
   for (T from = next; low < next;) {
     T least = 2, below = -1;  // the lowest of those from here on, the highest of the others
     double sum = 0;
