@@ -300,8 +300,6 @@ struct plan {
   /// Signals: their leaves are numbered over all terms.
   static constexpr std::size_t leaves = (Term::signal_type::leaves + ... + 0);
   static constexpr bool weighs = ((!std::is_same_v<typename Term::signal_type, no_signal>) || ...);
-  /// Whether the weights of a row are known before anybody reads it.
-  static constexpr bool weighs_unread = weighs && leaves == 0;
   template <std::size_t K>
   static constexpr std::size_t first_leaf() {
     const std::size_t counts[] = {Term::signal_type::leaves...};
@@ -311,6 +309,8 @@ struct plan {
   }
   /// Settings that are numbers of a row, numbered over all terms.
   static constexpr std::size_t settings = (settings_in<typename Term::signal_type> + ... + 0);
+  /// Whether the weights of a row are known before anybody reads it; settings are checked with what is read.
+  static constexpr bool weighs_unread = weighs && leaves == 0 && settings == 0;
   template <std::size_t K>
   static constexpr std::size_t first_setting() {
     const std::size_t counts[] = {settings_in<typename Term::signal_type>...};
