@@ -298,11 +298,8 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       if constexpr (Plan::weighs_unread) {
-        fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
-        if constexpr (Plan::settings > 0) {
-          if (bad == fault::none && !settings_fit(row.numbers, terms)) bad = fault::setting;
-        }
-        if (bad != fault::none) {
+        if (const fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
+            bad != fault::none) {
           faults_.report(r, bad);
           looked_at = i;
           break;
