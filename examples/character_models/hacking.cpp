@@ -73,7 +73,8 @@ void watch_hacking(const options& o, const novel& text) {
     fit(begun, nobody(), cross_entropy(), first, {.updates = updates / 4, .batch = 16, .rate = 0.01, .seed = seed});
     const auto distance = [&](gru& from, auto&& to) {
       std::vector<std::span<const token>> prompts;
-      for (std::size_t i = 0; i < 128; ++i) prompts.push_back(std::span(text.test).subspan(i * 900, prompt));
+      const std::size_t apart = std::min<std::size_t>(900, (text.test.size() - prompt) / 128);
+      for (std::size_t i = 0; i < 128; ++i) prompts.push_back(std::span(text.test).subspan(i * apart, prompt));
       const lk::rollouts sample = lk::sample(gru_scorer(from), prompts, {.length = answer, .seed = 5});
       return per_character(lk::sequence_divergence(gru_scorer(from), to, sample));
     };

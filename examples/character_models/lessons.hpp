@@ -18,6 +18,7 @@ struct options {
   int teacher_width = 256, teacher_updates = 1'500;
   int student_width = 24, updates = 1'500;
   int policy_updates = 200, hacking_updates = 600;
+  std::size_t most = 1'000'000;  // characters of each part of the text
   std::string teachers;
   std::string out = "character_models-results", data = LIMBECK_EXAMPLE_FOLDER "/../data";
 };

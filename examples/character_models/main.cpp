@@ -11,11 +11,15 @@
 
 #include <limbeck/targets.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <ctime>
 #include <exception>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 namespace character_models {
 
@@ -25,8 +29,14 @@ gru taught(const options& o, const novel& text, std::uint64_t seed) {
   return {text.size(), static_cast<std::size_t>(o.teacher_width), seed, 0.3};
 }
 
+novel shortened(novel text, std::size_t most) {
+  text.train.resize(std::min(most, text.train.size()));
+  text.test.resize(std::min(most, text.test.size()));
+  return text;
+}
+
 lessons::lessons(const options& options)
-    : o(options), text(read_persuasion(o.data)), first(taught(o, text, 1)), second(taught(o, text, 2)) {
+    : o(options), text(shortened(read_persuasion(o.data), o.most)), first(taught(o, text, 1)), second(taught(o, text, 2)) {
   for (const int order : {3, 5}) {
     ngram model(text.train, order, text.size());
     std::printf("%d-gram: %.3f bits a character\n", order, bits(read_all(model, text.test), text.test));
@@ -81,6 +91,7 @@ void run(int argc, char** argv) {
   line.text("--teachers", o.teachers).text("--out", o.out).text("--data", o.data);
   line.flag("--quick", [&] {
     check_gradient();
+    o.most = 20'000;
     o.seeds = 1, o.updates = 20, o.teacher_width = 32, o.teacher_updates = 20, o.policy_updates = 4, o.hacking_updates = 20;
   });
   line.parse(argc, argv);
