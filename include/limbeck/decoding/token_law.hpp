@@ -44,6 +44,7 @@ class token_law {
   template <class Where>
   void set(std::span<const double> x, const sampling& how, Where&& where) {
     probabilities_.resize(x.size());
+    logs_.resize(x.size());
     std::size_t best = 0;
     for (std::size_t c = 0; c < x.size(); ++c) {
       if (!(x[c] < std::numeric_limits<double>::infinity()))
@@ -53,21 +54,34 @@ class token_law {
     }
     if (std::isinf(x[best])) raise<value_error>("limbeck: " + std::string(where()) + " has no logit but -inf");
     if (how.temperature == 0) {
-      std::fill(probabilities_.begin(), probabilities_.end(), 0.0);
+      for (std::size_t c = 0; c < x.size(); ++c) drop(c);
       probabilities_[best] = total_ = 1;
+      logs_[best] = 0;
       return;
     }
-    for (std::size_t c = 0; c < x.size(); ++c) probabilities_[c] = std::exp((x[c] - x[best]) / how.temperature);
+    for (std::size_t c = 0; c < x.size(); ++c) {
+      logs_[c] = (x[c] - x[best]) / how.temperature;
+      probabilities_[c] = std::exp(logs_[c]);
+    }
     cut(how);
-    for (double& p : probabilities_)
-      if (p < how.min_p) p = 0;  // the largest is 1
+    for (std::size_t c = 0; c < x.size(); ++c)
+      if (probabilities_[c] < how.min_p) drop(c);  // the largest is 1
     total_ = std::accumulate(probabilities_.begin(), probabilities_.end(), 0.0);
   }
 
   /// Becomes the mixture (1 - share) this + share other.
   void mix(const token_law& other, double share) {
-    for (std::size_t c = 0; c < size(); ++c)
-      probabilities_[c] = (1 - share) * (probabilities_[c] / total_) + share * (other.probabilities_[c] / other.total_);
+    const double part = std::log1p(-share) - std::log(total_), others = std::log(share) - std::log(other.total_);
+    for (std::size_t c = 0; c < size(); ++c) {
+      const double p = (1 - share) * (probabilities_[c] / total_) + share * (other.probabilities_[c] / other.total_);
+      if (p >= (std::numeric_limits<double>::min)()) {
+        logs_[c] = std::log(p);
+      } else {
+        const double a = part + logs_[c], b = others + other.logs_[c], most = (std::max)(a, b);
+        logs_[c] = std::isinf(most) ? most : most + std::log(std::exp(a - most) + std::exp(b - most));
+      }
+      probabilities_[c] = p;
+    }
     total_ = std::accumulate(probabilities_.begin(), probabilities_.end(), 0.0);
   }
 
@@ -78,24 +92,23 @@ class token_law {
   /// Its entropy, in nats.
   double entropy() const {
     double total = 0;
-    for (const double p : probabilities_)
-      if (p > 0) total -= p / total_ * std::log(p / total_);
+    for (std::size_t c = 0; c < size(); ++c)
+      if (const double p = probabilities_[c] / total_; p > 0) total -= p * (logs_[c] - std::log(total_));
     return total;
   }
-  /// KL(this || other).
+  /// KL(this || other): +inf where the other was cut, or has -inf, at a token that this has.
   double divergence(const token_law& other) const {
+    const double gap = std::log(total_) - std::log(other.total_);
     double total = 0;
     for (std::size_t c = 0; c < size(); ++c)
-      if (probabilities_[c] > 0)
-        total += probabilities_[c] / total_ * std::log(probabilities_[c] / total_ / (other.probabilities_[c] / other.total_));
+      if (const double p = probabilities_[c] / total_; p > 0) total += p * (logs_[c] - other.logs_[c] - gap);
     return total;
   }
   /// How many tokens are likelier, or as likely and lower.
   std::size_t rank(token_id token) const {
     const auto t = static_cast<std::size_t>(token);
     std::size_t before = 0;
-    for (std::size_t c = 0; c < size(); ++c)
-      before += probabilities_[c] > probabilities_[t] || (probabilities_[c] == probabilities_[t] && c < t);
+    for (std::size_t c = 0; c < size(); ++c) before += likelier(c, t);
     return before;
   }
   /// Their probability.
@@ -103,7 +116,7 @@ class token_law {
     const auto t = static_cast<std::size_t>(token);
     double mass = 0;
     for (std::size_t c = 0; c < size(); ++c)
-      if (probabilities_[c] > probabilities_[t] || (probabilities_[c] == probabilities_[t] && c < t)) mass += probabilities_[c];
+      if (likelier(c, t)) mass += probabilities_[c];
     return mass / total_;
   }
   /// The first token up to which the probabilities come to more than @p u, in [0, 1).
@@ -122,17 +135,20 @@ class token_law {
   token_id draw(random_stream& random) const { return at(random.uniform()); }
 
  private:
+  bool likelier(std::size_t a, std::size_t b) const { return logs_[a] != logs_[b] ? logs_[a] > logs_[b] : a < b; }
+  void drop(std::size_t c) {
+    probabilities_[c] = 0;
+    logs_[c] = -std::numeric_limits<double>::infinity();
+  }
   void cut(const sampling& how) {
     const std::size_t n = size(), k = how.top_k == 0 ? n : (std::min)(how.top_k, n);
     if (k == n && how.top_p >= 1) return;
     order_.resize(n);
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    const auto likelier = [&](std::size_t a, std::size_t b) {
-      return probabilities_[a] != probabilities_[b] ? probabilities_[a] > probabilities_[b] : a < b;
-    };
+    const auto above = [&](std::size_t a, std::size_t b) { return likelier(a, b); };
     const auto at = [&](std::size_t i) { return order_.begin() + static_cast<std::ptrdiff_t>(i); };
-    if (k < n) std::nth_element(at(0), at(k), at(n), likelier);
-    for (std::size_t i = k; i < n; ++i) probabilities_[order_[i]] = 0;
+    if (k < n) std::nth_element(at(0), at(k), at(n), above);
+    for (std::size_t i = k; i < n; ++i) drop(order_[i]);
     if (how.top_p >= 1) return;
     const double mass = how.top_p * std::accumulate(probabilities_.begin(), probabilities_.end(), 0.0);
     const auto below = [&](std::size_t a, std::size_t b) { return likelier(b, a); };
@@ -140,10 +156,11 @@ class token_law {
     std::size_t left = k;
     for (double reached = 0; left > 0 && (left == k || reached < mass); reached += probabilities_[order_[left]])
       std::pop_heap(at(0), at(left--), below);
-    for (std::size_t i = 0; i < left; ++i) probabilities_[order_[i]] = 0;
+    for (std::size_t i = 0; i < left; ++i) drop(order_[i]);
   }
 
   std::vector<double> probabilities_{};  // times total_
+  std::vector<double> logs_{};           // of them, where they are too small for a double too
   std::vector<std::size_t> order_{};
   double total_ = 1;
 };

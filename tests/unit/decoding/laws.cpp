@@ -168,6 +168,39 @@ TEST_CASE("decoding: among equals the lowest token stays, and greedy takes it") 
   CHECK(distribution.at(0.9999999999999999) == 4);
 }
 
+TEST_CASE("decoding: entropy, divergence and rank of classes whose probability is 0 in double") {
+  const auto of = [](const std::vector<double>& x, const lk::sampling& how = {}) {
+    lk::token_law p;
+    p.set(x, how, [] { return "a row"; });
+    return p;
+  };
+  const auto kl = [](const std::vector<double>& a, const std::vector<double>& b) {
+    long double za = 0, zb = 0, sum = 0;
+    for (std::size_t c = 0; c < a.size(); ++c) za += std::exp(static_cast<long double>(a[c])), zb += std::exp(static_cast<long double>(b[c]));
+    for (std::size_t c = 0; c < a.size(); ++c)
+      if (const long double p = std::exp(static_cast<long double>(a[c])) / za; p > 0)
+        sum += p * (static_cast<long double>(a[c]) - static_cast<long double>(b[c]) + std::log(zb / za));
+    return static_cast<double>(sum);
+  };
+  const std::vector<double> teacher{0, -40, -40}, student{-3, 0, -1000}, hidden{0, 0, -744.9};
+  CHECK(of(teacher).divergence(of(student)) == Approx(kl(teacher, student)).epsilon(1e-12));
+  CHECK(of(hidden).entropy() == Approx(std::log(2.0)));
+  CHECK(of(hidden).divergence(of({0, 0, 0})) == Approx(std::log(1.5)));
+  CHECK(of({0, 0, 0}).divergence(of({0, 0, -1e9})) == Approx(1e9 / 3));
+  CHECK(of({0, 0, 0}).divergence(of({0, 0, -INFINITY})) == INFINITY);
+  CHECK(of({0, 0, -INFINITY}).divergence(of({0, 0, -INFINITY})) == 0);
+  CHECK(of({0, 0, 0}).divergence(of({0, 1, -1}, {.top_k = 2})) == INFINITY);
+  CHECK(of({0, 0, 0}).divergence(of({0, 1, -2}, {.min_p = 0.1})) == INFINITY);
+  CHECK(of({1, 0, 0}, {.temperature = 0}).entropy() == 0);
+  CHECK(of({0, -900, -800}).rank(2) == 1);
+  lk::token_law mixed = of({0, -1000, -INFINITY, -INFINITY});
+  mixed.mix(of({0, -1e9, -2000, -INFINITY}), 0.25);
+  const lk::token_law even = of({0, 0, 0, -INFINITY});
+  CHECK(even.divergence(mixed) ==
+        Approx(static_cast<double>((1000 - std::log(0.75L) + 2000 - std::log(0.25L)) / 3 - std::log(3.0L))).epsilon(1e-12));
+  CHECK(mixed.rank(2) == 2);
+}
+
 TEST_CASE("decoding: samples follow the law of their decoding") {
   const text prompt{2, 1}, other{3};
   const std::vector<text> prompts(samples, prompt), contexts(samples, other);
