@@ -16,7 +16,8 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// The logits of the token behind each sequence, a row for each: behind alternatives, sample(student, prefixes_of(answers), {.length =
-/// 1}), they are what transitions from token to token are compared by.
+/// 1}), they are what transitions from token to token are compared by. Read before the model is asked again, in whatever context: they may
+/// be a view of its memory.
 /// @throws value_error where a sequence has no token.
 template <scorer M>
 auto next_logits(M&& m, const rollouts& x) -> std::invoke_result_t<M&, std::span<const prefix>> {

@@ -58,7 +58,12 @@ template <class Logits, class F>
 auto with_logits(const Logits& logits, F&& f) {
   if constexpr (run_time_tensor<Logits>) {
     const any_tensor x = any_tensor_traits<Logits>::view(logits);
-    return x.type == element_type::float64 ? f(x.template rows<const double>("logits")) : f(x.template rows<const float>("logits"));
+    switch (x.type) {
+      case element_type::float64: return f(x.template rows<const double>("logits"));
+      case element_type::float16: return f(x.template rows<const float16>("logits"));
+      case element_type::bfloat16: return f(x.template rows<const bfloat16>("logits"));
+      default: return f(x.template rows<const float>("logits"));
+    }
   } else {
     static_assert(std::is_same_v<typename tensor_traits<Logits>::sweep, host_rows>,
                   "limbeck: decoding chooses tokens on the host: a scorer gives its logits in memory that the CPU reads");

@@ -4,6 +4,7 @@
 #include "models.hpp"
 
 #include <limbeck/decoding/answer_logits.hpp>
+#include <limbeck/decoding/in_context.hpp>
 #include <limbeck/decoding/next_logits.hpp>
 #include <limbeck/decoding/prefixes.hpp>
 #include <limbeck/decoding/sample.hpp>
@@ -75,4 +76,33 @@ TEST_CASE("decoding: behind the right tokens transitions are the rows that teach
     for (std::size_t c = 0; c < 4; ++c) CHECK(behind(r, c) == rows[(r + 1) * 4 + c]);
   const lk::rollouts nothing = lk::given_answers(std::vector<text>{{1}, {}}, std::vector<text>{{2}, {}});
   CHECK_THROWS_WITH(lk::next_logits(again, nothing), "limbeck: sequence 1 is empty, expected a token at least");
+}
+
+TEST_CASE("decoding: how far a model is from itself in another context") {
+  const std::vector<text> contexts{{3, 1}, {0}, {2, 2}};
+  toy_model model{.keeps = true}, equal{.keeps = true};
+  const lk::rollouts written = lk::given_answers(prompts, answers);
+  for (const std::size_t at_once : {1u, 64u}) {
+    const double forth = lk::sequence_divergence(model, lk::in_context(equal, contexts), written, lk::forward_kl{}, at_once);
+    const double back = lk::sequence_divergence(lk::in_context(equal, contexts), model, written, lk::forward_kl{}, at_once);
+    CHECK(forth > 0.1);
+    CHECK(back > 0.1);
+    CHECK(lk::sequence_divergence(model, lk::in_context(model, contexts), written, lk::forward_kl{}, at_once) == forth);
+    CHECK(lk::sequence_divergence(lk::in_context(model, contexts), model, written, lk::forward_kl{}, at_once) == back);
+  }
+  CHECK_THROWS_WITH(lk::sequence_divergence(model, equal, written, lk::forward_kl{}, 0),
+                    "limbeck: at_once of sequence_divergence is 0, expected 1 at least");
+  // Logits of a type that is known at run time, and of 16 bits.
+  std::vector<lk::float16> memory;
+  const auto halved = [&](std::span<const lk::prefix> requests) {
+    const auto x = equal(requests);
+    memory.clear();
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < 4; ++c) memory.emplace_back(x(r, c));
+    const std::ptrdiff_t shape[] = {static_cast<std::ptrdiff_t>(x.samples), 4};
+    return lk::any_tensor(memory.data(), lk::element_type::float16, shape);
+  };
+  CHECK(lk::sequence_divergence(halved, halved, written) == 0);
+  CHECK(lk::sequence_divergence(halved, model, written) < 1e-4);
+  CHECK(lk::sequence_divergence(model, halved, written) < 1e-4);
 }
