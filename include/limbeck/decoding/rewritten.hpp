@@ -110,8 +110,8 @@ rollouts rewritten(const rollouts& answers, const rewriting& settings, Student&&
       entropies[answers.sequences.begin(s) + place] = law.entropy();
     });
   rollouts out = answers;
-  std::fill(out.log_probabilities.begin(), out.log_probabilities.end(), 0.0);
-  std::fill(out.writers.begin(), out.writers.end(), std::uint8_t{0});
+  out.log_probabilities.assign(out.tokens.size(), 0.0);
+  out.writers.assign(out.tokens.size(), std::uint8_t{0});
   std::vector<token_id> read = answers.tokens;
   std::vector<std::size_t> order;
   for (std::size_t s = 0; s < answers.size(); ++s) {

@@ -65,7 +65,9 @@ rollouts given_answers(const Prompts& prompts, const Answers& answers) {
   rollouts out;
   std::vector<std::size_t> lengths;
   for (std::size_t s = 0; s < n; ++s) {
-    const std::span<const token_id> prompt = prompts[s], answer = answers[s];
+    auto&& of_prompt = prompts[s];  // a temporary, where sequences are made as they are asked for
+    auto&& of_answer = answers[s];
+    const std::span<const token_id> prompt = of_prompt, answer = of_answer;
     out.tokens.insert(out.tokens.end(), prompt.begin(), prompt.end());
     out.tokens.insert(out.tokens.end(), answer.begin(), answer.end());
     out.prompts.push_back(prompt.size());
