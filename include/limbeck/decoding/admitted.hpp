@@ -57,7 +57,8 @@ class admitted_decoding {
   Student student_;
   admission settings_;
   bool admits(token_id token, std::size_t top_k) const {
-    return of_student_[token] >= settings_.probability && (top_k == 0 || of_student_.rank(token) < top_k);
+    const bool all = top_k == 0 || top_k >= of_student_.size();
+    return of_student_[token] >= settings_.probability && (all || (of_student_[token] > 0 && of_student_.rank(token) < top_k));
   }
 
   std::vector<double> kept_{};

@@ -16,24 +16,21 @@ LIMBECK_BEGIN_NAMESPACE
 /// writes what follows anew. An answer in which no place differs stays as it is.
 ///
 /// The sequence correction of MGSR, SCRG (Liu, Zhang, Li and others, 2024, arXiv:2407.10068, equations 3 and 4). Divergences are of full
-/// distributions at temperature 1, draws by @p how. The draws are others than those of the answers, with their seed too.
+/// distributions at temperature 1, draws by @p how; they are others than those of the answers, with their seed too.
 /// A pass of each model over all answers, whose rows are held at once: give a part of the sequences where they are many; then as
 /// many calls of the student as `sample` makes. Writers are 1 at the teacher's token. O(tokens classes).
 /// @throws as `sample`.
 template <class Student, class Teacher>
 rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const rollouts& written, const sampling& how = {}) {
   detail::require_scorers<Student, Teacher>();
-  writing w = writing::behind(written, how);
+  sampling anew = how;
+  anew.seed = random_stream(how.seed).split(0xc0441ec7ed)();  // whichever numbers the answers have used, these are others
+  writing w = writing::behind(written, anew);
   std::vector<std::size_t> who;
   for (std::size_t s = 0; s < written.size(); ++s)
     if (!written.answer(s).empty()) who.push_back(s);
   if (who.empty()) return written;
   const auto begin = [&](std::size_t s) { return written.prompts[s]; };
-  const auto teachers_dice = [&](std::size_t s, std::size_t place) {
-    auto dice = w.dice(s, place);
-    dice.skip(2);  // those of the answer
-    return dice;
-  };
   std::vector<std::size_t> open;
   std::vector<double> memory;
   token_law of_teacher, of_student;
@@ -46,7 +43,7 @@ rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const ro
       std::size_t at = 0, at_row = 0;
       for (std::size_t place = begin(s); place < written.sequences.length(s); ++place, ++row) {
         w.law(theirs, row, s, place, how, of_teacher);
-        auto dice = teachers_dice(s, place);
+        auto dice = w.dice(s, place);
         if (of_teacher.draw(dice) == w.token(s, place)) continue;
         w.law(theirs, row, s, place, {}, of_teacher);
         w.law(mine, row, s, place, {}, of_student);
@@ -56,7 +53,7 @@ rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const ro
       if (worst < 0) continue;
       w.take_back(s, at);
       w.law(theirs, at_row, s, at, how, of_teacher);
-      auto dice = teachers_dice(s, at);
+      auto dice = w.dice(s, at);
       w.write(s, of_teacher, of_teacher.draw(dice), 1);
       open.push_back(s);
     }
@@ -64,7 +61,7 @@ rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const ro
   for (;;) {
     std::erase_if(open, [&](std::size_t s) { return w.ended(s); });
     if (open.empty()) return w.result();
-    detail::write_by(w, student, "student", open, 0, of_student, 3);
+    detail::write_by(w, student, "student", open, 0, of_student, 1);
   }
 }
 

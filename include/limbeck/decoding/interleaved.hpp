@@ -15,7 +15,7 @@ LIMBECK_BEGIN_NAMESPACE
 
 /// Settings of `interleaved`.
 struct interleaving {
-  std::size_t top_k = 25;  ///< a draft stays that is among so many of the teacher's likeliest; 0: none stays
+  std::size_t top_k = 25;  ///< a draft stays that is among so many of the teacher's likeliest, and not impossible; 0: none, all classes: all
   double top_p = 1;        ///< below 1: and whose probability, with that of all likelier ones, is below it, or that is the likeliest
   std::size_t block = 5;   ///< drafts before the teacher is asked, >= 1: what it costs, and no token
 };
@@ -67,6 +67,7 @@ class interleaved_decoding {
   Teacher teacher_;
   interleaving settings_;
   bool stays(token_id draft) const {
+    if (settings_.top_k < law_.size() && !(law_[draft] > 0)) return false;
     const std::size_t rank = law_.rank(draft);
     return rank < settings_.top_k && (settings_.top_p >= 1 || rank == 0 || law_.mass_before(draft) + law_[draft] < settings_.top_p);
   }

@@ -36,6 +36,23 @@ std::string message(F&& f) {
 }
 text answer(const lk::rollouts& r, std::size_t s) { return {r.answer(s).begin(), r.answer(s).end()}; }
 
+/// Sequences that are made when they are asked for.
+struct lazy {
+  std::vector<text> all;
+  std::size_t size() const { return all.size(); }
+  text operator[](std::size_t s) const { return all[s]; }
+};
+/// A scorer that says the same behind everything.
+struct always {
+  std::vector<double> row;
+  std::vector<double> out{};
+  lk::rows<const double> operator()(std::span<const lk::prefix> requests) {
+    out.clear();
+    for (const lk::prefix& p : requests)
+      for (std::size_t i = 0; i < p.wanted; ++i) out.insert(out.end(), row.begin(), row.end());
+    return {out.data(), out.size() / row.size(), row.size()};
+  }
+};
 /// A scorer that returns what it is told.
 template <class Logits>
 struct says {
@@ -74,6 +91,9 @@ TEST_CASE("decoding: what is written ends at its end or its length, and says who
   CHECK(given.tokens == r.tokens);
   CHECK(given.sequences == r.sequences);
   CHECK(given.prompts == r.prompts);
+  CHECK(lk::given_answers(lazy{prompts}, lazy{answers}) == given);
+  CHECK(lk::sample(model, lazy{prompts}, how) == r);
+  CHECK(lk::sample(lk::in_context(model, lazy{answers}), prompts, how) == lk::sample(lk::in_context(model, answers), prompts, how));
   CHECK(message<lk::shape_error>([&] { lk::given_answers(prompts, std::vector<text>(2)); }) ==
         "limbeck: answers has 2 elements, expected 6 (one a prompt)");
 
@@ -186,6 +206,10 @@ TEST_CASE("decoding: a model that keeps its state is asked for what is new, and 
     for (const text& c : contexts) context_tokens += c.size();
     CHECK(student.shown <= read + context_tokens + 2 * (r.tokens.size() - read));
     CHECK(lk::sample(lk::in_context(student, prompts), contexts, how).size() == 6);
+    // Two contexts that are both other than the prompts.
+    toy_model again{.keeps = keeps};
+    const auto both = [&](toy_model& m) { return lk::either(lk::in_context(student, contexts), lk::in_context(m, prompts, 12), 0.5); };
+    CHECK(counted(both(student)) == counted(both(again)));
   }
 }
 
@@ -262,9 +286,50 @@ TEST_CASE("decoding: greedy corrections and rewritten answers are those of their
       }
     }
   }
+  auto bare = written;
+  bare.writers.clear();
+  bare.log_probabilities.clear();
+  CHECK(lk::rewritten(bare, {.share = 0.4, .mask = 3}, student) == lk::rewritten(written, {.share = 0.4, .mask = 3}, student));
   const auto everywhere = lk::rewritten(written, {.share = 1, .mask = 3}, student);
   for (std::size_t s = 0; s < everywhere.size(); ++s)
     for (std::size_t i = 0; i < everywhere.prompts[s]; ++i) CHECK(everywhere[s][i] == prompts[s][i]);
+}
+
+TEST_CASE("decoding: a teacher's draws for a correction are others than those of the answers") {
+  const std::vector<text> many(600, text{1});
+  const lk::sampling one{.length = 1, .seed = 5};
+  toy_model student{.seed = 2}, teacher;
+  const auto x = lk::sample(lk::admitted(teacher, student, {.probability = 0.35, .tries = 8}), many, one);
+  const auto y = lk::corrected_at_first_error(student, teacher, x, one);
+  lk::token_law law;
+  law.set(teacher.behind({1}), {}, [] { return ""; });
+  for (std::size_t proposal = 0; proposal < 4; ++proposal) {  // answers that are the so-manyth
+    std::size_t all = 0, same = 0;
+    for (std::size_t s = 0; s < many.size(); ++s) {
+      auto dice = lk::random_stream(one.seed).split(s).split(0);
+      std::size_t i = 0;
+      while (i < 8 && law.draw(dice) != x.answer(s)[0]) ++i;
+      if (i == proposal) ++all, same += y.answer(s)[0] == x.answer(s)[0];
+    }
+    CHECK(all > 10);
+    CHECK(same < all);
+  }
+  const std::vector<text> part(many.begin() + 500, many.end());
+  const lk::sampling behind{.length = 1, .seed = 5, .first = 500};
+  const auto z = lk::corrected_at_first_error(student, teacher, lk::sample(student, part, behind), behind);
+  const auto whole = lk::corrected_at_first_error(student, teacher, lk::sample(student, many, one), one);
+  for (std::size_t s = 0; s < part.size(); ++s) CHECK(answer(z, s) == answer(whole, 500 + s));
+}
+
+TEST_CASE("decoding: what a teacher masks is no draft that stays, however few classes are left") {
+  always teacher{{-INFINITY, -1e9, -INFINITY, -INFINITY, -INFINITY, 0}}, student{{0, 0, 0, 0, 0, 0}};
+  const std::vector<text> one{{1}};
+  const text right(20, 5);
+  CHECK(answer(lk::sample(lk::interleaved(student, teacher, {.top_k = 3}), one, {.length = 20}), 0) == right);
+  CHECK(answer(lk::sample(lk::admitted(student, teacher, {.probability = 0}), one, {.length = 20, .top_k = 3}), 0) == right);
+  const auto free = lk::sample(student, one, {.length = 20});
+  CHECK(lk::sample(lk::interleaved(student, teacher, {.top_k = 6}), one, {.length = 20}) == free);
+  CHECK(lk::sample(lk::admitted(student, teacher, {.probability = 0}), one, {.length = 20}) == free);
 }
 
 TEST_CASE("decoding: whatever tensor a scorer gives, and a decoding of one's own") {
@@ -280,6 +345,13 @@ TEST_CASE("decoding: whatever tensor a scorer gives, and a decoding of one's own
   CHECK(lk::sample(run_time, one, how).tokens == r.tokens);
   says<lk::any_tensor> doubles{lk::any_tensor(wide.data(), lk::element_type::float64, shape)};
   CHECK(lk::sample(doubles, one, how) == r);
+  std::vector<lk::float16> half;
+  std::vector<lk::bfloat16> brain;
+  for (const float v : narrow) half.emplace_back(v), brain.emplace_back(v);
+  says<lk::any_tensor> halves{lk::any_tensor(half.data(), lk::element_type::float16, shape)};
+  CHECK(lk::sample(halves, one, how) == r);
+  says<lk::any_tensor> brains{lk::any_tensor(brain.data(), lk::element_type::bfloat16, shape)};
+  CHECK(lk::sample(brains, one, how) == r);
   const std::vector<int> whole{1, 2, 3};
   says<lk::any_tensor> none{lk::any_tensor(whole.data(), lk::element_type::int32, shape)};
   CHECK_THROWS_AS(lk::sample(none, one, how), lk::value_error);
