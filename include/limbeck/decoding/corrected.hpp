@@ -15,13 +15,13 @@ LIMBECK_BEGIN_NAMESPACE
 /// places where that is another, the one with the largest KL(teacher || student) gets the teacher's token, and the student
 /// writes what follows anew. An answer in which no place differs stays as it is.
 ///
-/// The sequence correction of MGSR, SCRG (Liu, Zhang, Li and others, 2024, arXiv:2407.10068, equations 3 and 4). Divergences are of full
+/// The sequence correction and re-generation of MGSR, SCRG (Liu, Zhang, Li and others, 2024, arXiv:2407.10068, equations 3 and 4). Divergences are of full
 /// distributions at temperature 1, draws by @p how; they are others than those of the answers, with their seed too.
 /// A pass of each model over all answers, whose rows are held at once: give a part of the sequences where they are many; then as
 /// many calls of the student as `sample` makes. Writers are 1 at the teacher's token. O(tokens classes).
 /// @throws as `sample`.
 template <class Student, class Teacher>
-rollouts corrected_at_first_error(Student&& student, Teacher&& teacher, const rollouts& written, const sampling& how = {}) {
+rollouts corrected_once(Student&& student, Teacher&& teacher, const rollouts& written, const sampling& how = {}) {
   detail::require_scorers<Student, Teacher>();
   sampling anew = how;
   anew.seed = random_stream(how.seed).split(0xc0441ec7ed)();  // whichever numbers the answers have used, these are others

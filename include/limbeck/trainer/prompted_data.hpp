@@ -27,7 +27,7 @@ struct answer_batch {
   std::vector<token_id> labels{};    ///< the tokens of the answers, one a row of logits
   std::vector<float> row_weights{};  ///< of these rows
 };
-/// The prompts of some sequences, as what is sampled behind. Views them.
+/// The prompts of some sequences, as what is sampled behind. Views them, a temporary to the end of the statement.
 class prompts_of {
  public:
   /// Of @p x, which outlives it.
@@ -40,7 +40,7 @@ class prompts_of {
  private:
   const rollouts* of_;
 };
-/// The answers of some sequences. Views them.
+/// The answers of some sequences. Views them, a temporary to the end of the statement.
 class answers_of {
  public:
   /// Of @p x, which outlives it.

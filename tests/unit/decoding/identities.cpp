@@ -155,7 +155,7 @@ TEST_CASE("decoding: at their ends decodings of two models are those of one") {
   CHECK(lk::sample(lk::admitted(student, student, {.probability = 0, .tries = 1}), prompts, how) == of_student);
   const auto fallback = lk::sample(lk::admitted(teacher, student, {.probability = 1.5, .tries = 0}), prompts, how);
   CHECK(fallback.tokens == of_student.tokens);
-  CHECK(lk::corrected_at_first_error(student, student, lk::sample(student, prompts, {.length = 9, .temperature = 0}),
+  CHECK(lk::corrected_once(student, student, lk::sample(student, prompts, {.length = 9, .temperature = 0}),
                                      {.length = 9, .temperature = 0}) == lk::sample(student, prompts, {.length = 9, .temperature = 0}));
 }
 
@@ -218,11 +218,11 @@ TEST_CASE("decoding: greedy corrections and rewritten answers are those of their
   const lk::sampling greedy{.length = 8, .temperature = 0, .end = 0};
   const auto written = lk::sample(student, prompts, how);
   const auto best = [](const std::vector<double>& x) { return static_cast<token>(std::max_element(x.begin(), x.end()) - x.begin()); };
-  const auto mended = lk::corrected_at_first_error(student, teacher, written, greedy);
+  const auto mended = lk::corrected_once(student, teacher, written, greedy);
   const std::vector<text> contexts{{3, 1}, {2}, {1, 1, 1, 1}, {0}, {3, 3, 3}, {2}};
   toy_model again;
-  CHECK(lk::corrected_at_first_error(student, lk::in_context(student, contexts), written, how) ==
-        lk::corrected_at_first_error(student, lk::in_context(again, contexts), written, how));
+  CHECK(lk::corrected_once(student, lk::in_context(student, contexts), written, how) ==
+        lk::corrected_once(student, lk::in_context(again, contexts), written, how));
   const auto admitted = lk::sample(lk::admitted(lk::in_context(student, contexts), student, {.probability = 0.3}), prompts, how);
   CHECK(admitted == lk::sample(lk::admitted(lk::in_context(again, contexts), student, {.probability = 0.3}), prompts, how));
   std::size_t corrected = 0;
@@ -300,7 +300,7 @@ TEST_CASE("decoding: a teacher's draws for a correction are others than those of
   const lk::sampling one{.length = 1, .seed = 5};
   toy_model student{.seed = 2}, teacher;
   const auto x = lk::sample(lk::admitted(teacher, student, {.probability = 0.35, .tries = 8}), many, one);
-  const auto y = lk::corrected_at_first_error(student, teacher, x, one);
+  const auto y = lk::corrected_once(student, teacher, x, one);
   lk::token_law law;
   law.set(teacher.behind({1}), {}, [] { return ""; });
   for (std::size_t proposal = 0; proposal < 4; ++proposal) {  // answers that are the so-manyth
@@ -316,8 +316,8 @@ TEST_CASE("decoding: a teacher's draws for a correction are others than those of
   }
   const std::vector<text> part(many.begin() + 500, many.end());
   const lk::sampling behind{.length = 1, .seed = 5, .first = 500};
-  const auto z = lk::corrected_at_first_error(student, teacher, lk::sample(student, part, behind), behind);
-  const auto whole = lk::corrected_at_first_error(student, teacher, lk::sample(student, many, one), one);
+  const auto z = lk::corrected_once(student, teacher, lk::sample(student, part, behind), behind);
+  const auto whole = lk::corrected_once(student, teacher, lk::sample(student, many, one), one);
   for (std::size_t s = 0; s < part.size(); ++s) CHECK(answer(z, s) == answer(whole, 500 + s));
 }
 
@@ -428,7 +428,7 @@ TEST_CASE("decoding: what is refused, by name") {
   const auto r = lk::sample(model, prompts, how);
   auto bare = r;
   bare.writers.clear();
-  CHECK(message<lk::shape_error>([&] { lk::corrected_at_first_error(model, model, bare); }) ==
+  CHECK(message<lk::shape_error>([&] { lk::corrected_once(model, model, bare); }) ==
         "limbeck: writers has 0 elements, expected " + std::to_string(r.tokens.size()) + " (one a token)");
   CHECK(message<lk::value_error>([&] { lk::rewritten(r, {}, model); }) ==
         "limbeck: rewriting::mask is -1, expected the token that masks others");

@@ -310,5 +310,5 @@ TEST_CASE("decoding: the sequence correction follows its law") {
     }
   }
   const auto first = lk::sample(student, prompts, how);
-  agree(lk::corrected_at_first_error(student, teacher, first, how), expected);
+  agree(lk::corrected_once(student, teacher, first, how), expected);
 }
