@@ -40,6 +40,13 @@ template <scorer M>
 auto answer_logits(M&& m, const rollouts& x) -> decltype(m(std::span<const prefix>())) {
   return answer_logits(std::forward<M>(m), x, 0, x.size());
 }
+/// @cond
+template <class M, class... Part>
+  requires(!scorer<M>)
+void answer_logits(M&&, const rollouts&, const Part&...) {
+  detail::require_scorers<M>();
+}
+/// @endcond
 
 /// D(a || b) = E_x E_{y ~ a} sum_n KL(a(. | x, y_<n) || b(. | x, y_<n)), estimated on sequences @p written by a: the mean over them of
 /// the sum over the tokens of their answers. That is KL between the distributions of whole answers, by the chain rule, without the variance of
@@ -63,6 +70,14 @@ double sequence_divergence(A&& a, B&& b, const rollouts& written, Loss loss = {}
   }
   return total / static_cast<double>(written.size());
 }
+/// @cond
+template <class A, class B, class... Settings>
+  requires(!(scorer<A> && scorer<B>))
+double sequence_divergence(A&&, B&&, const rollouts&, const Settings&...) {
+  detail::require_scorers<A, B>();
+  return 0;
+}
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

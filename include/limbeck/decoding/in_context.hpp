@@ -74,6 +74,14 @@ auto in_context(Model&& model, Prompts&& prompts) {
   const auto number = static_cast<std::size_t>(prompts.size());
   return in_context(std::forward<Model>(model), std::forward<Prompts>(prompts), number);
 }
+/// @cond
+template <class Model, class Prompts>
+  requires(!token_sequences<Prompts>)
+Model&& in_context(Model&& model, const Prompts&, std::size_t = 0) {
+  detail::require_sequences<Prompts>();
+  return std::forward<Model>(model);
+}
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

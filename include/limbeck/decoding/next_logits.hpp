@@ -28,6 +28,13 @@ auto next_logits(M&& m, const rollouts& x) -> std::invoke_result_t<M&, std::span
   }
   return m(std::span<const prefix>(requests));
 }
+/// @cond
+template <class M>
+  requires(!scorer<M>)
+void next_logits(M&&, const rollouts&) {
+  detail::require_scorers<M>();
+}
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

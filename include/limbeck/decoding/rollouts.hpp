@@ -23,6 +23,17 @@ concept token_sequences = requires(const X& x, std::size_t s) {
   { x[s] } -> std::convertible_to<std::span<const token_id>>;
 };
 
+/// @cond
+namespace detail {
+template <class... X>
+constexpr void require_sequences() {
+  static_assert((token_sequences<X> && ...),
+                "limbeck: decoding asks for sequences of tokens, as a std::vector<std::vector<lk::token_id>>: x.size() of them, and x[s] converts "
+                "to a std::span<const lk::token_id>. One sequence is a vector of one");
+}
+}  // namespace detail
+/// @endcond
+
 /// Prompts and the answers behind them, one sequence behind another: sequence s is the tokens `sequences.begin(s)` to before
 /// `sequences.end(s)`, of which the first `prompts[s]` are the prompt. Vectors of tokens have one number a token, 0 at a prompt's.
 struct rollouts {
@@ -78,6 +89,14 @@ rollouts given_answers(const Prompts& prompts, const Answers& answers) {
   out.writers.resize(out.tokens.size());
   return out;
 }
+/// @cond
+template <class Prompts, class Answers>
+  requires(!(token_sequences<Prompts> && token_sequences<Answers>))
+rollouts given_answers(const Prompts&, const Answers&) {
+  detail::require_sequences<Prompts, Answers>();
+  return {};
+}
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 

@@ -244,6 +244,14 @@ rollouts sample(Model&& model, const Prompts& prompts, const sampling& how = {})
   }
   return text.result();
 }
+/// @cond
+template <class Model, class Prompts>
+  requires(!token_sequences<Prompts>)
+rollouts sample(Model&&, const Prompts&, const sampling& = {}) {
+  detail::require_sequences<Prompts>();
+  return {};
+}
+/// @endcond
 
 LIMBECK_END_NAMESPACE
 
