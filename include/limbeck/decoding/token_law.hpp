@@ -91,9 +91,10 @@ class token_law {
   double operator[](token_id token) const { return probabilities_[static_cast<std::size_t>(token)] / total_; }
   /// Its entropy, in nats.
   double entropy() const {
+    const double of_total = std::log(total_);
     double total = 0;
     for (std::size_t c = 0; c < size(); ++c)
-      if (const double p = probabilities_[c] / total_; p > 0) total -= p * (logs_[c] - std::log(total_));
+      if (const double p = probabilities_[c] / total_; p > 0) total -= p * (logs_[c] - of_total);
     return total;
   }
   /// KL(this || other): +inf where the other was cut, or has -inf, at a token that this has.
