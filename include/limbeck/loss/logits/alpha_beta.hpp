@@ -46,19 +46,19 @@ struct alpha_beta {
     using T = typename X::scalar;
     const double s = alpha + beta, size_a = alpha < 0 ? -alpha : alpha, size_b = beta < 0 ? -beta : beta;
     const powers<X> k(*this, x);
-    X sum;
+    X total;
     if (alpha == 0 && beta == 0) {
-      sum = X(T(0.5)) * k.both * x.log_ratio * x.log_ratio;
+      total = X(T(0.5)) * k.both * x.log_ratio * x.log_ratio;
     } else if ((alpha < 0) == (beta < 0) || alpha == 0 || beta == 0) {
-      sum = part(beta / s, k.both, k.teacher, beta, x.log_ratio) + part(alpha / s, k.both, k.student, -alpha, x.log_ratio);
+      total = part(beta / s, k.both, k.teacher, beta, x.log_ratio) + part(alpha / s, k.both, k.student, -alpha, x.log_ratio);
     } else if (size_a >= size_b) {
-      sum = part(s / alpha, k.teacher, k.student, -s, x.log_ratio) + part(-beta / alpha, k.teacher, k.both, -beta, x.log_ratio);
+      total = part(s / alpha, k.teacher, k.student, -s, x.log_ratio) + part(-beta / alpha, k.teacher, k.both, -beta, x.log_ratio);
     } else {
-      sum = part(s / beta, k.student, k.teacher, s, x.log_ratio) + part(-alpha / beta, k.student, k.both, alpha, x.log_ratio);
+      total = part(s / beta, k.student, k.teacher, s, x.log_ratio) + part(-alpha / beta, k.student, k.both, alpha, x.log_ratio);
     }
     const X most((std::numeric_limits<T>::max)());
     const X highest = larger(k.both, larger(k.teacher, k.student));
-    const X held = select(highest < X(detail::exp2_most<T>), sum, most);
+    const X held = select(highest < X(detail::exp2_most<T>), total, most);
     return select(abs(x.log_ratio) > X(T(0)), smaller(held, most), X(T(0)));
   }
   template <class X>
