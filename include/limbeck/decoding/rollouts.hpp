@@ -53,16 +53,34 @@ struct rollouts {
   std::span<const token_id> answer(std::size_t s) const { return (*this)[s].subspan(prompts[s]); }
   /// Whether they are the same to the last bit.
   friend bool operator==(const rollouts&, const rollouts&) = default;
-  /// Saves or restores it.
+  /// @throws shape_error where its vectors do not fit each other. Log-probabilities and writers may be left out.
+  void require_whole() const {
+    const std::size_t n = sequences.rows();
+    if (tokens.size() != n) detail::throw_length("tokens of rollouts", tokens.size(), n, "one a row of its sequences");
+    if (prompts.size() != size())
+      raise<shape_error>("limbeck: rollouts have " + std::to_string(prompts.size()) + " prompts and " + std::to_string(size()) +
+                         " sequences");
+    for (std::size_t s = 0; s < size(); ++s)
+      if (prompts[s] > sequences.length(s))
+        raise<shape_error>("limbeck: the prompt of sequence " + std::to_string(s) + " of rollouts is of " +
+                           std::to_string(prompts[s]) + " tokens, the sequence of " + std::to_string(sequences.length(s)));
+    if (!log_probabilities.empty() && log_probabilities.size() != n)
+      detail::throw_length("log_probabilities of rollouts", log_probabilities.size(), n, "one a token");
+    if (!writers.empty() && writers.size() != n) detail::throw_length("writers of rollouts", writers.size(), n, "one a token");
+  }
+  /// Saves or restores it. @throws shape_error or value_error where what is restored does not fit; it stays as it was.
   template <class Archive>
   void serialize(Archive& archive) {
+    rollouts x = *this;
     std::vector<std::size_t> offsets(sequences.offsets().begin(), sequences.offsets().end());
-    archive("tokens", tokens);
+    archive("tokens", x.tokens);
     archive("offsets", offsets);
-    archive("prompts", prompts);
-    archive("log_probabilities", log_probabilities);
-    archive("writers", writers);
-    sequences = segments(std::move(offsets));
+    archive("prompts", x.prompts);
+    archive("log_probabilities", x.log_probabilities);
+    archive("writers", x.writers);
+    x.sequences = segments(std::move(offsets));
+    x.require_whole();
+    *this = std::move(x);
   }
 };
 
