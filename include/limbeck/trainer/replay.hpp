@@ -9,6 +9,7 @@
 #include <limbeck/core/random.hpp>
 #include <limbeck/decoding/rollouts.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <numeric>
 #include <string>
@@ -35,7 +36,8 @@ struct no_replay {
 template <schedule Fresh>
 class replay {
  public:
-  /// @p capacity: sequences, at least those of a step; @p fresh: a schedule in [0, 1].
+  /// @p capacity: sequences, at least those of a step; @p fresh: a number or a schedule in [0, 1].
+  /// @throws value_error where the capacity is 0 and, in a step, where the share is not in [0, 1].
   explicit replay(std::size_t capacity, Fresh fresh) : capacity_(capacity), fresh_(std::move(fresh)) {
     if (capacity == 0) raise<value_error>("limbeck: the capacity of replay is 0, expected at least 1");
   }
@@ -43,7 +45,12 @@ class replay {
   std::size_t size() const { return rows_.size(); }
 
   /// @cond
-  bool writes_anew(double u, double fraction) const { return u < fresh_(fraction) || size() < capacity_; }
+  bool writes_anew(double u, double fraction) const {
+    const double fresh = fresh_(fraction);
+    if (!(fresh >= 0 && fresh <= 1))
+      raise<value_error>("limbeck: the share of replay that is fresh is " + detail::show(fresh) + ", expected a number in [0, 1]");
+    return u < fresh || size() < capacity_;
+  }
   void keep(std::span<const std::size_t> rows, const rollouts& written) {
     for (std::size_t s = 0; s < written.size(); ++s) {
       const auto answer = written.answer(s);
@@ -82,9 +89,21 @@ class replay {
   }
   template <class Archive>
   void serialize(Archive& archive) {
-    archive("rows", rows_);
-    archive("lengths", lengths_);
-    archive("tokens", tokens_);
+    auto rows = rows_, lengths = lengths_;
+    auto tokens = tokens_;
+    archive("rows", rows);
+    archive("lengths", lengths);
+    archive("tokens", tokens);
+    std::size_t left = tokens.size();
+    const bool fit = rows.size() == lengths.size() && std::ranges::all_of(lengths, [&](std::size_t length) {
+                       return length <= left && (left -= length, true);
+                     });
+    if (!fit || left > 0)
+      raise<value_error>("limbeck: the restored replay has " + std::to_string(rows.size()) + " rows, " + std::to_string(lengths.size()) +
+                         " lengths and " + std::to_string(tokens.size()) + " tokens, which are not theirs");
+    rows_ = std::move(rows);
+    lengths_ = std::move(lengths);
+    tokens_ = std::move(tokens);
   }
   std::string describe() const { return "replay of " + std::to_string(capacity_) + ", fresh " + detail::described(fresh_); }
   /// @endcond
