@@ -160,6 +160,16 @@ std::string described(const T& x) {
   }
 }
 
+/// A class of the user's: what it says of itself, else its type, as its members may be its state.
+template <class T>
+std::string described_or_type(const T& x) {
+  if constexpr (self_described<T>) {
+    return x.describe();
+  } else {
+    return std::string(type_name<T>());
+  }
+}
+
 }  // namespace detail
 
 LIMBECK_END_NAMESPACE

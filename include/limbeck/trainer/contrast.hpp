@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -49,6 +50,9 @@ class contrast {
             given_and_written<std::vector<token_id>>{{std::move(a.labels)}, {std::move(b.labels)}},
             given_and_written<std::vector<float>>{{std::move(a.row_weights)}, {std::move(b.row_weights)}}};
   }
+  /// @cond
+  std::string describe() const { return "contrast of " + data_.describe(); }
+  /// @endcond
 
  private:
   prompted_data data_;

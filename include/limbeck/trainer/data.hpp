@@ -14,6 +14,7 @@
 /// A source that makes what it hands over, as `on_policy` does, has `prepare(rows, request)` too: called once before each step
 /// with the numbers of all its rows and a `draw_request`, and followed by `batch` of them, a micro-batch each, in this order.
 
+#include <limbeck/core/describe.hpp>
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/engine/target.hpp>
@@ -71,6 +72,13 @@ class subset {
   void serialize(Archive& archive) {
     archive("data", *data_);
   }
+  /// @cond
+  std::string describe() const
+    requires detail::self_described<Data>
+  {
+    return "a subset of " + data_->describe();
+  }
+  /// @endcond
   /// Where they stand in the data source underneath all subsets.
   std::vector<std::size_t> source_rows(std::span<const std::size_t> positions) const {
     const std::vector<std::size_t> mine = own_rows(positions);

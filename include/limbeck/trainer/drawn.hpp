@@ -84,7 +84,7 @@ class drawn {
   }
   std::string describe() const {
     return detail::described(sampler_) + (steps_ > 0 ? ", " + std::to_string(steps_) + " steps an epoch" : "") + ", of " +
-           std::string(detail::type_name<std::remove_cvref_t<Data>>());
+           detail::described_or_type(data_);
   }
   /// @endcond
 

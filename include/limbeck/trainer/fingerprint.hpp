@@ -59,14 +59,10 @@ std::string optimizer_lines(const std::string& key, Optimizer& o) {
   return text;
 }
 
-/// A class of the user's: what it says of itself, else its type.
+/// A class of the user's.
 template <class T>
 std::string type_line(const std::string& key, const T& x) {
-  if constexpr (self_described<T>) {
-    return line(key, described(x));
-  } else {
-    return line(key, std::string(type_name<T>()));
-  }
+  return line(key, described_or_type(x));
 }
 
 /// The terms of an objective.
