@@ -54,6 +54,29 @@ class answers_of {
   const rollouts* of_;
 };
 
+/// Of lists of tokens, one a row of the data, those of some rows: `in_context(m, of_rows(texts, rows))` in a writer, whose sequence s is
+/// row `rows[s]`. Views both.
+class of_rows {
+ public:
+  /// @p texts: one a row of the data, or none at all, for which each is empty. @throws value_error where a row is not there.
+  of_rows(const std::vector<std::vector<token_id>>& texts, std::span<const std::size_t> rows) : texts_(&texts), rows_(rows) {
+    for (const std::size_t r : rows)
+      if (!texts.empty() && r >= texts.size())
+        raise<value_error>("limbeck: of_rows names row " + std::to_string(r) + ", there are " + std::to_string(texts.size()));
+  }
+  of_rows(std::vector<std::vector<token_id>>&&, std::span<const std::size_t>) = delete;  // it would be gone
+  /// How many.
+  std::size_t size() const { return rows_.size(); }
+  /// One of them.
+  std::span<const token_id> operator[](std::size_t s) const {
+    return texts_->empty() ? std::span<const token_id>() : std::span<const token_id>((*texts_)[rows_[s]]);
+  }
+
+ private:
+  const std::vector<std::vector<token_id>>* texts_;
+  std::span<const std::size_t> rows_;
+};
+
 /// How the losses of tokens become one number.
 enum class answer_mean {
   tokens,    ///< their mean over all tokens of the step
@@ -86,15 +109,6 @@ void label_answers(Batch& b, std::span<const std::size_t> rows, answer_mean mean
                          mean_over == answer_mean::tokens ? 1.0F : 1.0F / static_cast<float>(answer.size()));
   }
 }
-
-struct listed {
-  const token_lists* of;
-  std::span<const std::size_t> rows;
-  std::size_t size() const { return rows.size(); }
-  std::span<const token_id> operator[](std::size_t s) const {
-    return of->empty() ? std::span<const token_id>() : std::span<const token_id>((*of)[rows[s]]);
-  }
-};
 
 /// Sequences @p first to before first + count, with all that is known of them.
 inline rollouts part_of(const rollouts& all, std::size_t first, std::size_t count) {
@@ -150,7 +164,7 @@ class prompted_data {
   std::size_t size() const { return prompts_.size(); }
   /// The prompts of these rows with the answers that the data has.
   rollouts own(std::span<const std::size_t> rows) const {
-    return given_answers(detail::listed{&prompts_, rows}, detail::listed{&answers_, rows});
+    return given_answers(of_rows(prompts_, rows), of_rows(answers_, rows));
   }
   /// These rows. @throws value_error where an answer is empty.
   answer_batch batch(std::span<const std::size_t> rows) const { return batch(rows, own(rows)); }
@@ -162,6 +176,11 @@ class prompted_data {
   }
   /// Which of two means.
   answer_mean mean_over() const { return mean_over_; }
+  /// @cond
+  std::string describe() const {
+    return std::string("prompted_data, a mean over ") + (mean_over_ == answer_mean::tokens ? "tokens" : "sequences");
+  }
+  /// @endcond
 
  private:
   std::vector<std::vector<token_id>> prompts_, answers_;

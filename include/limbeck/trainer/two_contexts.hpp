@@ -4,15 +4,15 @@
 /// @file
 /// Answers behind two prompts: what a model says where it knows more, taught to itself.
 
-#include <limbeck/core/half.hpp>
+#include <limbeck/core/describe.hpp>
 #include <limbeck/trainer/archive.hpp>
+#include <limbeck/trainer/kept_logits.hpp>
 #include <limbeck/trainer/modes.hpp>
 #include <limbeck/trainer/prompted_data.hpp>
 
 #include <cstddef>
 #include <span>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -51,11 +51,14 @@ class two_contexts {
   /// The same with other answers.
   two_context_batch batch(std::span<const std::size_t> rows, rollouts written) const {
     two_context_batch b;
-    b.privileged = given_answers(detail::listed{&privileged_, rows}, answers_of(written));
+    b.privileged = given_answers(of_rows(privileged_, rows), answers_of(written));
     b.inputs = std::move(written);
     detail::label_answers(b, rows, plain_.mean_over());
     return b;
   }
+  /// @cond
+  std::string describe() const { return "two_contexts of " + plain_.describe(); }
+  /// @endcond
 
  private:
   prompted_data plain_;
@@ -71,9 +74,11 @@ class two_contexts {
 /// 0.3) * forward_kl{}` has here. (Its KL leaves out the token that ends an answer.)
 class both_contexts {
  public:
-  /// @p plain: at least 0.
+  /// @p plain: at least 0. @throws value_error where it is not, or not finite.
   explicit both_contexts(two_contexts data, double plain = 0.3) : data_(std::move(data)), plain_(static_cast<float>(plain)) {
-    if (!(plain >= 0)) raise<value_error>("limbeck: the weight of the plain context is " + detail::show(plain) + ", expected >= 0");
+    if (!(plain_ >= 0 && plain_ - plain_ == 0))
+      raise<value_error>("limbeck: the weight of the plain context is " + detail::show(plain) +
+                         ", expected a finite number that is at least 0");
   }
   /// How many sequences.
   std::size_t size() const { return data_.size(); }
@@ -96,6 +101,9 @@ class both_contexts {
     }
     return b;
   }
+  /// @cond
+  std::string describe() const { return "both_contexts, the plain one times " + detail::digits(plain_) + ", of " + data_.describe(); }
+  /// @endcond
 
  private:
   two_contexts data_;
@@ -110,13 +118,9 @@ class privileged_teacher {
   explicit privileged_teacher(Teacher&& t) : teacher_(std::forward<Teacher>(t)) {}
   template <class Batch>
     requires requires(Batch& b) { b.privileged; }
-  decltype(auto) operator()(Batch& batch) {
+  auto operator()(Batch& batch) {
     const evaluating mode(teacher_);
-    if constexpr (requires { typename host_traits<decltype(teacher_.forward(batch.privileged))>; }) {
-      return kept(teacher_.forward(batch.privileged));
-    } else {
-      return teacher_.forward(batch.privileged);
-    }
+    return kept_.copy(teacher_.forward(batch.privileged));
   }
   template <class Archive>
   void serialize(Archive& archive)
@@ -127,28 +131,15 @@ class privileged_teacher {
   /// @endcond
 
  private:
-  template <class Logits>
-    requires std::is_same_v<typename tensor_traits<std::remove_cvref_t<Logits>>::sweep, host_rows>
-  using host_traits = tensor_traits<std::remove_cvref_t<Logits>>;
-  /// A copy: where the teacher is the student itself, its logits go with its next forward.
-  template <class Logits>
-  auto kept(const Logits& logits) {
-    using Traits = host_traits<Logits>;
-    using T = arithmetic_of_t<typename Traits::scalar>;
-    const auto x = Traits::view(logits);
-    auto& memory = std::get<std::vector<T>>(memory_);
-    memory.resize(x.samples * x.classes);
-    for (std::size_t r = 0; r < x.samples; ++r)
-      for (std::size_t c = 0; c < x.classes; ++c) memory[r * x.classes + c] = static_cast<T>(x(r, c));
-    return rows<const T>{memory.data(), x.samples, x.classes};
-  }
   Teacher teacher_;
-  std::tuple<std::vector<float>, std::vector<double>> memory_{};
+  detail::kept_logits kept_{};  // where the teacher is the student itself, its logits go with its next forward
 };
 
 /// @p teacher as one that reads the privileged context of a `two_contexts` batch: a frozen model, the average of a student, or the
-/// student itself with its weights at the beginning of the step. It is in evaluation while it is asked, and its logits are copied, so
-/// that it may be the student. An lvalue is referred to.
+/// student itself with its weights at the beginning of the step. It is in evaluation while it is asked. So that it may be the student,
+/// whatever it gives is copied, of a head its hidden states; tensors that own their memory, as LibTorch's, are held. What it gives is on the
+/// host therefore: a callable of the batch is a teacher on a device, `[&](auto& batch) { return frozen.forward(batch.privileged); }`.
+/// An lvalue is referred to.
 template <class Teacher>
 privileged_teacher<Teacher> privileged(Teacher&& teacher) {
   return privileged_teacher<Teacher>(std::forward<Teacher>(teacher));
