@@ -13,7 +13,9 @@
 #include <limbeck/trainer/writers.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -58,14 +60,21 @@ class on_policy {
     static_assert(answer_writer<Write>,
                   "limbeck: what writes for on_policy is called with the rollouts of the step's prompts and a seed (and, where it takes "
                   "them, the numbers of their rows), and gives rollouts");
+    static_assert(requires { { share_(0.5) } -> std::convertible_to<double>; },
+                  "limbeck: the share of on_policy is a number, a schedule or an adaptive_share");
+    static_assert(requires { { past_.writes_anew(0.5, 0.5) } -> std::same_as<bool>; },
+                  "limbeck: the last argument of on_policy is what keeps answers, as replay(1000, lk::linear(1, 0)) does");
   }
   std::size_t size() const { return static_cast<std::size_t>(data_.size()); }
-  std::vector<std::size_t> source_rows(std::span<const std::size_t> rows) const { return detail::source_rows(data_, rows); }
+  /// Of the last batch those whose answers it has, which are others where it is replayed.
+  std::vector<std::size_t> source_rows(std::span<const std::size_t> rows) const {
+    const std::size_t from = at_ - last_;
+    return detail::source_rows(data_, last_ > 0 && rows.size() == last_ && asked_from(from, rows) ? trained_from(from, last_) : rows);
+  }
 
   void prepare(std::span<const std::size_t> rows, const draw_request& request) {
     asked_.assign(rows.begin(), rows.end());
-    rows_.clear();
-    at_ = 0;
+    forget();
     random_stream random = request.random.split(writing_stream);
     const double u = random.uniform(), fraction = request.now.fraction(), share = share_(fraction);
     if (!(share >= 0 && share <= 1))
@@ -78,30 +87,39 @@ class on_policy {
       }
       return;
     }
-    if (past_.writes_anew(u / share, fraction)) {
+    anew_ = past_.writes_anew(u / share, fraction);
+    std::vector<std::size_t> drawn = asked_;
+    if (anew_) {
       const rollouts own = data_.own(rows);
-      {
-        const evaluating mode(*student_);
-        written_ = detail::write_answers(write_, own, random(), rows);
-      }
-      require_same_prompts(own);
-      rows_ = asked_;
-      past_.keep(rows_, written_);
+      const evaluating mode(*student_);
+      written_ = detail::write_answers(write_, own, random(), rows, "on_policy");
     } else {
-      const rollouts kept = past_.draw(asked_.size(), random, rows_);
-      written_ = given_answers(prompts_of(data_.own(rows_)), answers_of(kept));
+      const rollouts kept = past_.draw(asked_.size(), random, drawn);
+      for (const std::size_t r : drawn)
+        if (r >= size())
+          raise<value_error>("limbeck: the replay of on_policy holds an answer of row " + std::to_string(r) + ", the data has " +
+                             std::to_string(size()) + " rows");
+      const rollouts own = data_.own(drawn);
+      written_ = given_answers(prompts_of(own), answers_of(kept));
     }
+    rows_ = std::move(drawn);
   }
   rollouts own(std::span<const std::size_t> rows) { return data_.own(rows); }
-  batch_of<Data> batch(std::span<const std::size_t> rows, const rollouts& written) { return data_.batch(rows, written); }
-  batch_of<Data> batch(std::span<const std::size_t> rows) {
+  auto batch(std::span<const std::size_t> rows, const rollouts& written) {
+    last_ = 0;
+    return data_.batch(rows, written);
+  }
+  auto batch(std::span<const std::size_t> rows) {
+    last_ = 0;
     if (at_ == rows_.size()) return data_.batch(rows);  // its own answers, also outside of a step
-    if (rows.size() > rows_.size() - at_ || !std::equal(rows.begin(), rows.end(), asked_.begin() + static_cast<std::ptrdiff_t>(at_)))
+    if (rows.size() > rows_.size() - at_ || !asked_from(at_, rows))
       raise<value_error>("limbeck: on_policy has written for the rows of a step, and is asked for others before all of these");
-    rollouts part = detail::part_of(written_, at_, rows.size());
-    const auto which = std::span<const std::size_t>(rows_).subspan(at_, rows.size());
-    at_ += rows.size();
-    return data_.batch(which, std::move(part));
+    step_guard unfinished{this};
+    auto made = data_.batch(trained_from(at_, rows.size()), detail::part_of(written_, at_, rows.size()));
+    at_ += last_ = rows.size();
+    if (anew_ && at_ == rows_.size()) past_.keep(rows_, written_);
+    unfinished.source = nullptr;
+    return made;
   }
   template <class Archive>
   void serialize(Archive& archive) {
@@ -110,22 +128,29 @@ class on_policy {
   }
   std::string describe() const {
     return "on_policy " + detail::described(share_) + ", " + detail::described(past_) + ", " +
-           std::string(detail::type_name<std::remove_cvref_t<Write>>()) + ", of " +
-           std::string(detail::type_name<std::remove_cvref_t<Data>>());
+           detail::described_or_type(write_) + ", of " + detail::described_or_type(data_);
   }
   /// @endcond
 
  private:
   static constexpr std::uint64_t writing_stream = 0x7772697465;  // no sampler of rows splits so
 
-  void require_same_prompts(const rollouts& own) const {
-    if (written_.size() != own.size())
-      raise<shape_error>("limbeck: " + std::to_string(written_.size()) + " sequences are written for on_policy, expected " +
-                         std::to_string(own.size()) + ", one a prompt");
-    const prompts_of theirs(written_), mine(own);
-    for (std::size_t s = 0; s < own.size(); ++s)
-      if (!std::ranges::equal(theirs[s], mine[s]))
-        raise<value_error>("limbeck: sequence " + std::to_string(s) + " that is written for on_policy has another prompt");
+  /// A step whose batches cannot be made, and which `fit_settings::skip_bad_steps` leaves out, is over.
+  struct step_guard {
+    on_policy* source;
+    ~step_guard() {
+      if (source) source->forget();
+    }
+  };
+  void forget() {
+    rows_.clear();
+    at_ = last_ = 0;
+  }
+  bool asked_from(std::size_t at, std::span<const std::size_t> rows) const {
+    return std::equal(rows.begin(), rows.end(), asked_.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  std::span<const std::size_t> trained_from(std::size_t at, std::size_t count) const {
+    return std::span(rows_).subspan(at, count);
   }
 
   Share share_;
@@ -135,7 +160,8 @@ class on_policy {
   Past past_;
   std::vector<std::size_t> asked_{}, rows_{};  // of the step; of what was written, and empty where nothing was
   rollouts written_{};
-  std::size_t at_ = 0;
+  std::size_t at_ = 0, last_ = 0;  // of rows_: how many are handed over, and how many in the last batch
+  bool anew_ = false;
 };
 
 /// @cond

@@ -8,6 +8,8 @@
 #include <limbeck/tokens/response_mask.hpp>
 #include <limbeck/trainer.hpp>
 
+#include <cmath>
+
 namespace {
 
 namespace lk = limbeck;
@@ -231,13 +233,20 @@ TEST_CASE("on policy: what cannot be right is refused by name", "[on_policy]") {
   CHECK_THROWS_WITH(train(lk::on_policy(1, student, data, others)), Contains("sequence 0 that is written for on_policy has another prompt"));
   CHECK_THROWS_WITH(train(lk::on_policy(1, student, data, sampled(student), lk::replay(2, 0))), Contains("the capacity of replay is 2"));
   CHECK_THROWS_WITH(lk::replay(0, 1), Contains("the capacity of replay is 0"));
+  for (const double fresh : {-0.5, 2.0, std::nan("")})
+    CHECK_THROWS_WITH(train(lk::on_policy(1, student, data, sampled(student), lk::replay(4, fresh))),
+                      Contains("the share of replay that is fresh is " + lk::detail::show(fresh) + ", expected a number in [0, 1]"));
   using lists = std::vector<std::vector<lk::token_id>>;
   const lists one{{1}}, two{{1}, {2}}, none{{1}, {}};
+  const std::vector<std::size_t> beyond{0, 2};
+  CHECK_THROWS_WITH(lk::of_rows(two, beyond), Contains("of_rows names row 2, there are 2"));
   CHECK_THROWS_WITH(lk::prompted_data(none), Contains("the prompt of row 1 is empty"));
   CHECK_THROWS_WITH(lk::prompted_data(two, one), Contains("answers"));
   CHECK_THROWS_WITH(lk::two_contexts(two, none), Contains("the privileged prompt of row 1 is empty"));
   CHECK_THROWS_WITH(lk::two_contexts(one, two), Contains("privileged"));
   CHECK_THROWS_WITH(lk::both_contexts(lk::two_contexts(one, one), -1), Contains("the weight of the plain context is -1"));
+  for (const double plain : {1e39, HUGE_VAL, std::nan("")})
+    CHECK_THROWS_WITH(lk::both_contexts(lk::two_contexts(one, one), plain), Contains("the weight of the plain context is "));
   lk::on_policy source(1, student, data, sampled(student));
   const std::vector<std::size_t> rows{0, 1, 2}, wrong{1, 0};
   source.prepare(rows, {.rows = 6, .batch = 3});
@@ -293,6 +302,203 @@ TEST_CASE("two contexts: rows are those of the same token, and the teacher may b
   const auto r = lk::trainer{student, lk::privileged(student), lk::jensen_shannon{}, toy::momentum{}}.fit(same, {.batch = 5});
   CHECK(r.loss == 0);
   CHECK(student.weights() == other.weights());
+}
+
+namespace {
+
+/// All that a model can give, in memory that the next forward writes over: logits, the head that makes them, layers.
+struct many_outputs : toy::recurrent {
+  using toy::recurrent::recurrent;
+  std::vector<double> identity = std::vector<double>(toy::letters * toy::letters);
+  std::array<lk::rows<const double>, 2> layers{};
+  auto head(const lk::rollouts& x) {
+    for (std::size_t c = 0; c < toy::letters; ++c) identity[c * toy::letters + c] = 1;
+    return lk::logits_of(toy::recurrent::forward(x), lk::rows<const double>(identity.data(), toy::letters, toy::letters));
+  }
+  auto forward(const lk::rollouts& x) {
+    const auto hidden = head(x);
+    const auto z = toy::recurrent::forward(x);
+    layers = {z, z};
+    return lk::outputs{lk::output<"logits">(z), lk::output<"head">(hidden), lk::output<"layers">(layers),
+                       lk::output<"run time">(lk::detail::memory_view(z))};
+  }
+};
+/// A model that gives a head alone.
+struct one_head : many_outputs {
+  using many_outputs::many_outputs;
+  auto forward(const lk::rollouts& x) { return head(x); }
+};
+
+}  // namespace
+
+TEST_CASE("privileged: whatever a model gives is copied, so that it may be its own teacher", "[on_policy]") {
+  toy::table language(1);
+  const toy::lessons lessons(4, language);
+  const lk::two_contexts data(lessons.prompts, lessons.privileged, lessons.answers);
+  auto batch = data.batch(std::vector<std::size_t>{0, 1, 2, 3});
+  many_outputs student(2);
+  one_head with_head(2);
+  toy::recurrent other(2);
+  auto self = lk::privileged(student);
+  auto head_self = lk::privileged(with_head);
+  const auto theirs = self(batch);
+  const auto head = head_self(batch);
+  (void)student.forward(batch.inputs);
+  (void)with_head.forward(batch.inputs);
+  const auto expected = other.forward(batch.privileged);
+  const auto same = [&](const lk::rows<const double>& x) {
+    REQUIRE(x.samples == expected.samples);
+    std::size_t differ = 0;
+    for (std::size_t r = 0; r < x.samples; ++r)
+      for (std::size_t c = 0; c < toy::letters; ++c) differ += x(r, c) != expected(r, c);
+    CHECK(differ == 0);
+  };
+  same(theirs.of<"logits">());
+  same(theirs.of<"head">().hidden.rows<const double>());
+  for (const auto& layer : theirs.of<"layers">()) same(layer);
+  same(theirs.of<"run time">().rows<const double>());
+  same(head.hidden.rows<const double>());
+}
+
+TEST_CASE("retried: what is written is checked as on_policy checks it", "[on_policy]") {
+  toy::table teacher(1);
+  const toy::lessons lessons(6, teacher);
+  const lk::prompted_data data(lessons.prompts, lessons.answers);
+  const std::vector<std::size_t> rows{0, 1, 2};
+  const auto all_right = [](auto, std::size_t) { return true; };
+  const auto ask = [&](auto write) { return lk::retried(write, all_right)(data.own(rows), 1, rows); };
+  CHECK_THROWS_WITH(ask([&](const lk::rollouts&, std::uint64_t) { return data.own(std::vector<std::size_t>{3, 4, 5}); }),
+                    Contains("sequence 0 that is written for retried has another prompt"));
+  CHECK_THROWS_WITH(ask([&](const lk::rollouts&, std::uint64_t) { return lk::rollouts{}; }),
+                    Contains("0 sequences are written for retried, expected 3"));
+  const auto no_prompts = [&](const lk::rollouts& own, std::uint64_t) { return lk::rollouts{.tokens = own.tokens, .sequences = own.sequences}; };
+  CHECK_THROWS_WITH(ask(no_prompts), Contains("0 prompts"));
+  toy::recurrent student(2);
+  lk::on_policy source(1, student, data, no_prompts);
+  CHECK_THROWS_WITH(source.prepare(rows, {.rows = 6, .batch = 3}), Contains("0 prompts"));
+}
+
+TEST_CASE("on policy: the rows of a step that is replayed are those of its answers", "[on_policy]") {
+  toy::table teacher(1);
+  const toy::lessons lessons(8, teacher);
+  const lk::prompted_data data(lessons.prompts, lessons.answers);
+  toy::recurrent student(2);
+  lk::on_policy inner(1, student, data, sampled(student), lk::replay(4, 0));
+  const auto follow = [&](auto& source) {
+    const std::vector<std::size_t> first{0, 1, 2, 3}, second{6, 7, 5};
+    source.prepare(first, {.rows = 8, .batch = 4, .random = lk::random_stream(1)});
+    (void)source.batch(first);
+    CHECK(source.source_rows(first) == first);
+    source.prepare(second, {.rows = 8, .batch = 3, .step = 1, .random = lk::random_stream(2)});
+    for (const std::size_t at : {0U, 1U, 2U}) {
+      const auto one = std::span(second).subspan(at, 1);
+      const auto batch = source.batch(one);
+      const std::vector<std::size_t> trained = source.source_rows(one);
+      REQUIRE(trained.size() == 1);
+      CHECK(trained[0] < 4);
+      CHECK(std::ranges::equal(lk::prompts_of(batch.inputs)[0], lessons.prompts[trained[0]]));
+    }
+    (void)source.batch(first);  // its own answers
+    CHECK(source.source_rows(first) == first);
+    CHECK(source.source_rows(second) == second);
+  };
+  follow(inner);
+  lk::on_policy outer(1, student, inner, sampled(student), lk::replay(4, 0));
+  follow(outer);
+}
+
+TEST_CASE("on policy: a step that cannot be made leaves the source as it was", "[on_policy]") {
+  toy::table teacher(1);
+  const toy::lessons lessons(20, teacher);
+  const lk::prompted_data data(lessons.prompts, lessons.answers);
+  toy::recurrent student(2);
+  std::size_t steps = 0;
+  const auto write = [&](const lk::rollouts& own, std::uint64_t seed) {
+    const lk::rollouts x = sampled(student)(own, seed);
+    std::vector<std::vector<lk::token_id>> answers;
+    for (std::size_t s = 0; s < x.size(); ++s) answers.emplace_back(x.answer(s).begin(), x.answer(s).end());
+    if (++steps == 4) answers[0].clear();  // the last step of the first epoch
+    return lk::given_answers(lk::prompts_of(own), answers);
+  };
+  lk::replay past(1000, 1);
+  lk::on_policy source(1, student, data, write, past);
+  const auto r = lk::trainer{student, teacher, lk::forward_kl{}, toy::momentum{}}.fit(
+      source, {.epochs = 2, .batch = 6, .micro_batch = 1, .skip_bad_steps = 2}, lk::validation(student, source));
+  CHECK(r.skipped == 1);
+  CHECK(past.size() == 38);  // what could not be trained on is not drawn again
+}
+
+TEST_CASE("on policy: a run is resumed with the settings of its data", "[on_policy][resume]") {
+  toy::table teacher(1);
+  const toy::lessons lessons(20, teacher);
+  const toy::temporary file("on_policy_settings.ckpt");
+  const auto run = [&](auto data, std::size_t tries, std::uint64_t stop) {
+    toy::recurrent student(2);
+    const auto write = lk::retried(sampled(student), [](auto, std::size_t) { return true; }, tries);
+    lk::on_policy source(0.5, student, data, write);
+    lk::subset some(source, {0, 1, 2, 3, 4, 5});
+    toy::momentum momentum{.rate = 0.1};
+    lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, momentum}.fit(
+        some, {.epochs = 2, .batch = 2, .checkpoint = file.path, .checkpoint_every = 1}, toy::stops_at{stop});
+  };
+  const auto plain = [&](lk::answer_mean over) { return lk::prompted_data(lessons.prompts, lessons.answers, over); };
+  const auto both = [&](lk::answer_mean over, double weight) {
+    return lk::both_contexts(lk::two_contexts(lessons.prompts, lessons.privileged, lessons.answers, over), weight);
+  };
+  using lk::answer_mean;
+  CHECK_THROWS_WITH(run(plain(answer_mean::tokens), 3, 3), "the machine is gone");
+  CHECK_THROWS_WITH(run(plain(answer_mean::sequences), 3, 0), Contains("over sequences") && Contains("over tokens"));
+  CHECK_THROWS_WITH(run(plain(answer_mean::tokens), 4, 0), Contains("retried 4"));
+  CHECK_NOTHROW(run(plain(answer_mean::tokens), 3, 0));
+  file.clear();
+  CHECK_THROWS_WITH(run(both(answer_mean::tokens, 0.3), 3, 3), "the machine is gone");
+  CHECK_THROWS_WITH(run(both(answer_mean::sequences, 0.3), 3, 0), Contains("over sequences"));
+  CHECK_THROWS_WITH(run(both(answer_mean::tokens, 0.5), 3, 0), Contains("0.5"));
+}
+
+namespace {
+
+/// An archive that gives back another list under one name.
+struct changed_list {
+  std::string_view name;
+  std::vector<std::size_t> list;
+  template <class List>
+  void operator()(std::string_view n, List& x) const {
+    if (n == name) x.assign(list.begin(), list.end());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("on policy: a file whose lists do not fit each other is refused, and nothing changes", "[on_policy][resume]") {
+  const std::vector<std::vector<lk::token_id>> prompts{{1}, {2, 3}}, answers{{4, 5, 0}, {0}};
+  const lk::rollouts x = lk::given_answers(prompts, answers);
+  const std::vector<std::size_t> rows{4, 7};
+  for (const changed_list& wrong :
+       {changed_list{"tokens", {1, 2}}, {"offsets", {0, 4, 9}}, {"offsets", {0, 7}}, {"prompts", {1}}, {"prompts", {1, 4}},
+        {"log_probabilities", {0}}, {"writers", {0, 0, 1}}}) {
+    CAPTURE(wrong.name);
+    lk::rollouts y = x;
+    CHECK_THROWS_WITH(y.serialize(wrong), Contains("limbeck: "));
+    CHECK(y == x);
+  }
+  const std::size_t huge = static_cast<std::size_t>(-1);
+  for (const changed_list& wrong : {changed_list{"rows", {1}}, {"lengths", {3}}, {"lengths", {3, 9}}, {"lengths", {huge, 5}}, {"tokens", {1}}}) {
+    CAPTURE(wrong.name);
+    lk::replay past(9, 0);
+    past.keep(rows, x);
+    CHECK_THROWS_WITH(past.serialize(wrong), Contains("limbeck: the restored replay has"));
+    CHECK(past.size() == 2);
+    lk::random_stream random(1);
+    std::vector<std::size_t> drawn;
+    CHECK(past.draw(2, random, drawn).tokens.size() == 4);
+  }
+  toy::recurrent student(2);
+  lk::replay past(2, 0);
+  past.keep(rows, x);
+  lk::on_policy source(1, student, lk::prompted_data(prompts), sampled(student), past);
+  CHECK_THROWS_WITH(source.prepare(std::vector<std::size_t>{0, 1}, {.rows = 2, .batch = 2}),
+                    Contains("holds an answer of row") && Contains("the data has 2 rows"));
 }
 
 TEST_CASE("sequence_divergence is the divergence of whole answers, on average", "[on_policy]") {

@@ -177,10 +177,9 @@ TEST_CASE("on policy: MixSD's answers, of two contexts and accepted ones, are le
   std::size_t asked = 0;
   const auto write = lk::retried(
       [&](const lk::rollouts& own, std::uint64_t seed, std::span<const std::size_t> rows) {
-        std::vector<std::vector<lk::token_id>> knowing;
-        for (const std::size_t r : rows) knowing.push_back(lessons.privileged[r]);
         asked += rows.size();
-        return lk::sample(lk::either(base, lk::in_context(base, knowing), 0.5), lk::prompts_of(own), {.length = 6, .seed = seed});
+        auto knowing = lk::in_context(base, lk::of_rows(lessons.privileged, rows));
+        return lk::sample(lk::either(base, knowing, 0.5), lk::prompts_of(own), {.length = 6, .seed = seed});
       },
       [](std::span<const lk::token_id> answer, std::size_t) { return answer.back() % 2 == 0; });
   const auto r = lk::trainer{student, lk::no_teacher{}, lk::cross_entropy{}, toy::momentum{.rate = 0.1}}.fit(
