@@ -1,13 +1,11 @@
-// Data whose answers nobody can write.
+// Data whose answers nobody can write, and that gives no batch.
 // expect: limbeck: on_policy needs data with own(rows)
 #include <limbeck/trainer/on_policy.hpp>
 
 namespace lk = limbeck;
 
 struct answered {
-  lk::answer_batch made{};
   std::size_t size() const { return 1; }
-  lk::answer_batch batch(std::span<const std::size_t>) const { return made; }
 };
 
 void use();
