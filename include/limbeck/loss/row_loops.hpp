@@ -151,6 +151,72 @@ LIMBECK_HOST_DEVICE T largest(const Team& team, const T* x, std::size_t n) {
   }
 }
 
+// The same in double whatever the row's type, of any functions of its elements. What f is given: @p at, the first of @p count
+// elements, as many as a pack of @p Lanes has but at the end of a row.
+
+/// f(lanes of doubles): in the widest packs where the thread is alone, else one number at a time.
+LIMBECK_CALLS_ANY
+template <class Team, class F>
+LIMBECK_HOST_DEVICE void on_double_lanes(const Team&, const F& f) {
+  if constexpr (Team::alone) {
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE { f(host_lanes<double, Isa>{}); });
+  } else {
+    f(scalar_lanes<double>{});
+  }
+}
+/// f(at, count) along a row of T.
+template <class Lanes, class T, class Team, class F>
+LIMBECK_INLINE void each_double_pack(const Team& team, std::size_t n, const F& f) {
+  if constexpr (Team::alone) {
+    constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
+    std::size_t at = 0;
+    for (; at + lanes <= n; at += lanes) f(at, lanes);
+    if (at < n) f(at, n - at);
+  } else {
+    for_own<T>(team, n, [&](std::size_t i) { f(i, std::size_t{1}); });
+  }
+}
+template <class Lanes, class T>
+LIMBECK_INLINE pack<Lanes> load_doubles(const T* x, std::size_t count, T pad) {
+  constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
+  double wide[lanes];
+  if (count == lanes) {
+    for (std::size_t i = 0; i < lanes; ++i) wide[i] = static_cast<double>(x[i]);
+  } else {
+    for (std::size_t i = 0; i < lanes; ++i) wide[i] = static_cast<double>(i < count ? x[i] : pad);
+  }
+  return pack<Lanes>::from(Lanes::load(wide));
+}
+/// f(element, number) for each of @p count numbers of a pack.
+template <class Lanes, class F>
+LIMBECK_INLINE void unpack_doubles(const pack<Lanes>& v, std::size_t count, const F& f) {
+  constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
+  double wide[lanes];
+  Lanes::store(wide, v.v);
+  if (count == lanes) {
+    for (std::size_t i = 0; i < lanes; ++i) f(i, wide[i]);
+  } else {
+    for (std::size_t i = 0; i < count; ++i) f(i, wide[i]);
+  }
+}
+/// f(total, at, count) adds to the first @p Sums packs of `total`, from 0, and raises the other @p Tops, from -infinity.
+LIMBECK_CALLS_ANY
+template <class T, std::size_t Sums, std::size_t Tops = 0, class Team, class F>
+LIMBECK_HOST_DEVICE team_array<double, Sums + Tops> totals_in_double(const Team& team, std::size_t n, const F& f) {
+  constexpr double least = -std::numeric_limits<double>::infinity();
+  team_array<double, Sums + Tops> out;
+  on_double_lanes(team, [&]<class Lanes>(Lanes) LIMBECK_LAMBDA_INLINE {
+    pack<Lanes> total[Sums + Tops];
+    for (std::size_t k = 0; k < Sums + Tops; ++k) total[k] = pack<Lanes>(k < Sums ? 0.0 : least);
+    each_double_pack<Lanes, T>(team, n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE { f(total, at, count); });
+    for (std::size_t k = 0; k < Sums + Tops; ++k) out.v[k] = k < Sums ? Lanes::sum(total[k].v) : Lanes::highest(total[k].v);
+  });
+  if constexpr (!Team::alone) {
+    for (std::size_t k = 0; k < Sums + Tops; ++k) out.v[k] = k < Sums ? sum_over(team, out.v[k]) : highest_over(team, out.v[k]);
+  }
+  return out;
+}
+
 /// The softmax of logits times a number.
 template <class T>
 struct softmax_row {
