@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <span>
 
@@ -151,8 +152,9 @@ LIMBECK_HOST_DEVICE T largest(const Team& team, const T* x, std::size_t n) {
   }
 }
 
-// The same in double whatever the row's type, of any functions of its elements. What f is given: @p at, the first of @p count
-// elements, as many as a pack of @p Lanes has but at the end of a row.
+// In double whatever the type T of a row: functions of its elements, in packs where a thread is alone. What they are given: `at`,
+// the first of `count` elements, as many as a pack has but at the end of the row. (A pack of doubles that is chosen by select() from
+// constants is taken apart by g++ 12: x - x is 0, too.)
 
 /// f(lanes of doubles): in the widest packs where the thread is alone, else one number at a time.
 LIMBECK_CALLS_ANY
@@ -176,27 +178,45 @@ LIMBECK_INLINE void each_double_pack(const Team& team, std::size_t n, const F& f
     for_own<T>(team, n, [&](std::size_t i) { f(i, std::size_t{1}); });
   }
 }
+/// As many numbers as the pack has.
+template <class Lanes, class T>
+LIMBECK_INLINE pack<Lanes> whole_doubles(const T* x) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return pack<Lanes>::from(Lanes::load(x));
+  } else if constexpr (Lanes::count == 1) {
+    return pack<Lanes>(static_cast<double>(*x));
+  } else {
+    typename gnu_vector<T, Lanes::count>::type narrow;
+    std::memcpy(&narrow, x, sizeof(narrow));
+    return pack<Lanes>::from({__builtin_convertvector(narrow, typename Lanes::vector)});
+  }
+}
+/// @p count numbers, padded.
 template <class Lanes, class T>
 LIMBECK_INLINE pack<Lanes> load_doubles(const T* x, std::size_t count, T pad) {
   constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
-  double wide[lanes];
-  if (count == lanes) {
-    for (std::size_t i = 0; i < lanes; ++i) wide[i] = static_cast<double>(x[i]);
-  } else {
-    for (std::size_t i = 0; i < lanes; ++i) wide[i] = static_cast<double>(i < count ? x[i] : pad);
-  }
-  return pack<Lanes>::from(Lanes::load(wide));
+  if (count == lanes) return whole_doubles<Lanes>(x);
+  T padded[lanes];
+  for (std::size_t i = 0; i < lanes; ++i) padded[i] = i < count ? x[i] : pad;
+  return whole_doubles<Lanes>(padded);
 }
-/// f(element, number) for each of @p count numbers of a pack.
-template <class Lanes, class F>
-LIMBECK_INLINE void unpack_doubles(const pack<Lanes>& v, std::size_t count, const F& f) {
+/// Stores, or adds to what is there.
+template <bool Add, class Lanes, class T>
+LIMBECK_INLINE void store_doubles(T* x, std::size_t count, const pack<Lanes>& v) {
   constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
-  double wide[lanes];
-  Lanes::store(wide, v.v);
-  if (count == lanes) {
-    for (std::size_t i = 0; i < lanes; ++i) f(i, wide[i]);
+  T narrow[lanes];
+  if constexpr (sizeof(T) == sizeof(double)) {
+    Lanes::store(narrow, v.v);
+  } else if constexpr (Lanes::count == 1) {
+    narrow[0] = static_cast<T>(v.v);
   } else {
-    for (std::size_t i = 0; i < count; ++i) f(i, wide[i]);
+    const auto all = __builtin_convertvector(v.v.v, typename gnu_vector<T, Lanes::count>::type);
+    std::memcpy(narrow, &all, sizeof(all));
+  }
+  if (count == lanes) {
+    for (std::size_t i = 0; i < lanes; ++i) x[i] = Add ? x[i] + narrow[i] : narrow[i];
+  } else {
+    for (std::size_t i = 0; i < count; ++i) x[i] = Add ? x[i] + narrow[i] : narrow[i];
   }
 }
 /// f(total, at, count) adds to the first @p Sums packs of `total`, from 0, and raises the other @p Tops, from -infinity.

@@ -30,7 +30,8 @@ struct head_of_row {
 /// down to which the mass exceeds @p share of the total. It is found by halving (of exponents, where it may be far), for a row in
 /// order costs more. O(n) a step, tens of steps at most; a thread that is alone gathers in @p memory those that are left.
 template <class T, class Team>
-LIMBECK_HOST_DEVICE head_of_row find_head(const Team& team, const T* powers, std::size_t n, double total, double share, [[maybe_unused]] T* memory) {
+LIMBECK_HOST_DEVICE head_of_row find_head(const Team& team, const T* powers, std::size_t n, double total, double share,
+                                          [[maybe_unused]] T* memory) {
   const double mass = share * total;
   // The boundary lies between: down to low it is too much, for all below are less than the rest, and above next it fits.
   T low = static_cast<T>((total - mass) / (2 * static_cast<double>(n))), next = 1;
@@ -50,10 +51,10 @@ LIMBECK_HOST_DEVICE head_of_row find_head(const Team& team, const T* powers, std
     double sum = 0;           // of those from here to next
     for_own<T>(team, n, [&](std::size_t i) {
       const T x = powers[i];
-      const bool counts = x >= from;
-      sum += counts && x <= next ? static_cast<double>(x) : 0;
-      least = counts && x < least ? x : least;
-      below = !counts && x > below ? x : below;
+      const T fits = x <= next ? x : T(0), higher = x >= from ? x : T(2), lower = x >= from ? T(-1) : x;
+      sum += static_cast<double>(x >= from ? fits : T(0));
+      least = higher < least ? higher : least;
+      below = lower > below ? lower : below;
     });
     sum = sum_over(team, sum);
     if (above + sum > mass) {
@@ -64,7 +65,7 @@ LIMBECK_HOST_DEVICE head_of_row find_head(const Team& team, const T* powers, std
   }
   const double ties = sum_own<T, double>(team, n, [&](std::size_t i) { return powers[i] == next ? 1 : 0; });
   // what meets the mass but for rounding fits
-  const double fit = std::floor((mass - above) / static_cast<double>(next) * (1 + 1e-6)), first = above > 0 ? 0 : 1;
+  const double fit = next > T(0) ? std::floor((mass - above) / static_cast<double>(next) * (1 + 1e-6)) : 0, first = above > 0 ? 0 : 1;
   return {static_cast<double>(next), (fit > first ? fit : first) / ties};
 }
 }  // namespace detail
@@ -77,7 +78,7 @@ LIMBECK_HOST_DEVICE head_of_row find_head(const Team& team, const T* powers, std
 /// case; equal classes that only some of would be in it are in it by that share. A student that is wrong about the head learns as by
 /// the forward KL, one that is wrong about the tail as by the reverse KL. 0 where p = q. +inf where one side alone masks a class
 /// and its KL has a weight. Multiplied by T^2. Taken in double, in float too: close rows lose digits in double, as 1e-16 of the
-/// distance. O(C) a row, the head by halving.
+/// distance; the probabilities themselves are kept in the type of the row. O(C) a row, the head by halving.
 ///
 /// Wu et al., Rethinking Kullback-Leibler Divergence in Knowledge Distillation for Large Language Models, 2024,
 /// arXiv:2404.02657. As in their code: the class at which the sum passes `head` belongs to the tail. Theirs gives NaN where p = q,
@@ -95,22 +96,26 @@ struct adaptive_kl {
   template <class T, class Team>
   LIMBECK_HOST_DEVICE T operator()(const row<T, Team>& x) const {
     const std::size_t n = x.student.size();
-    side<T> p(x.team, x.teacher, x.teacher_temperature, x.scratch.data()), q(x.team, x.student, x.student_temperature, x.scratch.data() + n);
-    const auto z = detail::totals_in_double<T, 2>(x.team, n, [&]<class Lanes>(pack<Lanes>* total, std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+    T* const memory = x.scratch.data();
+    side<T> p(x.team, x.teacher, x.teacher_temperature, memory),
+        q(x.team, x.student, x.student_temperature, memory + n);
+    const auto take = [&]<class Lanes>(pack<Lanes>* total, std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
       total[0] += p.template take_powers<Lanes>(at, count), total[1] += q.template take_powers<Lanes>(at, count);
-    });
-    p.total = z.v[0], q.total = z.v[1];
+    };
+    const auto totals = detail::totals_in_double<T, 2>(x.team, n, take);
+    p.total = totals.v[0], q.total = totals.v[1];
     const double log_totals = std::log(p.total / q.total);
-    const auto in_head = detail::find_head(x.team, p.powers, n, p.total, head, x.scratch.data() + 2 * n);
-    // |p - q| of the head and of all, both KLs, classes that the student masks and the teacher does not, and the other way
-    const auto sum = detail::totals_in_double<T, 6>(x.team, n, [&]<class Lanes>(pack<Lanes>* total, std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+    const auto in_head = detail::find_head(x.team, p.powers, n, p.total, head, memory + 2 * n);
+    // |p - q| of the head and of all, both KLs, what the student masks of p and the teacher of q
+    const auto add = [&]<class Lanes>(pack<Lanes>* total, std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
       using X = pack<Lanes>;
       const auto c = at_class<Lanes>(p, q, log_totals, at, count);
       const X apart = abs(c.difference), zero = c.p - c.p;
       total[0] += in_head.part(detail::load_doubles<Lanes>(p.powers + at, count, T(0)), apart), total[1] += apart;
       total[2] += c.excess, total[3] += reverse_excess(c);
       total[4] += select(c.log_q < lowest, c.p, zero), total[5] += select(c.log_p < lowest, c.q, zero);
-    });
+    };
+    const auto sum = detail::totals_in_double<T, 6>(x.team, n, add);
     const double w = sum.v[1] > 0 ? sum.v[0] / sum.v[1] : 0, forward = sum.v[2], reverse = sum.v[3];
     if ((sum.v[4] > 0 && w > 0) || (sum.v[5] > 0 && w < 1)) return std::numeric_limits<T>::infinity();
     if (!x.gradient.empty()) {
@@ -118,8 +123,8 @@ struct adaptive_kl {
       detail::on_double_lanes(x.team, [&]<class Lanes>(Lanes) LIMBECK_LAMBDA_INLINE {
         detail::each_double_pack<Lanes, T>(x.team, n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
           const auto c = at_class<Lanes>(p, q, log_totals, at, count);
-          const auto slope = scale * (w * c.difference - (1 - w) * (c.q * (c.log_ratio + reverse)));
-          detail::unpack_doubles(slope, count, [&](std::size_t i, double g) LIMBECK_LAMBDA_INLINE { x.gradient[at + i] += static_cast<T>(g); });
+          const auto slope = w * c.difference - (1 - w) * (c.q * (c.log_ratio + reverse));
+          detail::store_doubles<true>(x.gradient.data() + at, count, scale * slope);
         });
       });
     }
@@ -141,12 +146,13 @@ struct adaptive_kl {
           top(static_cast<double>(detail::largest(team, logits, x.size()))) {}
     template <class Lanes>
     LIMBECK_INLINE pack<Lanes> logarithm(std::size_t at, std::size_t count) const {
-      return (detail::load_doubles<Lanes>(logits + at, count, -std::numeric_limits<T>::infinity()) - top) * inverse_t;
+      const auto x = detail::load_doubles<Lanes>(logits + at, count, -std::numeric_limits<T>::infinity());
+      return smaller(pack<Lanes>(0), (x - top) * inverse_t);  // it is: of a bare product, fused with the other's, equal sides would differ
     }
     template <class Lanes>
     LIMBECK_INLINE pack<Lanes> take_powers(std::size_t at, std::size_t count) const {
       const auto e = detail::exp2_negative(logarithm<Lanes>(at, count) * detail::log2e);
-      detail::unpack_doubles(e, count, [&](std::size_t i, double power) LIMBECK_LAMBDA_INLINE { powers[at + i] = static_cast<T>(power); });
+      detail::store_doubles<false>(powers + at, count, e);
       return e;
     }
     template <class Lanes>
@@ -156,7 +162,8 @@ struct adaptive_kl {
   };
   /// Both sides at a class, with their digits; one that a side masks counts as at a finite distance.
   template <class Lanes, class T>
-  LIMBECK_INLINE static point<pack<Lanes>> at_class(const side<T>& p, const side<T>& q, double log_totals, std::size_t at, std::size_t count) {
+  LIMBECK_INLINE static point<pack<Lanes>> at_class(const side<T>& p, const side<T>& q, double log_totals, std::size_t at,
+                                                    std::size_t count) {
     using X = pack<Lanes>;
     point<X> c{};
     c.p = p.template probability<Lanes>(at, count), c.q = q.template probability<Lanes>(at, count);
