@@ -153,8 +153,8 @@ LIMBECK_HOST_DEVICE T largest(const Team& team, const T* x, std::size_t n) {
 }
 
 // In double whatever the type T of a row: functions of its elements, in packs where a thread is alone. What they are given: `at`,
-// the first of `count` elements, as many as a pack has but at the end of the row. (A pack of doubles that is chosen by select() from
-// constants is taken apart by g++ 12: x - x is 0, too.)
+// the first of `count` elements, as many as a pack has but at the end of the row. g++ 12
+// takes a select() of doubles between constants apart, lane by lane; where one of them is 0, x - x is faster.
 
 /// f(lanes of doubles): in the widest packs where the thread is alone, else one number at a time.
 LIMBECK_CALLS_ANY

@@ -147,7 +147,7 @@ struct adaptive_kl {
     template <class Lanes>
     LIMBECK_INLINE pack<Lanes> logarithm(std::size_t at, std::size_t count) const {
       const auto x = detail::load_doubles<Lanes>(logits + at, count, -std::numeric_limits<T>::infinity());
-      return smaller(pack<Lanes>(0), (x - top) * inverse_t);  // it is: of a bare product, fused with the other's, equal sides would differ
+      return smaller(pack<Lanes>(0), (x - top) * inverse_t);  // no bare product: fused with the other's, equal sides would differ
     }
     template <class Lanes>
     LIMBECK_INLINE pack<Lanes> take_powers(std::size_t at, std::size_t count) const {
