@@ -12,6 +12,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <span>
 
@@ -149,6 +150,91 @@ LIMBECK_HOST_DEVICE T largest(const Team& team, const T* x, std::size_t n) {
     for_own<T>(team, n, [&](std::size_t i) { top = x[i] > top ? x[i] : top; });
     return highest_over(team, top);
   }
+}
+
+// In double whatever the type T of a row: functions of its elements, in packs where a thread is alone. What they are given: `at`,
+// the first of `count` elements, as many as a pack has but at the end of the row. g++ 12
+// takes a select() of doubles between constants apart, lane by lane; where one of them is 0, x - x is faster.
+
+/// f(lanes of doubles): in the widest packs where the thread is alone, else one number at a time.
+LIMBECK_CALLS_ANY
+template <class Team, class F>
+LIMBECK_HOST_DEVICE void on_double_lanes(const Team&, const F& f) {
+  if constexpr (Team::alone) {
+    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE { f(host_lanes<double, Isa>{}); });
+  } else {
+    f(scalar_lanes<double>{});
+  }
+}
+/// f(at, count) along a row of T.
+template <class Lanes, class T, class Team, class F>
+LIMBECK_INLINE void each_double_pack(const Team& team, std::size_t n, const F& f) {
+  if constexpr (Team::alone) {
+    constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
+    std::size_t at = 0;
+    for (; at + lanes <= n; at += lanes) f(at, lanes);
+    if (at < n) f(at, n - at);
+  } else {
+    for_own<T>(team, n, [&](std::size_t i) { f(i, std::size_t{1}); });
+  }
+}
+/// As many numbers as the pack has.
+template <class Lanes, class T>
+LIMBECK_INLINE pack<Lanes> whole_doubles(const T* x) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return pack<Lanes>::from(Lanes::load(x));
+  } else if constexpr (Lanes::count == 1) {
+    return pack<Lanes>(static_cast<double>(*x));
+  } else {
+    typename gnu_vector<T, Lanes::count>::type narrow;
+    std::memcpy(&narrow, x, sizeof(narrow));
+    return pack<Lanes>::from({__builtin_convertvector(narrow, typename Lanes::vector)});
+  }
+}
+/// @p count numbers, padded.
+template <class Lanes, class T>
+LIMBECK_INLINE pack<Lanes> load_doubles(const T* x, std::size_t count, T pad) {
+  constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
+  if (count == lanes) return whole_doubles<Lanes>(x);
+  T padded[lanes];
+  for (std::size_t i = 0; i < lanes; ++i) padded[i] = i < count ? x[i] : pad;
+  return whole_doubles<Lanes>(padded);
+}
+/// Stores, or adds to what is there.
+template <bool Add, class Lanes, class T>
+LIMBECK_INLINE void store_doubles(T* x, std::size_t count, const pack<Lanes>& v) {
+  constexpr auto lanes = static_cast<std::size_t>(Lanes::count);
+  T narrow[lanes];
+  if constexpr (sizeof(T) == sizeof(double)) {
+    Lanes::store(narrow, v.v);
+  } else if constexpr (Lanes::count == 1) {
+    narrow[0] = static_cast<T>(v.v);
+  } else {
+    const auto all = __builtin_convertvector(v.v.v, typename gnu_vector<T, Lanes::count>::type);
+    std::memcpy(narrow, &all, sizeof(all));
+  }
+  if (count == lanes) {
+    for (std::size_t i = 0; i < lanes; ++i) x[i] = Add ? x[i] + narrow[i] : narrow[i];
+  } else {
+    for (std::size_t i = 0; i < count; ++i) x[i] = Add ? x[i] + narrow[i] : narrow[i];
+  }
+}
+/// f(total, at, count) adds to the first @p Sums packs of `total`, from 0, and raises the other @p Tops, from -infinity.
+LIMBECK_CALLS_ANY
+template <class T, std::size_t Sums, std::size_t Tops = 0, class Team, class F>
+LIMBECK_HOST_DEVICE team_array<double, Sums + Tops> totals_in_double(const Team& team, std::size_t n, const F& f) {
+  constexpr double least = -std::numeric_limits<double>::infinity();
+  team_array<double, Sums + Tops> out;
+  on_double_lanes(team, [&]<class Lanes>(Lanes) LIMBECK_LAMBDA_INLINE {
+    pack<Lanes> total[Sums + Tops];
+    for (std::size_t k = 0; k < Sums + Tops; ++k) total[k] = pack<Lanes>(k < Sums ? 0.0 : least);
+    each_double_pack<Lanes, T>(team, n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE { f(total, at, count); });
+    for (std::size_t k = 0; k < Sums + Tops; ++k) out.v[k] = k < Sums ? Lanes::sum(total[k].v) : Lanes::highest(total[k].v);
+  });
+  if constexpr (!Team::alone) {
+    for (std::size_t k = 0; k < Sums + Tops; ++k) out.v[k] = k < Sums ? sum_over(team, out.v[k]) : highest_over(team, out.v[k]);
+  }
+  return out;
 }
 
 /// The softmax of logits times a number.
