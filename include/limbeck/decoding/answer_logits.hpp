@@ -21,9 +21,10 @@ LIMBECK_BEGIN_NAMESPACE
 /// what a batch of `prompted_data` asks of a student or a teacher. A scorer in the trainer: `[&](const lk::rollouts& x) { return
 /// lk::answer_logits(m, x); }`. @p first and @p count: of which sequences. What the model gives is read before it is asked again, in
 /// whatever context: it may be a view of its memory.
-/// @throws value_error where a prompt or an answer is empty.
+/// @throws value_error where a prompt or an answer is empty, shape_error where the vectors of @p x do not fit each other.
 template <scorer M>
 auto answer_logits(M&& m, const rollouts& x, std::size_t first, std::size_t count) -> decltype(m(std::span<const prefix>())) {
+  x.require_whole();
   std::vector<prefix> requests;
   for (std::size_t s = first; s < first + count; ++s) {
     const bool nothing_before = x.prompts[s] == 0;

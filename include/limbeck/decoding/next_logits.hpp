@@ -21,6 +21,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// @throws value_error where a sequence has no token.
 template <scorer M>
 auto next_logits(M&& m, const rollouts& x) -> std::invoke_result_t<M&, std::span<const prefix>> {
+  x.require_whole();
   std::vector<prefix> requests;
   for (std::size_t s = 0; s < x.size(); ++s) {
     if (x[s].empty()) raise<value_error>("limbeck: sequence " + std::to_string(s) + " is empty, expected a token at least");

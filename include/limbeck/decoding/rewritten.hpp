@@ -100,6 +100,7 @@ inline void order_places(std::vector<std::size_t>& order, std::size_t count, std
 template <class Student>
 rollouts rewritten(const rollouts& answers, const rewriting& settings, Student&& student) {
   detail::require_scorers<Student>();
+  answers.require_whole();
   if (!(settings.share >= 0 && settings.share <= 1))
     raise<value_error>("limbeck: rewriting::share is " + detail::show(settings.share) + ", expected a number in [0, 1]");
   if (settings.mask < 0)

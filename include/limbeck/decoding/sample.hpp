@@ -40,6 +40,7 @@ class writing {
     const std::size_t n = written.tokens.size();
     if (written.log_probabilities.size() != n) detail::throw_length("log_probabilities", written.log_probabilities.size(), n, "one a token");
     if (written.writers.size() != n) detail::throw_length("writers", written.writers.size(), n, "one a token");
+    written.require_whole();
     writing w(how);
     for (std::size_t s = 0; s < written.size(); ++s) {
       w.begin(written[s].first(written.prompts[s]), written.answer(s));
