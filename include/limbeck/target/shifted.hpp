@@ -20,10 +20,13 @@ struct shifted_target : detail::one_source<Base> {
   static_assert(std::is_same_v<detail::target_memory<Base>, detail::target_memory<Raw>> &&
                     std::is_same_v<detail::target_memory<Base>, detail::target_memory<Tuned>>,
                 "limbeck: the models of shifted live in different memory (host and device)");
+  /// Whether one of them reads labels.
   static constexpr bool needs_labels =
       detail::target_needs_labels<Base>() || detail::target_needs_labels<Raw>() || detail::target_needs_labels<Tuned>();
+  /// Whether one of them reads the student.
   static constexpr bool needs_student =
       detail::target_needs_student<Base>() || detail::target_needs_student<Raw>() || detail::target_needs_student<Tuned>();
+  /// Rows of memory that a row takes.
   static constexpr std::size_t scratch_rows =
       2 + (std::max)({Base::scratch_rows, Raw::scratch_rows, Tuned::scratch_rows});
   Raw raw;      ///< before tuning

@@ -98,6 +98,7 @@ void for_visited(const S& student, const T& teacher, const V& values, Out& out, 
 struct gradient_alignment {
   bool forward = false;  ///< the step of KL(p, q) in the place of KL(q, p)
 
+  /// The cosine of each row to @p out.
   template <tensor S, tensor T, tensor V, detail::sized_memory Out>
   void operator()(const S& student, const T& teacher, const V& values, Out&& out) const {
     detail::for_visited(student, teacher, values, out, [&](const detail::visited_tokens& x) {
