@@ -48,19 +48,19 @@ LIMBECK_HOST_DEVICE head_of_row find_head(const Team& team, const T* powers, std
     }
     const T middle = std::sqrt(low * next), from = middle > low && middle < next ? middle : next;
     T least = 2, below = -1;  // the lowest of those from here on, the highest of the others
-    double sum = 0;           // of those from here to next
+    double held = 0;           // of those from here to next
     for_own<T>(team, n, [&](std::size_t i) {
       const T x = powers[i];
       const T fits = x <= next ? x : T(0), higher = x >= from ? x : T(2), lower = x >= from ? T(-1) : x;
-      sum += static_cast<double>(x >= from ? fits : T(0));
+      held += static_cast<double>(x >= from ? fits : T(0));
       least = higher < least ? higher : least;
       below = lower > below ? lower : below;
     });
-    sum = sum_over(team, sum);
-    if (above + sum > mass) {
+    held = sum_over(team, held);
+    if (above + held > mass) {
       low = -highest_over(team, -least);
     } else {
-      above += sum, next = highest_over(team, below);
+      above += held, next = highest_over(team, below);
     }
   }
   const double ties = sum_own<T, double>(team, n, [&](std::size_t i) { return powers[i] == next ? 1 : 0; });
@@ -115,9 +115,9 @@ struct adaptive_kl {
       total[2] += c.excess, total[3] += reverse_excess(c);
       total[4] += select(c.log_q < lowest, c.p, zero), total[5] += select(c.log_p < lowest, c.q, zero);
     };
-    const auto sum = detail::totals_in_double<T, 6>(x.team, n, add);
-    const double w = sum.v[1] > 0 ? sum.v[0] / sum.v[1] : 0, forward = sum.v[2], reverse = sum.v[3];
-    if ((sum.v[4] > 0 && w > 0) || (sum.v[5] > 0 && w < 1)) return std::numeric_limits<T>::infinity();
+    const auto sums = detail::totals_in_double<T, 6>(x.team, n, add);
+    const double w = sums.v[1] > 0 ? sums.v[0] / sums.v[1] : 0, forward = sums.v[2], reverse = sums.v[3];
+    if ((sums.v[4] > 0 && w > 0) || (sums.v[5] > 0 && w < 1)) return std::numeric_limits<T>::infinity();
     if (!x.gradient.empty()) {
       const double scale = static_cast<double>(x.scale) / static_cast<double>(x.student_temperature);
       detail::on_double_lanes(x.team, [&]<class Lanes>(Lanes) LIMBECK_LAMBDA_INLINE {
