@@ -1,6 +1,7 @@
 // Maps of pictures against their naive definitions: anomalies, resizing, blurring, normalisers, targets, confusion.
 
 #include "catch.hpp"
+#include "fault.hpp"
 #include "map_archive.hpp"
 
 #include <limbeck/dense.hpp>
@@ -20,15 +21,7 @@ namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-template <class Fault, class F>
-std::string fault(F f) {
-  try {
-    f();
-  } catch (const Fault& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
+using limbeck_test::fault;
 
 std::vector<double> random_numbers(std::size_t n, std::uint64_t seed) {
   lk::random_stream random(seed);

@@ -1,6 +1,7 @@
 // Masks of pictures against their naive definitions: boundaries, boxes, patches, regions, and which boxes to keep.
 
 #include "catch.hpp"
+#include "fault.hpp"
 
 #include <limbeck/dense.hpp>
 
@@ -20,16 +21,7 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity(),
                  not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-/// The words of what f throws.
-template <class Fault, class F>
-std::string fault(F f) {
-  try {
-    f();
-  } catch (const Fault& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
+using limbeck_test::fault;
 
 std::vector<int> random_labels(std::size_t n, std::size_t classes, double ignored, std::uint64_t seed) {
   lk::random_stream random(seed);

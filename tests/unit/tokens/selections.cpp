@@ -1,6 +1,7 @@
 // Which tokens: shares by count, prefixes of entropy, tokens of two tokenizers; and what follows the run.
 
 #include "catch.hpp"
+#include "fault.hpp"
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/selection/top_share.hpp>
@@ -21,15 +22,7 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity(),
                  not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-template <class Fault, class F>
-std::string fault(F f) {
-  try {
-    f();
-  } catch (const Fault& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
+using limbeck_test::fault;
 
 /// Numbers as a checkpoint would keep them.
 struct memory_archive {

@@ -1,6 +1,7 @@
 // Functions of sequences against their definitions: labels, masks, padding, reductions, means, whitening, spans.
 
 #include "catch.hpp"
+#include "fault.hpp"
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/logits.hpp>
@@ -22,15 +23,7 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity(),
                  not_a_number = std::numeric_limits<double>::quiet_NaN();
 
-template <class Fault, class F>
-std::string fault(F f) {
-  try {
-    f();
-  } catch (const Fault& e) {
-    return e.what();
-  }
-  return "nothing was thrown";
-}
+using limbeck_test::fault;
 
 /// Sequences of 0 to 7 tokens.
 lk::segments random_segments(std::size_t sequences, std::uint64_t seed) {
