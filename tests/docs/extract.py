@@ -145,7 +145,8 @@ def main():
         runs = any(b.run for b in blocks)
         binary = arguments.folder / name
         command = command_of(arguments, options, backends) + [str(source)]
-        if arguments.prefix and not backends and not alone:
+        # Optimised behind a precompiled header, the standard library's strings are warned of as if they were ours.
+        if arguments.prefix and not backends and not alone and not runs:
             command += ["-include", str(arguments.prefix)]
         command += ["-o", str(binary)] if runs else ["-fsyntax-only"]
         count += len(blocks)
