@@ -83,7 +83,7 @@ __global__ void __launch_bounds__(threads_of_blocks, 1)
 
 /// Every block sums its rows; the last to finish adds the blocks up, in their order.
 template <class Task>
-__global__ void __launch_bounds__(threads_per_total)
+__global__ void __launch_bounds__(threads_per_total, 2)
     total_rows(const __grid_constant__ Task task, double* partial, bool with_losses) {
   using Totals = typename Task::totals;
   const block_of_threads team;
