@@ -155,7 +155,7 @@ TEST_CASE("what is wrong with a signal is said", "[signal][errors]") {
   CHECK_THROWS_WITH(lk::measure(lk::given(two), b.s(), out),
                     "limbeck: given has 2 elements, expected 3 (one a row)");
   CHECK_THROWS_WITH(lk::measure(lk::log(lk::of_student(lk::entropy{}) - 50), b.s(), out),
-                    "limbeck: a signal is not finite at row 0; it weighs a loss or is measured");
+                    "limbeck: a signal is not finite at row 0; it weighs a loss, is a setting of one, or is measured");
   b.student[5] = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_WITH(lk::measure(lk::entropy{}, b.s(), out),
                     "limbeck: student is nan at row 1, class 1; logits are finite, or -inf for a masked class");

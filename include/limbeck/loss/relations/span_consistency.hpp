@@ -37,7 +37,10 @@ struct span_of_rows {
     for (std::size_t r = first; follows(r + 1); ++r) {
       softmax(team, s, r + 1, next_q), softmax(team, t, r + 1, next_p);
       const auto both = [&](std::size_t c) { return static_cast<double>(q[c]) * static_cast<double>(next_q[c]); };
-      const auto apart = [&](std::size_t c) { return both(c) - static_cast<double>(p[c]) * static_cast<double>(next_p[c]); };
+      const auto apart = [&](std::size_t c) {  // 0 where the sides agree, and its digits where they nearly do
+        return (static_cast<double>(q[c]) - static_cast<double>(p[c])) * static_cast<double>(next_q[c]) +
+               static_cast<double>(p[c]) * (static_cast<double>(next_q[c]) - static_cast<double>(next_p[c]));
+      };
       team_array<double, 2> sums{};
       for_own<T>(team, n, [&](std::size_t c) { sums.v[0] += apart(c) * apart(c), sums.v[1] += apart(c) * both(c); });
       sums = team.sum(sums);
