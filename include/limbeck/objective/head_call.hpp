@@ -99,14 +99,13 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
       heads.check(in);
       if constexpr (Result == head_result::report) heads.gradient = nullptr;  // a report writes to nobody
       if constexpr (wants && !head) clear_beyond<Memory>(in, ws);
-      constexpr bool measures = has_temperature_signal<E>() || has_temperature_signal<E, teacher_side>();
-      if constexpr (measures) check_shapes(in, false, false);
+      if constexpr (measures_temperatures<E>) check_shapes(in, false, false);
       constexpr bool sweeps_gradient = Result != head_result::value;
       using Mode = sweep_mode<sweeps_gradient, Signature::soft_labels, wants && Signature::temperature_output>;
       const auto run = [&](const auto& some, bool own, const auto& after) {
         head_chunks<T, Memory> chunks(in, heads, own, std::type_identity<Traits>{}, ws, executor);
         return chunks.each(executor, [&](problem<T>& chunk, auto& how) {
-          if constexpr (measures) measure_temperatures<Traits, void>(e, chunk, ws, how);
+          if constexpr (measures_temperatures<E>) measure_temperatures<Traits, void>(e, chunk, ws, how);
           const auto swept = [&] { return Sweep::template run<T, typename Traits::template lanes<T>, Mode>(chunk, some, ws, how); };
           if constexpr (std::is_void_v<decltype(swept())>) {
             swept();

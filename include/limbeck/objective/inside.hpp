@@ -59,7 +59,7 @@ struct inner_traits {
     static_assert(!has_places<E>(), "limbeck: at<\"name\"> stands around through(...) and its like; inside there is one pair of tensors");
     static_assert(Plan::learned == 0,
                   "limbeck: a learned temperature stands outside of through(...) and its like, whose losses are run by themselves");
-    static_assert(!has_temperature_signal<E>() && !has_temperature_signal<E, teacher_side>() && !Plan::temperatures_by_row,
+    static_assert(!measures_temperatures<E> && !Plan::temperatures_by_row,
                   "limbeck: per_row{} and signals as temperatures stand outside of through(...) and its like; inside a temperature is a "
                   "number, a schedule or standardized(T)");
     static_assert(statistics_of_terms<terms> == 0,

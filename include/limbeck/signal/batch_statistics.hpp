@@ -31,6 +31,7 @@ struct rank_in_rows {
 /// All rows are one group.
 struct one_group {
   static constexpr void check(std::size_t) {}
+  static constexpr std::size_t size() { return 1; }
   static constexpr std::span<const std::size_t> offsets() { return {}; }
   static std::string describe() { return ""; }
 };
@@ -41,6 +42,7 @@ struct groups_of {
   void check(std::size_t samples) const {
     if (all->offsets().back() != samples) throw_length("segments", all->offsets().back(), samples, "rows in all");
   }
+  std::size_t size() const { return all->offsets().size() - 1; }
   std::span<const std::size_t> offsets() const { return all->offsets(); }
   static std::string describe() { return ", of each sequence"; }
 };
