@@ -1,5 +1,5 @@
 // A teacher that cannot be asked.
-// expect: limbeck: this teacher has no forward(inputs), no rows(numbers), and no call with the inputs or with the batch, that gives logits or a target; lk::no_teacher{} stands for none
+// expect: limbeck: this teacher has no forward(inputs), no rows(numbers), no answer(batch, outputs), and no call with the inputs or with the batch, that gives logits or a target; lk::no_teacher{} stands for none
 #include <limbeck/limbeck.hpp>
 #include <limbeck/trainer/trainer.hpp>
 

@@ -198,11 +198,35 @@ concept student = detail::has_forward<S, X> && requires(S& s, X& x, detail::grad
 /// - `t.rows(numbers)`, of the rows of the data: a cache of logits such as `cached_teacher`;
 /// - `t(batch.inputs)`, or `t(batch)`;
 ///
-/// and gives logits (a tensor), a target, or several of these: `outputs`. Or it is `outputs{output<"name">(t), ...}` of
+/// or, before all of them, `t.answer(batch, outputs)`, of what the student's `forward` has just given for this batch: a teacher
+/// that judges samples of a generator, as in distribution matching. It
+/// gives logits (a tensor), a target, or several of these: `outputs`. Or it is `outputs{output<"name">(t), ...}` of
 /// such teachers, each of which is asked. Or it is `no_teacher`.
 template <class T, class Batch>
 concept teacher = std::is_same_v<T, no_teacher> ||
     detail::taught<decltype(detail::ask_teacher(std::declval<T&>(), std::declval<Batch&>(), {}))>;
+
+/// @cond
+namespace detail {
+/// What a student gives for @p X; nothing where it takes none.
+template <class S, class X>
+struct given_by {
+  struct type {};
+};
+template <class S, class X>
+  requires has_forward<S, X>
+struct given_by<S, X> {
+  using type = logits_of<S, X>;
+};
+/// Whether a teacher is one beside a student of these outputs.
+template <class T, class Batch, class Outputs>
+inline constexpr bool teaches = limbeck::teacher<T, Batch>;
+template <class T, class Batch, class Outputs>
+  requires answers_student<T, Batch, Outputs>
+inline constexpr bool teaches<T, Batch, Outputs> =
+    taught<decltype(std::declval<T&>().answer(std::declval<Batch&>(), std::declval<const Outputs&>()))>;
+}  // namespace detail
+/// @endcond
 
 /// What moves the parameters of a student: `o.step(student, progress)`, along the gradients that `backward` has added
 /// up.
@@ -242,12 +266,12 @@ constexpr void require_student() {
         "up over micro-batches");
   }
 }
-template <class T, class Batch>
+template <class T, class Batch, class Outputs>
 constexpr void require_teacher_of() {
   static_assert(
-      teacher<T, Batch>,
-      "limbeck: this teacher has no forward(inputs), no rows(numbers), and no call with the inputs or with the "
-      "batch, that gives logits or a target; lk::no_teacher{} stands for none");
+      teaches<T, Batch, Outputs>,
+      "limbeck: this teacher has no forward(inputs), no rows(numbers), no answer(batch, outputs), and no call with the inputs or with "
+      "the batch, that gives logits or a target; lk::no_teacher{} stands for none");
 }
 template <class O, class S>
 constexpr void require_optimizer() {

@@ -148,6 +148,10 @@ auto source_rows(const Data& data, std::span<const std::size_t> which) {
   }
 }
 
+/// A teacher of what the student gave: `answer(batch, outputs)`.
+template <class Teacher, class Batch, class Outputs>
+concept answers_student = requires(Teacher& t, Batch& b, const Outputs& o) { t.answer(b, o); };
+
 /// Whatever a teacher has: forward(inputs), or a call with the inputs, or with the batch, or rows(numbers).
 template <class Teacher, class Batch>
 decltype(auto) ask_teacher(Teacher& teacher, Batch& batch, std::span<const std::size_t> source) {

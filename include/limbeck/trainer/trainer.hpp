@@ -59,10 +59,11 @@ class trainer {
     detail::require_data<Source>();
     if constexpr (data_source<Source>) {
       using X = inputs_of<Source>;
+      using Given = typename detail::given_by<student_type, X>::type;
       detail::require_student<student_type, X>();
-      detail::require_teacher_of<teacher_type, batch_of<Source>>();
+      detail::require_teacher_of<teacher_type, batch_of<Source>, Given>();
       detail::require_optimizer<optimizer_type, student_type>();
-      if constexpr (limbeck::student<student_type, X> && limbeck::teacher<teacher_type, batch_of<Source>> &&
+      if constexpr (limbeck::student<student_type, X> && detail::teaches<teacher_type, batch_of<Source>, Given> &&
                     limbeck::optimizer<optimizer_type, student_type>) {
         if constexpr (detail::require_learned<student_type, objective_type, optimizer_type, parts_optimizer_type>()) {
           learner<detail::logits_of<student_type, X>> one{*this, {}, {}};
@@ -93,18 +94,21 @@ class trainer {
       double loss = 0;
       const auto seen = [&](const auto& result) { detail::learn_temperatures(of.objective_, result, p); };
       for (auto& part : whole.parts) {
-        const auto use = [&](const auto& taught) {  // the teacher first: it may be the student itself
-          auto&& logits = of.student_.forward(part.batch.inputs);
+        const auto use = [&](auto&& logits, const auto& taught) {
           auto where = gradient.view(logits);
           loss += detail::call_objective(of.objective_, logits, taught, whole, part, p, into(where), ws, seen);
           auto&& slope = gradient.tensor_for(logits);
           if (whole.finite) detail::require_finite(loss, slope);
           of.student_.backward(slope);
         };
+        const auto after = [&](const auto& taught) { use(of.student_.forward(part.batch.inputs), taught); };
         if constexpr (std::is_same_v<teacher_type, no_teacher>) {
-          use(no_teacher{});
+          after(no_teacher{});
+        } else if constexpr (detail::answers_student<teacher_type, Batch, Logits>) {
+          auto&& logits = of.student_.forward(part.batch.inputs);
+          use(logits, of.teacher_.answer(part.batch, std::as_const(logits)));
         } else {
-          use(detail::ask_teacher(of.teacher_, part.batch, part.source));
+          after(detail::ask_teacher(of.teacher_, part.batch, part.source));  // first: it may be the student itself
         }
       }
       detail::step_all(of.student_, of.objective_, of.optimizer_, of.parts_optimizer_, p);

@@ -1,0 +1,13 @@
+#ifndef LIMBECK_DIFFUSION_HPP
+#define LIMBECK_DIFFUSION_HPP
+
+/// @file
+/// Diffusion and flow: noise, predictions, and the objectives of few-step students. Needs no tensor library.
+
+#include <limbeck/diffusion/distribution_matching.hpp>
+#include <limbeck/diffusion/formula.hpp>
+#include <limbeck/diffusion/path.hpp>
+#include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/loss/features/specified_gradient.hpp>
+
+#endif
