@@ -13,6 +13,8 @@
 #include <limbeck/diffusion/formula_sum.hpp>
 #include <limbeck/diffusion/frame_window.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
+#include <limbeck/diffusion/noise_table.hpp>
+#include <limbeck/diffusion/on_path.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/phased.hpp>
 #include <limbeck/diffusion/prediction.hpp>
@@ -20,6 +22,9 @@
 #include <limbeck/diffusion/score_distillation.hpp>
 #include <limbeck/diffusion/signed_step.hpp>
 #include <limbeck/diffusion/steps.hpp>
+#include <limbeck/diffusion/time_at.hpp>
+#include <limbeck/diffusion/time_grid.hpp>
+#include <limbeck/diffusion/times.hpp>
 #include <limbeck/diffusion/variational_score.hpp>
 #include <limbeck/diffusion/weighted_difference.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
