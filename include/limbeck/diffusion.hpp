@@ -9,6 +9,7 @@
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/diffusion/score_identity.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
 #endif
