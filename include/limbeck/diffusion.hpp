@@ -5,10 +5,12 @@
 /// Diffusion and flow: noise, predictions, and the objectives of few-step students. Needs no tensor library.
 
 #include <limbeck/diffusion/distribution_matching.hpp>
+#include <limbeck/diffusion/f_weights.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/diffusion/ratio_bins.hpp>
 #include <limbeck/diffusion/score_identity.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
