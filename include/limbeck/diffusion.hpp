@@ -6,8 +6,10 @@
 
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/f_weights.hpp>
+#include <limbeck/diffusion/few_step_rollout.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
+#include <limbeck/diffusion/override_labels.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
 #include <limbeck/diffusion/ratio_bins.hpp>
