@@ -176,7 +176,7 @@ auto list_of(const First& first, const Second& second, const Rest&... rest) {
 /// @throws shape_error where a source has not the shape of the first.
 template <class First, class... S>
 void check_sources(const char* who, const First& first, const S&... others) {
-  const auto check = [&](const auto& s) {
+  [[maybe_unused]] const auto check = [&](const auto& s) {
     if (s.samples() != first.samples() || s.classes() != first.classes())
       throw_shape(who, s.samples(), s.classes(), first.samples(), first.classes());
   };
