@@ -10,7 +10,6 @@
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/draw_noise.hpp>
 #include <limbeck/diffusion/formula.hpp>
-#include <limbeck/diffusion/from_flow.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/known_pair.hpp>
 #include <limbeck/diffusion/path.hpp>

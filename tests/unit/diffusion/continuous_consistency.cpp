@@ -2,7 +2,6 @@
 #include "catch.hpp"
 
 #include <limbeck/diffusion/continuous_consistency.hpp>
-#include <limbeck/diffusion/from_flow.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/limbeck.hpp>
 
@@ -150,24 +149,6 @@ TEST_CASE("continuous consistency: value and gradient are those of the definitio
   // a weight of the whole batch, for micro-batches
   lk::log_variance_gradient(losses, slope, 6);
   CHECK(slope[1] == Approx(difference(u, 1) / 2).epsilon(1e-8));
-}
-
-TEST_CASE("continuous consistency: a network of rectified flow is exact on the trigonometric path", "[diffusion]") {
-  const lk::gaussian_mixture data({-1, 0.5, 1.2}, 1, 0.2), scaled({-2, 1, 2.4}, 1, 0.4);  // divided by d = 0.5
-  auto flow = lk::exact_denoiser<double>(scaled, lk::rectified{}, lk::predicts_velocity{});
-  auto exact = lk::exact_denoiser<double>(data, path, lk::predicts_velocity{});
-  const numbers noisy{-0.8, 0.3, 0.9};
-  const auto at = lk::levels(path, t);
-  numbers times;
-  for (const double time : t) times.push_back(lk::flow_time(time));
-  const numbers input = filled(lk::flow_input(view(noisy), at));
-  const numbers v = copy_of(flow(view(input), times)), want = copy_of(exact(view(noisy), t));
-  const numbers got = filled(lk::velocity_from_flow(view(v), view(noisy), at));
-  for (std::size_t r = 0; r < 3; ++r) CHECK(got[r] == Approx(want[r]).epsilon(1e-12));
-  // the catalogue's identity: of known x and z the input is the flow's own interpolation
-  const numbers clean{0.4, -0.3, 1}, z{0.2, 1.5, -0.6};
-  const numbers mixed = filled(lk::noised(view(clean), view(z), at)), in = filled(lk::flow_input(view(mixed), at));
-  for (std::size_t r = 0; r < 3; ++r) CHECK(in[r] == Approx((1 - times[r]) * clean[r] / d + times[r] * z[r]).epsilon(1e-14));
 }
 
 TEST_CASE("continuous consistency: what is wrong is said", "[diffusion]") {
