@@ -235,7 +235,7 @@ struct combination : detail::formula<combination<Numbers, S...>, S...> {
   LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
     return reader_of(r, this->sources.open(r, memory_));
   }
-  auto settled(double at) const { return settled_with(this->sources.settled(at)); }
+  auto settled(double at) const { return settled_with(this->sources.settled(at), at); }
 
  private:
   template <class Row, class... R>
@@ -247,8 +247,8 @@ struct combination : detail::formula<combination<Numbers, S...>, S...> {
     return made;
   }
   template <class... Settled>
-  auto settled_with(const detail::source_list<Settled...>& s) const {
-    return combination<Numbers, Settled...>{{s}, numbers};
+  auto settled_with(const detail::source_list<Settled...>& s, double at) const {
+    return combination<detail::settled_t<Numbers>, Settled...>{{s}, detail::settled(numbers, at)};
   }
   /// @endcond
 };
