@@ -3,8 +3,8 @@
 
 #include <limbeck/diffusion/bootstrap.hpp>
 #include <limbeck/diffusion/consistency.hpp>
+#include <limbeck/diffusion/denoising_target.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
-#include <limbeck/diffusion/known_pair.hpp>
 #include <limbeck/diffusion/progressive.hpp>
 #include <limbeck/diffusion/teacher_segment.hpp>
 #include <limbeck/limbeck.hpp>
@@ -278,14 +278,14 @@ TEST_CASE("consistency: what a network predicts of a known pair says the pair", 
   const auto check = [&](const auto& path, const auto& kind) {
     const auto at = lk::levels(path, t);
     const auto noisy = lk::noised(view(x), view(e), at);
-    const auto said = lk::prediction_of(kind, view(x), view(e), at);
+    const auto said = lk::denoising_target(kind, view(x), view(e), at);
     CHECK(largest_difference(filled(lk::to_clean(kind, said, noisy, at)), x) < 1e-13);
     CHECK(largest_difference(filled(lk::to_noise(kind, said, noisy, at)), e) < 1e-13);
   };
   check(lk::rectified{}, lk::predicts_velocity{});
   check(lk::variance_preserving{}, lk::predicts_v{});
   check(lk::trigonometric{0.5}, lk::predicts_velocity{});
-  CHECK(largest_difference(filled(lk::prediction_of(lk::predicts_velocity{}, view(x), view(e), lk::levels(lk::rectified{}, t))), {0.7, 2.3}) < 1e-15);
+  CHECK(largest_difference(filled(lk::denoising_target(lk::predicts_velocity{}, view(x), view(e), lk::levels(lk::rectified{}, t))), {0.7, 2.3}) < 1e-15);
 }
 
 TEST_CASE("consistency: pseudo_huber is a square near by and a distance far away", "[diffusion]") {

@@ -2,8 +2,8 @@
 #include "catch.hpp"
 
 #include <limbeck/diffusion/consistency.hpp>
+#include <limbeck/diffusion/denoising_target.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
-#include <limbeck/diffusion/known_pair.hpp>
 #include <limbeck/diffusion/twin_flow.hpp>
 #include <limbeck/limbeck.hpp>
 
@@ -132,7 +132,7 @@ TEST_CASE("twin flow: the whole objective is that of the definition, all but the
   const numbers x = drawn(1, n * m), z = drawn(2, n * m), f = drawn(3, n * m);
   const auto at = lk::levels(lk::rectified{}, size);
   const numbers x_t = filled(lk::noised(view(x), view(z), at));
-  const auto plain = lk::prediction_of(lk::predicts_velocity{}, view(x), view(z), at);
+  const auto plain = lk::denoising_target(lk::predicts_velocity{}, view(x), view(z), at);
   const numbers with = asked(1)(view(x_t), t, t), without = asked(0)(view(x_t), t, t);
   const numbers v = filled(lk::guided_velocity(plain, view(with), view(without), t, 0.5));
 
