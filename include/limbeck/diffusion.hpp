@@ -5,6 +5,9 @@
 /// Diffusion and flow: noise, predictions, and the objectives of few-step students. Needs no tensor library.
 
 #include <limbeck/diffusion/blended.hpp>
+#include <limbeck/diffusion/bootstrap.hpp>
+#include <limbeck/diffusion/consistency.hpp>
+#include <limbeck/diffusion/continuous_consistency.hpp>
 #include <limbeck/diffusion/delta_score.hpp>
 #include <limbeck/diffusion/denoising_target.hpp>
 #include <limbeck/diffusion/distribution_matching.hpp>
@@ -21,17 +24,21 @@
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/phased.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/diffusion/progressive.hpp>
 #include <limbeck/diffusion/ratio_bins.hpp>
 #include <limbeck/diffusion/residual_shifting.hpp>
 #include <limbeck/diffusion/score_distillation.hpp>
 #include <limbeck/diffusion/score_identity.hpp>
 #include <limbeck/diffusion/signed_step.hpp>
 #include <limbeck/diffusion/steps.hpp>
+#include <limbeck/diffusion/teacher_segment.hpp>
 #include <limbeck/diffusion/time_at.hpp>
 #include <limbeck/diffusion/time_grid.hpp>
 #include <limbeck/diffusion/times.hpp>
+#include <limbeck/diffusion/twin_flow.hpp>
 #include <limbeck/diffusion/variational_score.hpp>
 #include <limbeck/diffusion/weighted_difference.hpp>
+#include <limbeck/loss/features/pseudo_huber.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
 #endif
