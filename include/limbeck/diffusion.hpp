@@ -10,6 +10,13 @@
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/loss/critics/critic_hinge.hpp>
+#include <limbeck/loss/critics/critic_least_squares.hpp>
+#include <limbeck/loss/critics/critic_logistic.hpp>
+#include <limbeck/loss/critics/critic_role.hpp>
+#include <limbeck/loss/critics/critic_wasserstein.hpp>
+#include <limbeck/loss/critics/gradient_penalty.hpp>
+#include <limbeck/loss/critics/reversed.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
 #endif
