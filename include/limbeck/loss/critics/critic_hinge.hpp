@@ -16,7 +16,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// @throws value_error where a logit is not finite or the temperature is not 1. O(samples x columns).
 ///
 /// Lim and Ye, Geometric GAN, 2017, arXiv:1705.02894; Miyato, Kataoka, Koyama and Yoshida, Spectral Normalization for Generative
-/// Adversarial Networks, 2018, arXiv:1802.05957, eq. 16 and 17.
+/// Adversarial Networks, 2018, arXiv:1802.05957.
 struct critic_hinge {
   using limbeck_loss = logitwise;
   static constexpr bool needs_teacher = false, mean_over_classes = true, of_features = true, fixed_temperature = true;

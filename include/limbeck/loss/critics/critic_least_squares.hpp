@@ -16,7 +16,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// p_real + p_fake to 2 p_fake.
 /// @throws value_error where an output or option is not finite or the temperature is not 1. O(samples x columns).
 ///
-/// Mao, Li, Xie, Lau, Wang and Smolley, Least Squares Generative Adversarial Networks, 2017, arXiv:1611.04076, eq. 2 to 9.
+/// Mao, Li, Xie, Lau, Wang and Smolley, Least Squares Generative Adversarial Networks, 2017, arXiv:1611.04076.
 struct critic_least_squares {
   using limbeck_loss = logitwise;
   static constexpr bool needs_teacher = false, mean_over_classes = true, of_features = true, fixed_temperature = true;

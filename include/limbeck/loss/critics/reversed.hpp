@@ -65,7 +65,7 @@ auto reversed(X&& g, const N& lambda = 1) {
 
 /// lambda = 2/(1 + exp(-gamma x)) - 1 at progress x: from 0, when the critic knows nothing, to nearly 1.
 ///
-/// Ganin et al., Domain-Adversarial Training of Neural Networks, 2016, arXiv:1505.07818, section 5.2.2, with gamma = 10.
+/// Ganin et al., Domain-Adversarial Training of Neural Networks, 2016, arXiv:1505.07818, with gamma = 10.
 struct dann_schedule {
   using limbeck_schedule = void;
   double gamma = 10;  ///< how soon
