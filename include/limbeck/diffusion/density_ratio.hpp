@@ -26,21 +26,23 @@ namespace detail {
 template <class Logits, class Out, class F>
 void for_density_ratios(const Logits& logits, Out& out, double clip, const F& f) {
   static_assert(tensor<Logits>, "limbeck: the logits of a critic are no tensor of floats (is its backend's header included?)");
-  require_host<Logits>();
-  const auto x = tensor_traits<Logits>::view(logits);
-  if (!(clip > 0)) raise<value_error>("limbeck: clip of density_ratio is " + show(clip) + ", expected a positive number");
-  const auto to = output_vector("out", out, x.samples);
-  const auto mean_of = [&](std::size_t r) {
-    double added = 0;
-    for (std::size_t c = 0; c < x.classes; ++c) added += static_cast<double>(x(r, c));
-    return added / static_cast<double>(x.classes);
-  };
-  for (std::size_t r = 0; r < x.samples; ++r)
-    if (const double l = mean_of(r); l != l || (std::isinf(l) && std::isinf(clip)))
-      raise<value_error>("limbeck: row " + std::to_string(r) + " of the critic's logits has the mean " + show(l) + ", expected a finite number");
-  for (std::size_t r = 0; r < x.samples; ++r) {
-    const double l = mean_of(r);
-    put(to, r, f(l > clip ? clip : l < -clip ? -clip : l));
+  if constexpr (tensor<Logits>) {
+    require_host<Logits>();
+    const auto x = tensor_traits<Logits>::view(logits);
+    if (!(clip > 0)) raise<value_error>("limbeck: clip of density_ratio is " + show(clip) + ", expected a positive number");
+    const auto to = output_vector("out", out, x.samples);
+    const auto mean_of = [&](std::size_t r) {
+      double added = 0;
+      for (std::size_t c = 0; c < x.classes; ++c) added += static_cast<double>(x(r, c));
+      return added / static_cast<double>(x.classes);
+    };
+    for (std::size_t r = 0; r < x.samples; ++r)
+      if (const double l = mean_of(r); l != l || (std::isinf(l) && std::isinf(clip)))
+        raise<value_error>("limbeck: row " + std::to_string(r) + " of the critic's logits has the mean " + show(l) + ", expected a finite number");
+    for (std::size_t r = 0; r < x.samples; ++r) {
+      const double l = mean_of(r);
+      put(to, r, f(l > clip ? clip : l < -clip ? -clip : l));
+    }
   }
 }
 }  // namespace detail

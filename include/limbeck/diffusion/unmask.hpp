@@ -13,6 +13,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -28,8 +29,21 @@ struct unmasking {
   std::size_t first = 0;     ///< the number of the first sequence, where a call writes a part of them
 };
 
+/// A model of texts with masks: `m(tokens, times)` for a `std::span<const token_id>`, the tokens of all sequences, and a `std::span<const
+/// double>`, a time a sequence, gives a tensor on the host with a row of logits a token, read before the next call.
+template <class M>
+concept unmasking_model = requires(std::remove_reference_t<M>& m, std::span<const token_id> tokens, std::span<const double> times) {
+  { m(tokens, times) } -> detail::logits_of_tokens;
+};
+
 /// @cond
 namespace detail {
+template <class M>
+constexpr void require_unmasking_model() {
+  static_assert(unmasking_model<M>,
+                "limbeck: masks are filled by a model of texts: m(tokens, times), for a std::span<const lk::token_id> and a std::span<const double>, gives "
+                "a tensor of logits, a row a token");
+}
 inline sampling sampling_of(const unmasking& how) {
   if (!(how.temperature >= 0 && how.temperature < 1e300))
     raise<value_error>("limbeck: temperature of unmasking is " + show(how.temperature) + ", expected a finite number of at least 0");
@@ -93,8 +107,7 @@ void unmask(const Path& path, const Logits& logits, std::span<token_id> x, const
 
 /// Fills all masks of texts in as many steps as @p times has intervals: `fill_masks(model, log_linear_masking{}, x, s, uniform_grid(8), how)`.
 ///
-/// @param model a callable: `model(x, t)` for a `std::span<const token_id>`, the tokens of all sequences, and a `std::span<const double>`, a
-///   time a sequence, gives logits on the host, a row a token; read before the next call
+/// @param model an `unmasking_model`
 /// @param x tokens, one a row of @p s; what is a mask is written, what is none (a prompt, what stands around a gap) stays
 /// @param times falling, the last one 0, at which nothing is a mask
 /// The law of a text does not depend on what stands beside it, nor on `first`: with the same seed, parts of a batch give what the
@@ -102,16 +115,19 @@ void unmask(const Path& path, const Logits& logits, std::span<token_id> x, const
 /// @throws as unmask(); value_error where there are fewer than two times or the last is not 0. @p x is left as it was.
 template <class Model, masking_path Path>
 void fill_masks(Model&& model, const Path& path, std::span<token_id> x, const segments& s, std::span<const double> times, const unmasking& how) {
-  detail::check_tokens("x", x.size(), s);
-  if (times.size() < 2 || times.back() != 0) raise<value_error>("limbeck: the times of fill_masks are two or more that fall, and the last is 0");
-  std::vector<token_id> now(x.begin(), x.end());
-  std::vector<double> from(s.size()), to(s.size());
-  for (std::size_t k = 0; k + 1 < times.size(); ++k) {
-    std::fill(from.begin(), from.end(), times[k]), std::fill(to.begin(), to.end(), times[k + 1]);
-    const auto& logits = model(std::span<const token_id>(now), std::span<const double>(from));
-    unmask(path, logits, std::span<token_id>(now), s, from, to, how, k);
+  detail::require_unmasking_model<Model>();
+  if constexpr (unmasking_model<Model>) {
+    detail::check_tokens("x", x.size(), s);
+    if (times.size() < 2 || times.back() != 0) raise<value_error>("limbeck: the times of fill_masks are two or more that fall, and the last is 0");
+    std::vector<token_id> now(x.begin(), x.end());
+    std::vector<double> from(s.size()), to(s.size());
+    for (std::size_t k = 0; k + 1 < times.size(); ++k) {
+      std::fill(from.begin(), from.end(), times[k]), std::fill(to.begin(), to.end(), times[k + 1]);
+      const auto& logits = model(std::span<const token_id>(now), std::span<const double>(from));
+      unmask(path, logits, std::span<token_id>(now), s, from, to, how, k);
+    }
+    std::copy(now.begin(), now.end(), x.begin());
   }
-  std::copy(now.begin(), now.end(), x.begin());
 }
 
 LIMBECK_END_NAMESPACE

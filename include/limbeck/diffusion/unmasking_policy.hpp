@@ -23,26 +23,29 @@ struct two_step_texts {
 
 /// Texts in two steps: from masks alone at t = 1 to x_tau, and from it to t = 0.
 ///
-/// @param model as that of `fill_masks`; @param tau one a sequence of @p s, in (0, 1)
+/// @param model an `unmasking_model`; @param tau one a sequence of @p s, in (0, 1)
 /// What a student gets to learn from them is the product of the probabilities of the tokens drawn, `unmasked_labels`.
 /// @throws as unmask().
 ///
 /// Zheng et al., Ultra-Fast Language Generation via Discrete Diffusion Divergence Instruct (DiDi-Instruct), 2025, arXiv:2509.25035.
 template <class Model, masking_path Path, detail::sized_memory Tau>
 two_step_texts unmask_in_two(Model&& model, const Path& path, const segments& s, const Tau& tau, const unmasking& how) {
+  detail::require_unmasking_model<Model>();
   two_step_texts out;
-  out.between.assign(s.rows(), how.mask);
-  const std::vector<double> begin(s.size(), 1), end(s.size(), 0);
-  const any_vector between = detail::masking_times("tau", detail::view_vector(tau), s);
-  std::vector<double> middle(s.size());
-  for (std::size_t i = 0; i < s.size(); ++i) middle[i] = between.number(i);
-  {
-    const auto& logits = model(std::span<const token_id>(out.between), std::span<const double>(begin));
-    unmask(path, logits, std::span<token_id>(out.between), s, begin, middle, how, 0);
+  if constexpr (unmasking_model<Model>) {
+    out.between.assign(s.rows(), how.mask);
+    const std::vector<double> begin(s.size(), 1), end(s.size(), 0);
+    const any_vector between = detail::masking_times("tau", detail::view_vector(tau), s);
+    std::vector<double> middle(s.size());
+    for (std::size_t i = 0; i < s.size(); ++i) middle[i] = between.number(i);
+    {
+      const auto& logits = model(std::span<const token_id>(out.between), std::span<const double>(begin));
+      unmask(path, logits, std::span<token_id>(out.between), s, begin, middle, how, 0);
+    }
+    out.texts = out.between;
+    const auto& logits = model(std::span<const token_id>(out.between), std::span<const double>(middle));
+    unmask(path, logits, std::span<token_id>(out.texts), s, middle, end, how, 1);
   }
-  out.texts = out.between;
-  const auto& logits = model(std::span<const token_id>(out.between), std::span<const double>(middle));
-  unmask(path, logits, std::span<token_id>(out.texts), s, middle, end, how, 1);
   return out;
 }
 
