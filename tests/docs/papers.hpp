@@ -1,6 +1,7 @@
 // What stands before the expressions of docs/catalogue/papers.tsv: the names that they use, and `use`, which asks a
 // loss for its plan and takes anything else as it is. The numbers are of no meaning.
 
+#include <limbeck/diffusion.hpp>
 #include <limbeck/limbeck.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/class_vectors.hpp>

@@ -9,7 +9,9 @@
 #include <limbeck/loss/critics/critic_wasserstein.hpp>
 #include <limbeck/loss/critics/gradient_penalty.hpp>
 #include <limbeck/loss/critics/reversed.hpp>
+#include <limbeck/loss/features/smooth_l1.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
+#include <limbeck/loss/logits/kl.hpp>
 #include <limbeck/objective/objective.hpp>
 #include <limbeck/signal/signals.hpp>
 
@@ -317,4 +319,48 @@ TEST_CASE("critics: the ratio of densities is that of a row's mean logit, clippe
   CHECK(few == std::vector<double>{0, 8});
   CHECK_THROWS_WITH(lk::log_density_ratio(z, l, {.clip = 8}), Catch::Matchers::Contains("row 2"));
   CHECK(l == std::vector<double>{2, -20, 0.375});
+}
+
+TEST_CASE("critics: MEKD compares pictures that a frozen generator makes of logits", "[critics]") {
+  const std::vector<double> teacher{1, -2, 0.5, 3, 0, -1}, map{0.3, -1, 0.2, 0.8, 0.5, -0.4, 1.2, 0.1, -0.7, 0.6, 0.9, -0.3};  // 3 x 4
+  std::vector<double> student{0.2, 1, -1, 2, 0.7, -0.4};
+  const double t = 5;
+  const auto pictures = [&](const std::vector<double>& z) {
+    std::vector<double> out(8);
+    for (std::size_t r = 0; r < 2; ++r)
+      for (std::size_t i = 0; i < 4; ++i)
+        for (std::size_t c = 0; c < 3; ++c) out[4 * r + i] += z[3 * r + c] / t * map[4 * c + i];
+    return out;
+  };
+  const auto by_hand = [&](const std::vector<double>& z) {
+    double value = 0;
+    const auto a = pictures(z), b = pictures(teacher);
+    for (std::size_t i = 0; i < 8; ++i) value += std::fabs(a[i] - b[i]) / 8;
+    for (std::size_t r = 0; r < 2; ++r) {
+      double of_z = 0, of_teacher = 0;
+      for (std::size_t c = 0; c < 3; ++c) of_z += std::exp(z[3 * r + c] / t), of_teacher += std::exp(teacher[3 * r + c] / t);
+      for (std::size_t c = 0; c < 3; ++c) {
+        const double p = std::exp(teacher[3 * r + c] / t) / of_teacher;
+        value += t / 2 * p * (std::log(p) - z[3 * r + c] / t + std::log(of_z));
+      }
+    }
+    return value;
+  };
+  const auto a = pictures(student), b = pictures(teacher);
+  std::vector<double> of_logits(6), of_pictures(8);
+  const auto as = [](const std::vector<double>& x, std::size_t n) { return lk::rows<const double>(x.data(), 2, n); };
+  const auto loss = lk::at<"logits">(0.2 * lk::at_temperature(5.0, lk::forward_kl{})) + lk::at<"picture">(lk::l1{});
+  const double value = loss(lk::outputs{lk::output<"logits">(as(student, 3)), lk::output<"picture">(as(a, 4))},
+                            lk::outputs{lk::output<"logits">(as(teacher, 3)), lk::output<"picture">(as(b, 4))},
+                            lk::into(lk::outputs{lk::output<"logits">(lk::rows<double>(of_logits.data(), 2, 3)),
+                                                 lk::output<"picture">(lk::rows<double>(of_pictures.data(), 2, 4))}))
+                           .loss;
+  CHECK(value == Approx(by_hand(student)));
+  for (std::size_t i = 0; i < 6; ++i) {
+    double g = of_logits[i];  // back through the generator
+    for (std::size_t k = 0; k < 4; ++k) g += of_pictures[i / 3 * 4 + k] * map[4 * (i % 3) + k] / t;
+    std::vector<double> low = student, high = student;
+    low[i] -= 1e-6, high[i] += 1e-6;
+    CHECK(g == Approx((by_hand(high) - by_hand(low)) / 2e-6).epsilon(1e-6));
+  }
 }
