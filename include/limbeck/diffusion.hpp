@@ -6,10 +6,12 @@
 
 #include <limbeck/diffusion/blended.hpp>
 #include <limbeck/diffusion/bootstrap.hpp>
+#include <limbeck/diffusion/concrete_score.hpp>
 #include <limbeck/diffusion/consistency.hpp>
 #include <limbeck/diffusion/continuous_consistency.hpp>
 #include <limbeck/diffusion/delta_score.hpp>
 #include <limbeck/diffusion/denoising_target.hpp>
+#include <limbeck/diffusion/density_ratio.hpp>
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/draw_noise.hpp>
 #include <limbeck/diffusion/f_weights.hpp>
@@ -18,6 +20,8 @@
 #include <limbeck/diffusion/formula_sum.hpp>
 #include <limbeck/diffusion/frame_window.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
+#include <limbeck/diffusion/learned_sampler.hpp>
+#include <limbeck/diffusion/masking.hpp>
 #include <limbeck/diffusion/noise_table.hpp>
 #include <limbeck/diffusion/on_path.hpp>
 #include <limbeck/diffusion/override_labels.hpp>
@@ -32,12 +36,22 @@
 #include <limbeck/diffusion/signed_step.hpp>
 #include <limbeck/diffusion/steps.hpp>
 #include <limbeck/diffusion/teacher_segment.hpp>
+#include <limbeck/diffusion/tilted.hpp>
 #include <limbeck/diffusion/time_at.hpp>
 #include <limbeck/diffusion/time_grid.hpp>
 #include <limbeck/diffusion/times.hpp>
 #include <limbeck/diffusion/twin_flow.hpp>
+#include <limbeck/diffusion/unmask.hpp>
+#include <limbeck/diffusion/unmasking_policy.hpp>
 #include <limbeck/diffusion/variational_score.hpp>
 #include <limbeck/diffusion/weighted_difference.hpp>
+#include <limbeck/loss/critics/critic_hinge.hpp>
+#include <limbeck/loss/critics/critic_least_squares.hpp>
+#include <limbeck/loss/critics/critic_logistic.hpp>
+#include <limbeck/loss/critics/critic_role.hpp>
+#include <limbeck/loss/critics/critic_wasserstein.hpp>
+#include <limbeck/loss/critics/gradient_penalty.hpp>
+#include <limbeck/loss/critics/reversed.hpp>
 #include <limbeck/loss/features/pseudo_huber.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
