@@ -4,6 +4,8 @@
 /// @file
 /// Diffusion and flow: noise, predictions, and the objectives of few-step students. Needs no tensor library.
 
+#include <limbeck/diffusion/cascade.hpp>
+#include <limbeck/diffusion/condition_partition.hpp>
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>

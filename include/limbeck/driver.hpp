@@ -7,6 +7,7 @@
 
 #include <limbeck/driver/active_rounds.hpp>
 #include <limbeck/driver/alternating.hpp>
+#include <limbeck/driver/parts.hpp>
 #include <limbeck/driver/self_training.hpp>
 #include <limbeck/driver/stages.hpp>
 #include <limbeck/driver/turn.hpp>
