@@ -64,6 +64,9 @@ struct no_times {};
 template <class T, class Times = detail::no_times>
 class noise_data {
   static constexpr bool has_times = !std::is_same_v<Times, detail::no_times>;
+  static constexpr bool by_quantile = requires(const Times& t) {
+    { t.quantile(0.5) } -> std::convertible_to<double>;
+  };
 
  public:
   /// z and conditions; no times.
@@ -71,10 +74,10 @@ class noise_data {
   explicit noise_data(noise_settings settings)
     requires(!has_times)
       : noise_data(std::move(settings), {}) {}
-  /// @param times a callable of a `random_stream&`, which gives a time
+  /// @param times a callable of a `random_stream&`, which gives a time; or a distribution with `quantile(u)`, u in (0, 1)
   noise_data(noise_settings settings, Times times) : settings_(std::move(settings)), times_(std::move(times)) {
-    static_assert(!has_times || requires(Times& t, random_stream& r) { { t(r) } -> std::convertible_to<double>; },
-                  "limbeck: the times of noise_data are a callable of a random_stream& that gives a time");
+    static_assert(!has_times || by_quantile || requires(Times& t, random_stream& r) { { t(r) } -> std::convertible_to<double>; },
+                  "limbeck: the times of noise_data are a callable of a random_stream& that gives a time, or have quantile(u)");
     if (settings_.dimensions == 0) raise<value_error>("limbeck: dimensions of noise_data is 0, expected at least 1");
     if (!settings_.conditions.empty()) settings_.rows = settings_.conditions.size();
     if (settings_.rows == 0) raise<value_error>("limbeck: rows of noise_data is 0, expected at least 1");
@@ -94,7 +97,11 @@ class noise_data {
       if (!settings_.conditions.empty()) b.inputs.conditions.push_back(settings_.conditions[r]);
       if constexpr (has_times) {
         random_stream own = mine.split(1);
-        b.times.push_back(static_cast<double>(times_(own)));
+        if constexpr (by_quantile) {
+          b.times.push_back(static_cast<double>(times_.quantile(own.uniform() + 0x1p-54)));
+        } else {
+          b.times.push_back(static_cast<double>(times_(own)));
+        }
         draw(mine.split(2), b.noise);
       }
     }

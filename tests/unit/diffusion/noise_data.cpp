@@ -60,6 +60,13 @@ TEST_CASE("noise data: the draws are normal, and independent of each other", "[d
     mean += z / n, square += z * z / n, with_noise += z * b.noise[i] / n, with_time += z * (b.times[i / 2] - 0.5) / n;
     if (i % 2 == 0) across += z * b.inputs.values[i + 1] / n;
   }
+  struct squared {
+    double quantile(double u) const { return u * u; }
+  };
+  auto by_quantile = lk::noise_with_times<double>({.dimensions = 1, .rows = 20000}, squared{});
+  double first_moment = 0;
+  for (const double t : by_quantile.batch(rows).times) first_moment += t / 20000;
+  CHECK(std::abs(first_moment - 1.0 / 3) < 0.01);
   for (const double x : {mean, square - 1, across, with_noise, with_time}) CHECK(std::abs(x) < 0.03);
 }
 
