@@ -6,7 +6,9 @@
 
 #include <limbeck/diffusion/blended.hpp>
 #include <limbeck/diffusion/bootstrap.hpp>
+#include <limbeck/diffusion/cascade.hpp>
 #include <limbeck/diffusion/concrete_score.hpp>
+#include <limbeck/diffusion/condition_partition.hpp>
 #include <limbeck/diffusion/consistency.hpp>
 #include <limbeck/diffusion/continuous_consistency.hpp>
 #include <limbeck/diffusion/delta_score.hpp>
@@ -22,6 +24,7 @@
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/learned_sampler.hpp>
 #include <limbeck/diffusion/masking.hpp>
+#include <limbeck/diffusion/matching_teacher.hpp>
 #include <limbeck/diffusion/noise_table.hpp>
 #include <limbeck/diffusion/on_path.hpp>
 #include <limbeck/diffusion/override_labels.hpp>
