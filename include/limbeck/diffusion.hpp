@@ -7,6 +7,7 @@
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
+#include <limbeck/diffusion/measures.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
