@@ -44,7 +44,7 @@ long double mean_distance(const lk::rows<const float>& x, const lk::rows<const f
 }  // namespace
 
 TEST_CASE("diffusion: the energy distance is its definition, in blocks or not", "[diffusion]") {
-  for (const std::size_t n : {1, 63, 64, 130}) {
+  for (const std::size_t n : {std::size_t(1), std::size_t(63), std::size_t(64), std::size_t(130)}) {
     const auto a = normals(n * 3, 1), b = normals(70 * 3, 2, 0.5);
     const lk::rows<const float> x(a.data(), n, 3), y(b.data(), 70, 3);
     const auto want = static_cast<double>(2 * mean_distance(x, y) - mean_distance(x, x) - mean_distance(y, y));
