@@ -1,0 +1,75 @@
+#include "teacher.hpp"
+
+#include "../common/optimizers.hpp"
+
+#include <limbeck/averaging.hpp>
+#include <limbeck/schedule/schedules.hpp>
+#include <limbeck/trainer.hpp>
+
+namespace few_step {
+
+namespace {
+
+/// A data source: rows with noise that is drawn for the step.
+struct noised_data {
+  const task& of;
+  lk::random_stream random{0};
+  std::uint64_t drawn = 0;
+
+  std::size_t size() const { return static_cast<std::size_t>(of.rows.rows()); }
+  void prepare(std::span<const std::size_t>, const lk::draw_request& request) { random = request.random, drawn = 0; }
+  noised_rows batch(std::span<const std::size_t> rows) {
+    const lk::random_stream mine = random.split(drawn++);
+    matrix clean(std::ssize(rows), of.rows.cols());
+    std::vector<int> classes;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      clean.row(static_cast<Eigen::Index>(i)) = of.rows.row(static_cast<Eigen::Index>(rows[i]));
+      if (of.class_count > 0) classes.push_back(of.classes[rows[i]]);
+    }
+    return add_noise(std::move(clean), std::move(classes), draw_times(mine.split(0), rows.size(), 0.005, noise_alone), mine.split(1));
+  }
+};
+
+/// A trainer's teacher: the velocity of the rows, a formula.
+struct velocity_of_rows {
+  auto operator()(const noised_rows& b) const {
+    return lk::converted(lk::predicts_clean{}, velocity, b.clean, b.inputs.x, lk::levels(path, b.inputs.times));
+  }
+};
+
+}  // namespace
+
+denoiser train_teacher(const task& of, int updates, int batch, std::uint64_t seed, const std::filesystem::path& checkpoint) {
+  denoiser net(of.shape(), seed), average = net;
+  noised_data data{of};
+  lk::trainer trainer{net, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(lk::cosine(0.002, 0.0))};
+  const auto steps = static_cast<std::size_t>(updates), rows = static_cast<std::size_t>(batch);
+  trainer.fit(data, {.epochs = steps * rows / data.size() + 1, .steps = steps, .batch = rows, .seed = seed, .checkpoint = checkpoint,
+                     .checkpoint_every = 1000},
+              lk::averaging(lk::averager(lk::ema{.decay = 0.995}, lk::in_place(average.parameters())), net));
+  return average;
+}
+
+namespace {
+struct labelled_data {
+  const task& of;
+  std::size_t size() const { return of.classes.size(); }
+  labelled_rows batch(std::span<const std::size_t> rows) const {
+    labelled_rows b{matrix(std::ssize(rows), of.rows.cols()), {}};
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      b.inputs.row(static_cast<Eigen::Index>(i)) = of.rows.row(static_cast<Eigen::Index>(rows[i]));
+      b.labels.push_back(of.classes[rows[i]]);
+    }
+    return b;
+  }
+};
+}  // namespace
+
+mlp train_classifier(const task& of, int epochs, std::uint64_t seed) {
+  mlp net({static_cast<int>(of.rows.cols()), 64, of.class_count}, seed);
+  lk::trainer trainer{net, lk::no_teacher{}, lk::objective{lk::cross_entropy{}}, adam(lk::cosine(0.005, 0.0), 0.01)};
+  trainer.fit(labelled_data{of}, {.epochs = static_cast<std::size_t>(epochs), .batch = 64, .seed = seed});
+  return net;
+}
+
+}  // namespace few_step
