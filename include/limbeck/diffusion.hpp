@@ -5,11 +5,13 @@
 /// Diffusion and flow: noise, predictions, and the objectives of few-step students. Needs no tensor library.
 
 #include <limbeck/diffusion/distribution_matching.hpp>
+#include <limbeck/diffusion/draw_noise.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/measures.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/diffusion/steps.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
 #endif
