@@ -1,6 +1,7 @@
 #include "teacher.hpp"
 
 #include "../common/optimizers.hpp"
+#include "noised_data.hpp"
 
 #include <limbeck/averaging.hpp>
 #include <limbeck/schedule/schedules.hpp>
@@ -9,26 +10,6 @@
 namespace few_step {
 
 namespace {
-
-/// A data source: rows with noise that is drawn for the step.
-struct noised_data {
-  const task& of;
-  lk::random_stream random{0};
-  std::uint64_t drawn = 0;
-
-  std::size_t size() const { return static_cast<std::size_t>(of.rows.rows()); }
-  void prepare(std::span<const std::size_t>, const lk::draw_request& request) { random = request.random, drawn = 0; }
-  noised_rows batch(std::span<const std::size_t> rows) {
-    const lk::random_stream mine = random.split(drawn++);
-    matrix clean(std::ssize(rows), of.rows.cols());
-    std::vector<int> classes;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      clean.row(static_cast<Eigen::Index>(i)) = of.rows.row(static_cast<Eigen::Index>(rows[i]));
-      if (of.class_count > 0) classes.push_back(of.classes[rows[i]]);
-    }
-    return add_noise(std::move(clean), std::move(classes), draw_times(mine.split(0), rows.size(), 0.005, noise_alone), mine.split(1));
-  }
-};
 
 /// A trainer's teacher: the velocity of the rows, a formula.
 struct velocity_of_rows {
@@ -43,9 +24,7 @@ denoiser train_teacher(const task& of, int updates, int batch, std::uint64_t see
   denoiser net(of.shape(), seed), average = net;
   noised_data data{of};
   lk::trainer trainer{net, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(lk::cosine(0.002, 0.0))};
-  const auto steps = static_cast<std::size_t>(updates), rows = static_cast<std::size_t>(batch);
-  trainer.fit(data, {.epochs = steps * rows / data.size() + 1, .steps = steps, .batch = rows, .seed = seed, .checkpoint = checkpoint,
-                     .checkpoint_every = 1000},
+  trainer.fit(data, run_of(data, updates, batch, seed, checkpoint),
               lk::averaging(lk::averager(lk::ema{.decay = 0.995}, lk::in_place(average.parameters())), net));
   return average;
 }

@@ -56,7 +56,7 @@ void each_distance(const X& x, const Y& y, const F& f) {
   }
 }
 template <class X, class Y>
-double mean_distance(const X& x, const Y& y) {
+double average_distance(const X& x, const Y& y) {
   double all = 0;
   each_distance(x, y, [&](std::size_t, std::size_t, double d) { all += d; });
   return all / static_cast<double>(x.samples) / static_cast<double>(y.samples);
@@ -80,7 +80,7 @@ double energy_distance(const X& x, const Y& y) {
   const auto a = detail::samples_of("x", x);
   const auto b = detail::samples_of("y", y);
   if (a.classes != b.classes) detail::throw_shape("y", b.samples, b.classes, b.samples, a.classes);
-  const double d = 2 * detail::mean_distance(a, b) - detail::mean_distance(a, a) - detail::mean_distance(b, b);
+  const double d = 2 * detail::average_distance(a, b) - detail::average_distance(a, a) - detail::average_distance(b, b);
   return (std::max)(d, 0.0);  // less only by rounding
 }
 
