@@ -9,9 +9,14 @@
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/measures.hpp>
+#include <limbeck/diffusion/noise_table.hpp>
+#include <limbeck/diffusion/on_path.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
 #include <limbeck/diffusion/steps.hpp>
+#include <limbeck/diffusion/time_at.hpp>
+#include <limbeck/diffusion/time_grid.hpp>
+#include <limbeck/diffusion/times.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
 #endif
