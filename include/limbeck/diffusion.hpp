@@ -4,19 +4,27 @@
 /// @file
 /// Diffusion and flow: noise, predictions, and the objectives of few-step students. Needs no tensor library.
 
+#include <limbeck/diffusion/bootstrap.hpp>
+#include <limbeck/diffusion/consistency.hpp>
+#include <limbeck/diffusion/continuous_consistency.hpp>
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/draw_noise.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
+#include <limbeck/diffusion/known_pair.hpp>
 #include <limbeck/diffusion/measures.hpp>
 #include <limbeck/diffusion/noise_table.hpp>
 #include <limbeck/diffusion/on_path.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/diffusion/progressive.hpp>
 #include <limbeck/diffusion/steps.hpp>
+#include <limbeck/diffusion/teacher_segment.hpp>
 #include <limbeck/diffusion/time_at.hpp>
 #include <limbeck/diffusion/time_grid.hpp>
 #include <limbeck/diffusion/times.hpp>
+#include <limbeck/diffusion/twin_flow.hpp>
+#include <limbeck/loss/features/pseudo_huber.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
 #endif

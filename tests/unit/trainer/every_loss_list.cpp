@@ -185,6 +185,7 @@ const std::vector<loss>& every_loss() {
       alone("barron", lk::barron{.alpha = 0.5}),
       alone("cosine_loss", lk::cosine_loss{}),
       alone("row_distance", lk::row_distance{}),
+      alone("pseudo_huber", lk::pseudo_huber{.scale = 0.5}),
       {"beta_kl", with_parameters, with_parameters, false},
       {"element_weights", with_weights, with_weights, false},
       alone("bits", lk::bits{.least = 0.01}),
