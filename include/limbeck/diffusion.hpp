@@ -9,6 +9,7 @@
 #include <limbeck/diffusion/continuous_consistency.hpp>
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/draw_noise.hpp>
+#include <limbeck/diffusion/f_weights.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/known_pair.hpp>
@@ -18,6 +19,8 @@
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
 #include <limbeck/diffusion/progressive.hpp>
+#include <limbeck/diffusion/ratio_bins.hpp>
+#include <limbeck/diffusion/score_identity.hpp>
 #include <limbeck/diffusion/steps.hpp>
 #include <limbeck/diffusion/teacher_segment.hpp>
 #include <limbeck/diffusion/time_at.hpp>
