@@ -13,6 +13,7 @@
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/known_pair.hpp>
+#include <limbeck/diffusion/matching_teacher.hpp>
 #include <limbeck/diffusion/measures.hpp>
 #include <limbeck/diffusion/noise_table.hpp>
 #include <limbeck/diffusion/on_path.hpp>
