@@ -7,6 +7,7 @@
 #include <limbeck/diffusion/bootstrap.hpp>
 #include <limbeck/diffusion/consistency.hpp>
 #include <limbeck/diffusion/continuous_consistency.hpp>
+#include <limbeck/diffusion/density_ratio.hpp>
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/draw_noise.hpp>
 #include <limbeck/diffusion/f_weights.hpp>
@@ -28,6 +29,13 @@
 #include <limbeck/diffusion/time_grid.hpp>
 #include <limbeck/diffusion/times.hpp>
 #include <limbeck/diffusion/twin_flow.hpp>
+#include <limbeck/loss/critics/critic_hinge.hpp>
+#include <limbeck/loss/critics/critic_least_squares.hpp>
+#include <limbeck/loss/critics/critic_logistic.hpp>
+#include <limbeck/loss/critics/critic_role.hpp>
+#include <limbeck/loss/critics/critic_wasserstein.hpp>
+#include <limbeck/loss/critics/gradient_penalty.hpp>
+#include <limbeck/loss/critics/reversed.hpp>
 #include <limbeck/loss/features/pseudo_huber.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 
