@@ -11,6 +11,7 @@
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/draw_noise.hpp>
 #include <limbeck/diffusion/f_weights.hpp>
+#include <limbeck/diffusion/few_step_rollout.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/known_pair.hpp>
