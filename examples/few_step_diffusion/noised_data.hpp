@@ -44,6 +44,13 @@ struct noised_data {
   }
 };
 
+/// A trainer's teacher: the velocity of the rows, a formula.
+struct velocity_of_rows {
+  auto operator()(const noised_rows& b) const {
+    return lk::converted(lk::predicts_clean{}, velocity, b.clean, b.inputs.x, lk::levels(path, b.inputs.times));
+  }
+};
+
 /// How a run over it is set.
 inline lk::fit_settings run_of(const noised_data& data, int updates, int batch, std::uint64_t seed,
                                const std::filesystem::path& checkpoint = {}) {

@@ -9,17 +9,6 @@
 
 namespace few_step {
 
-namespace {
-
-/// A trainer's teacher: the velocity of the rows, a formula.
-struct velocity_of_rows {
-  auto operator()(const noised_rows& b) const {
-    return lk::converted(lk::predicts_clean{}, velocity, b.clean, b.inputs.x, lk::levels(path, b.inputs.times));
-  }
-};
-
-}  // namespace
-
 denoiser train_teacher(const task& of, int updates, int batch, std::uint64_t seed, const std::filesystem::path& checkpoint) {
   denoiser net(of.shape(), seed), average = net;
   noised_data data{of};
