@@ -8,10 +8,13 @@
 #include <limbeck/diffusion/draw_noise.hpp>
 #include <limbeck/diffusion/formula.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
+#include <limbeck/diffusion/guidance_embedding.hpp>
+#include <limbeck/diffusion/guided.hpp>
 #include <limbeck/diffusion/noise_table.hpp>
 #include <limbeck/diffusion/on_path.hpp>
 #include <limbeck/diffusion/path.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/diffusion/reverse_process.hpp>
 #include <limbeck/diffusion/steps.hpp>
 #include <limbeck/diffusion/time_at.hpp>
 #include <limbeck/diffusion/time_grid.hpp>
