@@ -22,6 +22,8 @@
 #include <limbeck/diffusion/formula_sum.hpp>
 #include <limbeck/diffusion/frame_window.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
+#include <limbeck/diffusion/guidance_embedding.hpp>
+#include <limbeck/diffusion/guided.hpp>
 #include <limbeck/diffusion/learned_sampler.hpp>
 #include <limbeck/diffusion/masking.hpp>
 #include <limbeck/diffusion/matching_teacher.hpp>
@@ -35,6 +37,7 @@
 #include <limbeck/diffusion/progressive.hpp>
 #include <limbeck/diffusion/ratio_bins.hpp>
 #include <limbeck/diffusion/residual_shifting.hpp>
+#include <limbeck/diffusion/reverse_process.hpp>
 #include <limbeck/diffusion/score_distillation.hpp>
 #include <limbeck/diffusion/score_identity.hpp>
 #include <limbeck/diffusion/signed_step.hpp>
