@@ -48,6 +48,7 @@ namespace detail {
 
 template <class Kind, class Levels, class Weight>
 struct delta_numbers {
+  static_assert(level_weight<Weight>, "limbeck: a weight of levels is a small copyable function of a noise_level that gives a number, as kl_weight{}");
   Kind kind;
   Levels at;
   Weight weight;
@@ -80,7 +81,7 @@ struct delta_numbers {
 ///
 /// Hertz, Aberman and Cohen-Or, Delta Denoising Score, 2023, arXiv:2304.07090; the high-frequency score distillation of TAD-SR
 /// (2024, arXiv:2408.07476) on `residual_shifting`, with the teacher's result as the reference.
-template <prediction_kind Kind, class P, class Q, class X, class Y, row_levels L, level_weight W = uniform_weight>
+template <prediction_kind Kind, class P, class Q, class X, class Y, row_levels L, class W = uniform_weight>
 auto delta_score(const Kind& kind, P&& of_sample, Q&& of_reference, X&& x, Y&& reference, const L& at, const W& weight = {}) {
   const auto made = [&](const auto&... s) {
     detail::check_sources("a tensor of delta_score", s...);

@@ -20,8 +20,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// It is 0 where the noise is predicted exactly. O(samples x dimensions). Errors as `variational_score`; codes that turn a NaN into 0
 /// hide a broken row, which a call here names.
 ///
-/// Poole, Jain, Barron and Mildenhall, DreamFusion: Text-to-3D using 2D Diffusion, 2022, arXiv:2209.14988, eq. 3.
-template <class Predicted, class E, row_levels L, level_weight W = variance_weight>
+/// Poole, Jain, Barron and Mildenhall, DreamFusion: Text-to-3D using 2D Diffusion, 2022, arXiv:2209.14988.
+template <class Predicted, class E, row_levels L, class W = variance_weight>
 auto score_distillation(Predicted&& predicted, E&& e, const L& at, const W& weight = {}) {
   return variational_score(predicts_noise{}, std::forward<Predicted>(predicted), std::forward<E>(e), at, weight);
 }

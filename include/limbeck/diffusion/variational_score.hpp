@@ -23,9 +23,9 @@ LIMBECK_BEGIN_NAMESPACE
 /// @throws shape_error where shapes differ or there is not one time a row.
 ///
 /// Wang et al., ProlificDreamer: High-Fidelity and Diverse Text-to-3D Generation with Variational Score Distillation, 2023,
-/// arXiv:2305.16213, eq. 9; of a one-step generator, Nguyen and Tran, SwiftBrush, 2023, arXiv:2312.05239. With one guidance scale for
-/// both predictions, redrawn each step: SNOOPI, 2024, arXiv:2412.02687, eq. 4 to 7.
-template <prediction_kind Kind, class Real, class Fake, row_levels L, level_weight W = uniform_weight>
+/// arXiv:2305.16213; of a one-step generator, Nguyen and Tran, SwiftBrush, 2023, arXiv:2312.05239. With one guidance scale for
+/// both predictions, redrawn each step: SNOOPI, 2024, arXiv:2412.02687.
+template <prediction_kind Kind, class Real, class Fake, row_levels L, class W = uniform_weight>
 auto variational_score(const Kind& kind, Real&& real, Fake&& fake, const L& at, const W& weight = {}) {
   return detail::checked_levels(at, detail::weighted("fake of variational_score", detail::noise_difference<Kind, L, W>{kind, at, weight},
                                                      std::forward<Real>(real), std::forward<Fake>(fake)));

@@ -89,6 +89,7 @@ LIMBECK_HOST_DEVICE double noise_in(const Kind& kind, const noise_level& at, con
 }
 template <class Kind, class Levels, class Weight>
 struct noise_difference {
+  static_assert(level_weight<Weight>, "limbeck: a weight of levels is a small copyable function of a noise_level that gives a number, as kl_weight{}");
   Kind kind;
   Levels at;
   Weight weight;
