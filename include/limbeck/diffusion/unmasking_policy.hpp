@@ -91,7 +91,8 @@ template <detail::sized_memory Rewards, class Out>
 void group_advantages(const Rewards& rewards, std::size_t group, Out&& out, const group_advantage_options& options = {}) {
   const any_vector r = detail::view_vector(rewards);
   if (group < 2 || r.size() % group != 0)
-    raise<value_error>("limbeck: group is " + std::to_string(group) + ", expected a divisor of the " + std::to_string(r.size()) + " rewards that is at least 2");
+    raise<value_error>("limbeck: group is " + std::to_string(group) + ", expected a divisor of the " + std::to_string(r.size()) +
+                       " rewards that is at least 2");
   if (!(options.clip > 0)) raise<value_error>("limbeck: clip of group_advantages is " + detail::show(options.clip) + ", expected a positive number");
   if (!(options.epsilon > 0)) raise<value_error>("limbeck: epsilon of group_advantages is " + detail::show(options.epsilon) + ", expected a positive number");
   const auto to = detail::output_vector("out", out, r.size());

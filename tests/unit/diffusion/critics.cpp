@@ -12,6 +12,7 @@
 #include <limbeck/loss/features/smooth_l1.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
 #include <limbeck/loss/logits/kl.hpp>
+#include <limbeck/loss/logits/mse.hpp>
 #include <limbeck/objective/objective.hpp>
 #include <limbeck/signal/signals.hpp>
 
@@ -363,4 +364,26 @@ TEST_CASE("critics: MEKD compares pictures that a frozen generator makes of logi
     low[i] -= 1e-6, high[i] += 1e-6;
     CHECK(g == Approx((by_hand(high) - by_hand(low)) / 2e-6).epsilon(1e-6));
   }
+}
+
+TEST_CASE("critics: two outputs at neighbouring samples approximate R1, and both sides learn", "[critics]") {
+  // D(x) = w . x: the mean of (D(x) - D(x + sigma e))^2 is sigma^2 |w|^2
+  const std::size_t n = 4000;
+  const double w[] = {0.7, -1.2}, sigma = 0.1;
+  std::vector<double> x(2 * n), noisy(2 * n), of_x(n), of_noisy(n), g(n), h(n);
+  lk::random_stream random(12);
+  for (std::size_t i = 0; i < 2 * n; ++i) x[i] = random.normal(), noisy[i] = x[i] + sigma * random.normal();
+  for (std::size_t r = 0; r < n; ++r) {
+    of_x[r] = w[0] * x[2 * r] + w[1] * x[2 * r + 1], of_noisy[r] = w[0] * noisy[2 * r] + w[1] * noisy[2 * r + 1];
+  }
+  const double value = lk::objective{100.0 * lk::mse{}}(lk::rows<const double>(of_x.data(), n, 1), lk::rows<const double>(of_noisy.data(), n, 1),
+                                                        lk::into(lk::rows<double>(g.data(), n, 1)), lk::into_teacher(lk::rows<double>(h.data(), n, 1)))
+                           .loss;
+  const double length = w[0] * w[0] + w[1] * w[1];
+  CHECK(value == Approx(100 * sigma * sigma * length).epsilon(0.12));  // 5 deviations of the mean of a chi squared
+  double slope[2] = {};
+  for (std::size_t r = 0; r < n; ++r)
+    for (std::size_t j = 0; j < 2; ++j) slope[j] += g[r] * x[2 * r + j] + h[r] * noisy[2 * r + j];
+  for (std::size_t j = 0; j < 2; ++j) CHECK(std::fabs(slope[j] - 200 * sigma * sigma * w[j]) < 0.3);
+  CHECK(slope[0] * w[0] + slope[1] * w[1] == Approx(2 * value));  // it is quadratic in w
 }
