@@ -115,7 +115,7 @@ TEST_CASE("cascade: of the calibration set that share goes to the teacher", "[di
                        Message("limbeck: percent is 101, expected a number from 0 to 100"));
 }
 
-TEST_CASE("cascade: noise of a strength, by each row's own number; an exact teacher refines", "[diffusion][cascade]") {
+TEST_CASE("cascade: noise of a strength, by each row's own number", "[diffusion][cascade]") {
   const lk::rectified path;
   const std::vector<double> x{2, -1, 0.5};
   const std::vector<std::size_t> which{7, 2, 9}, one{2};
