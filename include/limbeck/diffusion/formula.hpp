@@ -187,7 +187,7 @@ auto list_of(const First& first, const Second& second, const Rest&... rest) {
 /// @throws shape_error where a source has not the shape of the first.
 template <class First, class... S>
 void check_sources(const char* who, const First& first, const S&... others) {
-  const auto check = [&](const auto& s) {
+  [[maybe_unused]] const auto check = [&](const auto& s) {
     if (s.samples() != first.samples() || s.classes() != first.classes())
       throw_shape(who, s.samples(), s.classes(), first.samples(), first.classes());
   };
@@ -246,7 +246,7 @@ struct combination : detail::formula<combination<Numbers, S...>, S...> {
   LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
     return reader_of(r, this->sources.open(r, memory_));
   }
-  auto settled(double at) const { return settled_with(this->sources.settled(at)); }
+  auto settled(double at) const { return settled_with(this->sources.settled(at), at); }
 
  private:
   template <class Row, class... R>
@@ -258,8 +258,8 @@ struct combination : detail::formula<combination<Numbers, S...>, S...> {
     return made;
   }
   template <class... Settled>
-  auto settled_with(const detail::source_list<Settled...>& s) const {
-    return combination<Numbers, Settled...>{{s}, numbers};
+  auto settled_with(const detail::source_list<Settled...>& s, double at) const {
+    return combination<detail::settled_t<Numbers>, Settled...>{{s}, detail::settled(numbers, at)};
   }
   /// @endcond
 };
