@@ -22,7 +22,6 @@
 #include <limbeck/diffusion/formula_sum.hpp>
 #include <limbeck/diffusion/frame_window.hpp>
 #include <limbeck/diffusion/gaussian_mixture.hpp>
-#include <limbeck/diffusion/known_pair.hpp>
 #include <limbeck/diffusion/learned_sampler.hpp>
 #include <limbeck/diffusion/masking.hpp>
 #include <limbeck/diffusion/matching_teacher.hpp>

@@ -22,9 +22,11 @@ struct score_identity_options {
 ///
 /// The weightings of the authors' code, on the rectified path, where a = 1 - s: {1, 0} is its 1_minus_sigma, the default; {2, 0}
 /// 1_minus_sigma_squared; {0, 1} and {0, 2} 1_over_sigma and 1_over_sigma2; {1, 1} and {2, 2} snr_sqrt and snr. {0, 0} is 1.
-struct level_weight {
+struct power_weight {
   double signal = 1;  ///< the power of the signal, at least 0
   double noise = 0;   ///< the power of the noise that is divided by, at least 0
+  /// At a level.
+  LIMBECK_HOST_DEVICE double operator()(const noise_level& at) const { return std::pow(at.signal, signal) / std::pow(at.noise, noise); }
 };
 
 /// @cond
@@ -46,11 +48,10 @@ template <class Levels>
 struct weight_of_level {
   double floor;
   Levels at;
-  level_weight power;
+  power_weight power;
   template <class T, class Row, class X, class Real>
   LIMBECK_HOST_DEVICE double of(const Row& r, const X&, const Real&) const {
-    const noise_level l = at(r.index);
-    const double w = std::pow(l.signal, power.signal) / std::pow(l.noise, power.noise), most = 1 / floor;
+    const double w = power(at(r.index)), most = 1 / floor;
     return w < most ? w : most;
   }
 };
@@ -172,7 +173,7 @@ auto score_identity(X&& x, Real&& real, Fake&& fake, const score_identity_option
   return detail::score_identity_of(options, detail::distance_weight{options.floor}, detail::as_target(std::forward<X>(x)),
                                    detail::as_target(std::forward<Real>(real)), detail::as_target(std::forward<Fake>(fake)));
 }
-/// The same with a weight by level: `score_identity(x, real, fake, levels(rectified{}, t), level_weight{.signal = 1})`.
+/// The same with a weight by level: `score_identity(x, real, fake, levels(rectified{}, t), power_weight{.signal = 1})`.
 ///
 /// Such a weight depends on the level alone. Then, with the exact denoiser of the generated samples as fake, the expected loss is
 /// (1 - alpha) E[w (real - fake)^2], the Fisher divergence of noised samples from noised data, times a constant of the level; and
@@ -180,15 +181,15 @@ auto score_identity(X&& x, Real&& real, Fake&& fake, const score_identity_option
 /// included, which nobody had to differentiate. At another alpha it is (1 - alpha) of the part through the samples and half of the
 /// part through the denoiser.
 /// @param at the levels of the rows, `levels(path, t)`
-/// @param power the weight, see `level_weight`
+/// @param power the weight, see `power_weight`
 /// @throws as the other; value_error where a power is negative or not finite, shape_error where there is not one time a row.
 /// Zhou et al., Score Distillation of Flow Matching Models, 2025, arXiv:2509.25127, after the authors' code.
 template <class X, class Real, class Fake, row_levels L>
-auto score_identity(X&& x, Real&& real, Fake&& fake, const L& at, const level_weight& power,
+auto score_identity(X&& x, Real&& real, Fake&& fake, const L& at, const power_weight& power,
                     const score_identity_options& options = {}) {
   for (const double p : {power.signal, power.noise})
     if (!(p >= 0 && p - p == 0))
-      raise<value_error>("limbeck: a power of level_weight is " + detail::show(p) + ", expected a finite number of at least 0");
+      raise<value_error>("limbeck: a power of power_weight is " + detail::show(p) + ", expected a finite number of at least 0");
   return detail::checked_levels(
       at, detail::score_identity_of(options, detail::weight_of_level<L>{options.floor, at, power},
                                     detail::as_target(std::forward<X>(x)), detail::as_target(std::forward<Real>(real)),

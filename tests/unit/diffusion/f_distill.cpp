@@ -87,7 +87,7 @@ TEST_CASE("f-distill: with the exact ratio each weight gives the gradient of its
         ratios.push_back(std::exp(data.log_density(noisy, at) - q.log_density(noisy, at)));
       }
     const auto view = [](const std::vector<double>& v) { return lk::rows<const double>(v.data(), v.size(), 1); };
-    const auto difference = lk::score_identity(view(x), view(real), view(fake), lk::levels(path, t), lk::level_weight{0, 0})
+    const auto difference = lk::score_identity(view(x), view(real), view(fake), lk::levels(path, t), lk::power_weight{0, 0})
                                 .by_sample();  // fake - real
     std::vector<double> h(x.size()), g(x.size());
     for (const f which : all) {

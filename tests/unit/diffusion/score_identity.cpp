@@ -76,7 +76,7 @@ TEST_CASE("score identity: the value and its three gradients are the definition'
 TEST_CASE("score identity: the weights by level are those of the authors' code", "[diffusion]") {
   const problem p;
   const auto at = lk::levels(lk::rectified{}, p.t);
-  const auto expect = [&](const lk::level_weight& power, const std::function<long double(long double)>& w) {
+  const auto expect = [&](const lk::power_weight& power, const std::function<long double(long double)>& w) {
     check(p, lk::score_identity(view(p.x), view(p.real), view(p.fake), at, power, {.alpha = 1.2}), 1.2L,
           [&](std::size_t r) { return w(p.t[r]); });
   };
@@ -96,7 +96,7 @@ TEST_CASE("score identity: at the ends of time the weights are finite", "[diffus
   const auto at = lk::levels(lk::rectified{}, ends);
   matrix one(p.x.size()), g(p.x.size());
   lk::fill(lk::score_identity(view(p.x), view(p.real), view(p.fake), at, {0, 0}), view(one));
-  for (const lk::level_weight power : {lk::level_weight{1, 0}, {2, 0}, {0, 1}, {0, 2}, {1, 1}, {2, 2}}) {
+  for (const lk::power_weight power : {lk::power_weight{1, 0}, {2, 0}, {0, 1}, {0, 2}, {1, 1}, {2, 2}}) {
     lk::fill(lk::score_identity(view(p.x), view(p.real), view(p.fake), at, power), view(g));
     const auto weight_of = [&](std::size_t r) { return g[r * columns] / one[r * columns]; };
     CHECK(weight_of(0) == Approx(power.noise > 0 ? 1e5 : 1.0));                 // no noise
@@ -197,7 +197,7 @@ TEST_CASE("score identity: what is wrong is said", "[diffusion]") {
   CHECK_THROWS_MATCHES(lk::score_identity(x, real, fake, {.floor = 0}), lk::value_error,
                        Message("limbeck: floor of score_identity is 0, expected a positive, finite number"));
   CHECK_THROWS_MATCHES(lk::score_identity(x, real, fake, lk::levels(lk::rectified{}, 0.5), {-1, 0}), lk::value_error,
-                       Message("limbeck: a power of level_weight is -1, expected a finite number of at least 0"));
+                       Message("limbeck: a power of power_weight is -1, expected a finite number of at least 0"));
   const std::vector<double> few{0.1, 0.2};
   CHECK_THROWS_AS(lk::score_identity(x, real, fake, lk::levels(lk::rectified{}, few), {1, 0}), lk::shape_error);
   const lk::rows<const double> narrow(p.x.data(), samples, columns - 1);

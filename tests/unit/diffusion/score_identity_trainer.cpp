@@ -101,7 +101,7 @@ struct descent {
   void serialize(Archive&) {}
 };
 
-lk::level_weight by_signal() { return {1, 0}; }
+lk::power_weight by_signal() { return {1, 0}; }
 /// The three gradients of what the student has just given.
 struct judge {
   double alpha = 0.7;
