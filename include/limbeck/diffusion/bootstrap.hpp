@@ -40,8 +40,9 @@ struct signal_step_numbers {
 /// time, where y is f(e), plain `mse` against the teacher's clean sample of e. The target's error by the step is O((t - s)^2).
 /// O(samples x dimensions). @throws shape_error where shapes differ or there is not one time a row.
 ///
-/// Gu, Zhai, Zhang, Liu and Susskind, BOOT: Data-free Distillation of Denoising Diffusion Models with Bootstrapping, 2023, arXiv:2306.05544. The
-/// step was derived here; structure and boundary are those of the paper's reviews and of a reimplementation, its weights were not read.
+/// Gu, Zhai, Zhang, Liu and Susskind, BOOT: Data-free Distillation of Denoising Diffusion Models with Bootstrapping, 2023,
+/// arXiv:2306.05544. The step was derived here; structure and boundary are those of the paper's reviews and of a reimplementation,
+/// its weights were not read.
 template <class Y, class F, row_levels L, row_levels To>
 auto signal_step(Y&& signal, F&& teacher, const L& at, const To& to) {
   return detail::checked_step(at, to, detail::combined("the teacher of signal_step", detail::signal_step_numbers<L, To>{at, to},

@@ -36,8 +36,8 @@ struct edm_boundary {
 /// c_skip = d^2/(s^2 + d^2), c_out = s/sqrt(s^2 + d^2) with s = scaling t, for networks whose prediction was made a clean sample first
 /// (`to_clean`). Beyond the first steps c_skip is nearly 0.
 ///
-/// Luo, Tan, Huang, Li and Zhao, Latent Consistency Models, 2023, arXiv:2310.04378, with its code's numbers; its t is the number of the step of
-/// 1000: on a path of [0, 1] the scaling is 10000.
+/// Luo, Tan, Huang, Li and Zhao, Latent Consistency Models, 2023, arXiv:2310.04378, with its code's numbers; its t is the number of
+/// the step of 1000: on a path of [0, 1] the scaling is 10000.
 struct latent_boundary {
   double deviation = 0.5;  ///< of the data, d, positive
   double scaling = 10;     ///< of the time
@@ -56,7 +56,8 @@ struct straight_boundary {
 struct trigonometric_boundary {
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const { return {std::cos(t), -std::sin(t)}; }
 };
-/// c_skip = (t u + d^2)/(t^2 + d^2), c_out = (t - u) d/sqrt(t^2 + d^2): from time t to any other time u, either way, and the identity at u = t.
+/// c_skip = (t u + d^2)/(t^2 + d^2), c_out = (t - u) d/sqrt(t^2 + d^2): from time t to any other time u, either way, and the
+/// identity at u = t.
 ///
 /// Li and He, Bidirectional Consistency Models, 2024, arXiv:2403.18035, with its code; u = 0 is EDM's own preconditioning.
 struct bidirectional_boundary {
@@ -137,13 +138,15 @@ auto consistency_sample(const B& boundary, P&& prediction, X&& noisy, const L& a
 template <consistency_bridge B, class P, class X, row_levels L, row_levels To>
 auto consistency_sample(const B& boundary, P&& prediction, X&& noisy, const L& at, const To& to) {
   using Numbers = typename detail::bridge_numbers<B, To>::template numbers<L>;
-  return detail::checked_levels(to, detail::checked_levels(at, detail::combined("the samples of consistency_sample", Numbers{{boundary, to}, at},
-                                                                                std::forward<P>(prediction), std::forward<X>(noisy))));
+  const auto f = detail::combined("the samples of consistency_sample", Numbers{{boundary, to}, at}, std::forward<P>(prediction),
+                                  std::forward<X>(noisy));
+  return detail::checked_levels(to, detail::checked_levels(at, f));
 }
 /// c_out g: the gradient by F, of @p gradient by f. The way back of `consistency_sample`, for a network's `backward`.
 template <consistency_boundary B, class G, row_levels L>
 auto consistency_slope(const B& boundary, G&& gradient, const L& at) {
-  return detail::checked_levels(at, detail::combined("consistency_slope", detail::boundary_slope<B, L>{boundary, at}, std::forward<G>(gradient)));
+  return detail::checked_levels(at, detail::combined("consistency_slope", detail::boundary_slope<B, L>{boundary, at},
+                                                     std::forward<G>(gradient)));
 }
 /// The same between two times.
 template <consistency_bridge B, class G, row_levels L, row_levels To>

@@ -102,7 +102,8 @@ auto tangent(const L& at, const tangent_options<S>& o, F&& f, V&& v, J&& j, X&& 
     raise<value_error>("limbeck: normaliser is " + show(o.normaliser) + ", expected a finite number of at least 0");
   const auto made = [&](const auto&... s) {
     check_sources("a tensor of continuous consistency", s...);
-    return checked_levels(at, tangent_target<Added, L, S, std::remove_cvref_t<decltype(s)>...>{{list_of(s...)}, at, o.warm_up, o.normaliser});
+    using Target = tangent_target<Added, L, S, std::remove_cvref_t<decltype(s)>...>;
+    return checked_levels(at, Target{{list_of(s...)}, at, o.warm_up, o.normaliser});
   };
   return made(as_target(std::forward<F>(f)), as_target(std::forward<V>(v)), as_target(std::forward<J>(j)), as_target(std::forward<X>(x)));
 }

@@ -24,12 +24,12 @@ struct segment_options {
 ///
 /// Holds the memory of the samples between. Host only. No gradient goes through it: what it gives is held fixed.
 ///
-/// One step with eta 0 is the pair of consistency distillation by DDIM (LCM: s = t - k of its own steps; a guided teacher is guided inside of
-/// the denoiser); several with eta are the stochastic segment of SCott.
+/// One step with eta 0 is the pair of consistency distillation by DDIM (LCM: s = t - k of its own steps; a guided teacher is guided
+/// inside of the denoiser); several with eta are the stochastic segment of SCott.
 ///
-/// Song et al., Consistency Models, 2023, arXiv:2303.01469; Luo et al., Latent Consistency Models, 2023, arXiv:2310.04378; Liu et al., SCott:
-/// Accelerating Diffusion Models with Stochastic Consistency Distillation, 2024, arXiv:2403.01505, whose paper was not read: two summaries
-/// agree on three steps of an SDE solver.
+/// Song et al., Consistency Models, 2023, arXiv:2303.01469; Luo et al., Latent Consistency Models, 2023, arXiv:2310.04378; Liu et
+/// al., SCott: Accelerating Diffusion Models with Stochastic Consistency Distillation, 2024, arXiv:2403.01505, whose paper was not
+/// read: two summaries agree on three steps of an SDE solver.
 template <class T, noise_path Path, prediction_kind Kind>
 class teacher_segment {
  public:
@@ -49,8 +49,8 @@ class teacher_segment {
   /// @param first the place of the first row in the batch, see `draw_noise`
   /// steps calls of the teacher. @throws shape_error where there is not one time a row, value_error where a time is not on the path.
   template <class Denoiser, class From, class To>
-  rows<const T> operator()(Denoiser&& teacher, const rows<const T>& noisy, const From& from, const To& to, const random_stream& stream = random_stream(),
-                           std::size_t first = 0) {
+  rows<const T> operator()(Denoiser&& teacher, const rows<const T>& noisy, const From& from, const To& to,
+                           const random_stream& stream = random_stream(), std::size_t first = 0) {
     const std::size_t n = noisy.samples, count = n * noisy.classes;
     if (from.size() != n) detail::throw_length("from", from.size(), n);
     if (to.size() != n) detail::throw_length("to", to.size(), n);

@@ -5,8 +5,8 @@
 /// TwinFlow: a flow model F(x_t, t, u) of any step, from time t to time u, that is its own teacher, and at negative times the model of what
 /// it generates itself. x_t = |t| z + (1 - |t|) x, x^ = x_t - |t| F.
 ///
-/// Cheng, Sun, Li and Lin, TwinFlow: Realizing One-step Generation on Large Models with Self-adversarial Flows, 2025, arXiv:2512.05150; all as
-/// in its code.
+/// Cheng, Sun, Li and Lin, TwinFlow: Realizing One-step Generation on Large Models with Self-adversarial Flows, 2025,
+/// arXiv:2512.05150; all as in its code.
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/diffusion/formula.hpp>
@@ -50,8 +50,10 @@ inline twin_role twin_role_of(std::size_t row, std::size_t rows) {
 /// both are as they were.
 inline void twin_flow_times(const random_stream& stream, std::span<double> t, std::span<double> until, double ratio = 1) {
   if (until.size() != t.size()) detail::throw_length("until", until.size(), t.size());
-  if (t.size() < 4) raise<shape_error>("limbeck: twin_flow_times has " + std::to_string(t.size()) + " rows, expected at least 4, one a role");
-  if (!(ratio >= 0 && ratio <= 1)) raise<value_error>("limbeck: ratio of twin_flow_times is " + detail::show(ratio) + ", expected a number from 0 to 1");
+  if (t.size() < 4)
+    raise<shape_error>("limbeck: twin_flow_times has " + std::to_string(t.size()) + " rows, expected at least 4, one a role");
+  if (!(ratio >= 0 && ratio <= 1))
+    raise<value_error>("limbeck: ratio of twin_flow_times is " + detail::show(ratio) + ", expected a number from 0 to 1");
   for (std::size_t r = 0; r < t.size(); ++r)
     if (!(t[r] >= 0 && t[r] <= 1))
       raise<value_error>("limbeck: time " + std::to_string(r) + " is " + detail::show(t[r]) + ", expected a number from 0 to 1");
@@ -167,7 +169,8 @@ struct recursive_difference : detail::formula<recursive_difference<F, G, V>, F, 
     const auto of = this->sources.open(r, memory_);
     const double from = t[r.index], to = until[r.index], gap = from - to;
     const bool close = from < to + options.step;
-    return made<T>(of.first, of.rest.first, of.rest.rest.first, close ? 1 : gap / options.step, close ? 1 / gap : 1 / options.step, from < 0);
+    return made<T>(of.first, of.rest.first, of.rest.rest.first, close ? 1 : gap / options.step,
+                   close ? 1 / gap : 1 / options.step, from < 0);
   }
   auto settled(double p) const { return settled_with(this->sources.settled(p)); }
 
@@ -184,8 +187,8 @@ struct recursive_difference : detail::formula<recursive_difference<F, G, V>, F, 
 };
 
 /// The recursive consistency target: F - clamp(c_l F - c_r G - v, -1, 1), with (c_l, c_r) = ((t - u)/h, 1/h), or (1, 1/(t - u)) where
-/// t < u + h; G is the way of the averaged model from x_t - h v at time t - h to u (`recursive_walk`). Where F is the mean velocity from t to
-/// u, (t - u) F - G is h v, and the target is F. Rows of generated samples (t below 0) have the target v.
+/// t < u + h; G is the way of the averaged model from x_t - h v at time t - h to u (`recursive_walk`). Where F is the mean velocity
+/// from t to u, (t - u) F - G is h v, and the target is F. Rows of generated samples (t below 0) have the target v.
 ///
 /// @param f what the student gives, samples x dimensions
 /// @param walked G
@@ -204,7 +207,8 @@ auto recursive_target(F&& f, G&& walked, V&& velocity, std::span<const double> t
     detail::check_sources("a tensor of recursive_target", s...);
     return recursive_difference<std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}, t.data(), until.data(), options};
   };
-  auto target_ = made(detail::as_target(std::forward<F>(f)), detail::as_target(std::forward<G>(walked)), detail::as_target(std::forward<V>(velocity)));
+  auto target_ = made(detail::as_target(std::forward<F>(f)), detail::as_target(std::forward<G>(walked)),
+                      detail::as_target(std::forward<V>(velocity)));
   detail::require_host_formula<decltype(target_)>();
   if (t.size() != target_.samples()) detail::throw_length("t", t.size(), target_.samples());
   if (until.size() != target_.samples()) detail::throw_length("until", until.size(), target_.samples());
@@ -308,8 +312,8 @@ struct velocity_difference : detail::formula<velocity_difference<F, Fake, Real>,
 /// @param f what the student gave of noise, samples x dimensions
 /// @param fake,real what the model gave of x^ noised at t' in (0, 1): at (-t', -t'), and at (t', t')
 /// @param limit of each element
-/// The target of `mse` for F, all of it held fixed; 0.5 of it in the code, times `robust_weight`. Where both velocities are one, its gradient is 0.
-/// O(samples x dimensions). @throws shape_error where shapes differ; value_error where the limit is not positive.
+/// The target of `mse` for F, all of it held fixed; 0.5 of it in the code, times `robust_weight`. Where both velocities are one,
+/// its gradient is 0. O(samples x dimensions). @throws shape_error where shapes differ; value_error where the limit is not positive.
 template <class F, class Fake, class Real>
 auto matched_velocity(F&& f, Fake&& fake, Real&& real, double limit = 1) {
   detail::require_limit("limit of matched_velocity", limit);
@@ -317,7 +321,8 @@ auto matched_velocity(F&& f, Fake&& fake, Real&& real, double limit = 1) {
     detail::check_sources("a prediction of matched_velocity", s...);
     return velocity_difference<std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}, limit};
   };
-  return made(detail::as_target(std::forward<F>(f)), detail::as_target(std::forward<Fake>(fake)), detail::as_target(std::forward<Real>(real)));
+  return made(detail::as_target(std::forward<F>(f)), detail::as_target(std::forward<Fake>(fake)),
+              detail::as_target(std::forward<Real>(real)));
 }
 
 LIMBECK_END_NAMESPACE

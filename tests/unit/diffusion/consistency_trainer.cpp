@@ -69,7 +69,8 @@ class network {
       for (std::size_t k = 0; k < 6; ++k) v[r] += weights_[k] * phi[k];
     }
     const tensor velocity(v.data(), v.size(), 1);
-    lk::fill(lk::consistency_sample(lk::trigonometric_boundary{}, velocity, x, lk::levels(path, times_)), lk::rows<double>(out_.data(), out_.size(), 1));
+    const auto at = lk::levels(path, times_);
+    lk::fill(lk::consistency_sample(lk::trigonometric_boundary{}, velocity, x, at), lk::rows<double>(out_.data(), out_.size(), 1));
     return {out_.data(), out_.size(), 1};
   }
   tensor forward(const noised_rows& in) { return sample(in.view(), in.t); }

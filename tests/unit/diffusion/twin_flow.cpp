@@ -167,7 +167,7 @@ TEST_CASE("twin flow: the whole objective is that of the definition, all but the
         real here = noisy - 0.01L * velocity, total = 0;
         const real one = model<real>(here, first, half, 1) * (first - half);
         // the code's own step: both estimates mixed at the next time
-        const real clean = here - first * (one / (first == half ? 1 : first - half)), noise = here + (1 - first) * (one / (first == half ? 1 : first - half));
+        const real mean = one / (first == half ? 1 : first - half), clean = here - first * mean, noise = here + (1 - first) * mean;
         here = first == half ? here : half * noise + (1 - half) * clean;
         total = one + model<real>(here, half, end, 1) * (half - end);
         const bool close = time < end + 0.01L;
@@ -177,7 +177,8 @@ TEST_CASE("twin flow: the whole objective is that of the definition, all but the
       error += (f[i] - aim[k]) * (f[i] - aim[k]) / m;
     }
     const real robust = std::pow(error / (1e-6L + 1e-8L) + 1, -0.5L) / 1e-3L;
-    const real weight = r >= 6 ? 1 : std::tan((1 - (std::fabs(static_cast<real>(t[r])) - std::fabs(static_cast<real>(u[r])))) * std::numbers::pi_v<real> / 2.5L) + 1;
+    const real gap = std::fabs(static_cast<real>(t[r])) - std::fabs(static_cast<real>(u[r]));
+    const real weight = r >= 6 ? 1 : std::tan((1 - gap) * std::numbers::pi_v<real> / 2.5L) + 1;
     all += robust * weight * error / n;
     for (std::size_t k = 0; k < m; ++k)
       CHECK(g[r * m + k] == Approx(static_cast<double>(2 * robust * weight * (f[r * m + k] - aim[k]) / m / n)).epsilon(1e-7).margin(1e-9));
