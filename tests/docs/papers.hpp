@@ -1,7 +1,9 @@
 // What stands before the expressions of docs/catalogue/papers.tsv: the names that they use, and `use`, which asks a
 // loss for its plan and takes anything else as it is. The numbers are of no meaning.
 
+#include <limbeck/diffusion.hpp>
 #include <limbeck/limbeck.hpp>
+#include <limbeck/diffusion.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/class_vectors.hpp>
 #include <limbeck/map/then.hpp>
@@ -48,6 +50,12 @@ inline std::vector<std::size_t> ids = [] {
   std::iota(rows.begin(), rows.end(), 0);
   return rows;
 }();
+
+// Generated samples, noise, and what denoisers of data and of generated samples predict of them at levels.
+inline const rows<const float> generated = part(0), noise = part(1), real = part(2), fake = part(3), real_of_views = part(4), fake_of_views = part(1),
+                               origin = part(0), pixels = part(2);
+inline const std::vector<double> times_of_rows(samples, 0.6), early_times(samples, 0.3);
+inline const auto level = levels(rectified{}, times_of_rows), earlier = levels(rectified{}, early_times);
 
 // Lists of layers.
 inline const std::vector<rows<const float>> hidden{part(0), part(1), part(2), part(3)};

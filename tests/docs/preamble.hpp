@@ -70,6 +70,14 @@ inline std::vector<int> labels = [] {
   return y;
 }();
 
+// Generated samples, noise, what two denoisers predict of them at times, and room for noised samples.
+inline std::vector<float> x_memory = numbers(3, 2), e_memory = numbers(4, 2), real_memory = numbers(5, 2), fake_memory = numbers(6, 2);
+inline std::vector<float> noised_memory(samples* classes);
+inline const lk::rows<const float> x(x_memory.data(), samples, classes), e(e_memory.data(), samples, classes);
+inline const lk::rows<const float> real_velocity(real_memory.data(), samples, classes), fake_velocity(fake_memory.data(), samples, classes);
+inline const lk::rows<float> x_t(noised_memory.data(), samples, classes);
+inline std::vector<double> times(samples, 0.6), early(samples, 0.3);
+
 /// What decoding samples from: the next of four letters by the last one.
 struct bigram {
   std::vector<float> logits;

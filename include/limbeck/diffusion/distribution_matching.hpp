@@ -4,7 +4,7 @@
 /// @file
 /// The gradient of distribution matching.
 
-#include <limbeck/diffusion/formula.hpp>
+#include <limbeck/diffusion/weighted_difference.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -14,16 +14,6 @@ struct distribution_matching_gradient : detail::formula<distribution_matching_gr
   double floor;  ///< of the divisor
 
   /// @cond
-  template <class T, class R, class F>
-  struct reader {
-    R real;
-    F fake;
-    T by;
-    template <class Here>
-    LIMBECK_INLINE typename Here::number read(const Here& here) const {
-      return typename Here::number(by) * (here(fake) - here(real));
-    }
-  };
   template <class Row, class T>
   LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
     const auto of = this->sources.open(r, memory_);
@@ -33,15 +23,11 @@ struct distribution_matching_gradient : detail::formula<distribution_matching_gr
     const double distance = detail::sum_formula<T>(r.team, n, [&](const auto& here) LIMBECK_LAMBDA_INLINE { return abs(here(x) - here(real)); }) /
                             static_cast<double>(n);
     const T by = static_cast<T>(distance > 0 || floor > 0 ? 1 / (distance > floor ? distance : floor) : 0);
-    return made(real, of.rest.rest.first, by);
+    return detail::difference_of(by, of.rest.rest.first, real);
   }
   auto settled(double at) const { return settled_with(this->sources.settled(at)); }
 
  private:
-  template <class R, class F, class T>
-  LIMBECK_HOST_DEVICE static reader<T, R, F> made(const R& real, const F& fake, T by) {
-    return {real, fake, by};
-  }
   template <class... S>
   auto settled_with(const detail::source_list<S...>& s) const {
     return distribution_matching_gradient<S...>{{s}, floor};

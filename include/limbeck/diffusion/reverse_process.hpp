@@ -256,7 +256,7 @@ auto reverse_process(const Path& path, const Kind& kind, std::vector<double> tim
 /// @param teacher,student denoisers
 /// @param x samples at the teacher's first time (`of_teacher.start`), at the end what the student gives
 /// @param stream of all noise; @param first the place of the first row in the whole batch
-/// As DMOSpeech 2 (code of yl4579/DMOSpeech2), which asks the teacher, guided, from noise to t = 0.93 on `rectified`, by
+/// As DMOSpeech 2 (code of yl4579/DMOSpeech2), which asks the teacher, guided, from noise to about t = 0.93 on `rectified`, by
 /// Euler's steps on a grid of `sway_time`, and the student in `consistency_step`s. The noise that its code adds to the teacher's velocity
 /// is not here.
 template <class T, class Path, class TeacherKind, class StudentKind, class TeacherStep, class StudentStep, class Teacher, class Student, class X>
