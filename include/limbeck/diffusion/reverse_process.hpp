@@ -147,7 +147,8 @@ struct churned_heun_step {
   template <class Step>
   void operator()(Step& s) const {
     using Path = std::remove_cvref_t<decltype(s.path())>;
-    static_assert(std::is_same_v<Path, edm>, "limbeck: churned_heun_step is of the path edm, where time is noise; elsewhere ddim_step{.eta = 1} is stochastic");
+    static_assert(std::is_same_v<Path, edm>,
+                  "limbeck: churned_heun_step is of the path edm, where time is noise; elsewhere ddim_step{.eta = 1} is stochastic");
     auto at = s.levels_from();
     constexpr double most = std::numbers::sqrt2 - 1;
     if (churn > 0 && s.from() >= lowest && s.from() <= highest) {
@@ -251,12 +252,13 @@ auto reverse_process(const Path& path, const Kind& kind, std::vector<double> tim
 /// Sampling that a teacher begins and a few-step student ends: the teacher's sampler down to its last time; what the teacher says there is
 /// clean gets noise at the student's first time; the student's sampler from there.
 ///
-/// @param of_teacher,of_student samplers, both on one path; made so that it is the student's first times that are left out
+/// @param of_teacher,of_student samplers, both on one path; the student's begins where its first steps are left to the teacher
 /// @param teacher,student denoisers
 /// @param x samples at the teacher's first time (`of_teacher.start`), at the end what the student gives
 /// @param stream of all noise; @param first the place of the first row in the whole batch
-/// As DMOSpeech 2 (code of yl4579/DMOSpeech2), which asks the teacher, guided, at times from noise to 0.93 of the way on `rectified`, by
-/// Euler's steps on a grid of `sway_time`, and the student in `consistency_step`s. The noise that its code adds to the teacher's velocity is not here.
+/// As DMOSpeech 2 (code of yl4579/DMOSpeech2), which asks the teacher, guided, from noise to about t = 0.93 on `rectified`, by
+/// Euler's steps on a grid of `sway_time`, and the student in `consistency_step`s. The noise that its code adds to the teacher's velocity
+/// is not here.
 template <class T, class Path, class TeacherKind, class StudentKind, class TeacherStep, class StudentStep, class Teacher, class Student, class X>
 void teacher_guided_sampling(diffusion_sampler<T, Path, TeacherKind, TeacherStep>& of_teacher, Teacher&& teacher,
                              diffusion_sampler<T, Path, StudentKind, StudentStep>& of_student, Student&& student, X&& x,
