@@ -10,8 +10,9 @@ DOORS = [  # what a program holds, and the header that lets it in
     ("Files, teacher cache", "io"), ("Plain memory", "core/rows, core/any_tensor")]
 
 FLOORS = [  # (y, height, rooms); a room: (share of the width, name, what it holds, colour)
-    (112, 62, [(0.32, "selection/", "a pool, a query → rows", "teal"), (0.23, "averaging/", "parameters", "teal"),
-               (0.29, "tokens/ · decoding/", "sequences · samplers", "teal"), (0.16, "dense/", "pictures", "teal")]),
+    (112, 62, [(0.25, "selection/", "pool, query → rows", "teal"), (0.17, "averaging/", "parameters", "teal"),
+               (0.24, "tokens/ · decoding/", "sequences · samplers", "teal"), (0.2, "diffusion/", "noise · formulas", "teal"),
+               (0.14, "dense/", "pictures", "teal")]),
     (182, 62, [(0.58, "objective/", "operators, names, the call, plan, report", "blue"),
                (0.42, "map/", "maps with a way back · views", "blue")]),
     (252, 62, [(0.325, "loss/", "logits · features · relations", "blue"), (0.19, "target/", "a teacher's row", "blue"),

@@ -28,6 +28,7 @@
 #include <limbeck/loss/features/position_similarity.hpp>
 #include <limbeck/loss/features/projected.hpp>
 #include <limbeck/loss/features/projection.hpp>
+#include <limbeck/loss/features/pseudo_huber.hpp>
 #include <limbeck/loss/features/sinkhorn.hpp>
 #include <limbeck/loss/features/smooth_l1.hpp>
 #include <limbeck/loss/features/vid.hpp>

@@ -11,9 +11,11 @@
 #include <limbeck/trainer/checkpoint.hpp>
 #include <limbeck/trainer/contrast.hpp>
 #include <limbeck/trainer/csv_metrics.hpp>
+#include <limbeck/trainer/denoising_data.hpp>
 #include <limbeck/trainer/drawn.hpp>
 #include <limbeck/trainer/early_stopping.hpp>
 #include <limbeck/trainer/mutual.hpp>
+#include <limbeck/trainer/noise_data.hpp>
 #include <limbeck/trainer/on_policy.hpp>
 #include <limbeck/trainer/progress_bar.hpp>
 #include <limbeck/trainer/prompted_data.hpp>

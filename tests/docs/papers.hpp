@@ -1,8 +1,8 @@
 // What stands before the expressions of docs/catalogue/papers.tsv: the names that they use, and `use`, which asks a
 // loss for its plan and takes anything else as it is. The numbers are of no meaning.
 
-#include <limbeck/limbeck.hpp>
 #include <limbeck/diffusion.hpp>
+#include <limbeck/limbeck.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/class_vectors.hpp>
 #include <limbeck/map/then.hpp>
@@ -71,6 +71,7 @@ inline std::vector<float> distances(samples, 1), heat(4 * samples);
 inline std::vector<int> kept(samples / 4);
 inline const std::vector<box> mine(samples, box{0, 0, 2, 3}), theirs(samples, box{1, 0, 3, 3});
 inline random_stream stream(1);
+inline const auto made_again = [](const rows<const float>& x, std::span<const std::size_t>) { return x; };
 
 // Tokens.
 inline const std::vector<character_span> characters(samples, character_span{0, 1});
@@ -145,6 +146,7 @@ inline struct {
   std::size_t size() const { return 3; }
   batch_of_rows batch(std::span<const std::size_t> rows) const { return {std::vector<float>(rows.size())}; }
 } rows_by_number;
+inline const auto one_step = [](const draw_request&) { return 0.0; };
 inline const auto train_rounds = [](std::span<const std::size_t>, std::span<const int>, std::size_t) { return 0.5; };
 inline const auto pool = [] { return mixed_heads(ce_logits, kd_logits, {.share = 0.5}); };
 inline const auto oracle = [](std::span<const std::size_t> rows) { return std::vector<int>(rows.size(), 1); };

@@ -6,6 +6,7 @@
 
 #include "batch.hpp"
 
+#include <limbeck/diffusion.hpp>
 #include <limbeck/features.hpp>
 #include <limbeck/thrust.hpp>
 
@@ -140,6 +141,10 @@ void compare_objectives(complaints& out, std::size_t n, std::size_t c, std::uint
           lk::l1{} + lk::smooth_l1{.beta = 0.5} + lk::barron{.alpha = 0.5, .scale = 2} + lk::bce_with_logits{} +
               0.5 * lk::cosine_loss{} + lk::row_distance{} + lk::squared_probabilities{} +
               lk::at_temperature(2.0, lk::student_entropy{}) + lk::reverse_cross_entropy{} + 0.1 * lk::bits{},
+          b);
+  compare(out, at("critics", n, c),
+          lk::critic_hinge{lk::critic_role::real} + 0.5 * lk::critic_logistic{lk::critic_role::fake, 0.1} + lk::critic_least_squares{} +
+              0.1 * lk::critic_wasserstein{lk::critic_role::fake} + 0.2 * lk::gradient_penalty{1} + lk::cross_entropy{},
           b);
   compare(out, at("others", n, c),
           lk::at_temperature(3.0, lk::total_variation{} + lk::squared_hellinger{} + lk::alpha_divergence{.alpha = 0.3}) +

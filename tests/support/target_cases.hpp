@@ -15,7 +15,7 @@ namespace limbeck_test {
 template <class T>
 struct target_numbers {
   std::size_t n, c, m;  // samples, classes, classes of a teacher with another vocabulary
-  std::vector<T> student, a, b, d, wide, yes_or_no, averages, gates, prototypes;
+  std::vector<T> student, a, b, d, wide, yes_or_no, averages, gates, prototypes, times;
   std::vector<int> labels;
   std::vector<std::size_t> ids;
   std::vector<std::uint64_t> map_offsets;
@@ -41,6 +41,7 @@ struct target_numbers {
     for (std::size_t i = 0; i < c; ++i) averages[i] = 0;  // a sample without an average
     gates.resize(n * 3);
     for (T& v : gates) v = static_cast<T>(uniform(random) + 0.1);
+    for (std::size_t r = 0; r < n; ++r) times.push_back(static_cast<T>(0.05 + 0.9 * static_cast<double>(r) / static_cast<double>(n)));
     for (std::size_t r = 0; r < n; ++r) {
       labels.push_back(r % 4 == 3 ? -1 : static_cast<int>(random() % c));
       ids.push_back((r + 1) % n);
@@ -89,6 +90,7 @@ struct host_side {
   auto gates() const { return in(x.gates, 3); }
   auto prototypes() const { return lk::rows<const T>(x.prototypes.data(), x.c, 3); }
   auto averages() const { return in(x.averages, x.c); }
+  const auto& times() const { return x.times; }
   std::span<const std::size_t> ids() const { return x.ids; }
   const auto& labels() const { return x.labels; }
   auto sparse() const { return x.sparse.view(); }
@@ -109,7 +111,7 @@ struct device_side {
   using scalar = T;
   using memory = lk::device_memory;
   std::size_t n, c, m;
-  thrust::device_vector<T> student_, a_, b_, d_, wide_, yes_or_no_, averages_, gates_, prototypes_;
+  thrust::device_vector<T> student_, a_, b_, d_, wide_, yes_or_no_, averages_, gates_, prototypes_, times_;
   thrust::device_vector<int> labels_;
   thrust::device_vector<std::size_t> ids_;
   lk::device_sparse_rows<T> sparse_;
@@ -118,7 +120,8 @@ struct device_side {
   explicit device_side(const target_numbers<T>& x)
       : n(x.n), c(x.c), m(x.m), student_(to_device(x.student)), a_(to_device(x.a)), b_(to_device(x.b)), d_(to_device(x.d)),
         wide_(to_device(x.wide)), yes_or_no_(to_device(x.yes_or_no)), averages_(to_device(x.averages)),
-        gates_(to_device(x.gates)), prototypes_(to_device(x.prototypes)), labels_(to_device(x.labels)), ids_(to_device(x.ids)), sparse_(x.sparse),
+        gates_(to_device(x.gates)), prototypes_(to_device(x.prototypes)), times_(to_device(x.times)),
+        labels_(to_device(x.labels)), ids_(to_device(x.ids)), sparse_(x.sparse),
         map_(lk::class_map<T>{x.c, x.map_offsets, x.map_ids, x.map_weights}) {}
   auto student() const { return lk::on_device(student_, n, c); }
   auto a() const { return lk::on_device(a_, n, c); }
@@ -128,6 +131,7 @@ struct device_side {
   auto gates() const { return lk::on_device(gates_, n, 3); }
   auto prototypes() const { return lk::on_device(prototypes_, c, 3); }
   auto averages() const { return lk::on_device(averages_, n, c).memory; }
+  const auto& times() const { return times_; }
   std::span<const std::size_t> ids() const { return {thrust::raw_pointer_cast(ids_.data()), n}; }
   const auto& labels() const { return labels_; }
   auto sparse() const { return sparse_.view(); }

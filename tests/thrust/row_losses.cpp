@@ -165,6 +165,7 @@ void compare_losses(complaints& out) {
     compare_row<Block>(out, "reranked, prefix", lk::reranked{.k = 4, .prefix = true}, e);
     compare_row<Block>(out, "cosine_loss", lk::cosine_loss{}, e);
     compare_row<Block>(out, "row_distance", lk::row_distance{}, e);
+    compare_row<Block>(out, "pseudo_huber", lk::pseudo_huber{.scale = 0.3}, e);
   }
   example<T> parameters{"normal logarithms", normal<T>(42, 8, 1), normal<T>(42, 9, 1)};
   for (auto* side : {&parameters.student, &parameters.teacher})

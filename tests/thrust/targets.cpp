@@ -1,7 +1,7 @@
 // Targets of device memory: the rows that the host makes of the same numbers, by one thread a row and by several.
 #include "catch.hpp"
 #include "target_cases.hpp"
-#include "thread_team.hpp"
+#include "target_teams.hpp"
 
 using namespace limbeck_test;
 namespace detail = limbeck::detail;
@@ -20,20 +20,6 @@ void check(const Kind& kind, const Fill& fill) {
   for (const auto& complaint : found) UNSCOPED_INFO(complaint);
   CHECK(found.empty());
 }
-
-/// By threads of the host that share each row.
-const auto by_teams = [](const auto& side, const auto& t, double at) {
-  using T = typename std::remove_cvref_t<decltype(side)>::scalar;
-  const std::size_t n = t.samples(), c = t.classes();
-  std::vector<T> out(n * c, T(7));
-  const detail::fill_arguments<T> in{side.student().memory, detail::view_vector(side.labels()), at};
-  using Job = detail::fill_job<detail::settled_t<decltype(t)>, T>;
-  const Job job{detail::settled(t, at), lk::rows<T>(out.data(), n, c), in};
-  std::vector<T> memory(job.numbers(), T(5));
-  const detail::row_places<T, Job> all{job, n, 1, memory.size(), memory.data()};
-  with_team<false>([&](const auto& team) { all.place(team, 0); });
-  return out;
-};
 
 }  // namespace
 

@@ -23,13 +23,19 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
-/// A pack of neighbouring elements, where a row is one thread's.
-template <class Lanes>
+/// A pack of neighbouring elements, where a row is one thread's. @p Ahead: the last time that the row is read, and memory is asked for
+/// the next one, which stands behind it.
+template <class Lanes, bool Ahead = false>
 struct here_in_packs {
   using number = pack<Lanes>;
   using scalar = typename Lanes::scalar;
-  std::size_t at, count;
-  LIMBECK_INLINE number operator()(const scalar* row) const { return load_pack<Lanes>(row + at, count, scalar(0)); }
+  std::size_t at, count, ahead = 0;
+  LIMBECK_INLINE number operator()(const scalar* row) const {
+#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
+    if constexpr (Ahead) __builtin_prefetch(row + at + ahead);
+#endif
+    return load_pack<Lanes>(row + at, count, scalar(0));
+  }
   template <class Reader>
   LIMBECK_INLINE auto operator()(const Reader& r) const -> decltype(r.read(*this)) {
     return r.read(*this);
@@ -54,8 +60,11 @@ LIMBECK_INLINE void write_formula(const Team& team, T* out, std::size_t n, const
   if constexpr (in_packs<Team>) {
     dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
       using Lanes = host_lanes<T, Isa>;
-      for_packs<Lanes>(n, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
-        store_pack<Lanes>(out + at, count, f(here_in_packs<Lanes>{at, count}));
+      const F mine = f;  // what is stored could change another's numbers
+      T* const to = out;
+      const std::size_t behind = n;
+      for_packs<Lanes>(behind, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
+        store_pack<Lanes>(to + at, count, mine(here_in_packs<Lanes, true>{at, count, behind}));
       });
     });
   } else {
@@ -74,9 +83,11 @@ LIMBECK_INLINE double sum_formula(const Team& team, std::size_t n, const F& f) {
       std::size_t at = 0;
       while (at + lanes <= n) {
         const std::size_t end = n - at < 1024 ? n : at + 1024;
-        X some(T(0));
-        for (; at + lanes <= end; at += lanes) some += f(here_in_packs<Lanes>{at, lanes});
-        total += static_cast<double>(Lanes::sum(some.v));
+        X some[4] = {X(T(0)), X(T(0)), X(T(0)), X(T(0))};  // each waits for its own last sum only
+        for (; at + 4 * lanes <= end; at += 4 * lanes)
+          for (std::size_t k = 0; k < 4; ++k) some[k] += f(here_in_packs<Lanes>{at + k * lanes, lanes});
+        for (; at + lanes <= end; at += lanes) some[0] += f(here_in_packs<Lanes>{at, lanes});
+        total += static_cast<double>(Lanes::sum(((some[0] + some[1]) + (some[2] + some[3])).v));
       }
       if (at < n) {  // what f makes of the padding is left out
         T last[lanes];
@@ -199,7 +210,7 @@ struct formula {
   template <class Row>
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     const auto reader = static_cast<const Derived&>(*this).open(r, r.memory);
-    write_formula(r.team, r.out.data(), r.out.size(), [&](const auto& here) LIMBECK_LAMBDA_INLINE { return here(reader); });
+    write_formula(r.team, r.out.data(), r.out.size(), [reader](const auto& here) LIMBECK_LAMBDA_INLINE { return here(reader); });
   }
 };
 

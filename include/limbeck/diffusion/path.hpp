@@ -123,10 +123,14 @@ concept row_levels = requires { typename std::remove_cvref_t<L>::limbeck_levels;
 namespace detail {
 
 template <noise_path Path>
-void check_time(const Path& path, double t, const std::string& where) {
+bool has_time(const Path& path, double t) {
   const double low = path.first(), high = path.last(), slack = 1e-6 * (high - low);
-  if (!(t >= low - slack && t <= high + slack))
-    raise<value_error>("limbeck: " + where + " is " + show(t) + ", expected a number from " + show(low) + " to " + show(high));
+  return t >= low - slack && t <= high + slack;
+}
+template <noise_path Path>
+void check_time(const Path& path, double t, const std::string& where) {
+  if (!has_time(path, t))
+    raise<value_error>("limbeck: " + where + " is " + show(t) + ", expected a number from " + show(path.first()) + " to " + show(path.last()));
 }
 /// @throws shape_error where there is not one time a row.
 template <row_levels L>
@@ -153,7 +157,8 @@ auto levels(const Path& path, Times&& t) {
     detail::require_kept<Times>();
     const any_vector times = detail::view_vector(t);
     if constexpr (std::is_same_v<detail::vector_memory_t<Bare>, host_rows>)
-      for (std::size_t r = 0; r < times.size(); ++r) detail::check_time(path, times.number(r), "time " + std::to_string(r));
+      for (std::size_t r = 0; r < times.size(); ++r)
+        if (!detail::has_time(path, times.number(r))) detail::check_time(path, times.number(r), "time " + std::to_string(r));
     return path_levels<Path, detail::vector_memory_t<Bare>>{path, times, 0};
   }
 }

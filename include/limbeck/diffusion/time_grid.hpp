@@ -30,16 +30,16 @@ inline double sway_time(double t, double s = -1) {
   return t - s * (std::cos(std::numbers::pi * u / 2) - t);
 }
 
-/// @p steps equal steps from @p high down to @p low: steps + 1 times, both ends exact.
-/// @throws value_error where there is no step or the ends are not apart.
-inline std::vector<double> uniform_grid(std::size_t steps, double high = 1, double low = 0) {
+/// @p steps equal steps from @p from to @p to: steps + 1 times, both ends exact.
+/// @throws value_error where there is no step, or the ends are one or not finite.
+inline std::vector<double> uniform_grid(std::size_t steps, double from = 1, double to = 0) {
   if (steps == 0) raise<value_error>("limbeck: steps of uniform_grid is 0, expected at least 1");
-  if (!(high > low && high - low < 1e300))
-    raise<value_error>("limbeck: uniform_grid goes from " + detail::show(high) + " to " + detail::show(low) + ", expected finite times that fall");
+  if (from - from != 0 || to - to != 0 || from == to)
+    raise<value_error>("limbeck: uniform_grid goes from " + detail::show(from) + " to " + detail::show(to) + ", expected two finite times");
   std::vector<double> t(steps + 1);
   for (std::size_t i = 0; i <= steps; ++i) {
     const double share = static_cast<double>(i) / static_cast<double>(steps);
-    t[i] = high * (1 - share) + low * share;
+    t[i] = from * (1 - share) + to * share;
   }
   return t;
 }

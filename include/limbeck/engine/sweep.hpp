@@ -44,6 +44,9 @@ class host_sweep {
   static constexpr bool deviates = Plan::template deviates<student_side> || Plan::template deviates<teacher_side>;
   /// Whether rows of other types wait for the first step, which looks at every class anyway, where none has to look before.
   static constexpr bool waits = NS > 0 && !deviates && !any_width && Plan::top == 0;
+  /// Whether a row without a softmax is looked at for numbers that are none while its classes are swept, and not before: where
+  /// nothing but its value and gradient comes of it.
+  static constexpr bool checks_late = NS == 0 && classwise && !any_width && (!Plan::weighs || Plan::weighs_unread) && !Plan::template any<rowwise>;
   /// Whether a class that one side alone masks can make the value infinite.
   static constexpr bool compares =
       Plan::pairs::size > 0 || Plan::template any<logitwise> || Plan::features || Mode::soft_labels;
@@ -398,7 +401,7 @@ class host_sweep {
       } else {
         row.masks = false;
       }
-      if constexpr (!sees_student || !sees_teacher) {
+      if constexpr ((!sees_student || !sees_teacher) && !checks_late) {
         if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
       }
       if constexpr (Plan::features) {
@@ -423,12 +426,17 @@ class host_sweep {
       flow_sums<T, Plan, Mode> sums{};
       if constexpr (classwise) {
         [[maybe_unused]] const auto out = outputs_.row(r);
+        [[maybe_unused]] X outside(T(0));
         const auto n = row.numbers.template broadcast<X>();
         reduce(sum_packs<flow_sums<X, Plan, Mode>>(
                    row,
                    [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                      X e[at_least_one(NS)];
                      load_exponentials(at, e);
+                     if constexpr (checks_late) {
+                       outside += outside_of(at.student);
+                       if constexpr (!sees_teacher) outside += outside_of(at.teacher);
+                     }
                      const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
                      if constexpr (Mode::gradient) {
                        out.prefetch(classes_before(row, at));
@@ -436,6 +444,13 @@ class host_sweep {
                      }
                    }),
                sums);
+        if constexpr (checks_late) {
+          const std::size_t padding = rest_ ? (L - rest_) * (sees_teacher ? 1 : 2) : 0;  // it is -inf
+          if (Lanes::sum(outside.v) != static_cast<T>(padding) || classes_ == 0) {
+            if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
+            if (Plan::features && row.masks) return faults_.report(r, masked_feature(row));
+          }
+        }
         if constexpr (Mode::soft_labels) {
           if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity))
             return faults_.report(r, fault::soft_labels);
@@ -632,9 +647,11 @@ class host_sweep {
       }
       return g;
     };
+    // a row without softmaxes has its gradient by now
+    const bool stands = NS == 0 && classwise && !deviates && result.uniform == 0 && result.label == 0 && result.value < infinity;
     if (staged_.narrow) {
       Isa::call([&]() LIMBECK_LAMBDA_INLINE { write_narrow(row, result, r, gradient); });
-    } else {
+    } else if (!stands) {
       each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE { Lanes::store(at.gradient, gradient(at).v); });
       if (result.label != 0) {
         const std::size_t y = label_or_0(r);
@@ -776,6 +793,11 @@ class host_sweep {
     const T* const s = row.main.student;
     return std::any_of(s, s + classes_, [](T x) { return x <= masked_logit<T>; }) ? fault::student_number
                                                                                  : fault::teacher_number;
+  }
+
+  /// How many of a pack are no numbers of a logit, or masked.
+  LIMBECK_HOST_INLINE static X outside_of(const T* x) {
+    return select(abs(X::from(Lanes::load(x))) < X(-masked_logit<T>), X(T(0)), X(T(1)));
   }
 
   /// For tensors of which there is no softmax, which would have found these.

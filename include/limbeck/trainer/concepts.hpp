@@ -198,10 +198,10 @@ concept student = detail::has_forward<S, X> && requires(S& s, X& x, detail::grad
 /// - `t.rows(numbers)`, of the rows of the data: a cache of logits such as `cached_teacher`;
 /// - `t(batch.inputs)`, or `t(batch)`;
 ///
-/// or, before all of them, `t.answer(batch, outputs)`, of what the student's `forward` has just given for this batch: a teacher
-/// that judges samples of a generator, as in distribution matching. It
+/// or, before all of them, `t.answer(batch, outputs)`, of what the student's `forward` has just given for this batch (a tensor, or all
+/// its `outputs`): a teacher that judges samples of a generator, as in distribution matching. It
 /// gives logits (a tensor), a target, or several of these: `outputs`. Or it is `outputs{output<"name">(t), ...}` of
-/// such teachers, each of which is asked. Or it is `no_teacher`.
+/// such teachers, each of which is asked. Or it is `no_teacher`. Who does not answer is asked before the student's `forward`.
 template <class T, class Batch>
 concept teacher = std::is_same_v<T, no_teacher> ||
     detail::taught<decltype(detail::ask_teacher(std::declval<T&>(), std::declval<Batch&>(), {}))>;
@@ -222,9 +222,13 @@ struct given_by<S, X> {
 template <class T, class Batch, class Outputs>
 inline constexpr bool teaches = limbeck::teacher<T, Batch>;
 template <class T, class Batch, class Outputs>
-  requires answers_student<T, Batch, Outputs>
+  requires judges<T, Batch, Outputs>
 inline constexpr bool teaches<T, Batch, Outputs> =
     taught<decltype(std::declval<T&>().answer(std::declval<Batch&>(), std::declval<const Outputs&>()))>;
+template <class... Output, class Batch, class Outputs>
+  requires answers_student<outputs<Output...>, Batch, Outputs>
+inline constexpr bool teaches<outputs<Output...>, Batch, Outputs> =
+    (teaches<std::remove_reference_t<typename Output::type>, Batch, Outputs> && ...);
 }  // namespace detail
 /// @endcond
 

@@ -24,6 +24,8 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -150,7 +152,13 @@ auto source_rows(const Data& data, std::span<const std::size_t> which) {
 
 /// A teacher of what the student gave: `answer(batch, outputs)`.
 template <class Teacher, class Batch, class Outputs>
-concept answers_student = requires(Teacher& t, Batch& b, const Outputs& o) { t.answer(b, o); };
+concept judges = requires(Teacher& t, Batch& b, const Outputs& o) { t.answer(b, o); };
+/// The same, or `outputs` of teachers one of which is such a one.
+template <class Teacher, class Batch, class Outputs>
+inline constexpr bool answers_student = judges<Teacher, Batch, Outputs>;
+template <class... Output, class Batch, class Outputs>
+inline constexpr bool answers_student<outputs<Output...>, Batch, Outputs> =
+    (judges<std::remove_reference_t<typename Output::type>, Batch, Outputs> || ...);
 
 /// Whatever a teacher has: forward(inputs), or a call with the inputs, or with the batch, or rows(numbers).
 template <class Teacher, class Batch>
@@ -167,6 +175,45 @@ decltype(auto) ask_teacher(Teacher& teacher, Batch& batch, std::span<const std::
     return teacher(batch.inputs);
   } else if constexpr (std::is_invocable_v<Teacher&, Batch&>) {
     return teacher(batch);
+  }
+}
+
+/// In the place of what a teacher says that answers.
+struct not_asked_yet {};
+/// One output of a teacher before the student's forward, as it may be the student itself.
+template <class Given, fixed_string Name, class Teacher, class Batch>
+auto ask_before_student(Teacher& teacher, Batch& batch, std::span<const std::size_t> source) {
+  if constexpr (judges<Teacher, Batch, Given>) {
+    return not_asked_yet{};
+  } else {
+    return output<Name>(ask_teacher(teacher, batch, source));
+  }
+}
+/// The same behind it.
+template <fixed_string Name, class Said, class Teacher, class Batch, class Given>
+auto ask_behind_student(Said& said, Teacher& teacher, Batch& batch, const Given& given) {
+  if constexpr (std::is_same_v<Said, not_asked_yet>) {
+    return output<Name>(teacher.answer(batch, given));
+  } else {
+    return std::move(said);
+  }
+}
+/// Asks a teacher that answers: first those of its outputs that do not, then the student, `forward()`, then those that do. Hands
+/// `use(given by the student, taught)` both.
+template <class Given, class Teacher, class Batch, class Forward, class Use>
+void ask_around_student(Teacher& teacher, Batch& batch, [[maybe_unused]] std::span<const std::size_t> source, const Forward& forward,
+                        const Use& use) {
+  if constexpr (judges<Teacher, Batch, Given>) {
+    auto&& given = forward();
+    use(given, teacher.answer(batch, std::as_const(given)));
+  } else {
+    [&]<class... Output, std::size_t... I>(outputs<Output...>& all, std::index_sequence<I...>) {
+      std::tuple before{ask_before_student<Given, Output::name>(all.template of<Output::name>(), batch, source)...};
+      auto&& given = forward();
+      use(given, outputs{ask_behind_student<Output::name>(std::get<I>(before), all.template of<Output::name>(), batch,
+                                                          std::as_const(given))...});
+    }
+    (teacher, std::make_index_sequence<Teacher::size>());
   }
 }
 

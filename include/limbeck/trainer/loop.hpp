@@ -29,6 +29,12 @@ class any_training {
   };
   virtual std::size_t rows() const = 0;
   virtual std::size_t steps_an_epoch(std::size_t batch) const = 0;
+  /// Steps before those of the first epoch, which has them too.
+  virtual std::size_t warm_up() const { return 0; }
+  /// What its epochs are called.
+  virtual const char* epochs() const { return "epochs"; }
+  /// Of what its settings are members.
+  virtual const char* settings() const { return "fit_settings"; }
   virtual bool is_drawn() const = 0;
   virtual std::vector<std::size_t> draw(const draw_request& request) = 0;
   /// A step on these rows, @p part of them at once.
@@ -124,11 +130,48 @@ class training final : public any_training {
   std::tuple<Callbacks&...> callbacks_;
 };
 
+/// The steps of a learner on its data, by their number: whatever came between, step k is the same.
+class numbered_steps {
+ public:
+  numbered_steps(any_training& what, std::size_t batch, std::uint64_t seed) : what_(&what), batch_(batch), seed_(seed) {}
+  /// Step @p number, @p micro_batch rows at once (0: all).
+  any_training::outcome operator()(std::uint64_t number, progress now, std::size_t micro_batch, bool finite) {
+    const draw_request request{what_->rows(), batch_, number, now, random_stream(seed_).split(number), random_stream(~seed_)};
+    const std::span<const std::size_t> all = draw(request);
+    const std::size_t part = micro_batch == 0 ? all.size() : (std::min)(micro_batch, all.size());
+    return what_->step(all, part, finite, request);
+  }
+
+ private:
+  /// The rows of a step: what the sampler says, else a part of an epoch's permutation, which is that of the seed and of the
+  /// number of the epoch, so there is no state to lose.
+  std::span<const std::size_t> draw(const draw_request& request) {
+    if (what_->is_drawn()) {
+      order_ = what_->draw(request);
+      return order_;
+    }
+    const std::size_t an_epoch = what_->steps_an_epoch(batch_);
+    if (const std::uint64_t epoch = request.step / an_epoch; order_.size() != request.rows || epoch != epoch_) {
+      order_.resize(request.rows);
+      std::iota(order_.begin(), order_.end(), std::size_t{0});
+      random_stream(seed_).split(epoch).shuffle(order_);
+      epoch_ = epoch;
+    }
+    const std::size_t first = static_cast<std::size_t>(request.step % an_epoch) * batch_;
+    return std::span<const std::size_t>(order_).subspan(first, (std::min)(batch_, order_.size() - first));
+  }
+
+  any_training* what_;
+  std::size_t batch_;
+  std::uint64_t seed_, epoch_ = 0;
+  std::vector<std::size_t> order_;
+};
+
 class training_loop {
  public:
   training_loop(any_training& what, const fit_settings& settings)
-      : what_(what), settings_(settings), order_(what.rows()), rows_(order_.size()) {
-    require_positive("epochs", settings.epochs);
+      : what_(what), settings_(settings), steps_(what, settings.batch, settings.seed), rows_(what.rows()) {
+    require_positive(what.epochs(), settings.epochs);
     require_positive("batch", settings.batch);
 #if !LIMBECK_DETAIL_EXCEPTIONS
     if (settings.skip_bad_steps > 0)
@@ -137,8 +180,9 @@ class training_loop {
 #endif
     if (rows_ == 0) raise<shape_error>("limbeck: the data has no rows");
     steps_per_epoch_ = what.steps_an_epoch(settings.batch);
-    run_.steps = settings.steps > 0 ? settings.steps : steps_per_epoch_ * settings.epochs;
-    run_.epochs = (run_.steps - 1) / steps_per_epoch_ + 1;
+    warm_up_ = what.warm_up();
+    run_.steps = settings.steps > 0 ? settings.steps : warm_up_ + steps_per_epoch_ * settings.epochs;
+    run_.epochs = epochs_before(run_.steps - 1) + 1;
   }
 
   training_result run() {
@@ -182,36 +226,20 @@ class training_loop {
   }
 
  private:
-  /// The rows of a step: what the sampler says, else a part of an epoch's permutation, which is that of the seed and of the
-  /// number of the epoch, so there is no state to lose.
-  std::span<const std::size_t> draw(const draw_request& request) {
-    if (what_.is_drawn()) {
-      order_ = what_.draw(request);
-      return order_;
-    }
-    if (!drawn_) {
-      std::iota(order_.begin(), order_.end(), std::size_t{0});
-      random_stream(settings_.seed).split(run_.step / steps_per_epoch_).shuffle(order_);
-      drawn_ = true;
-    }
-    const std::size_t first = static_cast<std::size_t>(run_.step % steps_per_epoch_) * settings_.batch;
-    return std::span<const std::size_t>(order_).subspan(first, (std::min)(settings_.batch, rows_ - first));
-  }
+  /// Epochs that are over after so many steps.
+  std::uint64_t epochs_before(std::uint64_t steps) const { return steps < warm_up_ ? 0 : (steps - warm_up_) / steps_per_epoch_; }
   void one_step() {
     run_.now = progress(run_.step, run_.steps);
     const auto train = [&] {
-      const draw_request request{rows_, settings_.batch, run_.step, run_.now,
-                                 random_stream(settings_.seed).split(run_.step), random_stream(~settings_.seed)};
-      const std::span<const std::size_t> all = draw(request);
-      const std::size_t part = settings_.micro_batch == 0 ? all.size() : (std::min)(settings_.micro_batch, all.size());
-      const auto [loss, weight] = what_.step(all, part, settings_.skip_bad_steps > 0, request);
+      const auto [loss, weight] = steps_(run_.step, run_.now, settings_.micro_batch, settings_.skip_bad_steps > 0);
       run_.loss = loss;
       loss_sum_ += loss * weight;
       loss_weight_ += weight;
     };
     const bool trained = unless_bad(train);
     run_.epoch_loss = loss_weight_ > 0 ? loss_sum_ / loss_weight_ : 0;
-    run_.end_of_epoch = ++run_.step % steps_per_epoch_ == 0 || run_.step == run_.steps;
+    ++run_.step;
+    run_.end_of_epoch = run_.step == run_.steps || epochs_before(run_.step) > epochs_before(run_.step - 1);
     if (run_.end_of_epoch) ++run_.epoch;
     run_.metrics.forget();  // what the last step measured is stale now
     if (trained) what_.after_step(run_);
@@ -221,7 +249,6 @@ class training_loop {
     if (!run_.end_of_epoch) return;
     last_epoch_loss_ = run_.epoch_loss;
     loss_sum_ = loss_weight_ = 0;
-    drawn_ = false;
   }
   /// Runs a step; false where it was bad and is skipped.
   template <class Step>
@@ -255,7 +282,7 @@ class training_loop {
     const bool extended = stored != asked && file.composition() == composition(stored);
     if (extended && !settings_.extend)
       raise<checkpoint_error>("limbeck: checkpoint '" + settings_.checkpoint.string() + "' is of a run of " + stored + ' ' +
-                              unit() + ", not of " + asked + "; with fit_settings::extend it goes on to these");
+                              unit() + ", not of " + asked + "; with " + what_.settings() + "::extend it goes on to these");
     if (!extended) file.require(composition_);
     file.load(*this);
     if (!extended) return;
@@ -263,7 +290,7 @@ class training_loop {
       raise<value_error>(std::string("limbeck: ") + unit() + " is " + asked + ", but the run of checkpoint '" +
                          settings_.checkpoint.string() + "' has done " +
                          std::to_string(settings_.steps > 0 ? run_.step : run_.epoch) + " of " + stored);
-    run_.epoch = run_.step / steps_per_epoch_;
+    run_.epoch = epochs_before(run_.step);
     finished_ = false;
   }
   bool due() const {
@@ -274,7 +301,7 @@ class training_loop {
   }
   /// How long the run is, and in what.
   std::string length() const { return std::to_string(settings_.steps > 0 ? settings_.steps : settings_.epochs); }
-  const char* unit() const { return settings_.steps > 0 ? "steps" : "epochs"; }
+  const char* unit() const { return settings_.steps > 0 ? "steps" : what_.epochs(); }
   std::string composition(const std::string& length) const {
     return line("rows", std::to_string(rows_)) + line(unit(), length) +
            line("batch", std::to_string(settings_.batch)) + line("seed", std::to_string(settings_.seed)) +
@@ -292,14 +319,14 @@ class training_loop {
 
   any_training& what_;
   const fit_settings& settings_;
-  std::vector<std::size_t> order_;
-  std::size_t rows_, steps_per_epoch_ = 1;
+  numbered_steps steps_;
+  std::size_t rows_, steps_per_epoch_ = 1, warm_up_ = 0;
   training_run run_;
   metric_list measured_;
   std::string composition_;  // as the run began
   std::uint64_t in_a_row_ = 0;  // bad steps, the last one among them
   double loss_sum_ = 0, loss_weight_ = 0, last_epoch_loss_ = 0;
-  bool finished_ = false, drawn_ = false;
+  bool finished_ = false;
 };
 
 /// Runs the loop, once everything that the types say has been checked.

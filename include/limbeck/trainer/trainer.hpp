@@ -56,6 +56,18 @@ class trainer {
   template <class Data, class... Callbacks>
   training_result fit(Data&& data, const fit_settings& settings, Callbacks&&... callbacks) {
     using Source = std::remove_reference_t<Data>;
+    if constexpr (fits<Source>()) {
+      auto one = learner_on<Source>();
+      return detail::run_training(one, data, settings, callbacks...);
+    } else {
+      return {};
+    }
+  }
+
+  /// @cond
+  /// Whether it can train on such data; says what is missing.
+  template <class Source>
+  static constexpr bool fits() {
     detail::require_data<Source>();
     if constexpr (data_source<Source>) {
       using X = inputs_of<Source>;
@@ -64,15 +76,17 @@ class trainer {
       detail::require_teacher_of<teacher_type, batch_of<Source>, Given>();
       detail::require_optimizer<optimizer_type, student_type>();
       if constexpr (limbeck::student<student_type, X> && detail::teaches<teacher_type, batch_of<Source>, Given> &&
-                    limbeck::optimizer<optimizer_type, student_type>) {
-        if constexpr (detail::require_learned<student_type, objective_type, optimizer_type, parts_optimizer_type>()) {
-          learner<detail::logits_of<student_type, X>> one{*this, {}, {}};
-          return detail::run_training(one, data, settings, callbacks...);
-        }
-      }
+                    limbeck::optimizer<optimizer_type, student_type>)
+        return detail::require_learned<student_type, objective_type, optimizer_type, parts_optimizer_type>();
     }
-    return {};
+    return false;
   }
+  /// What a loop drives.
+  template <class Source>
+  auto learner_on() {
+    return learner<detail::logits_of<student_type, inputs_of<Source>>>{*this, {}, {}};
+  }
+  /// @endcond
 
  private:
   using student_type = std::remove_reference_t<Student>;
@@ -105,8 +119,8 @@ class trainer {
         if constexpr (std::is_same_v<teacher_type, no_teacher>) {
           after(no_teacher{});
         } else if constexpr (detail::answers_student<teacher_type, Batch, Logits>) {
-          auto&& logits = of.student_.forward(part.batch.inputs);
-          use(logits, of.teacher_.answer(part.batch, std::as_const(logits)));
+          const auto forward = [&]() -> decltype(auto) { return of.student_.forward(part.batch.inputs); };
+          detail::ask_around_student<Logits>(of.teacher_, part.batch, part.source, forward, use);
         } else {
           after(detail::ask_teacher(of.teacher_, part.batch, part.source));  // first: it may be the student itself
         }

@@ -129,7 +129,9 @@ TEST_CASE("diffusion: shift and sway, and grids", "[diffusion]") {
   CHECK(grid[5] == Approx(std::pow(high + 5.0 / 17 * (low - high), 7)));
   CHECK(lk::edm_grid(1) == std::vector<double>{80, 0});
   CHECK_THROWS_AS(lk::uniform_grid(0), lk::value_error);
-  CHECK_THROWS_AS(lk::uniform_grid(3, 0, 1), lk::value_error);
+  CHECK_THROWS_AS(lk::uniform_grid(3, 1, 1), lk::value_error);
+  CHECK_THROWS_AS(lk::uniform_grid(3, NAN), lk::value_error);
+  CHECK(lk::uniform_grid(2, 0, 1) == std::vector<double>{0, 0.5, 1});
   CHECK_THROWS_AS(lk::edm_grid(0), lk::value_error);
   CHECK_THROWS_AS(lk::edm_grid(3, {.lowest = 0}), lk::value_error);
   CHECK_THROWS_AS(lk::edm_grid(3, {.rho = -1}), lk::value_error);

@@ -68,6 +68,18 @@ reference_loss ref_row_distance() {
   };
 }
 
+reference_loss ref_pseudo_huber(real c) {
+  return [=](const row_input& row) {
+    reference_row out;
+    std::vector<real> apart;
+    for (std::size_t i = 0; i < row.classes(); ++i) apart.push_back((row.student[i] - row.teacher[i]) / row.student_t);
+    const real far = length(apart), root = std::hypot(far, c);
+    out.value = far * far / (root + c);
+    for (const real d : apart) out.gradient.push_back(d / root / row.student_t);
+    return out;
+  };
+}
+
 template <class X>
 X sigmoid(X x) {
   return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x));
@@ -120,6 +132,7 @@ std::vector<specimen> limbeck_test::regression_specimens() {
       features("l1", {}, limbeck::l1{}, ref_smooth_l1(0)),
       features("row_distance", {}, limbeck::row_distance{}, ref_row_distance()),
       features("cosine_loss", {}, limbeck::cosine_loss{}, ref_cosine_loss()),
+      features("pseudo_huber", {0.3}, limbeck::pseudo_huber{.scale = 0.3}, ref_pseudo_huber(0.3L)),
       bce_specimen(1),
       bce_specimen(3),
       make_specimen("student_entropy", {}, false, limbeck::student_entropy{}, over_classes(ref_student_entropy()), false, false, false),

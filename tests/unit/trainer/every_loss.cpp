@@ -74,7 +74,8 @@ TEST_CASE("a number that is none is refused, or a loss without bound, in every l
     CHECK(outcome(l, good) == result::finite);
     bool teacher = true;
     for (const char* alone : {"cross_entropy", "label_pairs", "reverse_cross_entropy", "student_entropy", "bits", "flops",
-                              "out_of_domain_penalty", "sparse_divergence", "sparse_kl"})
+                              "out_of_domain_penalty", "sparse_divergence", "sparse_kl", "critic_hinge", "critic_logistic",
+                              "critic_least_squares", "critic_wasserstein", "gradient_penalty"})
       teacher = teacher && l.name != alone;  // the others read it
     for (const std::size_t at : {0U, 13U, 39U}) {
       CAPTURE(at);

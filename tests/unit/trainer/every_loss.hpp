@@ -3,6 +3,7 @@
 
 // Every loss of the library, for what is true of all.
 
+#include <limbeck/diffusion.hpp>
 #include <limbeck/limbeck.hpp>
 
 #include <cstddef>
