@@ -3,7 +3,6 @@
 
 #include <limbeck/diffusion.hpp>
 #include <limbeck/limbeck.hpp>
-#include <limbeck/diffusion.hpp>
 #include <limbeck/map/layer_norm.hpp>
 #include <limbeck/map/class_vectors.hpp>
 #include <limbeck/map/then.hpp>

@@ -44,6 +44,24 @@ struct matching_formulas {
   }
 };
 
+/// And for its relatives.
+struct score_formulas {
+  template <class Side, class F>
+  void operator()(const Side& s, F&& f) const {
+    const auto straight = lk::levels(lk::rectified{}, s.times()), early = lk::levels(lk::rectified{}, 0.01);
+    f("variational score", lk::variational_score(lk::predicts_velocity{}, s.a(), s.b(), straight, lk::kl_weight{}));
+    f("score distillation", lk::score_distillation(s.a(), s.b(), straight));
+    f("delta score", lk::delta_score(lk::predicts_clean{}, s.a(), s.b(), s.d(), s.student(), lk::levels(lk::residual_shifting{}, s.times())));
+    f("shifted noised", lk::shifted_noised(s.a(), s.b(), s.d(), lk::levels(lk::residual_shifting{}, s.times())));
+    f("denoising target", lk::denoising_target(lk::predicts_v{}, s.a(), s.b(), straight));
+    f("phased target", lk::phased_target(lk::predicts_velocity{}, s.a(), s.b(), early, straight));
+    f("phased matching", lk::phased_matching(lk::predicts_velocity{}, s.a(), s.b(), early, straight));
+    f("sum", lk::variational_score(lk::predicts_noise{}, s.a(), s.b(), straight) + 0.5 * lk::distribution_matching(s.a(), s.b(), s.d()) + s.d());
+    f("blended", lk::distribution_matching(s.a(), lk::blended(s.student(), s.b(), s.a()), s.d()));
+    f("of targets", lk::variational_score(lk::predicts_noise{}, lk::interpolated(s.a(), lk::linear(0.2, 0.8)), s.b(), straight));
+  }
+};
+
 /// The rows of a formula by the gradient of a call that reads it.
 inline constexpr auto by_objective = [](const auto& side, const auto& t, double at) {
   using Side = std::remove_cvref_t<decltype(side)>;

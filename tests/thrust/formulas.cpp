@@ -30,4 +30,5 @@ TEST_CASE("device: noise and predictions are the host's", "[thrust][diffusion]")
 TEST_CASE("device: gradients of distribution matching are the host's", "[thrust][diffusion]") {
   check_everywhere<float>(matching_formulas{});
 }
+TEST_CASE("device: differences of scores are the host's", "[thrust][diffusion]") { check_everywhere<float>(score_formulas{}); }
 TEST_CASE("device: formulas of double", "[thrust][diffusion]") { check<double>(matching_formulas{}, by_teams); }
