@@ -201,6 +201,21 @@ auto score_identity(X&& x, Real&& real, Fake&& fake, const L& at, const level_we
 
 /// @cond
 namespace detail {
+/// Where a pack, or one element, is written.
+struct put_in_packs {
+  std::size_t at, count;
+  template <class T, class Lanes>
+  LIMBECK_INLINE void operator()(T* out, const pack<Lanes>& v) const {
+    store_pack<Lanes>(out + at, count, v);
+  }
+};
+struct put_alone {
+  std::size_t at;
+  template <class T, class Lanes>
+  LIMBECK_INLINE void operator()(T* out, const pack<Lanes>& v) const {
+    out[at] = v.v;
+  }
+};
 /// The gradient by the sample, which writes the other two beside it.
 template <class Weight, class Student, class Real, class Fake, class T = typename Student::scalar>
 struct three_gradients : formula<three_gradients<Weight, Student, Real, Fake>, Student, Real, Fake> {
@@ -225,13 +240,11 @@ struct three_gradients : formula<three_gradients<Weight, Student, Real, Fake>, S
       dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
         using Lanes = host_lanes<T, Isa>;
         for_packs<Lanes>(r.out.size(), [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
-          both(here_in_packs<Lanes>{at, count},
-               [&](T* out, const pack<Lanes>& v) LIMBECK_LAMBDA_INLINE { store_pack<Lanes>(out + at, count, v); });
+          both(here_in_packs<Lanes>{at, count}, put_in_packs{at, count});
         });
       });
     } else {
-      for_own<T>(r.team, r.out.size(),
-                 [&](std::size_t i) { both(here_alone<T>{i}, [&](T* out, const pack<scalar_lanes<T>>& v) { out[i] = v.v; }); });
+      for_own<T>(r.team, r.out.size(), [&](std::size_t i) { both(here_alone<T>{i}, put_alone{i}); });
     }
   }
   auto settled(double at) const { return settled_with(this->sources.settled(at)); }
