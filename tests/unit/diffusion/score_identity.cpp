@@ -188,6 +188,31 @@ TEST_CASE("score identity: a formula of formulas: predictions of velocity, conve
   for (std::size_t i = 0; i < direct.size(); ++i) CHECK(nested[i] == Approx(direct[i]).epsilon(1e-11));
 }
 
+TEST_CASE("score identity: the three gradients in one pass are those of three", "[diffusion]") {
+  const problem p;
+  const auto at = lk::levels(lk::rectified{}, p.t);
+  const auto compare = [&](const auto& identity) {
+    std::vector<matrix> three(3, matrix(p.x.size())), one(3, matrix(p.x.size(), 7)), turned(one);
+    lk::fill(identity.by_sample(), view(three[0])), lk::fill(identity.by_real(), view(three[1]));
+    lk::fill(identity.by_fake(), view(three[2]));
+    lk::fill_gradients(identity, view(one[0]), view(one[1]), view(one[2]));
+    CHECK(one == three);
+    // columns that are not side by side
+    const auto columns_first = [](matrix& m) { return lk::rows<double>(m.data(), samples, columns, 1, samples); };
+    lk::fill_gradients(identity, columns_first(turned[0]), columns_first(turned[1]), columns_first(turned[2]));
+    for (std::size_t k = 0; k < 3; ++k)
+      for (std::size_t i = 0; i < p.x.size(); ++i) CHECK(turned[k][i % columns * samples + i / columns] == three[k][i]);
+  };
+  compare(lk::score_identity(view(p.x), view(p.real), view(p.fake), {.alpha = 1.2}));
+  compare(lk::score_identity(view(p.x), lk::to_clean(lk::predicts_velocity{}, view(p.real), view(p.x), at), view(p.fake), at,
+                             {1, 1}));
+  matrix good(p.x.size(), 7), small(p.x.size(), 7);
+  const auto identity = lk::score_identity(view(p.x), view(p.real), view(p.fake));
+  CHECK_THROWS_AS(lk::fill_gradients(identity, view(good), lk::rows<double>(small.data(), samples, columns - 1), view(small)),
+                  lk::shape_error);
+  CHECK(good == matrix(p.x.size(), 7));
+}
+
 TEST_CASE("score identity: what is wrong is said", "[diffusion]") {
   const problem p;
   const auto x = view(p.x), real = view(p.real), fake = view(p.fake);
