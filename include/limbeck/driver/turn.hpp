@@ -60,7 +60,8 @@ class bound_turn<trained_turn<Trainer, Data, Callbacks...>> {
 
  public:
   explicit bound_turn(turn_type& t)
-      : learner_(t.trainer.template learner_on<source>()), training_(std::apply([&](auto&... c) { return type(learner_, t.data, c...); }, t.callbacks)) {}
+      : learner_(t.trainer.template learner_on<source>()),
+        training_(std::apply([&](auto&... c) { return type(learner_, t.data, c...); }, t.callbacks)) {}
   bound_turn(const bound_turn&) = delete;
   bound_turn& operator=(const bound_turn&) = delete;
   any_training& get() { return training_; }

@@ -43,7 +43,8 @@ TEST_CASE("noise data: a row is drawn by the step and its number", "[diffusion][
   CHECK(timed.batch(all).inputs.values != whole.inputs.values);
   timed.prepare(all, step(2));
   CHECK(timed.batch(all).inputs.values == whole.inputs.values);
-  CHECK_THROWS_MATCHES(lk::noise_data<double>({.dimensions = 0}), lk::value_error, Message("limbeck: dimensions of noise_data is 0, expected at least 1"));
+  CHECK_THROWS_MATCHES(lk::noise_data<double>({.dimensions = 0}), lk::value_error,
+                       Message("limbeck: dimensions of noise_data is 0, expected at least 1"));
   CHECK_THROWS_MATCHES(lk::noise_data<double>({.rows = 0}), lk::value_error, Message("limbeck: rows of noise_data is 0, expected at least 1"));
 }
 
@@ -88,7 +89,8 @@ TEST_CASE("denoising data: x_t is of the drawn samples, times and noise", "[diff
     CHECK(b.clean[i] == 3 + drawn.inputs.values[i]);
     CHECK(b.inputs.values[i] == Approx((1 - drawn.times[i / 2]) * b.clean[i] + drawn.times[i / 2] * drawn.noise[i]));
   }
-  auto wrong = lk::denoised_samples(noise, [&](const lk::sample_batch<double>& z) { return lk::rows<const double>(z.values.data(), 1, 2); }, lk::rectified{});
+  const auto one_row = [](const lk::sample_batch<double>& z) { return lk::rows<const double>(z.values.data(), 1, 2); };
+  auto wrong = lk::denoised_samples(noise, one_row, lk::rectified{});
   CHECK_THROWS_AS(wrong.batch(rest), lk::shape_error);
   auto late = lk::noise_with_times<double>({.dimensions = 2, .rows = 6}, [](lk::random_stream&) { return 1.5; });
   auto beyond = lk::denoised_samples(late, [](const lk::sample_batch<double>& z) { return z.rows(); }, lk::rectified{});

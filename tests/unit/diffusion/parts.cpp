@@ -95,14 +95,15 @@ TEST_CASE("cascade: of the calibration set that share goes to the teacher", "[di
   for (const double percent : {0.0, 5.0, 50.0, 95.0}) {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<double>(i);
     const double tau = lk::score_threshold(std::span<const double>(scores), percent);
-    const auto again = lk::cascade(lk::rows<double>(x.data(), 20, 2), scores, tau, [&](const lk::rows<const double>& poor, std::span<const std::size_t> which) {
+    const auto negate = [&](const lk::rows<const double>& poor, std::span<const std::size_t> which) {
       made.assign(2 * which.size(), 0);
       for (std::size_t r = 0; r < which.size(); ++r) {
         CHECK(poor(r, 1) == static_cast<double>(2 * which[r] + 1));
         made[2 * r] = -poor(r, 0), made[2 * r + 1] = -poor(r, 1);
       }
       return lk::rows<const double>(made.data(), which.size(), 2);
-    });
+    };
+    const auto again = lk::cascade(lk::rows<double>(x.data(), 20, 2), scores, tau, negate);
     CHECK(again.size() == static_cast<std::size_t>(std::lround(percent / 100 * 20)));
     for (std::size_t r = 0; r < 20; ++r) CHECK(x[2 * r + 1] == (scores[r] < tau ? -1 : 1) * static_cast<double>(2 * r + 1));
   }
