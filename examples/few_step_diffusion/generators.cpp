@@ -35,13 +35,14 @@ struct both_data {
   generated_data fake;
   struct rows_of_both {
     question inputs;
+    std::vector<float> row_weights;  // 1: twice the rows that were drawn
   };
   std::size_t size() const { return fake.size(); }
   void prepare(std::span<const std::size_t> rows, const lk::draw_request& request) { fake.prepare(rows, request); }
   rows_of_both batch(std::span<const std::size_t> rows) {
     noised_rows mine = fake.batch(rows);
     const noised_rows data = draw_rows(real.of, rows.size(), mine.inputs.times, fake.draws_of.random.split(7));
-    rows_of_both b{data.inputs};
+    rows_of_both b{data.inputs, std::vector<float>(2 * rows.size(), 1)};
     b.inputs.x.conservativeResize(2 * data.inputs.x.rows(), Eigen::NoChange);
     b.inputs.x.bottomRows(mine.inputs.x.rows()) = mine.inputs.x;
     b.inputs.times.insert(b.inputs.times.end(), mine.inputs.times.begin(), mine.inputs.times.end());
@@ -58,7 +59,7 @@ denoiser distribution_matching(const lesson& l, int steps) {
   const generator_data draws{l.data, student};
   lk::alternating(
       {.rounds = static_cast<std::size_t>(l.updates), .seed = l.seed},
-      lk::turn("fake", lk::trainer{fake, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(constant(2 * l.rate))},
+      lk::turn("fake", lk::trainer{fake, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(constant(0.002))},
                generated_data{student, draws}, steps_of(l, 5)),
       lk::turn("generator",
                lk::trainer{student, lk::matching_teacher(path, asked(real), asked(fake), velocity), lk::objective{lk::specified_gradient{}},
@@ -77,7 +78,7 @@ denoiser f_distill(const lesson& l, int steps) {
   const auto matching = lk::matching_teacher(path, asked(real), asked(fake), velocity);
   lk::alternating(
       {.rounds = static_cast<std::size_t>(l.updates), .seed = l.seed},
-      lk::turn("fake", lk::trainer{fake, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(constant(2 * l.rate))},
+      lk::turn("fake", lk::trainer{fake, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(constant(0.002))},
                generated_data{student, draws}, steps_of(l, 4)),
       lk::turn("critic",
                lk::trainer{critic, lk::no_teacher{},

@@ -69,7 +69,7 @@ denoiser score_identity(const lesson& l, int steps) {
   const lk::specified_gradient given{};
   lk::alternating(
       {.rounds = static_cast<std::size_t>(l.updates), .seed = l.seed},
-      lk::turn("fake", lk::trainer{fake, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(constant(2 * l.rate))},
+      lk::turn("fake", lk::trainer{fake, velocity_of_rows{}, lk::objective{lk::mse{}}, adam(constant(0.002))},
                generated_data{student, draws}, steps_of(l, 5)),
       lk::turn("generator",
                lk::trainer{judged, identity{}, lk::objective{lk::at<"sample">(given) + lk::at<"real">(given) + lk::at<"fake">(given)},
