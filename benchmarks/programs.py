@@ -89,6 +89,10 @@ PROGRAMS = {
         "Losses of tokens, value and gradient: type/loss/(of a hundred rows, how many count)/rows/classes, one thread", "tokens.py",
         ["--seconds", "0.5"], ["--forms", "eager", "--seconds", "0.02"], {"of_all": "of the call where all rows count"},
         same=("loss", "slope")),
+    "diffusion": Program(
+        "Diffusion, conversion, weight, loss and gradient in one call: type/what/rows/columns/threads", "diffusion.py",
+        ["--threads", "1", "2", "--seconds", "0.5"], ["--forms", "eager", "--seconds", "0.02"], {"byte_floor": "byte floor"},
+        same=("loss", "slope")),
     "sinkhorn": Program(
         "Sinkhorn over logits, value and gradient, 20 iterations: type/samples/classes, one thread", "sinkhorn.py",
         ["--seconds", "1"], ["--sizes", "16x100", "--seconds", "0.1"], {"value_ms": "value alone, ms", "distance_floor": "distance floor"}),

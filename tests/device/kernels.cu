@@ -1,5 +1,6 @@
 // Compiled, never run: objectives whose kernels static_proof.py looks at, to the registers and bytes of each. The calls do
 // not wait, so that there is nothing here but kernels.
+#include <limbeck/diffusion.hpp>
 #include <limbeck/thrust.hpp>
 
 namespace lk = limbeck;
@@ -52,4 +53,12 @@ void learned_temperature(const call<float>& to, double& temperature) {
 void kl_of_doubles(const call<double>& to) {
   const auto objective = lk::at_temperature(4.0, lk::forward_kl{});
   objective(to.s(), to.t(), to.g(), to.ws, lk::deferred(to.result));
+}
+
+void distribution_matching(const call<float>& to, const float* noisy, const thrust::device_vector<float>& times) {
+  const lk::device_rows<const float> x_t(noisy, to.n, to.c);
+  const auto at = lk::levels(lk::rectified{}, times);
+  const lk::predicts_velocity velocity;
+  const auto real = lk::to_clean(velocity, to.t(), x_t, at), fake = lk::to_clean(velocity, to.s(), x_t, at);
+  lk::objective{lk::specified_gradient{}}(to.s(), lk::distribution_matching(to.s(), real, fake), to.g(), to.ws, lk::deferred(to.result));
 }
