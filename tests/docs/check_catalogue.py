@@ -24,7 +24,7 @@ import pathlib
 import re
 import sys
 
-FAMILIES = ("loss", "dense", "target", "layers", "tokens", "selection", "averaging", "decoding", "signal", "schedule", "temperature")
+FAMILIES = ("loss", "dense", "target", "layers", "tokens", "diffusion", "selection", "averaging", "decoding", "signal", "schedule", "temperature")
 MARKER = re.compile(r"\busing limbeck_(?:loss|target|signal|schedule|decay|temperature)\b")
 POLICY = re.compile(r"\b(?:operator\(\)|update|next|weighted|fill|embed)\s*\(")
 MADE_BY = re.compile(r"made by `(\w+)|[Ww]hat `(\w+)` returns|[Ss]ee (\w+)\(\)")

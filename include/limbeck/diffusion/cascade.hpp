@@ -38,7 +38,7 @@ double score_threshold(std::span<const T> scores, double percent) {
 }
 
 /// x of a student, where its score is at least @p threshold, else what the teacher makes: `improve(x, which)` is called once with the rows
-/// below, `rows<const T>`, and their numbers in the batch, and gives a tensor on the host of their shape. It refines them (`renoised`, then
+/// below, `rows<const T>`, and their numbers in the batch, and gives a tensor on the host of their shape. It refines them (`renoise`, then
 /// any sampler) or makes others from their conditions. Changes @p samples in place, and gives the numbers of the rows that were made again.
 /// @param scores one a row, the higher the better
 /// @param threshold of `score_threshold`; -inf: the student always
@@ -77,7 +77,7 @@ std::vector<std::size_t> cascade(const rows<T>& samples, const Scores& scores, d
 ///
 /// Starodubcev et al., 2023, arXiv:2312.10835; Meng et al., SDEdit, 2021, arXiv:2108.01073.
 template <noise_path Path, class T>
-double renoised(const Path& path, const rows<const T>& x, std::span<const std::size_t> which, double strength, const random_stream& stream,
+double renoise(const Path& path, const rows<const T>& x, std::span<const std::size_t> which, double strength, const random_stream& stream,
                 const std::type_identity_t<rows<T>>& out) {
   if (!(strength >= 0 && strength <= 1)) raise<value_error>("limbeck: strength is " + detail::show(strength) + ", expected a number from 0 to 1");
   if (which.size() != x.samples) detail::throw_length("which", which.size(), x.samples);

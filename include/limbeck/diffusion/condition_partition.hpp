@@ -19,7 +19,7 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// A partition of conditions 0 to n - 1 into K parts: F(condition) is its part. `conditions(k)` are those that the student of part k is
-/// trained on, as `noise_settings::conditions`; `routed` asks the student of each condition. With one part nothing is divided.
+/// trained on, as `noise_settings::conditions`; `sample_by_part` asks the student of each condition. With one part nothing is divided.
 ///
 /// Song et al., Multi-student Diffusion Distillation for Better One-step Generators (MSD), whose text was not read: that parts are disjoint
 /// classes one after the other, or clusters, is from its reviews.
@@ -89,7 +89,7 @@ void put_rows(const X& x, std::span<const std::size_t> which, const rows<T>& out
 /// @throws shape_error where sizes differ, value_error where a condition is not one of the partition's; @p out is then unchanged where the
 ///   conditions are at fault.
 template <class T, class Generate>
-void routed(const condition_partition& partition, const rows<const T>& noise, std::span<const int> conditions, Generate&& generate,
+void sample_by_part(const condition_partition& partition, const rows<const T>& noise, std::span<const int> conditions, Generate&& generate,
             const std::type_identity_t<rows<T>>& out) {
   if (conditions.size() != noise.samples) detail::throw_length("conditions", conditions.size(), noise.samples);
   if (out.samples != noise.samples) detail::throw_length("out", out.samples, noise.samples);
@@ -105,7 +105,7 @@ void routed(const condition_partition& partition, const rows<const T>& noise, st
       c.push_back(conditions[r]);
     }
     auto&& given = generate(k, rows<const T>(z.data(), c.size(), noise.classes), std::span<const int>(c));
-    detail::put_rows(given, which[k], out, "what generate gave to routed");
+    detail::put_rows(given, which[k], out, "what generate gave to sample_by_part");
   }
 }
 

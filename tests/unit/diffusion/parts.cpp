@@ -60,12 +60,12 @@ TEST_CASE("partition: each row is its own student's", "[diffusion][parts]") {
       for (std::size_t j = 0; j < 2; ++j) given.push_back(100 * static_cast<double>(part) + 10 * c[r] + noise(r, j));
     return lk::rows<const double>(given.data(), noise.samples, 2);
   };
-  lk::routed(p, lk::rows<const double>(z.data(), 4, 2), conditions, generate, lk::rows<double>(out.data(), 4, 2));
+  lk::sample_by_part(p, lk::rows<const double>(z.data(), 4, 2), conditions, generate, lk::rows<double>(out.data(), 4, 2));
   CHECK(out == std::vector<double>{251, 252, 3, 4, 245, 246, 17, 18});
   CHECK(asked == std::vector<std::size_t>{0, 2});
   const std::vector<int> wrong{5, 0, 6, 1};
   const auto before = out;
-  CHECK_THROWS_AS(lk::routed(p, lk::rows<const double>(z.data(), 4, 2), wrong, generate, lk::rows<double>(out.data(), 4, 2)), lk::value_error);
+  CHECK_THROWS_AS(lk::sample_by_part(p, lk::rows<const double>(z.data(), 4, 2), wrong, generate, lk::rows<double>(out.data(), 4, 2)), lk::value_error);
   CHECK(out == before);
 }
 
@@ -122,14 +122,14 @@ TEST_CASE("cascade: noise of a strength, by each row's own number", "[diffusion]
   const std::vector<std::size_t> which{7, 2, 9}, one{2};
   std::vector<double> out(3), alone(1);
   const lk::rows<const double> view(x.data(), 3, 1);
-  const double t = lk::renoised(path, view, which, 0.4, lk::random_stream(3), lk::rows<double>(out.data(), 3, 1));
+  const double t = lk::renoise(path, view, which, 0.4, lk::random_stream(3), lk::rows<double>(out.data(), 3, 1));
   CHECK(t == Approx(0.4));
   for (std::size_t r = 0; r < 3; ++r) CHECK(out[r] == Approx(0.6 * x[r] + 0.4 * lk::random_stream(3).split(which[r]).normal()));
-  lk::renoised(path, lk::rows<const double>(x.data() + 1, 1, 1), one, 0.4, lk::random_stream(3), lk::rows<double>(alone.data(), 1, 1));
+  lk::renoise(path, lk::rows<const double>(x.data() + 1, 1, 1), one, 0.4, lk::random_stream(3), lk::rows<double>(alone.data(), 1, 1));
   CHECK(alone[0] == out[1]);  // whatever rows are beside it
-  CHECK(lk::renoised(path, view, which, 0, lk::random_stream(3), lk::rows<double>(out.data(), 3, 1)) == 0);
+  CHECK(lk::renoise(path, view, which, 0, lk::random_stream(3), lk::rows<double>(out.data(), 3, 1)) == 0);
   CHECK(out == x);
-  CHECK_THROWS_MATCHES(lk::renoised(path, view, which, 1.5, lk::random_stream(3), lk::rows<double>(out.data(), 3, 1)), lk::value_error,
+  CHECK_THROWS_MATCHES(lk::renoise(path, view, which, 1.5, lk::random_stream(3), lk::rows<double>(out.data(), 3, 1)), lk::value_error,
                        Message("limbeck: strength is 1.5, expected a number from 0 to 1"));
 }
 
