@@ -4,11 +4,13 @@
 /// @file
 /// Distribution matching as a teacher for the trainer.
 
+#include <limbeck/core/describe.hpp>
 #include <limbeck/diffusion/distribution_matching.hpp>
 #include <limbeck/diffusion/prediction.hpp>
 #include <limbeck/target/fill.hpp>
 
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -51,6 +53,12 @@ class matching_teacher {
     return distribution_matching(x, to_clean(kind_, ask(real_, noised_x, batch), noised_x, at),
                                  to_clean(kind_, ask(fake_, noised_x, batch), noised_x, at), options_);
   }
+
+  /// @cond
+  std::string describe() const {
+    return "matching_teacher on " + detail::described(path_) + " of " + detail::described(kind_) + ", floor " + detail::show(options_.floor);
+  }
+  /// @endcond
 
  private:
   template <class Denoiser, class T, class Batch>

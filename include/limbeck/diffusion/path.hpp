@@ -135,7 +135,7 @@ void check_time(const Path& path, double t, const std::string& where) {
 /// @throws shape_error where there is not one time a row.
 template <row_levels L>
 void check_levels(const L& at, std::size_t samples) {
-  if (at.times.data() && at.times.size() != samples) throw_length("times", at.times.size(), samples);
+  if (!at.times.empty() && at.times.size() != samples) throw_length("times", at.times.size(), samples);
 }
 
 }  // namespace detail

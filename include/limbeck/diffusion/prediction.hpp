@@ -99,7 +99,7 @@ template <class Levels, class Formula>
 Formula checked_levels(const Levels& at, const Formula& f) {
   static_assert(std::is_same_v<typename Levels::memory, typename Formula::memory> || std::is_same_v<typename Levels::memory, host_rows>,
                 "limbeck: the times live on a device, the tensors on the host");
-  if (at.times.data()) {
+  if (!at.times.empty()) {
     if constexpr (!std::is_same_v<typename Levels::memory, typename Formula::memory>)
       raise<value_error>("limbeck: the times live on the host, the tensors on a device; copy them there");
     check_levels(at, f.samples());

@@ -28,6 +28,9 @@ concept time_distribution = requires(const S& s, double u) {
 
 namespace detail {
 
+/// In (0, 1), of a number in [0, 1).
+constexpr double inside_unit(double u) { return 0x1p-54 + u * (1 - 0x1p-53); }
+
 /// The quantile of the normal distribution, u in (0, 1), to the digits of double: a rough root, then Halley's steps on erfc.
 inline double normal_quantile(double u) {
   const double tail = u < 0.5 ? u : 1 - u, t = std::sqrt(-2 * std::log(tail));
@@ -160,7 +163,7 @@ void draw_times(const S& distribution, const random_stream& stream, Out&& out, c
                        std::to_string(options.first + to.size) + " of a batch of " + std::to_string(whole));
   for (std::size_t r = 0; r < to.size; ++r) {
     random_stream mine = stream.split(options.first + r);
-    const double inside = 0x1p-54 + mine.uniform() * (1 - 0x1p-53);  // in (0, 1)
+    const double inside = detail::inside_unit(mine.uniform());
     const double u = options.stratified ? (static_cast<double>(options.first + r) + inside) / static_cast<double>(whole) : inside;
     detail::put(to, r, distribution.quantile(u < 1 ? u : 1 - 0x1p-53));
   }

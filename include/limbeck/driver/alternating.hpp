@@ -186,7 +186,7 @@ constexpr bool turns_stand_first() {
 /// Trains networks in turn: first the warm-up of each `turn`, in their order, then rounds, in each of which every turn takes its steps,
 /// in their order. `all` are two turns or more, made by `turn`, and then callbacks.
 ///
-/// A step of the run is one step of one turn. It changes what that turn trains and nothing else, and where it throws, nothing. An epoch, to
+/// A step of the run is one step of one turn. It changes what that turn trains and nothing else; where a trainer's throws, nothing. An epoch, to
 /// callbacks, is a round; the first one has the warm-ups too. `run.loss` is that of the step; the metric NAME/loss of each turn is its
 /// loss after its step, and at the end of a round its mean over the round. (`epoch_loss` and the result's `loss` mix the turns.)
 /// Schedules are read at the progress of the run. The callbacks at the end hear of every step, those of a turn of its own.
@@ -198,7 +198,7 @@ constexpr bool turns_stand_first() {
 /// optimiser where they have a serialize; what is named behind the settings of a step of yours) and of the callbacks. One network in two turns
 /// is in the file twice, and the same.
 ///
-/// @throws value_error where a setting is out of range or two turns have one name; and what `trainer::fit` throws.
+/// @throws value_error where a setting is out of range or two turns have one name, shape_error where the data of a turn has no rows; and what `trainer::fit` throws.
 ///
 /// One generator step in 1 + 5: Yin et al., Improved Distribution Matching Distillation for Fast Image Synthesis (DMD2), 2024,
 /// arXiv:2405.14867, by the authors' code, whose generator steps where the step is a multiple of 5, before the fake score's. Four

@@ -61,13 +61,16 @@ class bound_turn<trained_turn<Trainer, Data, Callbacks...>> {
  public:
   explicit bound_turn(turn_type& t)
       : learner_(t.trainer.template learner_on<source>()),
-        training_(std::apply([&](auto&... c) { return type(learner_, t.data, c...); }, t.callbacks)) {}
+        training_(std::apply([&](auto&... c) { return type(learner_, t.data, c...); }, t.callbacks)) {
+    if (training_rows(training_) == 0) raise<shape_error>("limbeck: the data of turn '" + t.name + "' has no rows");
+  }
   bound_turn(const bound_turn&) = delete;
   bound_turn& operator=(const bound_turn&) = delete;
   any_training& get() { return training_; }
 
  private:
   using type = training<learner, source, std::remove_reference_t<Callbacks>...>;
+  static std::size_t training_rows(const any_training& t) { return t.rows(); }
   learner learner_;
   type training_;
 };
@@ -152,7 +155,8 @@ auto turn(std::string name, Trainer&& trainer, Data&& data, turn_settings settin
 
 /// A turn of your own: `step(request)`, of a `const draw_request&`, does one step and gives its loss, a number. The request has the
 /// number of the turn's own step, the rows wanted, the progress of the run, and random numbers of this step alone, so that a run that is
-/// resumed draws the same. An lvalue is referred to.
+/// resumed draws the same. An lvalue is referred to. A step that throws is one that has changed nothing yet, which is its own affair; with
+/// `skip_bad_steps`, whose check of the loss comes after the step, it must look at its loss before it moves anything.
 /// @param name of its metrics and in its checkpoint
 /// @param kept what a checkpoint saves of it, each with `serialize` or `parameters()`: models, optimisers, averages; and callbacks, as above
 template <class Step, class... Kept>

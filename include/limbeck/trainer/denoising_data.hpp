@@ -74,6 +74,9 @@ class denoising_data {
 /// Of what `generate` makes of @p noise, on @p path.
 template <class Noise, class Generate, noise_path Path>
 auto denoised_samples(Noise&& noise, Generate&& generate, const Path& path) {
+  static_assert(requires { noise.batch({}).times; },
+                "limbeck: denoised_samples noises samples by the times and the noise that are drawn, and this noise has none: make it by "
+                "noise_with_times");
   using T = typename decltype(noise.batch({}).inputs.values)::value_type;
   return denoising_data<T, Noise, Generate, Path>(std::forward<Noise>(noise), std::forward<Generate>(generate), path);
 }

@@ -4,6 +4,7 @@
 /// @file
 /// Noise as data for the trainer: what a generator is trained on.
 
+#include <limbeck/diffusion/times.hpp>
 #include <limbeck/trainer/drawn.hpp>
 
 #include <concepts>
@@ -29,11 +30,16 @@ struct sample_batch {
   limbeck::rows<const T> rows() const { return {values.data(), size(), dimensions}; }
 };
 
-/// What a step of a generator draws.
-template <class T>
+/// What a step of a generator draws, @p Timed with what its samples are noised by.
+template <class T, bool Timed = true>
 struct noise_batch {
+  sample_batch<T> inputs{};  ///< z, for the generator, and the conditions
+};
+/// The same, with times and noise.
+template <class T>
+struct noise_batch<T, true> {
   sample_batch<T> inputs{};     ///< z, for the generator, and the conditions
-  std::vector<double> times{};  ///< t, one a row: to which level what it gives is noised; empty where none are drawn
+  std::vector<double> times{};  ///< t, one a row: to which level what it gives is noised
   std::vector<T> noise{};       ///< e, as `inputs`: by what
   /// e, a view: of a batch that is kept.
   limbeck::rows<const T> noise_rows() const { return {noise.data(), inputs.size(), inputs.dimensions}; }
@@ -59,7 +65,8 @@ struct no_times {};
 ///     auto timed = lk::noise_with_times<float>({.dimensions = 64}, [](lk::random_stream& r) { return 0.02 + 0.96 * r.uniform(); });
 ///
 /// Row r of step k of a run is drawn by the seed, k and r alone: a run that is resumed draws the same, and so do micro-batches. z, t and e
-/// have streams of their own: z is the same with and without times. Outside of a step, as in a validation, row r is always the same draw.
+/// have streams of their own: z is the same with and without times. Row r of a source that no step has drawn from is always the same:
+/// validate on one of its own.
 /// @p T is float or double. On the host: O(dimensions) a row.
 template <class T, class Times = detail::no_times>
 class noise_data {
@@ -88,8 +95,8 @@ class noise_data {
   void prepare(std::span<const std::size_t>, const draw_request& request) { of_the_step_ = request.random; }
   /// @endcond
   /// These rows of the step.
-  noise_batch<T> batch(std::span<const std::size_t> rows) {
-    noise_batch<T> b;
+  noise_batch<T, has_times> batch(std::span<const std::size_t> rows) {
+    noise_batch<T, has_times> b;
     b.inputs.dimensions = settings_.dimensions;
     for (const std::size_t r : rows) {
       const random_stream mine = of_the_step_.split(noise_stream).split(r);
@@ -98,7 +105,7 @@ class noise_data {
       if constexpr (has_times) {
         random_stream own = mine.split(1);
         if constexpr (by_quantile) {
-          b.times.push_back(static_cast<double>(times_.quantile(own.uniform() + 0x1p-54)));
+          b.times.push_back(static_cast<double>(times_.quantile(detail::inside_unit(own.uniform()))));
         } else {
           b.times.push_back(static_cast<double>(times_(own)));
         }

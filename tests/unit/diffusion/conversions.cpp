@@ -186,4 +186,6 @@ TEST_CASE("diffusion: tensors with strides, of 16 bits, and times of any kind", 
   lk::fill(lk::noised(read, stored, lk::levels(path, times)), lk::rows<float>(of_wide.data(), samples, columns));
   CHECK(of_half == of_wide);
   CHECK(of_half[0] == Approx(wide[0]));  // (1 - t) x + t x
+  const std::vector<double> no_times;  // is not one time for all rows
+  CHECK_THROWS_AS(lk::noised(clean, noise, lk::levels(path, no_times)), lk::shape_error);
 }

@@ -6,6 +6,7 @@
 #include <limbeck/driver/parts.hpp>
 #include <limbeck/selection/k_means.hpp>
 
+#include <csignal>
 #include <limits>
 
 namespace {
@@ -83,6 +84,12 @@ TEST_CASE("partition: a run a part, stopped and resumed", "[diffusion][parts]") 
   const auto some = run(1);
   CHECK(some.size() == 2);
   CHECK(some.back().interrupted);
+  const auto behind = lk::train_parts(folder, 3, [](std::size_t part, const std::filesystem::path&) {
+    if (part == 1) std::raise(SIGINT);  // in the last step of a part, whose result does not know
+    return lk::training_result{.steps = part};
+  });
+  CHECK(behind.size() == 2);
+  CHECK_FALSE(behind.back().interrupted);
   std::filesystem::remove_all(folder);
   CHECK_THROWS_MATCHES(lk::train_parts("", 0, [](std::size_t, const std::filesystem::path&) { return lk::training_result{}; }), lk::value_error,
                        Message("limbeck: parts is 0, expected at least 1"));
