@@ -135,6 +135,9 @@ class bound_turn<called_turn<Step, Kept...>> final : public any_training {
 
 /// A turn in which @p trainer takes steps on @p data: its student, teacher, objective and optimiser, with masks, weights and micro-batches
 /// as in its `fit`. What is passed as an lvalue is referred to, what as an rvalue is owned.
+/// @param trainer a `trainer`
+/// @param data as in its `fit`
+/// @param settings its settings
 /// @param name of its metrics and in its checkpoint
 /// @param callbacks hear of its own steps only, and of the end of each round: `averaging(averager, generator)` is the generator's
 template <class Trainer, class Data, class... Callbacks>
@@ -153,6 +156,8 @@ auto turn(std::string name, Trainer&& trainer, Data&& data, turn_settings settin
 /// A turn of your own: `step(request)`, of a `const draw_request&`, does one step and gives its loss, a number. The request has the
 /// number of the turn's own step, the rows wanted, the progress of the run, and random numbers of this step alone, so that a run that is
 /// resumed draws the same. An lvalue is referred to.
+/// @param step the callable
+/// @param settings its settings
 /// @param name of its metrics and in its checkpoint
 /// @param kept what a checkpoint saves of it, each with `serialize` or `parameters()`: models, optimisers, averages; and callbacks, as above
 template <class Step, class... Kept>
