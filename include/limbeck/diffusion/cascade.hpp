@@ -40,6 +40,8 @@ double score_threshold(std::span<const T> scores, double percent) {
 /// x of a student, where its score is at least @p threshold, else what the teacher makes: `improve(x, which)` is called once with the rows
 /// below, `rows<const T>`, and their numbers in the batch, and gives a tensor on the host of their shape. It refines them (`renoise`, then
 /// any sampler) or makes others from their conditions. Changes @p samples in place, and gives the numbers of the rows that were made again.
+/// @param samples the student's, samples x dimensions
+/// @param improve the callable
 /// @param scores one a row, the higher the better
 /// @param threshold of `score_threshold`; -inf: the student always
 /// @throws shape_error where sizes differ; value_error where a score or the threshold is NaN. Then no row has changed.
@@ -70,6 +72,9 @@ std::vector<std::size_t> cascade(const rows<T>& samples, const Scores& scores, d
 ///
 /// Of discrete steps the authors' code (diffusers' image-to-image `strength`) schedules int(steps/strength + 1), so that about `steps` of them
 /// lie below: 11 of 4 steps at 0.4.
+/// @param path of the times
+/// @param stream of the noise, not moved on
+/// @param out where it is written
 /// @param x samples x dimensions
 /// @param which the number of each row, as `cascade` gives them
 /// @param strength sigma, in [0, 1]; 0.4 in the paper's code. 1: what was sampled is lost, up to what signal the path's end leaves

@@ -37,6 +37,12 @@ struct concrete_euler_options {
 /// Euler's step of the reverse jump process from time t to u < t: p(y) = (t - u) sigma'_t Q(y, x) Phi s(x, t)_y for y other than the token x, and
 /// what is left of 1 for x itself. sigma'_t = -alpha'_t/alpha_t is the rate of noise, s_y the concrete score p_t(.. y ..)/p_t(.. x ..).
 ///
+/// @param x one token a row; written
+/// @param s the sequences that the rows are of
+/// @param from t, one a sequence
+/// @param to u, one a sequence
+/// @param how scale and draws
+/// @param step numbers the draws
 /// @param path of masking, or any `masking_path`, whose total noise is -log alpha_t
 /// @param rates Q(y, x, classes), of jumps forward from y to x: `absorbing_rates`, `uniform_rates`
 /// @param scores a row a token, a tensor on the host of finite numbers of at least 0; that of x itself is not read. For masks they are

@@ -81,6 +81,7 @@ void put_rows(const X& x, std::span<const std::size_t> which, const rows<T>& out
 
 /// Samples by the student of each condition: row r of @p out is what `generate(F(c_r), rows of noise, their conditions)` gives for it.
 /// Each part is asked once, for all its rows in their order; one without rows is not asked.
+/// @param out where it is written
 /// @param partition F
 /// @param noise samples x dimensions
 /// @param conditions one a row

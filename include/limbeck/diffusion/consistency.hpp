@@ -28,6 +28,7 @@ struct consistency_scale {
 struct edm_boundary {
   double deviation = 0.5;   ///< of the data, d, positive
   double smallest = 0.002;  ///< e, where paths end
+  /// At time t.
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const {
     const double d = deviation, s = t - smallest;
     return {d * d / (s * s + d * d), s * d / std::sqrt(t * t + d * d)};
@@ -41,6 +42,7 @@ struct edm_boundary {
 struct latent_boundary {
   double deviation = 0.5;  ///< of the data, d, positive
   double scaling = 10;     ///< of the time
+  /// At time t.
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const {
     const double s = scaling * t, square = s * s + deviation * deviation;
     return {deviation * deviation / square, s / std::sqrt(square)};
@@ -48,12 +50,14 @@ struct latent_boundary {
 };
 /// c_skip = 1, c_out = -t: the straight line along a velocity on the path `rectified`, f = x_t - t F, which is its own boundary.
 struct straight_boundary {
+  /// At time t.
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const { return {1, -t}; }
 };
 /// c_skip = cos t, c_out = -sin t on the path `trigonometric`, for velocities: f = cos t x_t - sin t v.
 ///
 /// Lu and Song, Simplifying, Stabilizing and Scaling Continuous-Time Consistency Models, 2024, arXiv:2410.11081, with v = d F.
 struct trigonometric_boundary {
+  /// At time t.
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const { return {std::cos(t), -std::sin(t)}; }
 };
 /// c_skip = (t u + d^2)/(t^2 + d^2), c_out = (t - u) d/sqrt(t^2 + d^2): from time t to any other time u, either way, and the
@@ -62,6 +66,7 @@ struct trigonometric_boundary {
 /// Li and He, Bidirectional Consistency Models, 2024, arXiv:2403.18035, with its code; u = 0 is EDM's own preconditioning.
 struct bidirectional_boundary {
   double deviation = 0.5;  ///< of the data, d, positive
+  /// From t to u.
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t, double u) const {
     const double square = t * t + deviation * deviation;
     return {(t * u + deviation * deviation) / square, (t - u) * deviation / std::sqrt(square)};

@@ -165,6 +165,8 @@ template <class T>
 class tangent_directions {
  public:
   /// What `jvp(x, dx, times, dt)` gives: x and dx are `rows<const T>`, times and dt `std::span<const double>`, valid during the call.
+  /// @param jvp the callable
+  /// @param noisy x_t, samples x dimensions
   /// @param velocity a tensor or target; @param at `levels(trigonometric{d}, t)` @throws shape_error as `consistency_tangent`.
   template <class Jvp, class V, row_levels L>
   decltype(auto) operator()(Jvp&& jvp, const rows<const T>& noisy, V&& velocity, const L& at) {

@@ -52,6 +52,7 @@ void for_density_ratios(const Logits& logits, Out& out, double clip, const F& f)
 ///
 /// The critic that minimises `critic_logistic` is log p_real(x)/p_fake(x) at every x, where it saw as many of both: its logits are
 /// the logarithm of the ratio of densities. Host only, held fixed: no gradient goes through it. O(logits), and allocates nothing.
+/// @param options as above
 /// @param logits what the critic gave, samples x heads
 /// @param out a vector of numbers, one a row
 /// @throws shape_error where @p out has not one number a row; value_error where clip is not positive, or naming the row where the mean

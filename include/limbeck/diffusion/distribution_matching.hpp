@@ -44,6 +44,7 @@ struct distribution_matching_options {
 ///
 /// The loss that reads it is `specified_gradient`: `objective(x, distribution_matching(x, real, fake), into(g))`. x, real and
 /// fake are held fixed: no gradient goes through the denoisers.
+/// @param options as above
 /// @param x the samples that the generator gave, samples x dimensions
 /// @param real the clean sample that the teacher makes of x noised (`to_clean` of its prediction)
 /// @param fake that of the denoiser of generated samples

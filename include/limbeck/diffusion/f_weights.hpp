@@ -28,6 +28,7 @@ enum class f_divergence {
 
 /// h(r) = f''(r) r^2, which the gradient of D_f has where that of the reverse KL has 1: by a parameter of the generator
 /// it is E h(r) (score of generated - score of data) dx/dparameter.
+/// @param f the divergence
 /// @param r a ratio of densities, positive
 inline double f_weight(f_divergence f, double r) {
   switch (f) {
@@ -77,6 +78,7 @@ void write_f_weights(const Out& out, std::size_t n, f_divergence f, const F& rat
 /// They are a factor of the loss: `given(w) * specified_gradient{}` with `distribution_matching(x, real, fake)`. Ratios and
 /// weights are held fixed. The mean is that of the rows given: of the whole batch, before it is cut into micro-batches. For
 /// `reverse_kl` all weights are 1.
+/// @param options as above
 /// @param ratios r = p_data/p_generated of each row, as a critic's logits say (`density_ratio`), a vector of numbers
 /// @param out the weights, a vector of as many; it may be @p ratios
 /// O(rows), without allocation. @throws shape_error where sizes differ; value_error where a bound is out of range, or naming the
@@ -95,6 +97,9 @@ void f_weights(const Ratios& ratios, Out&& out, const f_weights_options& options
 }
 /// The same with each clipped ratio over the average of its level, which this batch moves first: `f_weights(r, times, bins, w)`.
 ///
+/// @param ratios of densities, positive, one a row
+/// @param out where it is written
+/// @param options as above
 /// @param times the time of each row, a vector of numbers
 /// @param bins the averages, part of what a run saves
 /// @throws as the other; shape_error where there is not one time a row, value_error naming the row where one is NaN. Then @p bins

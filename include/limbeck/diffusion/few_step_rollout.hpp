@@ -42,6 +42,7 @@ struct few_step_options {
 template <noise_path Path, prediction_kind Kind>
 class few_step_rollout {
  public:
+  /// @param options as above
   /// @param path where the noise comes from, with times in equal steps
   /// @param kind what the generator predicts
   /// @throws value_error where there is no step or the start is not in (0, 1]

@@ -57,6 +57,8 @@ struct frame_window {
 
 /// A window of @p count frames of @p frames, its first uniform over the frames - count + 1 that there are.
 ///
+/// @param frames of a sample
+/// @param count of the window, at most frames
 /// @param stream is not moved on: split it by the step (and the rollout, where each has a window of its own), and the same is drawn after a
 ///        resume
 /// @throws shape_error where @p count is 0 or more than there are

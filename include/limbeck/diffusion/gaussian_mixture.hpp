@@ -134,6 +134,8 @@ class gaussian_mixture {
 
 /// What a mixture's exact model predicts at times on a path: a denoiser, which is a callable of noised rows and of their times that
 /// returns predictions, a tensor, until it is called again.
+/// @param path of the times
+/// @param kind of the predictions
 /// @param mixture kept by reference
 template <class T, noise_path Path, class Kind>
 auto exact_denoiser(const gaussian_mixture& mixture, const Path& path, const Kind& kind) {

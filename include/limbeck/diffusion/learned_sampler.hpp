@@ -80,6 +80,9 @@ inline void times_of_steps(std::span<const double> steps, std::span<double> out,
 /// Changes floor(share length) tokens of each sequence, at places that are all as likely, to other tokens below @p classes, all as likely: texts at
 /// that Hamming distance, from which a student starts while it learns.
 ///
+/// @param s the sequences that the rows are of
+/// @param classes tokens are below it
+/// @param first the number of the first sequence, where a call has a part of them
 /// @param x one token a row of @p s; written. @param share in [0, 1]; the paper's is 0.05
 /// @param stream is not moved on; sequence i is changed by `stream.split(first + i)`
 /// @throws shape_error where a length does not fit; value_error where share is not in [0, 1] or there are no two classes. O(tokens).

@@ -38,11 +38,13 @@ concept masking_path = requires(const P& p, double t) {
 /// arXiv:2310.16834; "log-linear", as its total noise is -log alpha_t.
 struct log_linear_masking {
   double rest = 1e-3;  ///< what is kept at t = 1, in [0, 1)
+  /// At time t.
   constexpr masking_level level(double t) const { return {1 - (1 - rest) * t, -(1 - rest)}; }
 };
 /// alpha_t = rest + (1 - rest) cos(pi t/2). As in the codes of Sahoo et al., MDLM, 2024, arXiv:2406.07524.
 struct cosine_masking {
   double rest = 1e-3;  ///< what is kept at t = 1, in [0, 1)
+  /// At time t.
   masking_level level(double t) const {
     const double half = std::numbers::pi / 2;
     return {rest + (1 - rest) * std::cos(half * t), -(1 - rest) * half * std::sin(half * t)};
@@ -70,6 +72,7 @@ inline any_vector masking_times(const char* name, const any_vector& times, const
 
 /// Each token of sequence i becomes @p mask with the probability 1 - alpha at times[i], on its own.
 ///
+/// @param s the sequences that the rows are of
 /// @param path of masking; @param tokens one a row of @p s; @param times one a sequence, in [0, 1]
 /// @param mask the token that stands for none
 /// @param stream is not moved on; the token at a place of sequence i is drawn by `stream.split(first + i).split(place)`, so that it does not
@@ -96,6 +99,11 @@ void mask_tokens(const Path& path, std::span<const token_id> tokens, const segme
 /// `given(w) * cross_entropy{}` with the texts before masking as labels: its mean over all tokens, over times uniform in [0, 1], bounds
 /// the negative log-likelihood a token from above, and is it where the model's distributions are the true ones. No class of the
 /// logits stands for the mask, or it has -inf there.
+/// @param path of the times
+/// @param s the sequences that the rows are of
+/// @param times one a sequence, in [0, 1]
+/// @param mask the class of the mask
+/// @param out where it is written
 /// @param masked what `mask_tokens` wrote; others as there
 /// O(tokens), and allocates nothing. @throws as mask_tokens(), and value_error where a weight is not finite: at t = 0.
 ///

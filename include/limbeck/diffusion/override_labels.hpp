@@ -64,6 +64,7 @@ void override_by(const Logits& logits, std::size_t forgotten, Out& out, const No
 /// and, with weight 0.01 and {.alpha = 1.2}, of samples that the generator made of the label to forget, where the teacher alone
 /// is told another one, by this function or always the same. The denoiser of generated samples is trained on both, with the label
 /// to forget. An override by that label is an ordinary term; a weight of 0 leaves ordinary distillation.
+/// @param classes how many there are
 /// @param forgotten below @p classes, of which there are at least 2
 /// @param stream row r's label is drawn by `stream.split(first + r)`
 /// @param out a vector of whole numbers, one a row; @param first the place of its first row in the batch

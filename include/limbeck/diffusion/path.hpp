@@ -103,7 +103,7 @@ struct trigonometric {
 /// The times of rows on a path; made by `levels`.
 template <noise_path Path, class Memory = host_rows>
 struct path_levels {
-  using limbeck_levels = void;
+  using limbeck_levels = void;  ///< marks levels of rows
   using memory = Memory;  ///< of the times
   Path path;              ///< which
   any_vector times{};     ///< one a row; empty where all rows have one

@@ -93,6 +93,7 @@ struct phased_weights_options {
 /// The weights of the regression to `phased_target`: w = v^2 min(1/v^2, highest), at most 1, small where x_t is hardly noisier than x_s
 /// and z is nearly all of the target. Written to @p out, one number a row, for `given(out) * mse{}`.
 ///
+/// @param options as above
 /// @param at,to as in `phased_target`, with times on the host
 /// @param out any vector of numbers on the host, one a row
 /// @throws shape_error where there is not one time a row; value_error naming the row, before anything is written, where there is not

@@ -24,23 +24,28 @@ struct prediction_form {
 
 /// The clean sample x.
 struct predicts_clean {
+  /// At a level, and the slopes of the path there.
   LIMBECK_HOST_DEVICE static prediction_form form(const noise_level&, const noise_level&) { return {1, 0}; }
 };
 /// The noise e.
 struct predicts_noise {
+  /// At a level, and the slopes of the path there.
   LIMBECK_HOST_DEVICE static prediction_form form(const noise_level&, const noise_level&) { return {0, 1}; }
 };
 /// The score of the noised density, -e/s.
 struct predicts_score {
+  /// At a level, and the slopes of the path there.
   LIMBECK_HOST_DEVICE static prediction_form form(const noise_level& at, const noise_level&) { return {0, -1 / at.noise}; }
 };
 /// The velocity of the path, a' x + s' e: of rectified flow e - x, of the trigonometric path cos t z - sin t x.
 struct predicts_velocity {
+  /// At a level, and the slopes of the path there.
   LIMBECK_HOST_DEVICE static prediction_form form(const noise_level&, const noise_level& slope) { return {slope.signal, slope.noise}; }
 };
 /// v = a e - s x of Salimans and Ho, Progressive Distillation for Fast Sampling of Diffusion Models, 2022, arXiv:2202.00512: the
 /// velocity by the angle of (a, s), on a path that preserves variance.
 struct predicts_v {
+  /// At a level, and the slopes of the path there.
   LIMBECK_HOST_DEVICE static prediction_form form(const noise_level& at, const noise_level&) { return {-at.noise, at.signal}; }
 };
 /// F of EDM's preconditioning, x = c_skip x_t + c_out F with c_skip = a d^2/(a^2 d^2 + s^2), c_out = s d/sqrt(a^2 d^2 + s^2) and d the
@@ -48,6 +53,7 @@ struct predicts_v {
 /// TrigFlow's F, which is `predicts_velocity` divided by d.
 struct predicts_f {
   double deviation = 0.5;  ///< of the data, d, positive
+  /// At a level, and the slopes of the path there.
   LIMBECK_HOST_DEVICE prediction_form form(const noise_level& at, const noise_level&) const {
     const double root = std::sqrt(at.signal * at.signal * deviation * deviation + at.noise * at.noise);
     return {at.noise / (deviation * root), -at.signal * deviation / root};

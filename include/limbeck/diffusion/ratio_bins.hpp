@@ -29,6 +29,7 @@ struct ratio_bins_options {
 /// authors' code.
 class ratio_bins {
  public:
+  /// @param options as above
   /// @param first,last the times between which the bins are; times beyond count to the bins at the ends
   /// @throws value_error where first is not below last, there is no bin, or the decay is not in [0, 1)
   ratio_bins(double first, double last, const ratio_bins_options& options = {})

@@ -184,6 +184,10 @@ auto score_identity(X&& x, Real&& real, Fake&& fake, const score_identity_option
 /// at alpha = 1/2 the expected gradient is exactly half of that divergence's, the change of the exact denoiser with the generator
 /// included, which nobody had to differentiate. At another alpha it is (1 - alpha) of the part through the samples and half of
 /// the part through the denoiser.
+/// @param x generated samples, samples x dimensions
+/// @param real what the teacher says of them
+/// @param fake what the fake model says of them
+/// @param options as above
 /// @param at the levels of the rows, `levels(path, t)`
 /// @param power the weight, see `power_weight`
 /// @throws as the other; value_error where a power is negative or not finite, shape_error where there is not one time a row.

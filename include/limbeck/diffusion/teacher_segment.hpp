@@ -33,6 +33,7 @@ struct segment_options {
 template <class T, noise_path Path, prediction_kind Kind>
 class teacher_segment {
  public:
+  /// @param options as above
   /// @param path of the times; @param kind of the predictions
   /// @throws value_error where there is no step, or eta is negative or not finite
   teacher_segment(const Path& path, const Kind& kind, const segment_options& options = {}) : path_(path), kind_(kind), options_(options) {

@@ -13,7 +13,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// l + h clamp(g, -clip, clip); made by `tilted`.
 template <class Logits, class Gradient>
 struct tilted_logits : detail::formula<tilted_logits<Logits, Gradient>, Logits, Gradient> {
-  double h, clip;
+  double h;     ///< how far
+  double clip;  ///< of the gradient
 
   /// @cond
   template <class T, class L, class G>

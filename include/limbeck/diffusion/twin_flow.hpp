@@ -88,6 +88,7 @@ void twin_flow_weights(std::span<const double> t, std::span<const double> until,
 struct robust_weight {
   double alpha = 1;     ///< shape a, at most 2, where all weights are 1/c
   double scale = 1e-3;  ///< c, positive
+  /// Of a row whose loss is m.
   LIMBECK_HOST_DEVICE double operator()(double m) const {
     const double b = std::fabs(alpha - 2);
     return (b < 1e-5 ? 1 : std::pow(m / (scale * scale + 1e-8) / b + 1, (alpha - 2) / 2)) / scale;
@@ -144,7 +145,8 @@ auto guided_velocity(V&& velocity, A&& with, B&& without, std::span<const double
 /// F - clamp(c_l F - c_r G - v); made by `recursive_target`.
 template <class F, class G, class V>
 struct recursive_difference : detail::formula<recursive_difference<F, G, V>, F, G, V> {
-  const double *t, *until;    ///< of rows
+  const double* t;            ///< of rows
+  const double* until;        ///< of rows
   recursive_options options;  ///< step and limit
 
   /// @cond
@@ -222,6 +224,7 @@ auto recursive_target(F&& f, G&& walked, V&& velocity, std::span<const double> t
 template <class T>
 class recursive_walk {
  public:
+  /// @param h the step in time, positive
   /// @param steps N, at least 1; 2 in the code @throws value_error where there is none, or h is not positive
   explicit recursive_walk(std::size_t steps = 2, double h = recursive_options{}.step) : steps_(steps), h_(h) {
     if (steps == 0) raise<value_error>("limbeck: steps of recursive_walk is 0, expected at least 1");

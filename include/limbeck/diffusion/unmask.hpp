@@ -68,6 +68,7 @@ inline void check_fall(const any_vector& from, const any_vector& to, const segme
 /// One step of the reverse process from time t to u < t: a token stays; a mask becomes a token with the probability
 /// (alpha_u - alpha_t)/(1 - alpha_t), drawn from the softmax of its row of logits, and stays a mask otherwise.
 ///
+/// @param s the sequences that the rows are of
 /// @param path of masking
 /// @param logits of the texts @p x at time t, a row a token, a tensor on the host; rows of tokens that are there are not read
 /// @param x tokens, one a row of @p s; written
@@ -107,6 +108,9 @@ void unmask(const Path& path, const Logits& logits, std::span<token_id> x, const
 
 /// Fills all masks of texts in as many steps as @p times has intervals: `fill_masks(model, log_linear_masking{}, x, s, uniform_grid(8), how)`.
 ///
+/// @param path of the times
+/// @param s the sequences that the rows are of
+/// @param how as of `unmask`
 /// @param model an `unmasking_model`
 /// @param x tokens, one a row of @p s; what is a mask is written, what is none (a prompt, what stands around a gap) stays
 /// @param times falling, the last one 0, at which nothing is a mask

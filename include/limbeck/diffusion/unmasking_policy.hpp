@@ -23,6 +23,9 @@ struct two_step_texts {
 
 /// Texts in two steps: from masks alone at t = 1 to x_tau, and from it to t = 0.
 ///
+/// @param path of the times
+/// @param s the sequences that the rows are of
+/// @param how as of `unmask`
 /// @param model an `unmasking_model`; @param tau one a sequence of @p s, in (0, 1)
 /// What a student gets to learn from them is the product of the probabilities of the tokens drawn, `unmasked_labels`.
 /// @throws as unmask().
@@ -54,6 +57,8 @@ two_step_texts unmask_in_two(Model&& model, const Path& path, const segments& s,
 ///
 /// With numbers omega A, `given(w) * cross_entropy{}` by `sum` is -sum_sequences omega A log p(step), log p the sum over the tokens drawn; divide by the
 /// number of sequences where their mean is wanted. Numbers are held fixed, and may be negative.
+/// @param s the sequences that the rows are of
+/// @param mask the class of the mask
 /// @param before,after one token a row of @p s; @param numbers one a sequence, any vector of numbers
 /// @param labels a vector of integers, @param weights one of numbers, one a row
 /// @throws shape_error where a length does not fit. O(tokens), and allocates nothing.
@@ -81,6 +86,7 @@ struct group_advantage_options {
 
 /// A = clamp((r - mean)/(deviation + epsilon), -clip, clip) of each reward in its group of neighbours, with the unbiased deviation: 0 where all are equal.
 ///
+/// @param options as above
 /// @param rewards any vector of numbers; @param group how many make one, at least 2, a divisor of their number
 /// @param out as many numbers; it may be @p rewards
 /// @throws shape_error where @p out has another length; value_error where group does not divide, an option is not positive, or naming a reward

@@ -21,16 +21,19 @@ concept level_weight = std::is_trivially_copyable_v<W> && requires(const W& w, c
 
 /// 1 at every level.
 struct uniform_weight {
+  /// At a level.
   LIMBECK_HOST_DEVICE double operator()(const noise_level&) const { return 1; }
 };
 /// s^2, the w(t) of score distillation: Poole, Jain, Barron and Mildenhall, DreamFusion: Text-to-3D using 2D Diffusion, 2022,
 /// arXiv:2209.14988.
 struct variance_weight {
+  /// At a level.
   LIMBECK_HOST_DEVICE double operator()(const noise_level& at) const { return at.noise * at.noise; }
 };
 /// a/s, with which a difference of noise is the gradient of KL(noised generated || noised data) itself, by the clean sample:
 /// a (score of generated - score of data).
 struct kl_weight {
+  /// At a level.
   LIMBECK_HOST_DEVICE double operator()(const noise_level& at) const { return at.signal / at.noise; }
 };
 

@@ -20,6 +20,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// `training_result`. With a @p folder, part k is saved there as `part-k.ckpt`, and a program that is started again goes on where it was: a
 /// finished part only restores what it left behind. With an empty path nothing is saved. A signal ends the run within a part, whose result says
 /// so, or behind it: then there are fewer results than parts. Parts know nothing of each other: other processes may train some of them.
+/// @param folder of the checkpoints; empty: nothing is saved
+/// @param train the callable
 /// @param parts how many, at least 1: `condition_partition::size`
 /// @throws value_error where parts is 0, file_error where the folder cannot be made; and what `train` throws.
 template <class Train>

@@ -138,6 +138,9 @@ class bound_turn<called_turn<Step, Kept...>> final : public any_training {
 
 /// A turn in which @p trainer takes steps on @p data: its student, teacher, objective and optimiser, with masks, weights and micro-batches
 /// as in its `fit`. What is passed as an lvalue is referred to, what as an rvalue is owned.
+/// @param trainer a `trainer`
+/// @param data as in its `fit`
+/// @param settings its settings
 /// @param name of its metrics and in its checkpoint
 /// @param callbacks hear of its own steps only, and of the end of each round: `averaging(averager, generator)` is the generator's
 template <class Trainer, class Data, class... Callbacks>
@@ -157,6 +160,8 @@ auto turn(std::string name, Trainer&& trainer, Data&& data, turn_settings settin
 /// number of the turn's own step, the rows wanted, the progress of the run, and random numbers of this step alone, so that a run that is
 /// resumed draws the same. An lvalue is referred to. A step that throws is one that has changed nothing yet, which is its own affair; with
 /// `skip_bad_steps`, whose check of the loss comes after the step, it must look at its loss before it moves anything.
+/// @param step the callable
+/// @param settings its settings
 /// @param name of its metrics and in its checkpoint
 /// @param kept what a checkpoint saves of it, each with `serialize` or `parameters()`: models, optimisers, averages; and callbacks, as above
 template <class Step, class... Kept>

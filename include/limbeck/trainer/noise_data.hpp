@@ -81,6 +81,7 @@ class noise_data {
   explicit noise_data(noise_settings settings)
     requires(!has_times)
       : noise_data(std::move(settings), {}) {}
+  /// @param settings its settings
   /// @param times a callable of a `random_stream&`, which gives a time; or a distribution with `quantile(u)`, u in (0, 1)
   noise_data(noise_settings settings, Times times) : settings_(std::move(settings)), times_(std::move(times)) {
     static_assert(!has_times || by_quantile || requires(Times& t, random_stream& r) { { t(r) } -> std::convertible_to<double>; },
