@@ -35,8 +35,8 @@ struct budget {
   int teacher, teacher_batch, regression, regression_batch, rounds, rounds_batch;
   double regression_rate, rounds_rate;
 };
-constexpr budget of_gaussians{4000, 256, 1500, 256, 600, 128, 0.001, 0.001};
-constexpr budget of_digits{3000, 128, 800, 128, 250, 64, 0.001, 0.001};
+constexpr budget of_gaussians{2000, 256, 750, 256, 300, 128, 0.001, 0.001};
+constexpr budget of_digits{1500, 128, 400, 128, 125, 64, 0.001, 0.001};
 
 /// A family: students of 4, 2 and 1 steps, and how they become samplers.
 constexpr int all_steps[] = {4, 2, 1};
