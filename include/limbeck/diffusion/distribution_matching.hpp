@@ -6,6 +6,8 @@
 
 #include <limbeck/diffusion/weighted_difference.hpp>
 
+#include <limits>
+
 LIMBECK_BEGIN_NAMESPACE
 
 /// (fake - real) / mean |x - real|; made by `distribution_matching`.
@@ -22,7 +24,8 @@ struct distribution_matching_gradient : detail::formula<distribution_matching_gr
     const std::size_t n = r.out.size();
     const double distance = detail::sum_formula<T>(r.team, n, [&](const auto& here) LIMBECK_LAMBDA_INLINE { return abs(here(x) - here(real)); }) /
                             static_cast<double>(n);
-    const T by = static_cast<T>(distance > 0 || floor > 0 ? 1 / (distance > floor ? distance : floor) : 0);
+    const double least = distance > floor ? distance : floor;
+    const T by = !(distance - distance == 0) ? std::numeric_limits<T>::quiet_NaN() : least > 0 ? static_cast<T>(1 / least) : T(0);
     return detail::difference_of(by, of.rest.rest.first, real);
   }
   auto settled(double at) const { return settled_with(this->sources.settled(at)); }
@@ -48,7 +51,7 @@ struct distribution_matching_options {
 /// @param x the samples that the generator gave, samples x dimensions
 /// @param real the clean sample that the teacher makes of x noised (`to_clean` of its prediction)
 /// @param fake that of the denoiser of generated samples
-/// A row with x = real is 0 where `floor` is 0. O(samples x dimensions), two passes over a row.
+/// A row with x = real is 0 where `floor` is 0; one whose distance is not finite is NaN, which the call that reads it reports. O(samples x dimensions), two passes over a row.
 /// @throws shape_error where shapes differ; value_error where the floor is negative or not finite.
 ///
 /// Yin et al., One-step Diffusion with Distribution Matching Distillation, 2023, arXiv:2311.18828, eq. 7 and 8, and Improved

@@ -71,7 +71,8 @@ class few_step_rollout {
   ///        the parts that a batch comes in
   /// @param x samples x dimensions, a tensor on the host
   /// @param first the place of x's first row in the batch
-  /// O(k samples x dimensions) beside the generator's calls. @throws value_error where k is out of range, shape_error where the
+  /// O(k samples x dimensions) beside the generator's calls. @throws value_error where k is out of range, or the first step's
+  /// prediction does not say what is clean (of noise, at a signal of 0); shape_error where the
   /// generator's
   ///   predictions are of another shape.
   template <class Generator, tensor X>
@@ -85,6 +86,9 @@ class few_step_rollout {
     times_.assign(to.samples, time(0));
     noise_level at = path_.level(time(0));
     if (options_.noise == step_noise::fixed) fixed_.resize(to.samples * to.classes);
+    if (const auto clean = clean_at(0); k > 1 && !(clean.v[0] - clean.v[0] == 0 && clean.v[1] - clean.v[1] == 0))
+      raise<value_error>("limbeck: the first step of few_step_rollout is at time " + detail::show(time(0)) +
+                         ", where its kind of prediction says nothing of the clean sample; let it start below 1");
     for (std::size_t r = 0; r < to.samples; ++r)
       for (std::size_t c = 0; c < to.classes; ++c) {
         if (options_.noise == step_noise::fixed) fixed_[r * to.classes + c] = static_cast<double>(to(r, c));
@@ -98,12 +102,17 @@ class few_step_rollout {
   }
 
  private:
+  /// What makes a clean sample of the prediction and the input of a step.
+  auto clean_at(std::size_t i) const {
+    const noise_level at = path_.level(time(i));
+    return detail::by_forms(kind_.form(at, path_.slope(time(i))), at, {1, 0});
+  }
   template <class P, class T>
   void step(const P& prediction, std::size_t i, const random_stream& noise, const rows<T>& x, std::size_t first) {
     if (prediction.samples != x.samples || prediction.classes != x.classes)
       detail::throw_shape("a prediction of the generator", prediction.samples, prediction.classes, x.samples, x.classes);
     const noise_level at = path_.level(time(i - 1)), to = path_.level(time(i));
-    const auto clean = detail::by_forms(kind_.form(at, path_.slope(time(i - 1))), at, {1, 0});
+    const auto clean = clean_at(i - 1);
     for (std::size_t r = 0; r < x.samples; ++r) {
       random_stream fresh = noise.split(first + r);
       for (std::size_t c = 0; c < x.classes; ++c) {

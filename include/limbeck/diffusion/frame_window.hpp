@@ -25,7 +25,7 @@ struct frame_window {
   template <tensor X>
   auto columns(X&& x, std::size_t width = 1) const {
     const auto all = view(std::forward<X>(x));
-    if ((first + count) * width > all.classes) refuse("columns", (first + count) * width, all.classes);
+    if (!within(all.classes, width)) refuse("columns", (first + count) * width, all.classes);
     auto part = all;
     part.data += static_cast<std::ptrdiff_t>(first * width) * all.class_stride, part.classes = count * width;
     return part;
@@ -35,13 +35,17 @@ struct frame_window {
   template <tensor X>
   auto rows_of(X&& x, std::size_t height = 1) const {
     const auto all = view(std::forward<X>(x));
-    if ((first + count) * height > all.samples) refuse("rows", (first + count) * height, all.samples);
+    if (!within(all.samples, height)) refuse("rows", (first + count) * height, all.samples);
     auto part = all;
     part.data += static_cast<std::ptrdiff_t>(first * height) * all.sample_stride, part.samples = count * height;
     return part;
   }
 
  private:
+  bool within(std::size_t there, std::size_t each) const {
+    const std::size_t frames = each > 0 ? there / each : count;
+    return count <= frames && first <= frames - count;
+  }
   template <class X>
   static auto view(X&& x) {
     detail::require_kept<X>(), detail::require_host<X>();

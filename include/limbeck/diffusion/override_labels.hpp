@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 
@@ -24,6 +25,14 @@ inline void check_forgotten(std::size_t forgotten, std::size_t classes) {
     raise<value_error>("limbeck: the label to forget is " + std::to_string(forgotten) + " of " + std::to_string(classes) +
                        " classes, expected one of at least 2");
 }
+/// Whether a vector can hold these labels.
+template <class Out>
+void check_labels_fit(std::size_t classes) {
+  using Label = vector_element_t<std::remove_cvref_t<Out>>;
+  static_assert(std::is_integral_v<Label>, "limbeck: override_labels writes a vector of whole numbers");
+  if (static_cast<std::uintmax_t>(classes - 1) > static_cast<std::uintmax_t>((std::numeric_limits<Label>::max)()))
+    raise<value_error>("limbeck: the labels of " + std::to_string(classes) + " classes do not fit into the type of out");
+}
 /// The class with the highest logit + noise(row) but the forgotten one.
 template <class Logits, class Out, class Noise>
 void override_by(const Logits& logits, std::size_t forgotten, Out& out, const Noise& noise_of) {
@@ -31,6 +40,7 @@ void override_by(const Logits& logits, std::size_t forgotten, Out& out, const No
   require_host<Logits>();
   const auto x = tensor_traits<Logits>::view(logits);
   check_forgotten(forgotten, x.classes);
+  check_labels_fit<Out>(x.classes);
   const auto to = output_vector("out", out, x.samples);
   constexpr double infinity = std::numeric_limits<double>::infinity();
   for (std::size_t r = 0; r < x.samples; ++r) {
@@ -68,13 +78,14 @@ void override_by(const Logits& logits, std::size_t forgotten, Out& out, const No
 /// @param forgotten below @p classes, of which there are at least 2
 /// @param stream row r's label is drawn by `stream.split(first + r)`
 /// @param out a vector of whole numbers, one a row; @param first the place of its first row in the batch
-/// O(rows). @throws value_error where @p forgotten is no class.
+/// O(rows). @throws value_error where @p forgotten is no class, or the type of @p out does not hold all classes.
 ///
 /// Chen, Zhang and Zhou, Score Forgetting Distillation: A Swift, Data-Free Method for Machine Unlearning in Diffusion Models,
 /// 2024, arXiv:2409.11219, after the authors' code.
 template <class Out>
 void override_labels(std::size_t classes, std::size_t forgotten, const random_stream& stream, Out&& out, std::size_t first = 0) {
   detail::check_forgotten(forgotten, classes);
+  detail::check_labels_fit<Out>(classes);
   const auto to = detail::vector_memory(out);
   for (std::size_t r = 0; r < to.size; ++r) {
     const std::size_t other = stream.split(first + r).below(classes - 1);

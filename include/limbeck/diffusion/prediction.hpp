@@ -68,10 +68,13 @@ concept prediction_kind = std::is_trivially_copyable_v<P> && requires(const P& p
 
 namespace detail {
 
-/// (alpha, beta) of the file's comment.
+/// (alpha, beta) of the file's comment; (alpha, 0) where one form is a multiple of the other, which needs no x_t and holds at a signal of 0
+/// or no noise too.
 LIMBECK_HOST_DEVICE inline team_array<double, 2> by_forms(const prediction_form& from, const noise_level& at, const prediction_form& to) {
+  const double apart = from.clean * to.noise - from.noise * to.clean;
+  if (apart == 0) return {{from.noise != 0 ? to.noise / from.noise : to.clean / from.clean, 0}};
   const double by = from.clean * at.noise - from.noise * at.signal;
-  return {{(to.clean * at.noise - to.noise * at.signal) / by, (from.clean * to.noise - from.noise * to.clean) / by}};
+  return {{(to.clean * at.noise - to.noise * at.signal) / by, apart / by}};
 }
 template <class From, class To, class Levels>
 struct conversion {

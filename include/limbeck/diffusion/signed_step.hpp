@@ -24,7 +24,7 @@ struct signed_step_options {
 };
 
 /// One step of projected gradient in the maximum norm: x <- clip(clip(x + step sign(g), origin -+ radius), low, high). The sign of 0
-/// is 0. As the attack of a diffusion model's encoder: g is the encoder's Jacobian, transposed, times `score_distillation` of its latent.
+/// is 0; what is clipped is, up to the rounding of its type. As the attack of a diffusion model's encoder: g is the encoder's Jacobian, transposed, times `score_distillation` of its latent.
 ///
 /// @param x the samples, rows x columns of float or double on the host, written in place
 /// @param g the gradient by them

@@ -84,11 +84,7 @@ namespace detail {
 /// predictions at one x_t is one of noise.
 template <class Kind>
 LIMBECK_HOST_DEVICE double noise_in(const Kind& kind, const noise_level& at, const noise_level& slope) {
-  if constexpr (std::is_same_v<Kind, predicts_noise>) {
-    return 1;  // at a signal of 0 too
-  } else {
-    return by_forms(kind.form(at, slope), at, {0, 1}).v[0];
-  }
+  return by_forms(kind.form(at, slope), at, {0, 1}).v[0];
 }
 template <class Kind, class Levels, class Weight>
 struct noise_difference {

@@ -130,6 +130,20 @@ TEST_CASE("few_step_rollout: what is wrong is said", "[diffusion]") {
   CHECK_THROWS_AS(four.run(wide, 2, lk::random_stream(1), view), lk::shape_error);
 }
 
+TEST_CASE("few_step_rollout: noise that is predicted of noise alone is refused before a second step", "[diffusion]") {
+  lk::few_step_rollout rollout(lk::rectified{}, lk::predicts_noise{}, {.steps = 2});
+  matrix x = first_noise();
+  const auto same = [](const lk::rows<const double>& noisy, std::span<const double>) { return noisy; };
+  CHECK_THROWS_MATCHES(rollout.run(same, 2, lk::random_stream(1), lk::rows<double>(x.data(), rows, columns)), lk::value_error,
+                       Message("limbeck: the first step of few_step_rollout is at time 1, where its kind of prediction says nothing of the clean "
+                               "sample; let it start below 1"));
+  CHECK(x == first_noise());
+  CHECK(rollout.run(same, 1, lk::random_stream(1), lk::rows<double>(x.data(), rows, columns)).size() == rows);
+  std::vector<unsigned char> small(3);
+  CHECK_THROWS_MATCHES(lk::override_labels(1000, 3, lk::random_stream(1), small), lk::value_error,
+                       Message("limbeck: the labels of 1000 classes do not fit into the type of out"));
+}
+
 TEST_CASE("override_labels: others than the one to forget, uniform, likeliest or drawn", "[diffusion]") {
   std::vector<int> y(8000);
   for (const std::size_t forgotten : {0U, 2U, 3U}) {

@@ -369,6 +369,27 @@ TEST_CASE("a window of frames: uniform over its places, reproducible, and its gr
   CHECK_THROWS_AS(w.rows_of(lk::rows<const double>(x.data(), 5, 2)), lk::shape_error);
 }
 
+TEST_CASE("matching: predictions of noise and scores hold at a signal of 0, and rows without a distance are not passed on", "[diffusion]") {
+  const std::vector<double> a{1, -2, 0.5}, b{0.25, 1, 3}, x{4, 5, 6}, y{1, 1, 2};
+  const auto row = [](const std::vector<double>& v) { return lk::rows<const double>(v.data(), 1, 3); };
+  const auto at = lk::levels(lk::rectified{}, 1.0);
+  std::vector<double> noise(3), delta(3), score(3), by(3);
+  lk::fill(lk::variational_score(lk::predicts_noise{}, row(a), row(b), at), lk::rows<double>(noise.data(), 1, 3));
+  lk::fill(lk::delta_score(lk::predicts_noise{}, row(a), row(b), row(x), row(y), at), lk::rows<double>(delta.data(), 1, 3));
+  lk::fill(lk::variational_score(lk::predicts_score{}, row(a), row(b), at), lk::rows<double>(score.data(), 1, 3));
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(std::abs(noise[i]) == std::abs(a[i] - b[i]));
+    CHECK(std::abs(delta[i]) == std::abs(a[i] - b[i]));
+    CHECK(score[i] == -noise[i]);  // the noise is -s score
+  }
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    const std::vector<double> broken{1, bad, 2};
+    lk::fill(lk::distribution_matching(row(broken), row(a), row(b), {.floor = 0.1}), lk::rows<double>(by.data(), 1, 3));
+    for (const double v : by) CHECK(v != v);
+  }
+  CHECK_THROWS_AS((lk::frame_window{static_cast<std::size_t>(-1), 2}.columns(row(x))), lk::shape_error);
+}
+
 TEST_CASE("signed step: by hand, never out of its box", "[diffusion]") {
   std::vector<double> x{0.5, 0.2, 0.99, 0.0}, g{-3, 0, 1e-300, -1};
   const std::vector<double> origin = x;
