@@ -26,13 +26,13 @@ struct consistency_scale {
 ///
 /// Song, Dhariwal, Chen and Sutskever, Consistency Models, 2023, arXiv:2303.01469, appendix C.
 struct edm_boundary {
-  using path = edm;         ///< of the times
   double deviation = 0.5;   ///< of the data, d, positive
   double smallest = 0.002;  ///< e, where paths end
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const {
     const double d = deviation, s = t - smallest;
     return {d * d / (s * s + d * d), s * d / std::sqrt(t * t + d * d)};
   }
+  using path = edm;  ///< of the times
 };
 /// c_skip = d^2/(s^2 + d^2), c_out = s/sqrt(s^2 + d^2) with s = scaling t, for networks whose prediction was made a clean sample first
 /// (`to_clean`). Beyond the first steps c_skip is nearly 0. Of any path.
@@ -49,27 +49,27 @@ struct latent_boundary {
 };
 /// c_skip = 1, c_out = -t: the straight line along a velocity on the path `rectified`, f = x_t - t F, which is its own boundary.
 struct straight_boundary {
-  using path = rectified;  ///< of the times
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const { return {1, -t}; }
+  using path = rectified;  ///< of the times
 };
 /// c_skip = cos t, c_out = -sin t on the path `trigonometric`, for velocities: f = cos t x_t - sin t v.
 ///
 /// Lu and Song, Simplifying, Stabilizing and Scaling Continuous-Time Consistency Models, 2024, arXiv:2410.11081, with v = d F.
 struct trigonometric_boundary {
-  using path = trigonometric;  ///< of the times
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const { return {std::cos(t), -std::sin(t)}; }
+  using path = trigonometric;  ///< of the times
 };
 /// c_skip = (t u + d^2)/(t^2 + d^2), c_out = (t - u) d/sqrt(t^2 + d^2): from time t to any other time u, either way, and the
 /// identity at u = t.
 ///
 /// Li and He, Bidirectional Consistency Models, 2024, arXiv:2403.18035, with its code; u = 0 is EDM's own preconditioning.
 struct bidirectional_boundary {
-  using path = edm;        ///< of both times
   double deviation = 0.5;  ///< of the data, d, positive
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t, double u) const {
     const double square = t * t + deviation * deviation;
     return {(t * u + deviation * deviation) / square, (t - u) * deviation / std::sqrt(square)};
   }
+  using path = edm;  ///< of both times
 };
 
 /// A boundary of one time. Where it holds on one path alone, its member type `path` names it, and times on another do not compile.

@@ -84,7 +84,8 @@ class teacher_segment {
   template <class Denoiser, class From, class To>
   rows<const T> operator()(Denoiser&& teacher, const rows<const T>& noisy, const From& from, const To& to) {
     if (options_.eta > 0)
-      raise<value_error>("limbeck: eta of teacher_segment is " + detail::show(options_.eta) + ", expected 0 in a call without a random_stream");
+      raise<value_error>("limbeck: eta of teacher_segment is " + detail::show(options_.eta) +
+                         ", expected 0 in a call without a random_stream");
     return (*this)(std::forward<Denoiser>(teacher), noisy, from, to, random_stream());
   }
 
