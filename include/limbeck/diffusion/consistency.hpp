@@ -33,9 +33,10 @@ struct edm_boundary {
     const double d = deviation, s = t - smallest;
     return {d * d / (s * s + d * d), s * d / std::sqrt(t * t + d * d)};
   }
+  using path = edm;  ///< of the times
 };
 /// c_skip = d^2/(s^2 + d^2), c_out = s/sqrt(s^2 + d^2) with s = scaling t, for networks whose prediction was made a clean sample first
-/// (`to_clean`). Beyond the first steps c_skip is nearly 0.
+/// (`to_clean`). Beyond the first steps c_skip is nearly 0. Of any path.
 ///
 /// Luo, Tan, Huang, Li and Zhao, Latent Consistency Models, 2023, arXiv:2310.04378, with its code's numbers; its t is the number of
 /// the step of 1000: on a path of [0, 1] the scaling is 10000.
@@ -52,6 +53,7 @@ struct latent_boundary {
 struct straight_boundary {
   /// At time t.
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const { return {1, -t}; }
+  using path = rectified;  ///< of the times
 };
 /// c_skip = cos t, c_out = -sin t on the path `trigonometric`, for velocities: f = cos t x_t - sin t v.
 ///
@@ -59,6 +61,7 @@ struct straight_boundary {
 struct trigonometric_boundary {
   /// At time t.
   LIMBECK_HOST_DEVICE consistency_scale operator()(double t) const { return {std::cos(t), -std::sin(t)}; }
+  using path = trigonometric;  ///< of the times
 };
 /// c_skip = (t u + d^2)/(t^2 + d^2), c_out = (t - u) d/sqrt(t^2 + d^2): from time t to any other time u, either way, and the
 /// identity at u = t.
@@ -71,14 +74,15 @@ struct bidirectional_boundary {
     const double square = t * t + deviation * deviation;
     return {(t * u + deviation * deviation) / square, (t - u) * deviation / std::sqrt(square)};
   }
+  using path = edm;  ///< of both times
 };
 
-/// A boundary of one time.
+/// A boundary of one time. Where it holds on one path alone, its member type `path` names it, and times on another do not compile.
 template <class B>
 concept consistency_boundary = std::is_trivially_copyable_v<B> && requires(const B& b, double t) {
   { b(t) } -> std::same_as<consistency_scale>;
 };
-/// A boundary between two times.
+/// A boundary between two times; `path` as above.
 template <class B>
 concept consistency_bridge = std::is_trivially_copyable_v<B> && requires(const B& b, double t) {
   { b(t, t) } -> std::same_as<consistency_scale>;
@@ -86,6 +90,12 @@ concept consistency_bridge = std::is_trivially_copyable_v<B> && requires(const B
 
 namespace detail {
 
+template <class B, class... L>
+constexpr void require_path_of_boundary() {
+  if constexpr (requires { typename B::path; })
+    static_assert((std::is_same_v<std::remove_cvref_t<decltype(L::path)>, typename B::path> && ...),
+                  "limbeck: this boundary of a consistency model is of the path that its `path` names, and the times are on another");
+}
 template <class B, class Levels>
 struct boundary_numbers {
   B boundary;
@@ -132,16 +142,18 @@ struct bridge_numbers {
 /// @param boundary `edm_boundary`, `latent_boundary`, `straight_boundary`, `trigonometric_boundary`, or any `consistency_boundary`
 /// @param prediction F, what the network gave at @p noisy: of `latent_boundary` a clean sample, else the network's own form
 /// @param noisy x_t, samples x dimensions
-/// @param at the times, `levels(path, t)`
+/// @param at the times, `levels(path, t)`, on the boundary's path
 /// A target. O(samples x dimensions). @throws shape_error where shapes differ or there is not one time a row.
 template <consistency_boundary B, class P, class X, row_levels L>
 auto consistency_sample(const B& boundary, P&& prediction, X&& noisy, const L& at) {
+  detail::require_path_of_boundary<B, L>();
   return detail::checked_levels(at, detail::combined("the samples of consistency_sample", detail::boundary_numbers<B, L>{boundary, at},
                                                      std::forward<P>(prediction), std::forward<X>(noisy)));
 }
 /// The same from the time of @p at to that of @p to, by a `consistency_bridge`.
 template <consistency_bridge B, class P, class X, row_levels L, row_levels To>
 auto consistency_sample(const B& boundary, P&& prediction, X&& noisy, const L& at, const To& to) {
+  detail::require_path_of_boundary<B, L, To>();
   using Numbers = typename detail::bridge_numbers<B, To>::template numbers<L>;
   const auto f = detail::combined("the samples of consistency_sample", Numbers{{boundary, to}, at}, std::forward<P>(prediction),
                                   std::forward<X>(noisy));
@@ -150,12 +162,14 @@ auto consistency_sample(const B& boundary, P&& prediction, X&& noisy, const L& a
 /// c_out g: the gradient by F, of @p gradient by f. The way back of `consistency_sample`, for a network's `backward`.
 template <consistency_boundary B, class G, row_levels L>
 auto consistency_slope(const B& boundary, G&& gradient, const L& at) {
+  detail::require_path_of_boundary<B, L>();
   return detail::checked_levels(at, detail::combined("consistency_slope", detail::boundary_slope<B, L>{boundary, at},
                                                      std::forward<G>(gradient)));
 }
 /// The same between two times.
 template <consistency_bridge B, class G, row_levels L, row_levels To>
 auto consistency_slope(const B& boundary, G&& gradient, const L& at, const To& to) {
+  detail::require_path_of_boundary<B, L, To>();
   using Numbers = typename detail::bridge_numbers<B, To>::template slope<L>;
   return detail::checked_levels(to, detail::checked_levels(at, detail::combined("consistency_slope", Numbers{{boundary, to}, at},
                                                                                 std::forward<G>(gradient))));

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -121,6 +122,12 @@ struct input_numbers {
   Levels at;
   LIMBECK_HOST_DEVICE team_array<double, 1> operator()(std::size_t, double) const { return {{1 / at.path.deviation}}; }
 };
+/// @p weight, or where it is 0 that of the rows at hand.
+inline double weight_of_batch(double weight, double here) {
+  if (!(weight >= 0 && weight - weight == 0))
+    raise<value_error>("limbeck: weight is " + show(weight) + ", expected a finite number of at least 0");
+  return weight > 0 ? weight : here;
+}
 
 }  // namespace detail
 
@@ -187,10 +194,10 @@ class tangent_directions {
 
 /// w_r = e^{-u_r}/(d tan t_r), the weights of sCM: a prior, and a log variance u that is learned. On the host.
 ///
-/// @param at `levels(trigonometric{d}, t)`
+/// @param at `levels(trigonometric{d}, t)`, t positive: the weight grows without bound towards 0. At pi/2 it is 0, nearly
 /// @param log_variances u, one a row, held fixed here
 /// @param out one a row
-/// @throws shape_error where a length does not fit.
+/// @throws shape_error where a length does not fit; value_error naming the row where t is not positive. Then @p out is as it was.
 template <row_levels L, detail::sized_memory U, detail::sized_memory Out>
 void continuous_consistency_weights(const L& at, const U& log_variances, Out&& out) {
   static_assert(std::is_same_v<std::remove_cvref_t<decltype(at.path)>, trigonometric>,
@@ -198,25 +205,50 @@ void continuous_consistency_weights(const L& at, const U& log_variances, Out&& o
   const any_vector u = detail::view_vector(log_variances);
   detail::check_levels(at, u.size());
   const auto w = detail::output_vector("out", out, u.size());
-  for (std::size_t r = 0; r < u.size(); ++r) detail::put(w, r, std::exp(-u.number(r)) / (at.path.deviation * std::tan(at.time_of(r))));
+  for (std::size_t r = 0; r < u.size(); ++r)
+    if (!(at.time_of(r) > 0))
+      raise<value_error>("limbeck: time " + std::to_string(r) + " is " + detail::show(at.time_of(r)) +
+                         ", expected a positive number: the weight is infinite where there is no noise");
+  for (std::size_t r = 0; r < u.size(); ++r) {
+    const double t = (std::fmin)(at.time_of(r), at.path.last());  // levels() lets a time be a little later
+    detail::put(w, r, std::exp(-u.number(r)) / (at.path.deviation * std::tan(t)));
+  }
 }
 
-/// The gradient by u of the mean of l_r + u_r, where l_r = w_r m_r with w_r proportional to e^{-u_r}: (1 - l_r)/n. On the host.
+/// The gradient by u of the weighted mean of l_r + u_r, where l_r = w_r m_r with w_r proportional to e^{-u_r}: v_r (1 - l_r)/n. On the host.
 ///
 /// @param losses l, one a row, what `row_losses` of the call gave
+/// @param row_weights v, one a row, those of the call; 0 where the call's `row_mask` leaves a row out. Such a row has the gradient 0
 /// @param out one a row
-/// @param weight n, the weight of the batch; 0 is the number of rows here
-/// The whole loss is that of the call and the mean of u. @throws shape_error where a length does not fit, value_error where the weight is
-/// negative or not finite.
+/// @param weight n, the weight of the whole batch; 0 is the sum of v
+/// The whole loss is that of the call and the mean of u with the same weights and mask. @throws shape_error where a length does not fit;
+/// value_error where a weight is negative or not finite, naming its row, or n is 0. Then @p out is as it was.
 ///
 /// Karras et al., Analyzing and Improving the Training Dynamics of Diffusion Models, 2023, arXiv:2312.02696; as sCM and SANA-Sprint use it.
+template <detail::sized_memory Losses, detail::sized_memory Weights, detail::sized_memory Out>
+void log_variance_gradient(const Losses& losses, const Weights& row_weights, Out&& out, double weight = 0) {
+  const any_vector l = detail::view_vector(losses), v = detail::view_vector(row_weights);
+  if (v.size() != l.size()) detail::throw_length("row_weights", v.size(), l.size());
+  const auto g = detail::output_vector("out", out, l.size());
+  const double n = detail::weight_of_batch(weight, [&] {
+    double total = 0;
+    for (std::size_t r = 0; r < l.size(); ++r) {
+      if (!(v.number(r) >= 0 && v.number(r) < 1e300))
+        raise<value_error>("limbeck: row_weights is " + detail::show(v.number(r)) + " at row " + std::to_string(r) +
+                           ", expected a finite number that is not negative");
+      total += v.number(r);
+    }
+    return total;
+  }());
+  if (!(n > 0)) raise<value_error>("limbeck: row_weights sum to 0; there is no mean");
+  for (std::size_t r = 0; r < l.size(); ++r) detail::put(g, r, v.number(r) > 0 ? v.number(r) * (1 - l.number(r)) / n : 0.0);
+}
+/// The same where all rows weigh 1: (1 - l_r)/n, n the number of rows where @p weight is 0.
 template <detail::sized_memory Losses, detail::sized_memory Out>
 void log_variance_gradient(const Losses& losses, Out&& out, double weight = 0) {
   const any_vector l = detail::view_vector(losses);
   const auto g = detail::output_vector("out", out, l.size());
-  if (!(weight >= 0 && weight - weight == 0))
-    raise<value_error>("limbeck: weight is " + detail::show(weight) + ", expected a finite number of at least 0");
-  const double n = weight > 0 ? weight : static_cast<double>(l.size());
+  const double n = detail::weight_of_batch(weight, static_cast<double>(l.size()));
   for (std::size_t r = 0; r < l.size(); ++r) detail::put(g, r, (1 - l.number(r)) / n);
 }
 

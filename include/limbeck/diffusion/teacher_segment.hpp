@@ -10,6 +10,8 @@
 
 #include <cstddef>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -46,17 +48,22 @@ class teacher_segment {
   /// @param teacher a denoiser: `d(noisy, times)` gives predictions, a tensor
   /// @param noisy samples x dimensions, not what an earlier call of this segment gave
   /// @param from,to the times of each row; with eta above 0, none of @p to is later
-  /// @param stream for the noise of eta, split by step, then by row
+  /// @param stream for the noise of eta, split by step, then by row: another one in every call
   /// @param first the place of the first row in the batch, see `draw_noise`
-  /// steps calls of the teacher. @throws shape_error where there is not one time a row, value_error where a time is not on the path.
+  /// steps calls of the teacher. @throws shape_error where there is not one time a row; value_error naming the row where a time is not on
+  /// the path, or with eta above 0 one of @p to is later. Then the teacher was not asked.
   template <class Denoiser, class From, class To>
-  rows<const T> operator()(Denoiser&& teacher, const rows<const T>& noisy, const From& from, const To& to,
-                           const random_stream& stream = random_stream(), std::size_t first = 0) {
+  rows<const T> operator()(Denoiser&& teacher, const rows<const T>& noisy, const From& from, const To& to, const random_stream& stream,
+                           std::size_t first = 0) {
     const std::size_t n = noisy.samples, count = n * noisy.classes;
     if (from.size() != n) detail::throw_length("from", from.size(), n);
     if (to.size() != n) detail::throw_length("to", to.size(), n);
     now_.resize(n), next_.resize(n), x_.resize(count), y_.resize(count), z_.resize(options_.eta > 0 ? count : 0);
     (void)levels(path_, from), (void)levels(path_, to);  // refused before the teacher is asked
+    for (std::size_t r = 0; options_.eta > 0 && r < n; ++r)
+      if (to[r] > from[r])
+        raise<value_error>("limbeck: to is " + detail::show(static_cast<double>(to[r])) + " at row " + std::to_string(r) +
+                           ", expected at most " + detail::show(static_cast<double>(from[r])) + ", its `from`: eta is above 0");
     const rows<T> noise(z_.data(), n, noisy.classes);
     rows<const T> here = noisy;
     for (std::size_t k = 0; k < options_.steps; ++k) {
@@ -73,6 +80,14 @@ class teacher_segment {
       here = {out.data, n, noisy.classes};
     }
     return here;
+  }
+  /// The same along the ODE, which takes no noise. @throws value_error where eta is above 0; else as above.
+  template <class Denoiser, class From, class To>
+  rows<const T> operator()(Denoiser&& teacher, const rows<const T>& noisy, const From& from, const To& to) {
+    if (options_.eta > 0)
+      raise<value_error>("limbeck: eta of teacher_segment is " + detail::show(options_.eta) +
+                         ", expected 0 in a call without a random_stream");
+    return (*this)(std::forward<Denoiser>(teacher), noisy, from, to, random_stream());
   }
 
  private:

@@ -43,20 +43,21 @@ inline twin_role twin_role_of(std::size_t row, std::size_t rows) {
 /// u = t - ratio t U; fake -t and -t, U uniform in [0, 1).
 ///
 /// @param stream for U, split by row
-/// @param t drawn by the caller, uniform in (0, 1) in the paper; overwritten where the role says so
+/// @param t drawn by the caller, uniform in (0, 1) in the paper, in (0, 1] here: 0 has no sign that says it is a generated one's;
+/// overwritten where the role says so
 /// @param until u, written
-/// @param ratio of how far any_step goes, from 0 to 1
-/// @throws shape_error where lengths differ or there are less than 4 rows; value_error naming the row where a time is not in [0, 1]. Then
-/// both are as they were.
+/// @param ratio of how far any_step goes, in (0, 1]
+/// @throws shape_error where lengths differ or there are less than 4 rows; value_error naming the row where a time is not in (0, 1], or
+/// for a ratio that is not. Then both are as they were.
 inline void twin_flow_times(const random_stream& stream, std::span<double> t, std::span<double> until, double ratio = 1) {
   if (until.size() != t.size()) detail::throw_length("until", until.size(), t.size());
   if (t.size() < 4)
     raise<shape_error>("limbeck: twin_flow_times has " + std::to_string(t.size()) + " rows, expected at least 4, one a role");
-  if (!(ratio >= 0 && ratio <= 1))
-    raise<value_error>("limbeck: ratio of twin_flow_times is " + detail::show(ratio) + ", expected a number from 0 to 1");
+  if (!(ratio > 0 && ratio <= 1))
+    raise<value_error>("limbeck: ratio of twin_flow_times is " + detail::show(ratio) + ", expected a number in (0, 1]");
   for (std::size_t r = 0; r < t.size(); ++r)
-    if (!(t[r] >= 0 && t[r] <= 1))
-      raise<value_error>("limbeck: time " + std::to_string(r) + " is " + detail::show(t[r]) + ", expected a number from 0 to 1");
+    if (!(t[r] > 0 && t[r] <= 1))
+      raise<value_error>("limbeck: time " + std::to_string(r) + " is " + detail::show(t[r]) + ", expected a number in (0, 1]");
   for (std::size_t r = 0; r < t.size(); ++r) {
     const double u = stream.split(r).uniform();
     switch (twin_role_of(r, t.size())) {
@@ -79,7 +80,8 @@ void twin_flow_weights(std::span<const double> t, std::span<const double> until,
 }
 
 /// w(m) of a row whose mean squared error is m: ((m/(c^2 + 1e-8))/|a - 2| + 1)^((a - 2)/2)/c, the weight that makes the gradient of
-/// mse that of the general robust loss of a whole row. A function for signals, and so held fixed:
+/// mse proportional to that of the general robust loss rho of a whole row: w times the gradient of m is 2c times that of rho, but for the
+/// 1e-8. A function for signals, and so held fixed:
 ///
 ///     objective{mse{}}.value(f, target, row_losses(m));
 ///     objective(map(robust_weight{}, given(m)) * mse{})(f, target, into(g));
@@ -103,14 +105,6 @@ struct recursive_options {
 
 namespace detail {
 
-struct guidance_numbers {
-  const double* t;
-  double ratio;
-  LIMBECK_HOST_DEVICE team_array<double, 3> operator()(std::size_t row, double) const {
-    const double by = t[row] > 0 && t[row] < 1 ? ratio : 0;
-    return {{1, by, -by}};
-  }
-};
 template <class N>
 LIMBECK_INLINE N held(const N& x, typename N::scalar limit) {
   return select(x > N(limit), N(limit), select(x < N(-limit), N(-limit), x));  // a NaN stays one
@@ -126,7 +120,49 @@ inline void require_limit(const char* name, double x) {
 
 }  // namespace detail
 
-/// v + ratio (F_with - F_without) on rows with 0 < t < 1, and v on the others: a velocity that has its guidance in it.
+/// v + ratio (A - B) on some rows; made by `guided_velocity`.
+template <class V, class A, class B>
+struct guided_difference : detail::formula<guided_difference<V, A, B>, V, A, B> {
+  const double* t;  ///< of rows
+  double ratio;     ///< of the difference
+
+  /// @cond
+  template <class T, class RV, class RA, class RB>
+  struct reader {
+    RV v;
+    RA with;
+    RB without;
+    T by;
+    bool guided;
+    template <class Here>
+    LIMBECK_INLINE auto read(const Here& here) const {
+      using N = typename Here::number;
+      const N velocity = here(v);
+      if (!guided) return velocity;  // whatever the model said there
+      return velocity + N(by) * (here(with) - here(without));
+    }
+  };
+  template <class Row, class T>
+  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
+    const auto of = this->sources.open(r, memory_);
+    return made<T>(of.first, of.rest.first, of.rest.rest.first, t[r.index] > 0 && t[r.index] < 1);
+  }
+  auto settled(double p) const { return settled_with(this->sources.settled(p)); }
+
+ private:
+  template <class T, class RV, class RA, class RB>
+  LIMBECK_HOST_DEVICE auto made(const RV& v, const RA& with, const RB& without, bool guided) const {
+    return reader<T, RV, RA, RB>{v, with, without, static_cast<T>(ratio), guided};
+  }
+  template <class... Settled>
+  auto settled_with(const detail::source_list<Settled...>& s) const {
+    return guided_difference<Settled...>{{s}, t, ratio};
+  }
+  /// @endcond
+};
+
+/// v + ratio (F_with - F_without) on rows with 0 < t < 1, and v on the others, whatever both predictions are there: a velocity that has
+/// its guidance in it.
 ///
 /// @param velocity v = z - x, samples x dimensions
 /// @param with,without what the averaged model gave at (x_t, t, t) with the condition and without
@@ -135,11 +171,15 @@ inline void require_limit(const char* name, double x) {
 /// A target, held fixed. O(samples x dimensions). Host only. @throws shape_error where shapes differ.
 template <class V, class A, class B>
 auto guided_velocity(V&& velocity, A&& with, B&& without, std::span<const double> t, double ratio = 0.5) {
-  const auto f = detail::combined("a prediction of guided_velocity", detail::guidance_numbers{t.data(), ratio}, std::forward<V>(velocity),
-                                  std::forward<A>(with), std::forward<B>(without));
-  detail::require_host_formula<decltype(f)>();
-  if (t.size() != f.samples()) detail::throw_length("t", t.size(), f.samples());
-  return f;
+  const auto made = [&](const auto&... s) {
+    detail::check_sources("a prediction of guided_velocity", s...);
+    return guided_difference<std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}, t.data(), ratio};
+  };
+  auto target_ = made(detail::as_target(std::forward<V>(velocity)), detail::as_target(std::forward<A>(with)),
+                      detail::as_target(std::forward<B>(without)));
+  detail::require_host_formula<decltype(target_)>();
+  if (t.size() != target_.samples()) detail::throw_length("t", t.size(), target_.samples());
+  return target_;
 }
 
 /// F - clamp(c_l F - c_r G - v); made by `recursive_target`.
@@ -233,7 +273,7 @@ class recursive_walk {
   /// G, until the next call.
   /// @param model the averaged one, `d(x, times, until)`, a tensor @param noisy x_t, samples x dimensions
   /// @param velocity v, of its shape @param t,until one a row
-  /// N calls of the model. @throws shape_error where shapes differ.
+  /// N calls of the model. @throws shape_error where shapes differ, that of what the model gives too.
   template <class Model>
   rows<const T> operator()(Model&& model, const rows<const T>& noisy, const rows<const T>& velocity, std::span<const double> t,
                            std::span<const double> until) {
@@ -255,7 +295,9 @@ class recursive_walk {
         next_[r] = k == steps_ ? until[r] : from * (1 - part) + until[r] * part;
       }
       auto&& prediction = model(here, std::span<const double>(now_), std::span<const double>(next_));
+      detail::require_host<decltype(prediction)>();
       const auto f = tensor_traits<std::remove_cvref_t<decltype(prediction)>>::view(prediction);
+      if (f.samples != n || f.classes != m) detail::throw_shape("a prediction of the model", f.samples, f.classes, n, m);
       for (std::size_t r = 0; r < n; ++r) {
         const T step = static_cast<T>(t[r] < 0 ? 0 : now_[r] - next_[r]);
         for (std::size_t c = 0; c < m; ++c) {

@@ -11,6 +11,8 @@
 #include <limbeck/loss/features/pseudo_huber.hpp>
 
 #include <cmath>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace lk = limbeck;
@@ -179,6 +181,44 @@ TEST_CASE("consistency: stochastic segments have the marginals of the path, and 
   CHECK(whole == parts);
 }
 
+TEST_CASE("consistency: the new noise of a segment is that of its stream, its step and its row", "[diffusion]") {
+  const lk::variance_preserving path;
+  const lk::predicts_clean clean{};
+  auto teacher = lk::exact_denoiser<double>(gaussian, path, clean);
+  const lk::random_stream stream(5);
+  const numbers x{-1.5, 0.2, 0.9, 2}, t{0.9, 0.6, 0.5, 0.3}, s{0.5, 0.2, 0.5, 0.1};
+  numbers half(4);
+  for (std::size_t r = 0; r < 4; ++r) half[r] = t[r] + (s[r] - t[r]) * 0.5;
+  const auto stepped = [&](const numbers& from, const numbers& at, const numbers& to, const lk::random_stream& of_step, double eta) {
+    numbers z(4);
+    lk::draw_noise(of_step, lk::rows<double>(z.data(), 4, 1));
+    const numbers predicted = copy_of(teacher(view(from), at));
+    return filled(lk::ddim(clean, view(predicted), view(from), lk::levels(path, at), lk::levels(path, to), view(z), {.eta = eta}));
+  };
+  for (const double eta : {0.5, 1.0}) {
+    auto one = lk::segment_of<double>(path, clean, {.eta = eta}), two = lk::segment_of<double>(path, clean, {.steps = 2, .eta = eta});
+    const numbers once = copy_of(one(teacher, view(x), t, s, stream));
+    CHECK(once == stepped(x, t, s, stream.split(0), eta));
+    CHECK(copy_of(two(teacher, view(x), t, s, stream)) == stepped(stepped(x, t, half, stream.split(0), eta), half, s, stream.split(1), eta));
+    CHECK(stepped(x, t, s, stream.split(0), eta) != stepped(x, t, s, stream.split(1), eta));  // steps differ
+    const numbers other = copy_of(one(teacher, view(x), t, s, lk::random_stream(6)));          // and streams
+    for (const std::size_t r : {0U, 1U, 3U}) CHECK(std::fabs(once[r] - other[r]) > 1e-3);
+    CHECK(once[2] == Approx(x[2]));  // a row that stays has no new noise
+  }
+  std::size_t asked = 0;
+  const auto counting = [&](const tensor& y, std::span<const double>) { return ++asked, y; };
+  auto stochastic = lk::segment_of<double>(path, clean, {.eta = 0.5});
+  CHECK_THROWS_MATCHES(stochastic(counting, view(x), t, s), lk::value_error,
+                       Message("limbeck: eta of teacher_segment is 0.5, expected 0 in a call without a random_stream"));
+  numbers late(s);
+  late[3] = 0.4;
+  CHECK_THROWS_MATCHES(stochastic(counting, view(x), t, late, stream), lk::value_error,
+                       Message("limbeck: to is 0.4 at row 3, expected at most 0.3, its `from`: eta is above 0"));
+  CHECK(asked == 0);
+  auto straight = lk::segment_of<double>(path, clean);
+  CHECK(copy_of(straight(teacher, view(x), t, late)) == copy_of(straight(teacher, view(x), t, late, stream)));  // the ODE goes both ways
+}
+
 TEST_CASE("consistency: one step arrives where two did, from the clean sample between", "[diffusion]") {
   const lk::variance_preserving path;
   auto teacher = lk::exact_denoiser<double>(gaussian, path, lk::predicts_v{});
@@ -218,6 +258,20 @@ TEST_CASE("consistency: a step of the Signal-ODE is DDIM's, and its error falls 
     const double k = std::cos(t[r]) * std::sin(s[r]) / (std::sin(t[r]) * std::cos(s[r]));
     CHECK(w[r] == Approx(1 / ((1 - k) * (1 - k))));
   }
+  w = {7, 7};
+  const auto refused = [&](const numbers& from, const numbers& to, const char* words) {
+    CHECK_THROWS_MATCHES(lk::signal_step_weights(lk::levels(lk::rectified{}, from), lk::levels(lk::rectified{}, to), w), lk::value_error,
+                         Message(std::string("limbeck: row 1 steps from time ") + words + ", expected from a time with noise to another with signal"));
+    CHECK((w == numbers{7, 7}));
+  };
+  refused({0.5, 0.3}, {0.25, 0.3}, "0.3 to 0.3");
+  refused({0.5, 0}, {0.25, 0}, "0 to 0");
+  refused({0.5, 0}, {0.25, 0.5}, "0 to 0.5");
+  refused({0.5, 0.5}, {0.25, 1}, "0.5 to 1");
+  const numbers last{1, 0.5}, before{0.5, 0};
+  lk::signal_step_weights(lk::levels(lk::rectified{}, last), lk::levels(lk::rectified{}, before), w);
+  CHECK((w == numbers{1, 1}));  // k is 0: from noise alone, and to the end
+  lk::signal_step_weights(lk::levels(path, t), lk::levels(path, s), w);
   // weighed, the gradient at the student that stands still is the difference quotient of the path
   const numbers y{0.2, -0.4}, f{0.5, 0.1};
   numbers g(2);

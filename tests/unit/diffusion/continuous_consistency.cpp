@@ -6,6 +6,8 @@
 #include <limbeck/limbeck.hpp>
 
 #include <cmath>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -151,6 +153,66 @@ TEST_CASE("continuous consistency: value and gradient are those of the definitio
   // a weight of the whole batch, for micro-batches
   lk::log_variance_gradient(losses, slope, 6);
   CHECK(slope[1] == Approx(difference(u, 1) / 2).epsilon(1e-8));
+}
+
+TEST_CASE("continuous consistency: log variances learn from the rows that the call's loss is of, by their weights", "[diffusion]") {
+  numbers out(2);
+  lk::log_variance_gradient(numbers{2.5, 0}, numbers{3, 0}, out);
+  CHECK((out == numbers{-1.5, 0}));  // by hand
+  lk::log_variance_gradient(numbers{2.5, std::nan("")}, numbers{3, 0}, out);
+  CHECK((out == numbers{-1.5, 0}));
+  lk::log_variance_gradient(numbers{2.5, 3}, numbers{1, 2}, out, 4);
+  CHECK((out == numbers{-0.375, -1}));
+  // the whole loss: that of a call with weights and a mask, and the mean of u with the same
+  const numbers f{0.1, 0.4, -0.6, 0.3, 0.2, 0.7}, y(6), weights{0.5, 2, 3};
+  const bool mask[] = {true, true, false};
+  const numbers counted{0.5, 2, 0};
+  numbers u{0.3, -0.2, 0.1}, w(3), losses(3), slope(3);
+  const auto at = lk::levels(path, t);
+  const auto loss = [&] {
+    lk::continuous_consistency_weights(at, u, w);
+    const double own = lk::objective(lk::given(w) * lk::mse{})
+                           .value(view(f, 2), view(y, 2), lk::row_weights(weights), lk::row_mask(std::span(mask)), lk::row_losses(losses));
+    return own + (0.5 * u[0] + 2 * u[1]) / 2.5;
+  };
+  (void)loss();
+  lk::log_variance_gradient(losses, counted, slope);
+  for (std::size_t r = 0; r < 3; ++r) {
+    const double here = u[r];
+    u[r] = here + 1e-5;
+    const double up = loss();
+    u[r] = here - 1e-5;
+    const double down = loss();
+    u[r] = here;
+    CHECK(slope[r] == Approx((up - down) / 2e-5).epsilon(1e-7).margin(1e-9));
+  }
+  CHECK(slope[2] == 0.0);
+  out = {7, 7};
+  CHECK_THROWS_MATCHES(lk::log_variance_gradient(numbers{1, 1}, numbers{1, -2}, out), lk::value_error,
+                       Message("limbeck: row_weights is -2 at row 1, expected a finite number that is not negative"));
+  CHECK_THROWS_MATCHES(lk::log_variance_gradient(numbers{1, 1}, numbers{0, 0}, out), lk::value_error,
+                       Message("limbeck: row_weights sum to 0; there is no mean"));
+  CHECK_THROWS_MATCHES(lk::log_variance_gradient(numbers{1, 1}, numbers(3, 1), out), lk::shape_error,
+                       Message("limbeck: row_weights has 3 elements, expected 2 (one a row)"));
+  CHECK((out == numbers{7, 7}));
+}
+
+TEST_CASE("continuous consistency: weights are positive up to the last time, and refused where there is no noise", "[diffusion]") {
+  const double last = lk::trigonometric::last();
+  const numbers late{0.5, last, last + 1e-6}, u(3);
+  numbers w(3);
+  lk::continuous_consistency_weights(lk::levels(path, late), u, w);
+  CHECK(w[0] == Approx(1 / (d * std::tan(0.5))));
+  CHECK(w[1] == w[2]);
+  CHECK((w[1] > 0 && w[1] < 1e-15));
+  for (const double early : {0.0, -1e-7}) {
+    const numbers begin{0.5, early, 1};
+    w = {7, 7, 7};
+    CHECK_THROWS_MATCHES(lk::continuous_consistency_weights(lk::levels(path, begin), u, w), lk::value_error,
+                         Message("limbeck: time 1 is " + std::string(early < 0 ? "-1e-7" : "0") +
+                                 ", expected a positive number: the weight is infinite where there is no noise"));
+    CHECK((w == numbers{7, 7, 7}));
+  }
 }
 
 TEST_CASE("continuous consistency: what is wrong is said", "[diffusion]") {

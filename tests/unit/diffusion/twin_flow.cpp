@@ -8,7 +8,9 @@
 #include <limbeck/limbeck.hpp>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
+#include <span>
 #include <vector>
 
 namespace lk = limbeck;
@@ -78,8 +80,17 @@ TEST_CASE("twin flow: a batch is four quarters, and times go with the roles", "[
   const numbers same(bad);
   numbers v(4, 9.0);
   CHECK_THROWS_MATCHES(lk::twin_flow_times(lk::random_stream(4), bad, v), lk::value_error,
-                       Message("limbeck: time 2 is 1.2, expected a number from 0 to 1"));
+                       Message("limbeck: time 2 is 1.2, expected a number in (0, 1]"));
   CHECK((bad == same && v == numbers(4, 9.0)));
+  numbers still{0.1, 0.2, 0.3, 0};  // a generated row whose time would be -0, which no `t < 0` sees
+  CHECK_THROWS_MATCHES(lk::twin_flow_times(lk::random_stream(4), still, v), lk::value_error,
+                       Message("limbeck: time 3 is 0, expected a number in (0, 1]"));
+  CHECK((still[0] == 0.1 && v == numbers(4, 9.0)));
+  numbers whole{1, 1, 1, 1};
+  CHECK_THROWS_MATCHES(lk::twin_flow_times(lk::random_stream(4), whole, v, 0), lk::value_error,  // steps of no length
+                       Message("limbeck: ratio of twin_flow_times is 0, expected a number in (0, 1]"));
+  lk::twin_flow_times(lk::random_stream(4), whole, v, 1e-3);
+  CHECK((whole[1] == 1.0 && v[1] < 1 && v[2] < 1 && v[2] > 0.999 && whole[3] == -1.0));
   CHECK_THROWS_MATCHES(lk::twin_flow_times(lk::random_stream(4), std::span(bad).first(3), std::span(v).first(3)), lk::shape_error,
                        Message("limbeck: twin_flow_times has 3 rows, expected at least 4, one a role"));
 }
@@ -93,6 +104,29 @@ TEST_CASE("twin flow: robust weights are those of the general robust loss", "[di
   double g = 0;
   lk::objective{lk::barron{.alpha = -1, .scale = c}}(view(s, 1), view(z, 1), lk::into(lk::rows<double>(&g, 1, 1)));
   CHECK(lk::robust_weight{.alpha = -1, .scale = c}(gap * gap) == Approx(c * g / gap).epsilon(1e-8));
+}
+
+TEST_CASE("twin flow: rows that are not guided have the velocity, whatever was predicted there", "[diffusion]") {
+  const double none = std::nan(""), most = std::numeric_limits<double>::infinity();
+  const numbers v{1, 2, 3, 4, 5, 6}, with{none, most, 1, 2, none, 0}, without{0, most, 3, 1, 0, -most}, t{1, 0.5, -0.5};
+  CHECK(filled(lk::guided_velocity(view(v), view(with), view(without), t, 0.5)) == numbers{1, 2, 2, 4.5, 5, 6});
+  CHECK_THROWS_MATCHES(lk::guided_velocity(view(v), view(with), view(v, 3), t), lk::shape_error,
+                       Message("limbeck: a prediction of guided_velocity has shape 2 x 3, expected 3 x 2 (samples x classes)"));
+  CHECK_THROWS_MATCHES(lk::guided_velocity(view(v), view(with), view(without), std::span(t).first(2)), lk::shape_error,
+                       Message("limbeck: t has 2 elements, expected 3 (one a row)"));
+}
+
+TEST_CASE("twin flow: a walk refuses what a model gave of another shape", "[diffusion]") {
+  const numbers x(6), t{0.5, 0.6, 0.7}, u{0.1, 0.1, 0.1}, answer(12);
+  lk::recursive_walk<double> walk;
+  const auto with = [&](std::size_t n, std::size_t m) {
+    walk([&](const tensor&, std::span<const double>, std::span<const double>) { return tensor(answer.data(), n, m); }, view(x), view(x), t, u);
+  };
+  CHECK_NOTHROW(with(3, 2));
+  CHECK_THROWS_MATCHES(with(3, 1), lk::shape_error,
+                       Message("limbeck: a prediction of the model has shape 3 x 1, expected 3 x 2 (samples x classes)"));
+  CHECK_THROWS_MATCHES(with(2, 2), lk::shape_error,
+                       Message("limbeck: a prediction of the model has shape 2 x 2, expected 3 x 2 (samples x classes)"));
 }
 
 TEST_CASE("twin flow: the target of a model that is the mean velocity is that model", "[diffusion]") {
