@@ -133,23 +133,23 @@ class gaussian_mixture {
 };
 
 /// What a mixture's exact model predicts at times on a path: a denoiser, which is a callable of noised rows and of their times that
-/// returns predictions, a tensor, until it is called again.
+/// returns predictions, a tensor, until it is called again. Of the noise it says E[e | x_t] = -s score, also where there is none.
 /// @param path of the times
 /// @param kind of the predictions
 /// @param mixture kept by reference
 template <class T, noise_path Path, class Kind>
 auto exact_denoiser(const gaussian_mixture& mixture, const Path& path, const Kind& kind) {
-  return [&mixture, path, kind, out = std::vector<T>(), x = std::vector<double>(), clean = std::vector<double>()](
+  return [&mixture, path, kind, out = std::vector<T>(), x = std::vector<double>(), clean = std::vector<double>(), score = std::vector<double>()](
              const rows<const T>& noisy, std::span<const double> times) mutable {
     const std::size_t n = noisy.classes;
-    out.resize(noisy.samples * n), x.resize(n), clean.resize(n);
+    out.resize(noisy.samples * n), x.resize(n), clean.resize(n), score.resize(n);
     for (std::size_t r = 0; r < noisy.samples; ++r) {
       const noise_level at = path.level(times[r]);
       for (std::size_t j = 0; j < n; ++j) x[j] = static_cast<double>(noisy(r, j));
-      mixture.clean(x, at, clean);
+      mixture.clean(x, at, clean), mixture.score(x, at, score);
       const auto form = kind.form(at, path.slope(times[r]));
       for (std::size_t j = 0; j < n; ++j)
-        out[r * n + j] = static_cast<T>(form.clean * clean[j] + form.noise * (x[j] - at.signal * clean[j]) / at.noise);
+        out[r * n + j] = static_cast<T>(form.clean * clean[j] + form.noise * (-at.noise * score[j]));
     }
     return rows<const T>(out.data(), noisy.samples, n);
   };

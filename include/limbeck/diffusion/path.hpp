@@ -93,7 +93,9 @@ struct rectified {
 struct trigonometric {
   double deviation = 1;  ///< of the data, sigma_d, positive
   /// At time t.
-  LIMBECK_HOST_DEVICE noise_level level(double t) const { return {std::cos(t), deviation * std::sin(t)}; }
+  LIMBECK_HOST_DEVICE noise_level level(double t) const {
+    return t < last() ? noise_level{std::cos(t), deviation * std::sin(t)} : noise_level{0, deviation};  // where the cosine is only nearly 0
+  }
   /// By t.
   LIMBECK_HOST_DEVICE noise_level slope(double t) const { return {-std::sin(t), deviation * std::cos(t)}; }
   static constexpr double first() { return 0; }                       ///< data
@@ -108,8 +110,11 @@ struct path_levels {
   Path path;              ///< which
   any_vector times{};     ///< one a row; empty where all rows have one
   double time = 0;        ///< that one
-  /// The time of a row.
-  LIMBECK_HOST_DEVICE double time_of(std::size_t row) const { return times.data() ? times.number(row) : time; }
+  /// The time of a row, which is one of the path's: rounding beyond its ends is taken off.
+  LIMBECK_HOST_DEVICE double time_of(std::size_t row) const {
+    const double t = times.data() ? times.number(row) : time, low = path.first(), high = path.last();
+    return t < low ? low : t > high ? high : t;
+  }
   /// The level of a row.
   LIMBECK_HOST_DEVICE noise_level operator()(std::size_t row) const { return path.level(time_of(row)); }
   /// Its derivative by time.

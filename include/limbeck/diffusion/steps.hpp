@@ -29,7 +29,7 @@ LIMBECK_HOST_DEVICE inline double root_of_rest(double x) {
 /// v = eta s' sqrt(1 - (a s'/(a' s))^2), at most s'; NaN where the step goes to more noise.
 LIMBECK_HOST_DEVICE inline double new_noise(double eta, const noise_level& from, const noise_level& to) {
   if (eta == 0 || to.noise == 0) return 0;
-  const double kept = from.signal == 0 ? 0 : from.signal * to.noise / (to.signal * from.noise);
+  const double kept = from.signal != 0 ? from.signal * to.noise / (to.signal * from.noise) : to.signal != 0 ? 0 : to.noise / from.noise;
   const double v = eta * to.noise * root_of_rest(kept * kept);
   return v > to.noise ? to.noise : v;
 }

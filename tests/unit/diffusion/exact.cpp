@@ -71,4 +71,19 @@ TEST_CASE("diffusion: the exact denoiser predicts what its kind says", "[diffusi
     CHECK(c == Approx(want));
     CHECK(x[r] - t[r] * v == Approx(want));  // x_t - t v
   }
+  // where there is no noise the sample is clean, and nothing is divided by it
+  const double none[] = {0, 1e-9};
+  auto noise = lk::exact_denoiser<double>(three, path, lk::predicts_noise{});
+  CHECK(clean(noisy, none)(0, 0) == -1);
+  CHECK(std::isfinite(velocity(noisy, none)(0, 0)));
+  double score = 0;
+  three.score(std::span(x).subspan(1, 1), path.level(1e-9), {&score, 1});
+  CHECK(noise(noisy, none)(1, 0) == Approx(-1e-9 * score));
+  // the last time of the trigonometric path has no signal, also as a float, which lies behind it
+  const lk::trigonometric turned;
+  const float last = static_cast<float>(turned.last());
+  CHECK(lk::levels(turned, last)(0).signal == 0);
+  CHECK(turned.level(turned.last()).signal == 0);
+  CHECK(lk::levels(lk::variance_preserving{}, -5e-7)(0).noise == 0);
+  CHECK(lk::levels(lk::edm{}, -5e-5)(0).noise == 0);
 }
