@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "docs" / "catalogue"))
 import make_papers  # noqa: E402
 
-TRAINER = re.compile(r"\b(?:active_rounds|adaptive_share|alternating|both_contexts|confident_labels|mutual_trainer|on_policy|pupil|retried|self_training|watch)\b")
+TRAINER = re.compile(r"\b(?:active_rounds|adaptive_share|alternating|both_contexts|confident_labels|drawn_by|mutual_trainer|on_policy|pupil|retried|self_training|turn|watch|weighted_draw)\b")
 
 
 MAIN = r"""

@@ -61,7 +61,7 @@ inline const std::vector<rows<const float>> hidden{part(0), part(1), part(2), pa
 
 // Numbers of rows.
 inline std::vector<float> u(samples, 0.5f), answer(samples, 1), easy(samples, 1), hard(samples, 1), keep(samples, 1), focal(samples, 1), better(samples, 1), mask(samples),
-    out(samples), difficulty(samples, 1), draft = numbers(3, samples), reference = numbers(4, samples);
+    out(samples), odds(samples), reward(samples), advantage(samples), difficulty(samples, 1), draft = numbers(3, samples), reference = numbers(4, samples);
 
 // What is learned.
 inline temperature_parameter<float> tau(15.6, {1, 21});
@@ -135,6 +135,7 @@ inline const std::vector<std::vector<token_id>> texts{{1}, {0, 1}};
 inline const prompted_data lessons(texts, texts);
 inline const auto sampled = [](const rollouts& own, std::uint64_t seed) { return sample(writer, prompts_of(own), {.seed = seed}); };
 inline const auto accepted = [](std::span<const token_id>, std::size_t) { return true; };
+inline const auto one_step = [](const draw_request&) { return 0.0; };
 inline const auto proxy_distance = [] { return 0.0; }, golden_distance = proxy_distance;
 #endif
 
@@ -146,7 +147,6 @@ inline struct {
   std::size_t size() const { return 3; }
   batch_of_rows batch(std::span<const std::size_t> rows) const { return {std::vector<float>(rows.size())}; }
 } rows_by_number;
-inline const auto one_step = [](const draw_request&) { return 0.0; };
 inline const auto train_rounds = [](std::span<const std::size_t>, std::span<const int>, std::size_t) { return 0.5; };
 inline const auto pool = [] { return mixed_heads(ce_logits, kd_logits, {.share = 0.5}); };
 inline const auto oracle = [](std::span<const std::size_t> rows) { return std::vector<int>(rows.size(), 1); };
