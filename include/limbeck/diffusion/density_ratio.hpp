@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -39,10 +40,17 @@ void for_density_ratios(const Logits& logits, Out& out, double clip, const F& f)
     for (std::size_t r = 0; r < x.samples; ++r)
       if (const double l = mean_of(r); l != l || (std::isinf(l) && std::isinf(clip)))
         raise<value_error>("limbeck: row " + std::to_string(r) + " of the critic's logits has the mean " + show(l) + ", expected a finite number");
-    for (std::size_t r = 0; r < x.samples; ++r) {
+    const auto result = [&](std::size_t r) {
       const double l = mean_of(r);
-      put(to, r, f(l > clip ? clip : l < -clip ? -clip : l));
-    }
+      return f(l > clip ? clip : l < -clip ? -clip : l);
+    };
+    using number = std::remove_pointer_t<decltype(to.data)>;
+    const auto fits = [](double v) { return v - v == 0 && std::isfinite(static_cast<double>(static_cast<number>(v))); };
+    for (std::size_t r = 0; r < x.samples; ++r)
+      if (!fits(result(r)))
+        raise<value_error>("limbeck: row " + std::to_string(r) + " of the critic's logits has the mean " + show(mean_of(r)) +
+                           ", too large for the type of out, expected a smaller one or a clip");
+    for (std::size_t r = 0; r < x.samples; ++r) put(to, r, result(r));
   }
 }
 }  // namespace detail
@@ -56,12 +64,13 @@ void for_density_ratios(const Logits& logits, Out& out, double clip, const F& f)
 /// @param logits what the critic gave, samples x heads
 /// @param out a vector of numbers, one a row
 /// @throws shape_error where @p out has not one number a row; value_error where clip is not positive, or naming the row where the mean
-///   is a NaN, or infinite without a clip. @p out is left as it was.
+///   is a NaN, or infinite without a clip, or where the result is beyond the type of @p out. @p out is left as it was.
 template <class Logits, class Out>
 void log_density_ratio(const Logits& logits, Out&& out, const density_ratio_options& options = {}) {
   detail::for_density_ratios(logits, out, options.clip, [](double l) { return l; });
 }
-/// r = p_real/p_fake of each row, exp of `log_density_ratio`: `density_ratio(logits, r, {.clip = 10})`. Errors as there.
+/// r = p_real/p_fake of each row, exp of `log_density_ratio`: `density_ratio(logits, r, {.clip = 10})`. Errors as there:
+/// without a clip, means above 709 are beyond a double, above 88 beyond a float.
 ///
 /// As in the codes of Xu et al., One-step Diffusion Models with f-Divergence Distribution Matching (f-distill), 2025,
 /// arXiv:2502.15681, where clip is 10.

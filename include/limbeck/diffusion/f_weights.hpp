@@ -82,11 +82,11 @@ void write_f_weights(const Out& out, std::size_t n, f_divergence f, const F& rat
 /// @param ratios r = p_data/p_generated of each row, as a critic's logits say (`density_ratio`), a vector of numbers
 /// @param out the weights, a vector of as many; it may be @p ratios
 /// O(rows), without allocation. @throws shape_error where sizes differ; value_error where a bound is out of range, or naming the
-/// row
-///   where a ratio is negative or NaN; then nothing is written.
+///   row where a ratio is negative or NaN; then nothing is written. A ratio may be 0 or infinite, as it is clipped.
 ///
 /// Xu, Nie and Vahdat, One-step Diffusion Models with f-Divergence Distribution Matching (f-distill), 2025, arXiv:2502.15681,
-/// after the authors' code, which adds 1e-6 to both divisors; neither can be 0 here.
+/// after the authors' code, which adds 1e-6 to both divisors; neither can be 0 here, as clipped ratios
+/// are positive, and so is the average of every bin that has one.
 template <class Ratios, class Out>
 void f_weights(const Ratios& ratios, Out&& out, const f_weights_options& options = {}) {
   const any_vector r = detail::view_vector(ratios);
@@ -97,14 +97,13 @@ void f_weights(const Ratios& ratios, Out&& out, const f_weights_options& options
 }
 /// The same with each clipped ratio over the average of its level, which this batch moves first: `f_weights(r, times, bins, w)`.
 ///
-/// @param ratios of densities, positive, one a row
+/// @param ratios of densities, at least 0, one a row
 /// @param out where it is written
 /// @param options as above
 /// @param times the time of each row, a vector of numbers
 /// @param bins the averages, part of what a run saves
 /// @throws as the other; shape_error where there is not one time a row, value_error naming the row where one is NaN. Then @p bins
-/// are as
-///   they were.
+///   are as they were.
 template <class Ratios, class Times, class Out>
 void f_weights(const Ratios& ratios, const Times& times, ratio_bins& bins, Out&& out, const f_weights_options& options = {}) {
   const any_vector r = detail::view_vector(ratios), t = detail::view_vector(times);

@@ -50,16 +50,15 @@ class ratio_bins {
 
   /// Moves the averages by a batch, O(rows + bins), without allocation.
   /// @param times,ratios vectors of numbers, one a row
-  /// @throws shape_error where there are not as many of both, value_error naming the row where a time is NaN or a ratio is not
-  /// finite;
-  ///   the averages stay.
+  /// @throws shape_error where there are not as many of both, value_error naming the row where a time is NaN, or a ratio negative or
+  ///   not finite; the averages stay.
   template <class Times, class Ratios>
   void update(const Times& times, const Ratios& ratios) {
     const any_vector t = detail::view_vector(times), r = detail::view_vector(ratios);
     check(t, r.size());
     for (std::size_t i = 0; i < r.size(); ++i)
-      if (const double x = r.number(i); x - x != 0)
-        raise<value_error>("limbeck: ratio " + std::to_string(i) + " is " + detail::show(x) + ", expected a finite number");
+      if (const double x = r.number(i); !(x >= 0 && x < 1e300))
+        raise<value_error>("limbeck: ratio " + std::to_string(i) + " is " + detail::show(x) + ", expected a finite number of at least 0");
     move(t, [&](std::size_t i) { return r.number(i); });
   }
 
@@ -82,7 +81,8 @@ class ratio_bins {
   }
   /// @endcond
 
-  /// Saves or restores the averages. @throws value_error where they are of another number of bins.
+  /// Saves or restores the averages. @throws value_error where they are of another number of bins, or one is negative or not
+  /// finite; the averages stay.
   template <class Archive>
   void serialize(Archive& archive) {
     std::vector<double> means = means_;
@@ -90,6 +90,10 @@ class ratio_bins {
     if (means.size() != means_.size())
       raise<value_error>("limbeck: the restored ratio_bins has " + std::to_string(means.size()) + " bins, expected " +
                          std::to_string(means_.size()));
+    for (std::size_t b = 0; b < means.size(); ++b)
+      if (!(means[b] >= 0 && means[b] < 1e300))
+        raise<value_error>("limbeck: the restored average of bin " + std::to_string(b) + " is " + detail::show(means[b]) +
+                           ", expected a finite number of at least 0");
     means_ = std::move(means);
   }
 

@@ -86,6 +86,7 @@ struct group_advantage_options {
 
 /// A = clamp((r - mean)/(deviation + epsilon), -clip, clip) of each reward in its group of neighbours, with the unbiased deviation: 0 where all are equal.
 ///
+/// Deviations are from a group's first reward, and scaled by the largest: no reward is too large or too close to others.
 /// @param options as above
 /// @param rewards any vector of numbers; @param group how many make one, at least 2, a divisor of their number
 /// @param out as many numbers; it may be @p rewards
@@ -106,12 +107,21 @@ void group_advantages(const Rewards& rewards, std::size_t group, Out&& out, cons
     if (const double v = r.number(i); v - v != 0)
       raise<value_error>("limbeck: reward " + std::to_string(i) + " is " + detail::show(v) + ", expected a finite number");
   for (std::size_t begin = 0; begin < r.size(); begin += group) {
-    double middle = 0, squares = 0;
-    for (std::size_t i = begin; i < begin + group; ++i) middle += r.number(i) / static_cast<double>(group);
-    for (std::size_t i = begin; i < begin + group; ++i) squares += (r.number(i) - middle) * (r.number(i) - middle);
-    const double deviation = std::sqrt(squares / static_cast<double>(group - 1)) + options.epsilon;
+    const double first = r.number(begin) / 2;
+    const auto from_first = [&](std::size_t i) { return r.number(i) / 2 - first; };  // halved: no difference overflows
+    double middle = 0, largest = 0, squares = 0;
+    for (std::size_t i = begin; i < begin + group; ++i) middle += from_first(i) / static_cast<double>(group);
     for (std::size_t i = begin; i < begin + group; ++i) {
-      const double a = (r.number(i) - middle) / deviation;
+      const double d = std::fabs(from_first(i) - middle);
+      largest = d > largest ? d : largest;
+    }
+    for (std::size_t i = begin; largest > 0 && i < begin + group; ++i) {
+      const double d = (from_first(i) - middle) / largest;
+      squares += d * d;
+    }
+    const double deviation = std::sqrt(squares / static_cast<double>(group - 1)) + options.epsilon / 2 / largest;
+    for (std::size_t i = begin; i < begin + group; ++i) {
+      const double a = largest > 0 ? (from_first(i) - middle) / largest / deviation : 0;
       detail::put(to, i, a > options.clip ? options.clip : a < -options.clip ? -options.clip : a);
     }
   }

@@ -318,6 +318,15 @@ TEST_CASE("critics: the ratio of densities is that of a row's mean logit, clippe
   CHECK_THROWS_WITH(lk::log_density_ratio(y, few), Catch::Matchers::Contains("row 1 of the critic's logits"));
   lk::log_density_ratio(y, few, {.clip = 8});
   CHECK(few == std::vector<double>{0, 8});
+  const std::vector<double> large{0, 100, 800, 1e300};  // what fits into double need not fit into float
+  std::vector<float> narrow{7, 7};
+  const auto first = [&](std::size_t n) { return lk::rows<const double>(large.data(), n, 1); };
+  CHECK_THROWS_WITH(lk::density_ratio(first(3), l), Catch::Matchers::Contains("row 2 of the critic's logits has the mean 800"));
+  CHECK_THROWS_WITH(lk::density_ratio(first(2), narrow), Catch::Matchers::Contains("row 1 of the critic's logits has the mean 100"));
+  CHECK_THROWS_WITH(lk::log_density_ratio(lk::rows<const double>(large.data() + 2, 2, 1), narrow), Catch::Matchers::Contains("row 1"));
+  CHECK(narrow == std::vector<float>{7, 7});
+  lk::density_ratio(first(2), narrow, {.clip = 10});
+  CHECK(narrow[1] == Approx(std::exp(10.0)));
   CHECK_THROWS_WITH(lk::log_density_ratio(z, l, {.clip = 8}), Catch::Matchers::Contains("row 2"));
   CHECK(l == std::vector<double>{2, -20, 0.375});
 }

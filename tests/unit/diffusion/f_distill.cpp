@@ -179,7 +179,13 @@ TEST_CASE("f-distill: what is wrong is said, and nothing has changed", "[diffusi
   CHECK_THROWS_MATCHES(
       lk::f_weights(good, w, {.lowest = 0}), lk::value_error,
       Message("limbeck: lowest and highest of f_weights are 0 and 20, expected finite numbers, 0 < lowest <= highest"));
-  CHECK_THROWS_MATCHES(bins.update(good, times), lk::value_error, Message("limbeck: ratio 1 is nan, expected a finite number"));
+  CHECK_THROWS_MATCHES(bins.update(good, times), lk::value_error, Message("limbeck: ratio 1 is nan, expected a finite number of at least 0"));
+  CHECK_THROWS_MATCHES(bins.update(good, negative), lk::value_error, Message("limbeck: ratio 1 is -2, expected a finite number of at least 0"));
+  for (const double bad : {nan, -1.0, std::numeric_limits<double>::infinity()}) {
+    stored file{std::vector<double>(10, 2)};
+    file.means[3] = bad;
+    CHECK_THROWS_WITH(bins.serialize(file), Catch::Matchers::Contains("the restored average of bin 3 is"));
+  }
   CHECK(w == std::vector<double>{7, 7});
   CHECK(bins.means() == std::vector<double>(10, 1.0));
   CHECK_THROWS_AS(lk::ratio_bins(1, 1), lk::value_error);

@@ -162,6 +162,24 @@ TEST_CASE("unmasking policy: advantages have mean 0 and deviation 1 in each grou
   CHECK_THROWS_WITH(lk::group_advantages(r, 4, a), Catch::Matchers::Contains("reward 7"));
 }
 
+TEST_CASE("unmasking policy: equal rewards are 0 in groups of any size, and huge ones do not overflow", "[discrete]") {
+  for (const std::size_t group : {6, 7})
+    for (const double value : {1e6, 1e9, 0.1, -1e308}) {
+      const std::vector<double> r(2 * group, value);
+      std::vector<double> a(2 * group, 5);
+      lk::group_advantages(r, group, a);
+      CHECK(a == std::vector<double>(2 * group, 0));
+    }
+  for (const double value : {1e200, 1.7e308, 3.0}) {
+    const std::vector<double> r{value, -value, 1e200, 1e200};
+    std::vector<double> a(4);
+    lk::group_advantages(r, 2, a);
+    CHECK(a[0] == Approx(std::sqrt(0.5)));
+    CHECK(a[1] == Approx(-std::sqrt(0.5)));
+    CHECK(a[2] == 0);
+  }
+}
+
 TEST_CASE("unmasking policy: the reward is the mean of clipped log-odds over masks", "[discrete]") {
   const std::vector<float> logits{0, 3, -20, 1, 2, 5};
   const std::vector<double> is_mask{0, 1, 1, 0, 0, 0};
