@@ -48,8 +48,9 @@ struct concrete_euler_options {
 /// @param scores a row a token, a tensor on the host of finite numbers of at least 0; that of x itself is not read. For masks they are
 ///   alpha_t/(1 - alpha_t) times the probabilities of clean tokens; with these and `log_linear_masking` this step is `unmask`.
 /// Others as in unmask(). Where probabilities exceed 1, nothing is left for x, and they are divided by their sum. O(tokens x classes).
-/// @throws shape_error where a length does not fit; value_error where a time or option is out of its range, or naming the row and class of a
-///   score that is none, or the row in which nothing can be drawn; @p x is left as it was.
+/// @throws shape_error where a length does not fit; value_error where a time, its alpha or an option is out of its range, or naming the row and
+///   class of a score that is none, the row whose rate is infinite, as at t = 1 where `rest` is 0, or the row in which nothing can be drawn; @p x
+///   is left as it was.
 ///
 /// Lou, Meng and Ermon, SEDD, 2023, arXiv:2310.16834, with its codes; the scale: Fu et al., Learnable Sampler Distillation
 /// for Discrete Diffusion Models (LSD), 2025, arXiv:2509.19962.
@@ -59,6 +60,7 @@ void concrete_euler(const Path& path, const Rates& rates, const Scores& scores, 
   detail::check_tokens("x", x.size(), s);
   const any_vector t = detail::view_vector(from), u = detail::view_vector(to);
   detail::check_fall(t, u, s);
+  detail::check_levels(path, t, s.size());
   if (!(how.scale >= 0 && how.scale < 1e300))
     raise<value_error>("limbeck: scale of concrete_euler is " + detail::show(how.scale) + ", expected a finite number of at least 0");
   const detail::scored<const Scores&> of_tokens{scores};
@@ -68,17 +70,20 @@ void concrete_euler(const Path& path, const Rates& rates, const Scores& scores, 
   std::vector<token_id> drawn(x.begin(), x.end());
   for (std::size_t i = 0; i < s.size(); ++i) {
     const masking_level at = path.level(t.number(i));
-    const double by = (t.number(i) - u.number(i)) * (-at.slope / at.kept) * how.scale;
+    const double by = (t.number(i) - u.number(i)) * (-at.slope / at.kept) * how.scale;  // infinite where nothing is kept
     for (std::size_t r = s.begin(i); r < s.end(i); ++r) {
       of_tokens.read(r, p);
       double leaves = 0;
       for (std::size_t y = 0; y < classes; ++y) {
         const auto token = static_cast<token_id>(y);
-        const double rate = token == x[r] ? 0 : rates(token, x[r], classes);
+        const double rate = token == x[r] ? 0 : rates(token, x[r], classes), pace = rate != 0 ? by * rate : 0;
+        if (pace - pace != 0)
+          raise<value_error>("limbeck: the rate of row " + std::to_string(r) + " is " + detail::show(pace) + " at time " + detail::show(t.number(i)) +
+                             ", where alpha is " + detail::show(at.kept) + ", expected a finite number: a rest above 0, or an earlier time");
         if (rate != 0 && !(p[y] >= 0 && p[y] < 1e300))
           raise<value_error>("limbeck: the score of token " + std::to_string(y) + " in row " + std::to_string(r) + " is " + detail::show(p[y]) +
                              ", expected a finite number of at least 0");
-        p[y] = rate != 0 ? by * rate * p[y] : 0;
+        p[y] = rate != 0 ? pace * p[y] : 0;
         leaves += p[y];
       }
       if (x[r] >= 0 && std::cmp_less(x[r], classes)) p[static_cast<std::size_t>(x[r])] = leaves < 1 ? 1 - leaves : 0;

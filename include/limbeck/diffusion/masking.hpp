@@ -12,6 +12,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <limits>
 #include <numbers>
 #include <span>
 #include <string>
@@ -22,8 +23,9 @@ LIMBECK_BEGIN_NAMESPACE
 struct masking_level {
   double kept;   ///< alpha_t, in [0, 1]
   double slope;  ///< its derivative by t, not positive
+  double gone = 1 - kept;  ///< 1 - alpha_t; a path that knows it better than by the difference, which cancels near t = 0, says so
   /// -alpha'_t/(1 - alpha_t): what the cross-entropy of a masked token weighs in the likelihood's bound; infinite where all is kept.
-  constexpr double weight() const { return -slope / (1 - kept); }
+  constexpr double weight() const { return gone > 0 ? -slope / gone : std::numeric_limits<double>::infinity(); }
 };
 
 /// Which level a time has: `p.level(t)`, falling from 1 at t = 0.
@@ -39,15 +41,15 @@ concept masking_path = requires(const P& p, double t) {
 struct log_linear_masking {
   double rest = 1e-3;  ///< what is kept at t = 1, in [0, 1)
   /// At time t.
-  constexpr masking_level level(double t) const { return {1 - (1 - rest) * t, -(1 - rest)}; }
+  constexpr masking_level level(double t) const { return {1 - (1 - rest) * t, -(1 - rest), (1 - rest) * t}; }
 };
-/// alpha_t = rest + (1 - rest) cos(pi t/2). As in the codes of Sahoo et al., MDLM, 2024, arXiv:2406.07524.
+/// alpha_t = rest + (1 - rest) cos(pi t/2), 1 - alpha_t = (1 - rest) 2 sin^2(pi t/4). As in the codes of Sahoo et al., MDLM, 2024, arXiv:2406.07524.
 struct cosine_masking {
   double rest = 1e-3;  ///< what is kept at t = 1, in [0, 1)
   /// At time t.
   masking_level level(double t) const {
-    const double half = std::numbers::pi / 2;
-    return {rest + (1 - rest) * std::cos(half * t), -(1 - rest) * half * std::sin(half * t)};
+    const double half = std::numbers::pi / 2, root = std::sin(half * t / 2);
+    return {rest + (1 - rest) * std::cos(half * t), -(1 - rest) * half * std::sin(half * t), (1 - rest) * 2 * root * root};
   }
 };
 
@@ -67,6 +69,19 @@ inline any_vector masking_times(const char* name, const any_vector& times, const
   for (std::size_t i = 0; i < s.size(); ++i) (void)masking_time(name, times, i);
   return times;
 }
+/// The level of sequence @p s, whose alpha is a probability.
+template <class Path>
+masking_level level_of(const Path& path, const any_vector& times, std::size_t s) {
+  const masking_level at = path.level(times.number(s));
+  if (!(at.kept >= 0 && at.kept <= 1))
+    raise<value_error>("limbeck: alpha of sequence " + std::to_string(s) + " is " + show(at.kept) + " at time " + show(times.number(s)) +
+                       ", expected a number in [0, 1]; rest of a path lies in [0, 1)");
+  return at;
+}
+template <class Path>
+void check_levels(const Path& path, const any_vector& times, std::size_t sequences) {
+  for (std::size_t i = 0; i < sequences; ++i) (void)level_of(path, times, i);
+}
 }  // namespace detail
 /// @endcond
 
@@ -80,12 +95,14 @@ inline any_vector masking_times(const char* name, const any_vector& times, const
 /// @param out as @p tokens, which it may be
 /// @param first the number of the first sequence in the whole batch
 /// O(tokens), and allocates nothing.
-/// @throws shape_error where a length does not fit, value_error naming the sequence whose time is not in [0, 1].
+/// @throws shape_error where a length does not fit, value_error naming the sequence whose time or alpha is not in [0, 1]; @p out is left as
+///   it was.
 template <masking_path Path, detail::sized_memory Times>
 void mask_tokens(const Path& path, std::span<const token_id> tokens, const segments& s, const Times& times, token_id mask,
                  const random_stream& stream, std::span<token_id> out, std::size_t first = 0) {
   detail::check_tokens("tokens", tokens.size(), s), detail::check_tokens("out", out.size(), s);
   const any_vector t = detail::masking_times("time", detail::view_vector(times), s);
+  detail::check_levels(path, t, s.size());
   for (std::size_t i = 0; i < s.size(); ++i) {
     const double kept = path.level(t.number(i)).kept;
     const random_stream mine = stream.split(first + i);
@@ -113,6 +130,7 @@ void elbo_weights(const Path& path, std::span<const token_id> masked, const segm
   detail::check_tokens("masked", masked.size(), s);
   const any_vector t = detail::masking_times("time", detail::view_vector(times), s);
   const auto to = detail::output_vector("out", out, s.rows());
+  detail::check_levels(path, t, s.size());
   const auto weight = [&](std::size_t i) { return path.level(t.number(i)).weight(); };
   for (std::size_t i = 0; i < s.size(); ++i)
     if (!(weight(i) < 1e300))

@@ -75,8 +75,8 @@ inline void check_fall(const any_vector& from, const any_vector& to, const segme
 /// @param from,to t and u, one a sequence
 /// @param how mask, cuts and seed; @param step numbers the draws: with the seed, the sequence and the place it says a token's random numbers
 /// O(masks x classes).
-/// @throws shape_error where a length does not fit; value_error where a time is out of [0, 1] or does not fall, an option is out of its
-///   range, or naming the row whose logits are no distribution; @p x is left as it was.
+/// @throws shape_error where a length does not fit; value_error where a time or its alpha is out of [0, 1] or a time does not fall, an option
+///   is out of its range, or naming the row whose logits are no distribution; @p x is left as it was.
 ///
 /// Sahoo et al., MDLM, 2024, arXiv:2406.07524, with its codes (SUBS: masks have no probability, tokens are carried over).
 template <masking_path Path, detail::logits_of_tokens Logits, detail::sized_memory From, detail::sized_memory To>
@@ -92,7 +92,7 @@ void unmask(const Path& path, const Logits& logits, std::span<token_id> x, const
   std::vector<token_id> drawn(x.begin(), x.end());
   token_law law;
   for (std::size_t i = 0; i < s.size(); ++i) {
-    const double kept = path.level(t.number(i)).kept, chance = (path.level(u.number(i)).kept - kept) / (1 - kept);
+    const double gone = detail::level_of(path, t, i).gone, chance = (gone - detail::level_of(path, u, i).gone) / gone;
     for (std::size_t r = s.begin(i); r < s.end(i); ++r) {
       if (x[r] != how.mask) continue;
       random_stream dice = detail::jump_stream(how.seed, step, how.first + i, r - s.begin(i));

@@ -28,6 +28,8 @@ struct two_step_texts {
 /// @param how as of `unmask`
 /// @param model an `unmasking_model`; @param tau one a sequence of @p s, in (0, 1)
 /// What a student gets to learn from them is the product of the probabilities of the tokens drawn, `unmasked_labels`.
+/// These are the softmax of the logits, as a cross-entropy reads them, only at temperature 1, without top_k and top_p, and where the logits have -inf
+/// at the mask's class or no such class.
 /// @throws as unmask().
 ///
 /// Zheng et al., Ultra-Fast Language Generation via Discrete Diffusion Divergence Instruct (DiDi-Instruct), 2025, arXiv:2509.25035.
@@ -56,7 +58,8 @@ two_step_texts unmask_in_two(Model&& model, const Path& path, const segments& s,
 /// the label that is ignored, and 0.
 ///
 /// With numbers omega A, `given(w) * cross_entropy{}` by `sum` is -sum_sequences omega A log p(step), log p the sum over the tokens drawn; divide by the
-/// number of sequences where their mean is wanted. Numbers are held fixed, and may be negative.
+/// number of sequences where their mean is wanted. It is the log-probability of what was drawn only at temperature 1, without cuts, with -inf at the mask's
+/// class. Numbers are held fixed, and may be negative.
 /// @param s the sequences that the rows are of
 /// @param mask the class of the mask
 /// @param before,after one token a row of @p s; @param numbers one a sequence, any vector of numbers

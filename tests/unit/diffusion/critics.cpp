@@ -243,6 +243,7 @@ TEST_CASE("critics: what is wrong is said, with its row", "[critics]") {
   CHECK_THROWS_WITH(lk::objective{lk::at_temperature(2.0, lk::critic_logistic{})}(y), Catch::Matchers::Contains("T = 2"));
   CHECK_THROWS_WITH(lk::objective(lk::critic_logistic{.smoothing = 0.5})(y), Catch::Matchers::Contains("smoothing is 0.5"));
   CHECK_THROWS_WITH(lk::objective(lk::critic_least_squares{.wanted = std::nan("")})(y), Catch::Matchers::Contains("critic_least_squares"));
+  CHECK_THROWS_WITH(lk::objective(lk::critic_least_squares{.real = std::nan("")})(y), Catch::Matchers::Contains("an aim"));
   CHECK_THROWS_WITH(lk::objective(lk::gradient_penalty{-1})(y), Catch::Matchers::Contains("norm is -1"));
 }
 
@@ -250,10 +251,10 @@ TEST_CASE("critics: a gradient penalty is a length's distance from what it shoul
   const std::vector<double> g{3, 4, 0.6, 0.8, 0, 0, 1e-200, 0, -1e150, 1e150};
   for (const double norm : {0.0, 1.0, 2.5}) {
     std::vector<double> by(g.size()), each(5);
-    lk::objective{lk::gradient_penalty{norm}}(lk::rows<const double>(g.data(), 4, 2), lk::row_losses(std::span(each).first(4)), lk::sum,
-                                              lk::into(lk::rows<double>(by.data(), 4, 2)));
-    const double lengths[] = {5, 1, 0, 1e-200};
-    for (std::size_t r = 0; r < 4; ++r) {
+    lk::objective{lk::gradient_penalty{norm}}(lk::rows<const double>(g.data(), 5, 2), lk::row_losses(each), lk::sum,
+                                              lk::into(lk::rows<double>(by.data(), 5, 2)));
+    const double lengths[] = {5, 1, 0, 1e-200, std::sqrt(2.0) * 1e150};
+    for (std::size_t r = 0; r < 5; ++r) {
       CHECK(each[r] == Approx((lengths[r] - norm) * (lengths[r] - norm)).margin(1e-25));
       for (std::size_t c = 0; c < 2; ++c)
         CHECK(by[2 * r + c] == Approx(lengths[r] > 0 ? 2 * (lengths[r] - norm) * g[2 * r + c] / lengths[r] : 0).margin(1e-12));

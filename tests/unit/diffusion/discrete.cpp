@@ -14,6 +14,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numbers>
 #include <span>
 #include <vector>
 
@@ -93,6 +94,14 @@ TEST_CASE("discrete: levels fall from all to the rest, their slopes are derivati
   check(lk::log_linear_masking{}), check(lk::cosine_masking{0.02});
   for (const double t : {1e-3, 0.3, 1.0}) CHECK(lk::log_linear_masking{0.01}.level(t).weight() == Approx(1 / t));
   // MDLM's code: the derivative of the total noise over exp(noise) - 1
+  for (const double t : {1e-3, 1e-6, 1e-9, 1e-12, 1e-100}) {  // the differences of 1 cancel
+    const double half = std::numbers::pi / 2;
+    CHECK(lk::cosine_masking{}.level(t).weight() == Approx(half / std::tan(half * t / 2)).epsilon(1e-12));
+    CHECK(lk::log_linear_masking{}.level(t).weight() == Approx(1 / t).epsilon(1e-12));
+  }
+  CHECK(lk::cosine_masking{}.level(0).weight() == std::numeric_limits<double>::infinity());
+  CHECK(lk::log_linear_masking{}.level(0).weight() == std::numeric_limits<double>::infinity());
+  CHECK(lk::masking_level{0.75, -1}.weight() == 4);
   const auto level = lk::cosine_masking{}.level(0.4);
   CHECK(level.weight() == Approx(-level.slope / level.kept / std::expm1(-std::log(level.kept))));
 }
@@ -119,6 +128,35 @@ TEST_CASE("discrete: tokens are masked as often as the level says, each by its p
   std::vector<double> w(8000);
   CHECK_THROWS_WITH(lk::elbo_weights(lk::log_linear_masking{}, x, s, t, mask, w), Catch::Matchers::Contains("sequence 3"));
   CHECK_THROWS_AS(lk::elbo_weights(lk::log_linear_masking{}, part, s, t, mask, w), lk::shape_error);
+}
+
+TEST_CASE("discrete: levels that are no probabilities are named, and nothing has changed", "[discrete]") {
+  const auto s = lk::segments::padded(2, 1);
+  const std::vector<double> from{0.25, 0.5}, to{0, 0.1}, scores(6, 1);
+  const std::vector<token> x{0, mask};
+  std::vector<token> y{7, mask};
+  std::vector<double> w{7, 7};
+  const lk::rows<const double> three(scores.data(), 2, 3);
+  const auto named = Catch::Matchers::Contains("alpha of sequence 1 is -0.25 at time 0.5");  // 1 - 2.5 t
+  const lk::log_linear_masking wrong{-1.5};
+  CHECK_THROWS_WITH(lk::mask_tokens(wrong, x, s, from, mask, lk::random_stream(1), y), named);
+  CHECK_THROWS_WITH(lk::elbo_weights(wrong, x, s, from, mask, w), named);
+  CHECK_THROWS_WITH(lk::unmask(wrong, three, std::span(y), s, from, to, {.mask = mask}), named);
+  CHECK_THROWS_WITH(lk::concrete_euler(wrong, lk::absorbing_rates{mask}, three, std::span(y), s, from, to), named);
+  CHECK_THROWS_WITH(lk::elbo_weights(lk::cosine_masking{2}, x, s, from, mask, w), Catch::Matchers::Contains("alpha of sequence 0 is 1.07"));
+  CHECK(y == std::vector<token>{7, mask});
+  CHECK(w == std::vector<double>{7, 7});
+}
+
+TEST_CASE("discrete: an infinite rate is named by its row, not the scores", "[discrete]") {
+  const std::vector<double> from{1}, to{0.5}, scores(6, 0);
+  std::vector<token> x{0, mask};
+  const auto step = [&](const lk::log_linear_masking& path) {
+    lk::concrete_euler(path, lk::absorbing_rates{mask}, lk::rows<const double>(scores.data(), 2, 3), std::span(x), lk::segments::padded(1, 2), from, to);
+  };
+  CHECK_THROWS_WITH(step({0}), Catch::Matchers::Contains("the rate of row 1 is inf at time 1, where alpha is 0"));
+  step({0.1});  // scores of 0: nothing jumps
+  CHECK(x == std::vector<token>{0, mask});
 }
 
 TEST_CASE("discrete: with the true distributions the bound is the entropy of texts, on every path", "[discrete]") {
@@ -275,6 +313,12 @@ TEST_CASE("discrete: the learned scale is the least squares' own, and descent fi
     phi -= 0.05 * lk::scale_slope(lk::rows<const double>(g.data(), 3, 2), b);
   }
   CHECK(phi == Approx(scale).epsilon(1e-9));
+  const std::vector<double> tiny{1e-200, 2e-200}, huge{1e200, 2e200};  // squares under- and overflow
+  const lk::rows<const double> low(tiny.data(), 1, 2), high(huge.data(), 1, 2);
+  CHECK(lk::score_scale(low, low) == 1);
+  CHECK(lk::score_scale(high, high) == 1);
+  CHECK(lk::scale_slope(high, low) == Approx(5));
+  CHECK_THROWS_WITH(lk::score_scale(high, low), Catch::Matchers::Contains("the scale of scores is inf"));
   const std::vector<double> nothing(6, 0);
   CHECK_THROWS_WITH(lk::score_scale(a, lk::rows<const double>(nothing.data(), 3, 2)), Catch::Matchers::Contains("all 0"));
   CHECK_THROWS_AS(lk::score_scale(a, lk::rows<const double>(own.data(), 2, 3)), lk::shape_error);
@@ -288,6 +332,9 @@ TEST_CASE("discrete: learned steps lead down to 0, and no further", "[discrete]"
   CHECK(times[3] == 0);
   CHECK_THROWS_WITH(lk::times_of_steps(std::vector<double>{0.5, 0.6, 0.2}, times), Catch::Matchers::Contains("step 1 is 0.6"));
   CHECK_THROWS_WITH(lk::times_of_steps(std::vector<double>{0.5, 0, 0.2}, times), Catch::Matchers::Contains("step 1 is 0"));
+  std::vector<double> three(3);
+  CHECK_THROWS_WITH(lk::times_of_steps(std::vector<double>{1, 1e-13}, three), Catch::Matchers::Contains("step 1 is 10e-14"));
+  CHECK_THROWS_WITH(lk::times_of_steps(std::vector<double>{1e-20, 1}, three), Catch::Matchers::Contains("step 0 is 1e-20"));
 }
 
 TEST_CASE("discrete: a perturbed text is at the distance that is said, anywhere", "[discrete]") {

@@ -28,9 +28,9 @@ struct critic_least_squares {
   double wanted = 1;                          ///< c, what the generator wants to read
 
   void check() const {
-    const double aim = aim_of_role();
-    if (aim - aim != 0)
-      raise<value_error>("limbeck: the aim of critic_least_squares is " + detail::show(aim) + ", expected a finite number");
+    for (const double aim : {real, fake, wanted})
+      if (aim - aim != 0)
+        raise<value_error>("limbeck: an aim of critic_least_squares is " + detail::show(aim) + ", expected a finite number");
   }
   void check_call(std::size_t, std::size_t, double temperature, double) const {
     detail::check_critic_temperature("critic_least_squares", temperature);
