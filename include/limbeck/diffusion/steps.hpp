@@ -41,7 +41,7 @@ struct stochastic_movement {
   double eta;
   LIMBECK_HOST_DEVICE team_array<double, 3> operator()(std::size_t row, double) const {
     const noise_level l = at(row), there = to(row);
-    const double v = new_noise(eta, l, there), rest = std::sqrt(there.noise * there.noise - v * v);
+    const double v = new_noise(eta, l, there), rest = std::sqrt((there.noise - v) * (there.noise + v));
     const auto moved = by_forms(from.form(l, at.slope(row)), l, {there.signal, rest});
     return {{moved.v[0], moved.v[1], v}};
   }
