@@ -2,6 +2,7 @@
 
 #include "traps.hpp"
 
+#include <limbeck/diffusion.hpp>
 #include <limbeck/limbeck.hpp>
 
 // A header of ours that undefined a user's macro would be as rude as one that is broken by it.

@@ -207,10 +207,10 @@ void ask_around_student(Teacher& teacher, Batch& batch, [[maybe_unused]] std::sp
     auto&& given = forward();
     use(given, teacher.answer(batch, std::as_const(given)));
   } else {
-    [&]<class... Output, std::size_t... I>(outputs<Output...>& all, std::index_sequence<I...>) {
+    [&]<class... Output, std::size_t... Place>(outputs<Output...>& all, std::index_sequence<Place...>) {
       std::tuple before{ask_before_student<Given, Output::name>(all.template of<Output::name>(), batch, source)...};
       auto&& given = forward();
-      use(given, outputs{ask_behind_student<Output::name>(std::get<I>(before), all.template of<Output::name>(), batch,
+      use(given, outputs{ask_behind_student<Output::name>(std::get<Place>(before), all.template of<Output::name>(), batch,
                                                           std::as_const(given))...});
     }
     (teacher, std::make_index_sequence<Teacher::size>());
