@@ -7,6 +7,7 @@
 //   slope       the inner product of its gradient with numbers of a generator
 // peers/diffusion.py makes the same numbers of the same inputs in PyTorch, and benchmarks/run compares loss and slope.
 
+#include "numbers.hpp"
 #include "rounds.hpp"
 
 #include <limbeck/diffusion.hpp>
@@ -21,18 +22,6 @@ namespace {
 
 using namespace bench;
 
-/// Number i of a stream, the same in peers/features.py: a hash.
-std::uint32_t hash(std::uint32_t stream, std::size_t i) {
-  std::uint32_t x = static_cast<std::uint32_t>(i) * 0x9E3779B1U + stream * 0x85EBCA6BU;
-  x = (x ^ (x >> 16)) * 0x7FEB352DU;
-  x = (x ^ (x >> 15)) * 0x846CA68BU;
-  return x ^ (x >> 16);
-}
-/// From the sum of its bytes, nearly normal with deviation 2.3, and exact.
-float number(std::uint32_t stream, std::size_t i) {
-  const std::uint32_t x = hash(stream, i);
-  return (static_cast<float>((x & 255) + (x >> 8 & 255) + (x >> 16 & 255) + (x >> 24)) - 510) / 64;
-}
 enum stream : std::uint32_t { of_tensors = 1, of_slopes = 5, of_times = 99, of_weights = 100 };  // of_tensors + k is of tensor k
 
 /// What the calls read and write.

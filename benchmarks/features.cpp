@@ -13,6 +13,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // of g++ 12's own AVX-512 header, in products
 #endif
 
+#include "numbers.hpp"
 #include "rounds.hpp"
 
 #include <limbeck/features.hpp>
@@ -30,18 +31,6 @@ namespace {
 
 using namespace bench;
 
-/// Number i of a stream, the same in peers/features.py: a hash.
-std::uint32_t hash(std::uint32_t stream, std::size_t i) {
-  std::uint32_t x = static_cast<std::uint32_t>(i) * 0x9E3779B1U + stream * 0x85EBCA6BU;
-  x = (x ^ (x >> 16)) * 0x7FEB352DU;
-  x = (x ^ (x >> 15)) * 0x846CA68BU;
-  return x ^ (x >> 16);
-}
-/// From the sum of its bytes, nearly normal with deviation 2.3, and exact.
-float number(std::uint32_t stream, std::size_t i) {
-  const std::uint32_t x = hash(stream, i);
-  return (static_cast<float>((x & 255) + (x >> 8 & 255) + (x >> 16 & 255) + (x >> 24)) - 510) / 64;
-}
 void fill(std::span<float> x, std::uint32_t stream, float scale = 1) {
   for (std::size_t i = 0; i < x.size(); ++i) x[i] = scale * number(stream, i);
 }

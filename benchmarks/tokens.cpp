@@ -8,6 +8,7 @@
 //   slope    the inner product of its gradients with numbers of a generator
 // peers/tokens.py makes the same numbers of the same inputs in PyTorch, and benchmarks/run compares loss and slope.
 
+#include "numbers.hpp"
 #include "rounds.hpp"
 
 #include <cstdint>
@@ -22,18 +23,6 @@ namespace {
 
 using namespace bench;
 
-/// Number i of a stream, the same in peers/features.py: a hash.
-std::uint32_t hash(std::uint32_t stream, std::size_t i) {
-  std::uint32_t x = static_cast<std::uint32_t>(i) * 0x9E3779B1U + stream * 0x85EBCA6BU;
-  x = (x ^ (x >> 16)) * 0x7FEB352DU;
-  x = (x ^ (x >> 15)) * 0x846CA68BU;
-  return x ^ (x >> 16);
-}
-/// From the sum of its bytes, nearly normal with deviation 2.3, and exact.
-float number(std::uint32_t stream, std::size_t i) {
-  const std::uint32_t x = hash(stream, i);
-  return (static_cast<float>((x & 255) + (x >> 8 & 255) + (x >> 16 & 255) + (x >> 24)) - 510) / 64;
-}
 enum stream : std::uint32_t { of_student = 1, of_teacher, of_labels, of_weights, of_slopes, of_rows = 99 };
 
 constexpr std::size_t width = 256;  // of the hidden states of a head
