@@ -8,40 +8,20 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// m a + (1 - m) b; made by `blended`.
-template <class Mask, class A, class B>
-struct blended_formula : detail::formula<blended_formula<Mask, A, B>, Mask, A, B> {
-  /// @cond
-  template <class M, class F, class S>
-  struct reader {
-    M mask;
-    F a;
-    S b;
-    template <class Here>
-    LIMBECK_INLINE typename Here::number read(const Here& here) const {
-      using X = typename Here::number;
-      const X m = here(mask);
-      return m * here(a) + (X(1) - m) * here(b);
-    }
-  };
-  template <class Row, class T>
-  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
-    const auto of = this->sources.open(r, memory_);
-    return reader_of(of.first, of.rest.first, of.rest.rest.first);
-  }
-  auto settled(double at) const { return settled_with(this->sources.settled(at)); }
+namespace detail {
 
- private:
-  template <class M, class F, class S>
-  LIMBECK_HOST_DEVICE static reader<M, F, S> reader_of(const M& mask, const F& a, const S& b) {
-    return {mask, a, b};
+struct blending {
+  template <class T>
+  LIMBECK_HOST_DEVICE blending of(std::size_t) const {
+    return {};
   }
-  template <class... S>
-  auto settled_with(const detail::source_list<S...>& s) const {
-    return blended_formula<S...>{{s}};
+  template <class N>
+  LIMBECK_INLINE N operator()(const N& m, const N& a, const N& b) const {
+    return m * a + (N(1) - m) * b;
   }
-  /// @endcond
 };
+
+}  // namespace detail
 
 /// m a + (1 - m) b, element by element: a where a mask is 1, b where it is 0, exactly.
 ///
@@ -54,11 +34,7 @@ struct blended_formula : detail::formula<blended_formula<Mask, A, B>, Mask, A, B
 /// As the masks of the authors' code of DMOSpeech 2 (Li, Jiang, Mesgarani and others, 2025, arXiv:2507.14988).
 template <class Mask, class A, class B>
 auto blended(Mask&& mask, A&& a, B&& b) {
-  const auto made = [](const auto&... s) {
-    detail::check_sources("a tensor of blended", s...);
-    return blended_formula<std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}};
-  };
-  return made(detail::as_target(std::forward<Mask>(mask)), detail::as_target(std::forward<A>(a)), detail::as_target(std::forward<B>(b)));
+  return detail::by_rule("a tensor of blended", detail::blending{}, std::forward<Mask>(mask), std::forward<A>(a), std::forward<B>(b));
 }
 
 LIMBECK_END_NAMESPACE

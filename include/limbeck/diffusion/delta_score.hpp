@@ -8,55 +8,29 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// c (p - q) + d (x - y) with numbers of the row; made by `delta_score`.
-template <class Numbers, class P, class Q, class X, class Y>
-struct delta_score_gradient : detail::formula<delta_score_gradient<Numbers, P, Q, X, Y>, P, Q, X, Y> {
-  Numbers numbers;  ///< c and d of a row
-
-  /// @cond
-  template <class T, class A, class B, class C, class D>
-  struct reader {
-    detail::team_array<T, 2> by;
-    detail::reader_list<A, B, C, D> of;
-    template <class Here>
-    LIMBECK_INLINE typename Here::number read(const Here& here) const {
-      using N = typename Here::number;
-      const auto& samples_ = of.rest.rest;
-      return N(by.v[0]) * (here(of.first) - here(of.rest.first)) + N(by.v[1]) * (here(samples_.first) - here(samples_.rest.first));
-    }
-  };
-  template <class Row, class T>
-  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
-    const auto c = numbers(r.index);
-    return reader_of(detail::team_array<T, 2>{{static_cast<T>(c.v[0]), static_cast<T>(c.v[1])}}, this->sources.open(r, memory_));
-  }
-  auto settled(double at) const { return settled_with(this->sources.settled(at)); }
-
- private:
-  template <class T, class... R>
-  LIMBECK_HOST_DEVICE static auto reader_of(const detail::team_array<T, 2>& by, const detail::reader_list<R...>& of) {
-    return reader<T, R...>{by, of};
-  }
-  template <class... S>
-  auto settled_with(const detail::source_list<S...>& s) const {
-    return delta_score_gradient<Numbers, S...>{{s}, numbers};
-  }
-  /// @endcond
-};
-
 namespace detail {
 
 template <class Kind, class Levels, class Weight>
-struct delta_numbers {
+struct delta_rule {
   static_assert(level_weight<Weight>, "limbeck: a weight of levels is a small copyable function of a noise_level that gives a number, as kl_weight{}");
   Kind kind;
   Levels at;
   Weight weight;
-  LIMBECK_HOST_DEVICE team_array<double, 2> operator()(std::size_t row) const {
+  /// c (p - q) + d (x - y).
+  template <class T>
+  struct function {
+    T c, d;
+    template <class N>
+    LIMBECK_INLINE N operator()(const N& p, const N& q, const N& x, const N& y) const {
+      return N(c) * (p - q) + N(d) * (x - y);
+    }
+  };
+  template <class T>
+  LIMBECK_HOST_DEVICE function<T> of(std::size_t row) const {
     const noise_level l = at(row);
     const double w = static_cast<double>(weight(l));
-    const auto c = by_forms(kind.form(l, at.slope(row)), l, {0, 1});
-    return {{w * c.v[0], w * c.v[1] * l.signal}};
+    const auto by = by_forms(kind.form(l, at.slope(row)), l, {0, 1});
+    return {static_cast<T>(w * by.v[0]), static_cast<T>(w * by.v[1] * l.signal)};
   }
 };
 
@@ -83,13 +57,9 @@ struct delta_numbers {
 /// (2024, arXiv:2408.07476) on `residual_shifting`, with the teacher's result as the reference.
 template <prediction_kind Kind, class P, class Q, class X, class Y, row_levels L, class W = uniform_weight>
 auto delta_score(const Kind& kind, P&& of_sample, Q&& of_reference, X&& x, Y&& reference, const L& at, const W& weight = {}) {
-  const auto made = [&](const auto&... s) {
-    detail::check_sources("a tensor of delta_score", s...);
-    using Numbers = detail::delta_numbers<Kind, L, W>;
-    return delta_score_gradient<Numbers, std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}, Numbers{kind, at, weight}};
-  };
-  return detail::checked_levels(at, made(detail::as_target(std::forward<P>(of_sample)), detail::as_target(std::forward<Q>(of_reference)),
-                                         detail::as_target(std::forward<X>(x)), detail::as_target(std::forward<Y>(reference))));
+  return detail::checked_levels(at, detail::by_rule("a tensor of delta_score", detail::delta_rule<Kind, L, W>{kind, at, weight},
+                                                    std::forward<P>(of_sample), std::forward<Q>(of_reference), std::forward<X>(x),
+                                                    std::forward<Y>(reference)));
 }
 
 LIMBECK_END_NAMESPACE

@@ -264,7 +264,60 @@ struct combination : detail::formula<combination<Numbers, S...>, S...> {
   /// @endcond
 };
 
+/// f(x_0, x_1, ...) of the same element of each tensor, with a function f of the row; made by the functions of this folder.
+template <class Rule, class... S>
+struct elementwise : detail::formula<elementwise<Rule, S...>, S...> {
+  Rule rule;  ///< `rule.template of<T>(row)` is f, small and copyable, of numbers and of packs of them
+
+  /// @cond
+  template <class F, class... R>
+  struct reader {
+    F f;
+    detail::reader_list<R...> of;
+    template <class Here>
+    LIMBECK_INLINE auto read(const Here& here) const {
+      return next(here, of);
+    }
+
+   private:
+    template <class Here, class First, class... Rest, class... X>
+    LIMBECK_INLINE auto next(const Here& here, const detail::reader_list<First, Rest...>& readers, const X&... x) const {
+      return next(here, readers.rest, x..., here(readers.first));
+    }
+    template <class Here, class... X>
+    LIMBECK_INLINE auto next(const Here&, const detail::reader_list<>&, const X&... x) const {
+      return f(x...);
+    }
+  };
+  template <class Row, class T>
+  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
+    return reader_of(rule.template of<T>(r.index), this->sources.open(r, memory_));
+  }
+  auto settled(double at) const { return settled_with(this->sources.settled(at)); }
+
+ private:
+  template <class F, class... R>
+  LIMBECK_HOST_DEVICE static reader<F, R...> reader_of(const F& f, const detail::reader_list<R...>& readers) {
+    return {f, readers};
+  }
+  template <class... Settled>
+  auto settled_with(const detail::source_list<Settled...>& s) const {
+    return elementwise<Rule, Settled...>{{s}, rule};
+  }
+  /// @endcond
+};
+
 namespace detail {
+
+/// A rule of tensors and targets of one shape.
+template <class Rule, class... X>
+auto by_rule(const char* who, const Rule& rule, X&&... x) {
+  const auto made = [&](const auto&... s) {
+    check_sources(who, s...);
+    return elementwise<Rule, std::remove_cvref_t<decltype(s)>...>{{list_of(s...)}, rule};
+  };
+  return made(as_target(std::forward<X>(x))...);
+}
 
 /// A combination of tensors and targets of one shape, by these numbers.
 template <class Numbers, class... X>

@@ -9,41 +9,26 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// z + g f/divisor; made by `guidance_embedding`.
-template <class Embedding, class Scale, class Difference>
-struct guidance_embedding_target : detail::formula<guidance_embedding_target<Embedding, Scale, Difference>, Embedding, Scale, Difference> {
-  double divisor;  ///< of the product
+namespace detail {
 
-  /// @cond
-  template <class T, class E, class G, class F>
-  struct reader {
-    E embedding;
-    G scale;
-    F difference;
+/// z + by g f.
+struct embedding_rule {
+  double divisor;
+  template <class T>
+  struct function {
     T by;
-    template <class Here>
-    LIMBECK_INLINE typename Here::number read(const Here& here) const {
-      return here(embedding) + typename Here::number(by) * here(scale) * here(difference);
+    template <class N>
+    LIMBECK_INLINE N operator()(const N& embedding, const N& scale, const N& difference) const {
+      return embedding + N(by) * scale * difference;
     }
   };
-  template <class Row, class T>
-  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
-    const auto of = this->sources.open(r, memory_);
-    return made<T>(of.first, of.rest.first, of.rest.rest.first);
+  template <class T>
+  LIMBECK_HOST_DEVICE function<T> of(std::size_t) const {
+    return {static_cast<T>(1 / divisor)};
   }
-  auto settled(double at) const { return settled_with(this->sources.settled(at)); }
-
- private:
-  template <class T, class E, class G, class F>
-  LIMBECK_HOST_DEVICE reader<T, E, G, F> made(const E& e, const G& g, const F& f) const {
-    return {e, g, f, static_cast<T>(1 / divisor)};
-  }
-  template <class... S>
-  auto settled_with(const detail::source_list<S...>& s) const {
-    return guidance_embedding_target<S...>{{s}, divisor};
-  }
-  /// @endcond
 };
+
+}  // namespace detail
 
 /// What `guidance_embedding` takes beside its tensors.
 struct guidance_embedding_options {
@@ -66,13 +51,8 @@ template <class E, class G, class F>
 auto guidance_embedding(E&& embedding, G&& of_scale, F&& difference, const guidance_embedding_options& options = {}) {
   if (!(options.divisor > 0 && options.divisor < 1e300))
     raise<value_error>("limbeck: divisor of guidance_embedding is " + detail::show(options.divisor) + ", expected a finite positive number");
-  const auto made = [&](const auto& z, const auto& g, const auto& f) {
-    detail::check_sources("an embedding of guidance_embedding", z, g, f);
-    return guidance_embedding_target<std::remove_cvref_t<decltype(z)>, std::remove_cvref_t<decltype(g)>, std::remove_cvref_t<decltype(f)>>{
-        {detail::list_of(z, g, f)}, options.divisor};
-  };
-  return made(detail::as_target(std::forward<E>(embedding)), detail::as_target(std::forward<G>(of_scale)),
-              detail::as_target(std::forward<F>(difference)));
+  return detail::by_rule("an embedding of guidance_embedding", detail::embedding_rule{options.divisor}, std::forward<E>(embedding),
+                         std::forward<G>(of_scale), std::forward<F>(difference));
 }
 
 LIMBECK_END_NAMESPACE

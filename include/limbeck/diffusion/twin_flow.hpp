@@ -118,48 +118,61 @@ inline void require_limit(const char* name, double x) {
   if (!(x > 0 && x < 1e300)) raise<value_error>(std::string("limbeck: ") + name + " is " + show(x) + ", expected a positive, finite number");
 }
 
-}  // namespace detail
-
-/// v + ratio (A - B) on some rows; made by `guided_velocity`.
-template <class V, class A, class B>
-struct guided_difference : detail::formula<guided_difference<V, A, B>, V, A, B> {
-  const double* t;  ///< of rows
-  double ratio;     ///< of the difference
-
-  /// @cond
-  template <class T, class RV, class RA, class RB>
-  struct reader {
-    RV v;
-    RA with;
-    RB without;
+// Rules of rows. Where a branch leaves a prediction out, it is whatever the model said there.
+struct twin_guidance {
+  const double* t;  // of rows
+  double ratio;
+  template <class T>
+  struct function {
     T by;
     bool guided;
-    template <class Here>
-    LIMBECK_INLINE auto read(const Here& here) const {
-      using N = typename Here::number;
-      const N velocity = here(v);
-      if (!guided) return velocity;  // whatever the model said there
-      return velocity + N(by) * (here(with) - here(without));
+    template <class N>
+    LIMBECK_INLINE N operator()(const N& velocity, const N& with, const N& without) const {
+      return guided ? velocity + N(by) * (with - without) : velocity;
     }
   };
-  template <class Row, class T>
-  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
-    const auto of = this->sources.open(r, memory_);
-    return made<T>(of.first, of.rest.first, of.rest.rest.first, t[r.index] > 0 && t[r.index] < 1);
+  template <class T>
+  LIMBECK_HOST_DEVICE function<T> of(std::size_t r) const {
+    return {static_cast<T>(ratio), t[r] > 0 && t[r] < 1};
   }
-  auto settled(double p) const { return settled_with(this->sources.settled(p)); }
-
- private:
-  template <class T, class RV, class RA, class RB>
-  LIMBECK_HOST_DEVICE auto made(const RV& v, const RA& with, const RB& without, bool guided) const {
-    return reader<T, RV, RA, RB>{v, with, without, static_cast<T>(ratio), guided};
-  }
-  template <class... Settled>
-  auto settled_with(const detail::source_list<Settled...>& s) const {
-    return guided_difference<Settled...>{{s}, t, ratio};
-  }
-  /// @endcond
 };
+struct twin_recursion {
+  const double *t, *until;  // of rows
+  recursive_options options;
+  template <class T>
+  struct function {
+    T left, right, limit;
+    bool fake;
+    template <class N>
+    LIMBECK_INLINE N operator()(const N& own, const N& walked, const N& velocity) const {
+      return fake ? velocity : own - held(N(left) * own - N(right) * walked - velocity, limit);
+    }
+  };
+  template <class T>
+  LIMBECK_HOST_DEVICE function<T> of(std::size_t r) const {
+    const double gap = t[r] - until[r];
+    const bool close = t[r] < until[r] + options.step;
+    return {static_cast<T>(close ? 1 : gap / options.step), static_cast<T>(close ? 1 / gap : 1 / options.step),
+            static_cast<T>(options.limit), t[r] < 0};
+  }
+};
+struct twin_matching {
+  double limit;
+  template <class T>
+  struct function {
+    T limit;
+    template <class N>
+    LIMBECK_INLINE N operator()(const N& own, const N& fake, const N& real) const {
+      return own - held(fake - real, limit);
+    }
+  };
+  template <class T>
+  LIMBECK_HOST_DEVICE function<T> of(std::size_t) const {
+    return {static_cast<T>(limit)};
+  }
+};
+
+}  // namespace detail
 
 /// v + ratio (F_with - F_without) on rows with 0 < t < 1, and v on the others, whatever both predictions are there: a velocity that has
 /// its guidance in it.
@@ -171,62 +184,12 @@ struct guided_difference : detail::formula<guided_difference<V, A, B>, V, A, B> 
 /// A target, held fixed. O(samples x dimensions). Host only. @throws shape_error where shapes differ.
 template <class V, class A, class B>
 auto guided_velocity(V&& velocity, A&& with, B&& without, std::span<const double> t, double ratio = 0.5) {
-  const auto made = [&](const auto&... s) {
-    detail::check_sources("a prediction of guided_velocity", s...);
-    return guided_difference<std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}, t.data(), ratio};
-  };
-  auto target_ = made(detail::as_target(std::forward<V>(velocity)), detail::as_target(std::forward<A>(with)),
-                      detail::as_target(std::forward<B>(without)));
+  auto target_ = detail::by_rule("a prediction of guided_velocity", detail::twin_guidance{t.data(), ratio}, std::forward<V>(velocity),
+                                 std::forward<A>(with), std::forward<B>(without));
   detail::require_host_formula<decltype(target_)>();
   if (t.size() != target_.samples()) detail::throw_length("t", t.size(), target_.samples());
   return target_;
 }
-
-/// F - clamp(c_l F - c_r G - v); made by `recursive_target`.
-template <class F, class G, class V>
-struct recursive_difference : detail::formula<recursive_difference<F, G, V>, F, G, V> {
-  const double* t;            ///< of rows
-  const double* until;        ///< of rows
-  recursive_options options;  ///< step and limit
-
-  /// @cond
-  template <class T, class RF, class RG, class RV>
-  struct reader {
-    RF f;
-    RG g;
-    RV v;
-    T left, right, limit;
-    bool fake;
-    template <class Here>
-    LIMBECK_INLINE auto read(const Here& here) const {
-      using N = typename Here::number;
-      const N velocity = here(v);
-      if (fake) return velocity;
-      const N own = here(f);
-      return own - detail::held(N(left) * own - N(right) * here(g) - velocity, limit);
-    }
-  };
-  template <class Row, class T>
-  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
-    const auto of = this->sources.open(r, memory_);
-    const double from = t[r.index], to = until[r.index], gap = from - to;
-    const bool close = from < to + options.step;
-    return made<T>(of.first, of.rest.first, of.rest.rest.first, close ? 1 : gap / options.step,
-                   close ? 1 / gap : 1 / options.step, from < 0);
-  }
-  auto settled(double p) const { return settled_with(this->sources.settled(p)); }
-
- private:
-  template <class T, class RF, class RG, class RV>
-  LIMBECK_HOST_DEVICE auto made(const RF& f, const RG& g, const RV& v, double left, double right, bool fake) const {
-    return reader<T, RF, RG, RV>{f, g, v, static_cast<T>(left), static_cast<T>(right), static_cast<T>(options.limit), fake};
-  }
-  template <class... Settled>
-  auto settled_with(const detail::source_list<Settled...>& s) const {
-    return recursive_difference<Settled...>{{s}, t, until, options};
-  }
-  /// @endcond
-};
 
 /// The recursive consistency target: F - clamp(c_l F - c_r G - v, -1, 1), with (c_l, c_r) = ((t - u)/h, 1/h), or (1, 1/(t - u)) where
 /// t < u + h; G is the way of the averaged model from x_t - h v at time t - h to u (`recursive_walk`). Where F is the mean velocity
@@ -245,12 +208,8 @@ template <class F, class G, class V>
 auto recursive_target(F&& f, G&& walked, V&& velocity, std::span<const double> t, std::span<const double> until,
                       const recursive_options& options = {}) {
   detail::require_limit("step of recursive_target", options.step), detail::require_limit("limit of recursive_target", options.limit);
-  const auto made = [&](const auto&... s) {
-    detail::check_sources("a tensor of recursive_target", s...);
-    return recursive_difference<std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}, t.data(), until.data(), options};
-  };
-  auto target_ = made(detail::as_target(std::forward<F>(f)), detail::as_target(std::forward<G>(walked)),
-                      detail::as_target(std::forward<V>(velocity)));
+  auto target_ = detail::by_rule("a tensor of recursive_target", detail::twin_recursion{t.data(), until.data(), options},
+                                 std::forward<F>(f), std::forward<G>(walked), std::forward<V>(velocity));
   detail::require_host_formula<decltype(target_)>();
   if (t.size() != target_.samples()) detail::throw_length("t", t.size(), target_.samples());
   if (until.size() != target_.samples()) detail::throw_length("until", until.size(), target_.samples());
@@ -316,42 +275,6 @@ class recursive_walk {
   std::vector<double> now_, next_;
 };
 
-/// F - clamp(fake - real); made by `matched_velocity`.
-template <class F, class Fake, class Real>
-struct velocity_difference : detail::formula<velocity_difference<F, Fake, Real>, F, Fake, Real> {
-  double limit;  ///< of each element
-
-  /// @cond
-  template <class T, class RF, class A, class B>
-  struct reader {
-    RF f;
-    A fake;
-    B real;
-    T limit;
-    template <class Here>
-    LIMBECK_INLINE auto read(const Here& here) const {
-      return here(f) - detail::held(here(fake) - here(real), limit);
-    }
-  };
-  template <class Row, class T>
-  LIMBECK_HOST_DEVICE auto open(const Row& r, std::span<T> memory_) const {
-    const auto of = this->sources.open(r, memory_);
-    return made<T>(of.first, of.rest.first, of.rest.rest.first);
-  }
-  auto settled(double p) const { return settled_with(this->sources.settled(p)); }
-
- private:
-  template <class T, class RF, class A, class B>
-  LIMBECK_HOST_DEVICE auto made(const RF& f, const A& fake, const B& real) const {
-    return reader<T, RF, A, B>{f, fake, real, static_cast<T>(limit)};
-  }
-  template <class... Settled>
-  auto settled_with(const detail::source_list<Settled...>& s) const {
-    return velocity_difference<Settled...>{{s}, limit};
-  }
-  /// @endcond
-};
-
 /// F - clamp(F_fake - F_real, -limit, limit): distribution matching of a model with itself, of the rows of one_step.
 ///
 /// @param f what the student gave of noise, samples x dimensions
@@ -362,12 +285,8 @@ struct velocity_difference : detail::formula<velocity_difference<F, Fake, Real>,
 template <class F, class Fake, class Real>
 auto matched_velocity(F&& f, Fake&& fake, Real&& real, double limit = 1) {
   detail::require_limit("limit of matched_velocity", limit);
-  const auto made = [&](const auto&... s) {
-    detail::check_sources("a prediction of matched_velocity", s...);
-    return velocity_difference<std::remove_cvref_t<decltype(s)>...>{{detail::list_of(s...)}, limit};
-  };
-  return made(detail::as_target(std::forward<F>(f)), detail::as_target(std::forward<Fake>(fake)),
-              detail::as_target(std::forward<Real>(real)));
+  return detail::by_rule("a prediction of matched_velocity", detail::twin_matching{limit}, std::forward<F>(f), std::forward<Fake>(fake),
+                         std::forward<Real>(real));
 }
 
 LIMBECK_END_NAMESPACE
