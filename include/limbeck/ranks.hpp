@@ -1,0 +1,11 @@
+#ifndef LIMBECK_RANKS_HPP
+#define LIMBECK_RANKS_HPP
+
+/// @file
+/// Beyond one machine: what ranks do together, over any communicator. For MPI include limbeck/mpi.hpp.
+
+#include <limbeck/ranks/communicator.hpp>
+#include <limbeck/ranks/reductions.hpp>
+#include <limbeck/ranks/shards.hpp>
+
+#endif
