@@ -260,53 +260,123 @@ class host_sweep {
     copy_rest(row.gradient_tail, row.main.gradient + whole_);
   }
 
+  /// Rows that go through the steps together, and where in a worker's scratch their parts are.
+  struct row_block {
+    std::size_t first, count;
+    T* scratch;                                       // exponentials first
+    T *student, *asked, *teacher, *soft, *gradient;   // staged, or null; asked: of a target
+    T *ranks, *rest_bias, *row_scratch;
+    std::size_t used = 0, looked_at = 0;              // rows that count; rows up to the first with a fault
+    row_state state[max_block];
+  };
+
+  /// The label's class is not part of the non-target domain: in its row, for the time of a step.
+  LIMBECK_HOST_INLINE void mark_label(const row_block& b, std::size_t r, T bias) const {
+    if constexpr (Plan::template uses_domain<non_target>) b.rest_bias[label_or_0(r)] = bias;
+  }
+
   /// Rows [first, first + count): steps 1 to 5.
   [[gnu::flatten]] LIMBECK_HOST_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
-    T* next = scratch + block_ * padded_ * NS;
-    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad, std::size_t padded) -> T* {
+    row_block b;
+    b.first = first, b.count = count, b.scratch = scratch;
+    stage(b);
+    place_rows(b, terms);
+
+    if constexpr (NS > 0) {
+      for (std::size_t u = 0; u < b.used; ++u) {
+        row_state& row = b.state[u];
+        const std::size_t r = first + row.index;
+        mark_label(b, r, -infinity);
+        take_maxima(row, r);
+        take_exponentials(row, r);
+        mark_label(b, r, T(0));
+      }
+    }
+    T logs[max_block * at_least_one(logarithms<Plan>) + L];
+    if constexpr (NS > 0) take_logarithms(b.state, b.used, logs);
+
+    for (std::size_t u = 0; u < b.used; ++u) {
+      row_state& row = b.state[u];
+      const std::size_t r = first + row.index;
+      mark_label(b, r, -infinity);
+      if constexpr (NS > 0) {
+        if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none)
+          return faults_.report(r, bad_number<Plan>(bad));
+        if constexpr (Plan::pairs::size > 0) {
+          if (is_close(row.numbers, row.sums)) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_residuals(row); });
+        }
+      } else {
+        row.masks = false;
+      }
+      if (const fault bad = check_row(row); bad != fault::none) return faults_.report(r, bad);
+      T label_logits[at_least_one(Plan::maxima::size)]{};
+      read_label_logits(row, r, label_logits);
+      if constexpr (Plan::weighs && !Plan::weighs_unread) {
+        signal_sums<T, Plan> sums{};
+        sum_signals(row, terms, sums);
+        if (const fault bad = weigh(row, terms, sums, label_logits, r); bad != fault::none) return faults_.report(r, bad);
+        if (silence(b, row, r)) continue;
+      }
+      flow_sums<T, Plan, Mode> sums{};
+      if constexpr (classwise) {
+        if (const fault bad = take_flows(b, terms, row, r, sums); bad != fault::none) return faults_.report(r, bad);
+      }
+      auto result = finish<Plan, Mode>(in_, row.numbers, terms, sums, label_logits,
+                                       wants_mean(terms) ? mean_below(row) : T(0));
+      if constexpr (compares) {
+        if (row.masks && infinite(terms, row, r)) result.value = infinity;
+      }
+      write_row(b, terms, row, r, result);
+      mark_label(b, r, T(0));
+    }
+    write_rest(b);
+  }
+
+  /// Where the parts of a block are; rows that do not wait are copied there.
+  LIMBECK_HOST_INLINE void stage(row_block& b) const {
+    T* next = b.scratch + block_ * padded_ * NS;
+    const auto take = [&](bool wanted, const stored_rows<const T>& x, T pad, std::size_t padded) -> T* {
       if (!wanted) return nullptr;
       T* const out = next;
       next += block_ * padded;
       if (waits && staging<T>::can_wait(x, L)) return out;
-      staging<T>::template copy_in<Isa>(x, first, count, padded, pad, out);
+      staging<T>::template copy_in<Isa>(x, b.first, b.count, padded, pad, out);
       return out;
     };
-    T* const student = stage(staged_.student, in_.student, -infinity, padded_);
-    T* const asked = staged_.teacher && in_.target.fill ? next : nullptr;
-    if (asked) next += block_ * teacher_padded_;
-    T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity, teacher_padded_);
-    T* const soft = stage(staged_.soft, in_.soft_labels, T(0), padded_);
-    T* const gradient = staged_.gradient ? next : nullptr;
+    b.student = take(staged_.student, in_.student, -infinity, padded_);
+    b.asked = staged_.teacher && in_.target.fill ? next : nullptr;
+    if (b.asked) next += block_ * teacher_padded_;
+    b.teacher = b.asked ? b.asked : take(staged_.teacher, in_.teacher, -infinity, teacher_padded_);
+    b.soft = take(staged_.soft, in_.soft_labels, T(0), padded_);
+    b.gradient = staged_.gradient ? next : nullptr;
     if (staged_.gradient) next += block_ * padded_;
-    T* const ranks = next;
+    b.ranks = next;
     if constexpr (Plan::top > 0) next += block_ * padded_ + of_top();
-    T* const rest_bias = next;
-    T* const row_scratch = next + widest_;
-    if constexpr (Plan::template uses_domain<non_target>) std::fill_n(rest_bias, padded_, T(0));
-    // the label's class is not part of the non-target domain: in its row, for the time of a step
-    const auto mark_label = [&](std::size_t r, T bias) LIMBECK_LAMBDA_INLINE {
-      if constexpr (Plan::template uses_domain<non_target>) rest_bias[label_or_0(r)] = bias;
-    };
+    b.rest_bias = next;
+    b.row_scratch = next + widest_;
+    if constexpr (Plan::template uses_domain<non_target>) std::fill_n(b.rest_bias, padded_, T(0));
+  }
 
-    row_state state[max_block];
-    std::size_t used = 0, looked_at = count;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t r = first + i;
+  /// Before step 1: the rows that count, with their weights, and where their numbers are.
+  LIMBECK_HOST_INLINE void place_rows(row_block& b, const Terms& terms) {
+    b.looked_at = b.count;
+    for (std::size_t i = 0; i < b.count; ++i) {
+      const std::size_t r = b.first + i;
       if (!in_.valid(r)) {
-        skip(r, gradient ? gradient + i * padded_ : nullptr);
+        skip(r, b.gradient ? b.gradient + i * padded_ : nullptr);
         continue;
       }
       if (in_.bad_label(r)) {
         faults_.report(r, fault::label);
-        looked_at = i;
+        b.looked_at = i;
         break;  // the rows before may hold a fault, too, and the lowest is reported
       }
-      row_state& row = state[used];
+      row_state& row = b.state[b.used];
       if constexpr (Plan::temperatures_by_row) {
         if (!start_row<Plan>(in_, terms, in_.weight(r), r, row.numbers)) {
           faults_.report(r, fault::row_temperature);
-          looked_at = i;
+          b.looked_at = i;
           break;
         }
       } else {
@@ -318,11 +388,11 @@ class host_sweep {
         if (const fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
             bad != fault::none) {
           faults_.report(r, bad);
-          looked_at = i;
+          b.looked_at = i;
           break;
         }
         if (is_silent(row.numbers)) {
-          skip(r, gradient ? gradient + i * padded_ : nullptr);
+          skip(r, b.gradient ? b.gradient + i * padded_ : nullptr);
           continue;
         }
       }
@@ -341,162 +411,152 @@ class host_sweep {
         tail_at = staged_rows ? main_at + whole_ : rest_ ? padded_tail(main_at, pad, tail) : tail;
       };
       row.waiting[1] = row.waiting[2] = nullptr;
-      place(0, student, in_.student, -infinity, row.main.student, row.tail.student);
+      place(0, b.student, in_.student, -infinity, row.main.student, row.tail.student);
       // what is not given is never read, but its pointer moves with the others
       row.main.teacher = row.main.soft = row.main.student;
       row.tail.teacher = row.tail.soft = row.tail.student;
       row.main.gradient = row.tail.gradient = row.gradient_tail;
-      if (asked && in_parts()) {
-        in_.target.open(in_.target.object, in_.row_of_target(r, asked + i * teacher_padded_, row_scratch), row.reader);
-      } else if (asked) {
-        ask_target(r, asked + i * teacher_padded_, row_scratch);
+      if (b.asked && in_parts()) {
+        in_.target.open(in_.target.object, in_.row_of_target(r, b.asked + i * teacher_padded_, b.row_scratch), row.reader);
+      } else if (b.asked) {
+        ask_target(r, b.asked + i * teacher_padded_, b.row_scratch);
       }
       if constexpr (any_width) {
-        row.teacher = teacher ? teacher + i * teacher_padded_ : in_.teacher.row(r);
+        row.teacher = b.teacher ? b.teacher + i * teacher_padded_ : in_.teacher.row(r);
       } else if constexpr (Plan::teacher) {
-        place(1, teacher, in_.teacher, -infinity, row.main.teacher, row.tail.teacher);
+        place(1, b.teacher, in_.teacher, -infinity, row.main.teacher, row.tail.teacher);
         if constexpr (Plan::template any<rowwise> || !sees_teacher) row.teacher = row.main.teacher;
       }
-      if constexpr (Mode::soft_labels) place(2, soft, in_.soft_labels, T(0), row.main.soft, row.tail.soft);
+      if constexpr (Mode::soft_labels) place(2, b.soft, in_.soft_labels, T(0), row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
-      row.main.rest_bias = rest_bias;
+      row.main.rest_bias = b.rest_bias;
       row.main.ranks = row.main.student;
       if constexpr (Plan::top > 0) {
-        row.main.ranks = ranks + used * padded_;
-        Isa::call([&]() LIMBECK_LAMBDA_INLINE { rank(row, ranks + used * padded_, ranks + block_ * padded_); });
+        row.main.ranks = b.ranks + b.used * padded_;
+        Isa::call([&]() LIMBECK_LAMBDA_INLINE { rank(row, b.ranks + b.used * padded_, b.ranks + block_ * padded_); });
       }
-      row.main.exponentials = scratch + used * NS * padded_;
+      row.main.exponentials = b.scratch + b.used * NS * padded_;
       row.main.inside_lanes = lanes_[0];
       row.tail.masked_bias = masked_bias_ + whole_;
-      row.tail.rest_bias = rest_bias + whole_;
+      row.tail.rest_bias = b.rest_bias + whole_;
       row.tail.ranks = row.main.ranks + whole_;
       row.tail.exponentials = row.main.exponentials + whole_;
       row.tail.inside_lanes = lanes_[1];
       row.main.class_count = row.tail.class_count = classes_;
       if constexpr (Mode::gradient) {
-        row.main.gradient = gradient ? gradient + i * padded_ : in_.gradient.row(r);
-        row.tail.gradient = gradient ? row.main.gradient + whole_ : row.gradient_tail;
+        row.main.gradient = b.gradient ? b.gradient + i * padded_ : in_.gradient.row(r);
+        row.tail.gradient = b.gradient ? row.main.gradient + whole_ : row.gradient_tail;
       }
       if constexpr (deviates) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_deviations(row); });
-      ++used;
+      ++b.used;
     }
+  }
 
-    if constexpr (NS > 0) {
-      for (std::size_t u = 0; u < used; ++u) {
-        row_state& row = state[u];
-        const std::size_t r = first + row.index;
-        mark_label(r, -infinity);
-        take_maxima(row, r);
-        const auto after = inputs_.row(next_row(r));
-        const auto n = row.numbers.template broadcast<X>();
-        reduce(sum_packs<exponential_sums<X, Plan>>(
-                   row,
-                   [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
-                     X e[at_least_one(NS)];
-                     exponentials(n, at, e, partial);
-                     after.prefetch(classes_before(row, at));
-                     for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
-                       Lanes::store(at.exponentials + k * padded_, e[k].v);
-                     });
-                   }),
-               row.sums);
-        mark_label(r, T(0));
-      }
-    }
-    T logs[max_block * at_least_one(logarithms<Plan>) + L];
-    if constexpr (NS > 0) take_logarithms(state, used, logs);
+  /// Step 2.
+  LIMBECK_HOST_INLINE void take_exponentials(row_state& row, std::size_t r) const {
+    const auto after = inputs_.row(next_row(r));
+    const auto n = row.numbers.template broadcast<X>();
+    reduce(sum_packs<exponential_sums<X, Plan>>(row,
+                                                [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                                                  X e[at_least_one(NS)];
+                                                  exponentials(n, at, e, partial);
+                                                  after.prefetch(classes_before(row, at));
+                                                  for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
+                                                    Lanes::store(at.exponentials + k * padded_, e[k].v);
+                                                  });
+                                                }),
+           row.sums);
+  }
 
-    for (std::size_t u = 0; u < used; ++u) {
-      row_state& row = state[u];
-      const std::size_t r = first + row.index;
-      mark_label(r, -infinity);
-      if constexpr (NS > 0) {
-        if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none)
-          return faults_.report(r, bad_number<Plan>(bad));
-        if constexpr (Plan::pairs::size > 0) {
-          if (is_close(row.numbers, row.sums)) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_residuals(row); });
-        }
-      } else {
-        row.masks = false;
-      }
-      if constexpr ((!sees_student || !sees_teacher) && !checks_late) {
-        if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
-      }
-      if constexpr (Plan::features) {
-        if (row.masks) return faults_.report(r, masked_feature(row));
-      }
-      T label_logits[at_least_one(Plan::maxima::size)]{};
-      for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
-        const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
-        label_logits[Index] = (std::max)(T(masked_logit<T>), x[label_or_0(r)]);  // a copy: nvcc has no reference to it
-      });
-      if constexpr (Plan::weighs && !Plan::weighs_unread) {
-        if (const fault bad = weigh(row, terms, label_logits, r); bad != fault::none) return faults_.report(r, bad);
-        if constexpr (!Mode::soft_labels) {  // those are checked with the flows
-          if (is_silent(row.numbers)) {
-            skip(r, gradient ? gradient + row.index * padded_ : nullptr);
-            std::fill_n(row.gradient_tail, L, T(0));
-            mark_label(r, T(0));
-            continue;
-          }
-        }
-      }
-      flow_sums<T, Plan, Mode> sums{};
-      if constexpr (classwise) {
-        [[maybe_unused]] const auto out = outputs_.row(r);
-        [[maybe_unused]] X outside(T(0));
-        const auto n = row.numbers.template broadcast<X>();
-        reduce(sum_packs<flow_sums<X, Plan, Mode>, takes_parts>(
-                   row,
-                   [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
-                     X e[at_least_one(NS)];
-                     load_exponentials(at, e);
-                     if constexpr (checks_late) {
-                       outside += outside_of(at.student);
-                       ask_memory(at.student + elements_ahead);
-                       if constexpr (Mode::gradient) ask_memory<true>(at.gradient + elements_ahead);
-                       if constexpr (!sees_teacher) outside += outside_of(at.teacher);
-                     }
-                     const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
-                     if constexpr (Mode::gradient) {
-                       out.prefetch(classes_before(row, at));
-                       Lanes::store(at.gradient, flow.v);
-                     }
-                   }),
-               sums);
-        if constexpr (checks_late) {
-          const std::size_t padding = rest_ ? (L - rest_) * (sees_teacher ? 1 : 2) : 0;  // it is -inf
-          if (Lanes::sum(outside.v) != static_cast<T>(padding) || classes_ == 0) {
-            if (asked && in_parts()) ask_target(r, asked + row.index * teacher_padded_, row_scratch);
-            if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
-            if (Plan::features && row.masks) return faults_.report(r, masked_feature(row));
-          }
-        }
-        if constexpr (Mode::soft_labels) {
-          if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity))
-            return faults_.report(r, fault::soft_labels);
-        }
-      }
-      auto result = finish<Plan, Mode>(in_, row.numbers, terms, sums, label_logits,
-                                       wants_mean(terms) ? mean_below(row) : T(0));
-      if constexpr (compares) {
-        if (row.masks && infinite(terms, row, r)) result.value = infinity;
-      }
-      values_[r] = static_cast<double>(result.value);
-      if constexpr (Mode::gradient) {
-        write_gradient(row, result, r);
-        write_temperatures(result, r);
-      }
-      if constexpr (Plan::template any<rowwise>) {
-        if constexpr (Mode::gradient) write_tail(row);
-        Isa::call([&]() LIMBECK_LAMBDA_INLINE { whole_rows(terms, row, r, row_scratch); });
-      }
-      mark_label(r, T(0));
+  /// What step 3 has not found of a row's numbers.
+  LIMBECK_HOST_INLINE fault check_row(row_state& row) const {
+    if constexpr ((!sees_student || !sees_teacher) && !checks_late) {
+      if (const fault bad = check_logits(row); bad != fault::none) return bad_number<Plan>(bad);
     }
+    if constexpr (Plan::features) {
+      if (row.masks) return masked_feature(row);
+    }
+    return fault::none;
+  }
+
+  /// The logits at the label, one a maximum.
+  LIMBECK_HOST_INLINE void read_label_logits(const row_state& row, std::size_t r, T* label_logits) const {
+    for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+      const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
+      label_logits[Index] = (std::max)(T(masked_logit<T>), x[label_or_0(r)]);  // a copy: nvcc has no reference to it
+    });
+  }
+
+  /// Whether signals leave a row nothing: then it has its zeros.
+  LIMBECK_HOST_INLINE bool silence(row_block& b, row_state& row, std::size_t r) {
+    if constexpr (!Mode::soft_labels) {  // those are checked with the flows
+      if (is_silent(row.numbers)) {
+        skip(r, b.gradient ? b.gradient + row.index * padded_ : nullptr);
+        std::fill_n(row.gradient_tail, L, T(0));
+        mark_label(b, r, T(0));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Step 4.
+  LIMBECK_HOST_INLINE fault take_flows(const row_block& b, const Terms& terms, row_state& row, std::size_t r,
+                                       flow_sums<T, Plan, Mode>& sums) const {
+    [[maybe_unused]] const auto out = outputs_.row(r);
+    [[maybe_unused]] X outside(T(0));
+    const auto n = row.numbers.template broadcast<X>();
+    reduce(sum_packs<flow_sums<X, Plan, Mode>, takes_parts>(
+               row,
+               [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                 X e[at_least_one(NS)];
+                 load_exponentials(at, e);
+                 if constexpr (checks_late) {
+                   outside += outside_of(at.student);
+                   ask_memory(at.student + elements_ahead);
+                   if constexpr (Mode::gradient) ask_memory<true>(at.gradient + elements_ahead);
+                   if constexpr (!sees_teacher) outside += outside_of(at.teacher);
+                 }
+                 const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
+                 if constexpr (Mode::gradient) {
+                   out.prefetch(classes_before(row, at));
+                   Lanes::store(at.gradient, flow.v);
+                 }
+               }),
+           sums);
+    if constexpr (checks_late) {
+      const std::size_t padding = rest_ ? (L - rest_) * (sees_teacher ? 1 : 2) : 0;  // it is -inf
+      if (Lanes::sum(outside.v) != static_cast<T>(padding) || classes_ == 0) {
+        if (b.asked && in_parts()) ask_target(r, b.asked + row.index * teacher_padded_, b.row_scratch);
+        if (const fault bad = check_logits(row); bad != fault::none) return bad_number<Plan>(bad);
+        if (Plan::features && row.masks) return masked_feature(row);
+      }
+    }
+    if constexpr (Mode::soft_labels) {
+      if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity)) return fault::soft_labels;
+    }
+    return fault::none;
+  }
+
+  /// What step 5 has found.
+  LIMBECK_HOST_INLINE void write_row(const row_block& b, const Terms& terms, row_state& row, std::size_t r,
+                                     row_finish<T, Plan>& result) {
+    values_[r] = static_cast<double>(result.value);
+    if constexpr (Mode::gradient) {
+      write_gradient(row, result, r);
+      write_temperatures(result, r);
+    }
+    if constexpr (Plan::template any<rowwise>) {
+      if constexpr (Mode::gradient) write_tail(row);
+      Isa::call([&]() LIMBECK_LAMBDA_INLINE { whole_rows(terms, row, r, b.row_scratch); });
+    }
+  }
+  /// What is not where it belongs when all rows of a block have been written.
+  LIMBECK_HOST_INLINE void write_rest(row_block& b) const {
     if constexpr (Mode::gradient) {
       if constexpr (!Plan::template any<rowwise>)
-        for (std::size_t u = 0; u < used; ++u) write_tail(state[u]);
-      if (gradient && !staged_.narrow) staged_.template copy_out<Isa>(gradient, padded_, first, looked_at, in_.gradient);
+        for (std::size_t u = 0; u < b.used; ++u) write_tail(b.state[u]);
+      if (b.gradient && !staged_.narrow) staged_.template copy_out<Isa>(b.gradient, padded_, b.first, b.looked_at, in_.gradient);
     }
   }
 
@@ -615,9 +675,8 @@ class host_sweep {
     });
   }
 
-  /// The signals of a row, multiplied into the weights of their terms.
-  LIMBECK_HOST_INLINE fault weigh(row_state& row, const Terms& terms, const T* label_logits, std::size_t r) const {
-    signal_sums<T, Plan> sums{};
+  /// What the signals of a row need of its classes.
+  LIMBECK_HOST_INLINE void sum_signals(row_state& row, const Terms& terms, signal_sums<T, Plan>& sums) const {
     if constexpr (Plan::signals_by_class) {
       const auto n = row.numbers.template broadcast<X>();
       reduce(sum_packs<signal_sums<X, Plan>>(row,
@@ -628,6 +687,10 @@ class host_sweep {
                                              }),
              sums);
     }
+  }
+  /// The signals of a row, multiplied into the weights of their terms.
+  LIMBECK_HOST_INLINE fault weigh(row_state& row, const Terms& terms, signal_sums<T, Plan>& sums, const T* label_logits,
+                                  std::size_t r) const {
     const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r),
                                              in_.row_signals ? in_.row_signals + r : nullptr);
     if constexpr (Plan::settings > 0) {
