@@ -24,6 +24,7 @@ namespace detail {
 
 template <class T, class Lanes, class Terms, class Mode, class Isa>
 class host_sweep {
+ protected:
   using X = pack<Lanes>;
   using Plan = typename plan_of<Terms>::type;
   using position = host_position<Lanes>;
@@ -34,6 +35,8 @@ class host_sweep {
   static constexpr bool sees_student = Plan::template has_softmax<student_side>();
   static constexpr bool sees_teacher = !Plan::teacher || Plan::template has_softmax<teacher_side>();
   static constexpr T infinity = std::numeric_limits<T>::infinity();
+  /// Whether these are some classes of each row, and ranks have the others.
+  static constexpr bool over_ranks = is_over_ranks<Mode>;
   /// Whether any value is taken class by class; otherwise the gradient is coefficients times softmaxes alone.
   /// A temperature's gradient needs sums over classes too.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
@@ -56,6 +59,7 @@ class host_sweep {
   const problem<T>& in_;
   const Terms terms_;
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
+  const std::size_t classes_of_row_;                    // as classes_, but over ranks
   const std::size_t teacher_classes_, teacher_padded_, widest_;  // as the student's, but for any_width
   const staging<T> staged_;
   row_numbers<T, Plan> batch_;  // what no row changes
@@ -75,6 +79,7 @@ class host_sweep {
         whole_(classes_ / L * L),
         rest_(classes_ - whole_),
         padded_((classes_ + L - 1) / L * L),
+        classes_of_row_(in.classes_of_row()),
         teacher_classes_(any_width ? in.teacher_classes() : classes_),
         teacher_padded_((teacher_classes_ + L - 1) / L * L),
         widest_((std::max)(padded_, teacher_padded_)),
@@ -92,20 +97,14 @@ class host_sweep {
   evaluation run(workspace& ws, Executor& executor) {
     const std::size_t samples = in_.samples();
     const std::size_t workers = (std::max<std::size_t>)(1, executor.workers());
-    // a worker: exponentials and staged rows of a block, a bias row, rows for rowwise losses
-    std::size_t per_worker = block_ * widest_ * (NS + staged_.count() + (Plan::top > 0 ? 1 : 0)) + of_top() +
-                             widest_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
-    per_worker = (per_worker + 31) / 16 * 16;
+    const std::size_t per_worker = scratch_of_block();
     const std::size_t doubles = (samples * (1 + Plan::learned) + 7) / 8 * 8;
     std::byte* memory = ws.reserve(doubles * sizeof(double) + (padded_ + per_worker * workers) * sizeof(T));
     values_ = reinterpret_cast<double*>(memory);
     temperatures_ = values_ + samples;
     T* const scratch = reinterpret_cast<T*>(memory + doubles * sizeof(double));
     masked_bias_ = scratch + per_worker * workers;
-    if constexpr (Plan::template uses_domain<masked>) {
-      for (std::size_t c = 0; c < padded_; ++c)
-        masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -infinity;
-    }
+    mask_classes();
     // tasks of at least 8k elements, of whole blocks: the blocks are the same for any number of workers
     const std::size_t per_task =
         block_ * (std::max<std::size_t>)(1, (std::size_t{1} << 13) / (std::max<std::size_t>)(1, block_ * padded_));
@@ -121,7 +120,19 @@ class host_sweep {
     return e;
   }
 
- private:
+ protected:
+  /// Exponentials and staged rows of a block, a bias row, rows for rowwise losses: so many of T.
+  std::size_t scratch_of_block() const {
+    const std::size_t n = block_ * widest_ * (NS + staged_.count() + (Plan::top > 0 ? 1 : 0)) + of_top() +
+                          widest_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
+    return (n + 31) / 16 * 16;
+  }
+  void mask_classes() const {
+    if constexpr (Plan::template uses_domain<masked>) {
+      for (std::size_t c = 0; c < padded_; ++c)
+        masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -infinity;
+    }
+  }
   std::size_t end_row() const { return (std::min)(in_.samples(), in_.end_row); }
 
   /// A loss may know which number of a row it cannot take.
@@ -163,6 +174,7 @@ class host_sweep {
     bool waits;                      // whether any does
     alignas(64) std::byte reader[bytes_of_reader];  // of a target that is read in parts
     bool masks;                      // has a class at -inf
+    bool shows[2];                   // over ranks: student, teacher: whether one here is not
     row_deviations<T> deviations;    // where a temperature is one
     alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
     alignas(64) T gradient_tail[L];
@@ -267,19 +279,22 @@ class host_sweep {
     T *student, *asked, *teacher, *soft, *gradient;   // staged, or null; asked: of a target
     T *ranks, *rest_bias, *row_scratch;
     std::size_t used = 0, looked_at = 0;              // rows that count; rows up to the first with a fault
-    row_state state[max_block];
+    row_state* state;
   };
 
   /// The label's class is not part of the non-target domain: in its row, for the time of a step.
   LIMBECK_HOST_INLINE void mark_label(const row_block& b, std::size_t r, T bias) const {
-    if constexpr (Plan::template uses_domain<non_target>) b.rest_bias[label_or_0(r)] = bias;
+    if constexpr (Plan::template uses_domain<non_target>) {
+      if (has_label(r)) b.rest_bias[label_or_0(r)] = bias;
+    }
   }
 
   /// Rows [first, first + count): steps 1 to 5.
   [[gnu::flatten]] LIMBECK_HOST_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
+    row_state state[max_block];
     row_block b;
-    b.first = first, b.count = count, b.scratch = scratch;
+    b.first = first, b.count = count, b.scratch = scratch, b.state = state;
     stage(b);
     place_rows(b, terms);
 
@@ -385,7 +400,7 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       if constexpr (Plan::weighs_unread) {
-        if (const fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
+        if (const fault bad = weigh_unread(row.numbers, terms, classes_of_row_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
             bad != fault::none) {
           faults_.report(r, bad);
           b.looked_at = i;
@@ -442,7 +457,7 @@ class host_sweep {
       row.tail.ranks = row.main.ranks + whole_;
       row.tail.exponentials = row.main.exponentials + whole_;
       row.tail.inside_lanes = lanes_[1];
-      row.main.class_count = row.tail.class_count = classes_;
+      row.main.class_count = row.tail.class_count = classes_of_row_;
       if constexpr (Mode::gradient) {
         row.main.gradient = b.gradient ? b.gradient + i * padded_ : in_.gradient.row(r);
         row.tail.gradient = b.gradient ? row.main.gradient + whole_ : row.gradient_tail;
@@ -532,6 +547,10 @@ class host_sweep {
         if (Plan::features && row.masks) return masked_feature(row);
       }
     }
+    if constexpr (!over_ranks) return check_soft_labels(sums);
+    return fault::none;
+  }
+  LIMBECK_HOST_INLINE static fault check_soft_labels([[maybe_unused]] flow_sums<T, Plan, Mode>& sums) {
     if constexpr (Mode::soft_labels) {
       if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity)) return fault::soft_labels;
     }
@@ -563,10 +582,13 @@ class host_sweep {
   LIMBECK_HOST_INLINE static std::size_t classes_before(const row_state& row, const position& at) {
     return static_cast<std::size_t>(at.exponentials - row.main.exponentials);
   }
+  /// The label's place in the row; of another rank's it is none of these.
   LIMBECK_HOST_INLINE std::size_t label_or_0(std::size_t r) const {
     const std::int64_t y = in_.label(r);
-    return static_cast<std::size_t>(y < 0 ? 0 : y);
+    const auto at = static_cast<std::size_t>(y < 0 ? 0 : y);
+    return over_ranks ? at - in_.first_class : at;
   }
+  LIMBECK_HOST_INLINE bool has_label(std::size_t r) const { return !over_ranks || label_or_0(r) < classes_; }
 
   /// The target's row, padded with masked classes.
   [[gnu::noinline]] void ask_target(std::size_t r, T* out, T* memory) const {
@@ -616,6 +638,12 @@ class host_sweep {
 
   /// Step 1.
   LIMBECK_HOST_INLINE void take_maxima(row_state& row, std::size_t r) const {
+    T lowest[2];
+    find_maxima(row, r, lowest);
+    if constexpr (compares) set_origins(row.numbers, lowest[0], lowest[1]);
+  }
+  /// The maxima, and where sides are compared the lowest unmasked logits of student and teacher.
+  LIMBECK_HOST_INLINE void find_maxima(row_state& row, std::size_t r, [[maybe_unused]] T* lowest) const {
     constexpr std::size_t NM = Plan::maxima::size;
     X high[NM], low[2] = {X(infinity), X(infinity)};  // student, teacher
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
@@ -639,10 +667,9 @@ class host_sweep {
     }
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { row.numbers.maximum[m] = Lanes::highest(high[m].v); });
     if constexpr (compares) {
-      T lowest[2] = {Lanes::lowest(low[0].v), Lanes::lowest(low[1].v)};
+      for (int i = 0; i < 2; ++i) lowest[i] = Lanes::lowest(low[i].v);
       row.masks = !(lowest[0] > masked_logit<T> && lowest[1] > masked_logit<T>);
       if (row.masks) Isa::call([&]() LIMBECK_LAMBDA_INLINE { find_lowest(row, lowest); });
-      set_origins(row.numbers, lowest[0], lowest[1]);
     }
   }
   /// The lowest unmasked logits of student and teacher.
@@ -657,8 +684,12 @@ class host_sweep {
 
   /// Between steps 3 and 4, where student and teacher are close.
   LIMBECK_HOST_INLINE void take_residuals(row_state& row) const {
-    const auto n = row.numbers.template broadcast<X>();
     residual_sums<T, Plan> sums;
+    sum_residuals(row, sums);
+    correct(row.numbers, sums);
+  }
+  LIMBECK_HOST_INLINE void sum_residuals(row_state& row, residual_sums<T, Plan>& sums) const {
+    const auto n = row.numbers.template broadcast<X>();
     reduce(sum_packs<residual_sums<X, Plan>>(row,
                                              [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                                                X e[at_least_one(NS)];
@@ -666,7 +697,6 @@ class host_sweep {
                                                residuals(n, at, e, partial);
                                              }),
            sums);
-    correct(row.numbers, sums);
   }
 
   LIMBECK_HOST_INLINE void load_exponentials(const position& at, X* e) const {
@@ -691,7 +721,7 @@ class host_sweep {
   /// The signals of a row, multiplied into the weights of their terms.
   LIMBECK_HOST_INLINE fault weigh(row_state& row, const Terms& terms, signal_sums<T, Plan>& sums, const T* label_logits,
                                   std::size_t r) const {
-    const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r),
+    const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_of_row_, in_.row_of_call(r),
                                              in_.row_signals ? in_.row_signals + r : nullptr);
     if constexpr (Plan::settings > 0) {
       if (bad == fault::none && !settings_fit(row.numbers, terms)) return fault::setting;
@@ -737,7 +767,7 @@ class host_sweep {
       Isa::call([&]() LIMBECK_LAMBDA_INLINE { write_narrow(row, result, r, gradient); });
     } else if (!stands) {
       each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE { Lanes::store(at.gradient, gradient(at).v); });
-      if (result.label != 0) {
+      if (result.label != 0 && has_label(r)) {
         const std::size_t y = label_or_0(r);
         *(y < whole_ ? row.main.gradient + y : row.tail.gradient + (y - whole_)) += result.label;
       }
@@ -826,7 +856,7 @@ class host_sweep {
       if constexpr (std::is_same_v<M, maximum_key<student_side, all>>) highest = static_cast<double>(row.numbers.maximum[Index]);
     });
     for (std::size_t c = 0; c < classes_; ++c) total += static_cast<double>(row.main.student[c]) - highest;
-    return static_cast<T>(total / static_cast<double>(classes_));
+    return static_cast<T>(total / static_cast<double>(classes_of_row_));
   }
 
   /// The gradients of a row of infinite loss.
@@ -866,7 +896,7 @@ class host_sweep {
       } else if constexpr (is<Loss, labelwise> && per_class<Mode, Loss>) {
         for (std::size_t c = 0; c < classes_; ++c)
           result = result || (state.numbers.value_weight[k] != 0 && row.student[c] <= masked_logit<T> &&
-                              soft_target_of(loss_of<Plan, k>(term, state.numbers), row.soft[c], classes_) > 0);
+                              soft_target_of(loss_of<Plan, k>(term, state.numbers), row.soft[c], classes_of_row_) > 0);
       }
     });
     return result;
@@ -886,18 +916,19 @@ class host_sweep {
 
   /// For tensors of which there is no softmax, which would have found these.
   [[gnu::noinline]] fault check_logits(row_state& row) const {
-    const auto bad = [&](const T* x, std::size_t classes) {
+    const auto bad = [&](const T* x, std::size_t classes, bool& shows) {
       if (x && classes > 0 && all_within(x, classes, -masked_logit<T>)) return false;
-      bool any = x == nullptr;
+      bool any = !over_ranks && x == nullptr;
       for (std::size_t c = 0; x && c < classes; ++c) {
         if (!(x[c] <= -masked_logit<T>)) return true;
         (x[c] > masked_logit<T> ? any : row.masks) = true;
       }
-      return !any;
+      shows = any;
+      return !over_ranks && !any;
     };
-    return !sees_student && bad(row.main.student, classes_)      ? fault::student
-           : !sees_teacher && bad(row.teacher, teacher_classes_) ? fault::teacher
-                                                                 : fault::none;
+    return !sees_student && bad(row.main.student, classes_, row.shows[0])      ? fault::student
+           : !sees_teacher && bad(row.teacher, teacher_classes_, row.shows[1]) ? fault::teacher
+                                                                               : fault::none;
   }
 };
 

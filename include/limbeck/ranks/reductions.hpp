@@ -161,6 +161,29 @@ namespace detail {
 /// What has gone wrong on a rank.
 enum class rank_fault : std::uint64_t { none, shape, value, other };
 
+/// What f throws, if it does; its message into @p what.
+template <class F>
+rank_fault caught(const F& f, std::string& what) {
+  rank_fault fault = rank_fault::none;
+  const auto note = [&](rank_fault kind, const std::exception& e) { fault = kind, what = e.what(); };
+  or_else(
+      [&] {
+        attempt<std::exception>(
+            [&] {
+              attempt<value_error>([&] { attempt<shape_error>([&] { f(); }, [&](const shape_error& e) { note(rank_fault::shape, e); }); },
+                                   [&](const value_error& e) { note(rank_fault::value, e); });
+            },
+            [&](const std::exception& e) { note(rank_fault::other, e); });
+      },
+      [&] { fault = rank_fault::other, what = "something that is no std::exception was thrown"; });
+  return fault;
+}
+[[noreturn]] inline void raise_again(rank_fault fault, const std::string& what) {
+  if (fault == rank_fault::shape) raise<shape_error>(what);
+  if (fault == rank_fault::value) raise<value_error>(what);
+  raise<std::runtime_error>(what);
+}
+
 /// Throws on all ranks what is wrong on the lowest that brings a fault.
 template <class C>
 void agree_on(const C& comm, rank_fault mine, std::string what) {
@@ -173,9 +196,7 @@ void agree_on(const C& comm, rank_fault mine, std::string what) {
   if (what.starts_with(ours)) what.erase(0, ours.size());
   if (comm.size() > 1) what = "rank " + std::to_string(root) + " of " + std::to_string(comm.size()) + ": " + what;
   what.insert(0, ours);
-  if (*first == rank_fault::shape) raise<shape_error>(what);
-  if (*first == rank_fault::value) raise<value_error>(what);
-  raise<std::runtime_error>(what);
+  raise_again(*first, what);
 }
 
 }  // namespace detail
@@ -185,27 +206,13 @@ void agree_on(const C& comm, rank_fault mine, std::string what) {
 /// @throws shape_error, value_error or runtime_error, as the lowest rank whose f did, with its rank and its message.
 template <communicator C, class F>
 auto agree(const C& comm, F f) -> decltype(f()) {
-  detail::rank_fault fault = detail::rank_fault::none;
   std::string what;
-  const auto note = [&](detail::rank_fault kind, const std::exception& e) { fault = kind, what = e.what(); };
-  const auto guarded = [&](auto run) {
-    detail::or_else(
-        [&] {
-          detail::attempt<std::exception>(
-              [&] {
-                detail::attempt<value_error>([&] { detail::attempt<shape_error>(run, [&](const shape_error& e) { note(detail::rank_fault::shape, e); }); },
-                                             [&](const value_error& e) { note(detail::rank_fault::value, e); });
-              },
-              [&](const std::exception& e) { note(detail::rank_fault::other, e); });
-        },
-        [&] { fault = detail::rank_fault::other, what = "something that is no std::exception was thrown"; });
-  };
   if constexpr (std::is_void_v<decltype(f())>) {
-    guarded([&] { f(); });
+    const detail::rank_fault fault = detail::caught([&] { f(); }, what);
     detail::agree_on(comm, fault, std::move(what));
   } else {
     std::optional<decltype(f())> result;
-    guarded([&] { result.emplace(f()); });
+    const detail::rank_fault fault = detail::caught([&] { result.emplace(f()); }, what);
     detail::agree_on(comm, fault, std::move(what));
     return std::move(*result);
   }
