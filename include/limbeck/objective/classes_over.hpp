@@ -88,7 +88,7 @@ evaluation run_over_ranks(const problem<T>& in, const Terms& terms, workspace& w
 }
 
 template <class A>
-inline constexpr bool reads_whole_rows = target<A> && !read_in_parts<A> && !is_head<A>;
+inline constexpr bool reads_whole_rows = target<A> && !is_by_element<A> && !is_head<A>;
 
 template <class E, class Plan, class Signature, class... Args>
 constexpr bool require_over_ranks() {

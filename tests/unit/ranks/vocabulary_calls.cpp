@@ -1,6 +1,7 @@
 // Calls on a vocabulary in shards: what travels, what is refused, heads, values, reports, tensors of 16 bits.
 #include "ranks.hpp"
 
+#include <limbeck/diffusion.hpp>
 #include <limbeck/limbeck.hpp>
 
 #include <algorithm>
@@ -147,6 +148,18 @@ TEST_CASE("Values, reports, learned temperatures and formulas over shards") {
     const auto e = o(b.whole_s(), b.whole_t(), b.labels, lk::into(lk::rows<float>(g.data(), b.n, b.classes)));
     const auto mine = o(b.s(), b.t(), b.labels, lk::into(b.g()), over);
     EXPECT_ON_RANK(near(mine.temperature_gradient[0], e.temperature_gradient[0], 1));
+
+    // a formula in the place of the teacher, read in parts by one loss and as rows by the other
+    const auto at = lk::levels(lk::rectified{}, 0.4);
+    const auto same = [&](const auto& loss) {
+      const auto part = lk::noised(b.t(), b.s(), at), all = lk::noised(b.whole_t(), b.whole_s(), at);
+      const double expected_loss = loss(b.whole_s(), all, lk::into(lk::rows<float>(g.data(), b.n, b.classes)));
+      EXPECT_ON_RANK(near(loss(b.s(), part, lk::into(b.g()), over), expected_loss, expected_loss));
+      for (std::size_t r = 0; r < b.n; ++r)
+        for (std::size_t k = 0; k < b.count; ++k) EXPECT_ON_RANK(near(b.gradient[r * b.count + k], g[r * b.classes + b.first + k], 0.01));
+    };
+    same(lk::objective{lk::mse{}});
+    same(lk::objective{lk::forward_kl{}});
   });
 }
 
