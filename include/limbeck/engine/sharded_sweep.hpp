@@ -238,12 +238,11 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
       parts_[r - first].state = &row;
       if constexpr (NS > 0) {
         T* const out = message_ + (r - first) * maxima_size;
-        T lowest[2];
         this->mark_label(b, r, -infinity);
-        this->find_maxima(row, r, lowest);
+        this->take_maxima(row, r);
         this->mark_label(b, r, T(0));
         std::copy_n(row.numbers.maximum, NM, out);
-        if constexpr (paired) out[lowest_at] = -lowest[0], out[lowest_at + 1] = -lowest[1];
+        if constexpr (paired) out[lowest_at] = -row.lowest[0], out[lowest_at + 1] = -row.lowest[1];
         if constexpr (Plan::labels) {
           if (this->has_label(r)) {
             out[label_at] = row.main.student[this->label_or_0(r)];

@@ -174,7 +174,8 @@ class host_sweep {
     bool waits;                      // whether any does
     alignas(64) std::byte reader[bytes_of_reader];  // of a target that is read in parts
     bool masks;                      // has a class at -inf
-    bool shows[2];                   // over ranks: student, teacher: whether one here is not
+    bool shows[2];                   // over ranks, of student and teacher: whether one here is not
+    T lowest[2];                     // over ranks: their lowest logits that are not masked
     row_deviations<T> deviations;    // where a temperature is one
     alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
     alignas(64) T gradient_tail[L];
@@ -638,12 +639,6 @@ class host_sweep {
 
   /// Step 1.
   LIMBECK_HOST_INLINE void take_maxima(row_state& row, std::size_t r) const {
-    T lowest[2];
-    find_maxima(row, r, lowest);
-    if constexpr (compares) set_origins(row.numbers, lowest[0], lowest[1]);
-  }
-  /// The maxima, and where sides are compared the lowest unmasked logits of student and teacher.
-  LIMBECK_HOST_INLINE void find_maxima(row_state& row, std::size_t r, [[maybe_unused]] T* lowest) const {
     constexpr std::size_t NM = Plan::maxima::size;
     X high[NM], low[2] = {X(infinity), X(infinity)};  // student, teacher
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { high[m] = X(masked_logit<T>); });
@@ -667,9 +662,14 @@ class host_sweep {
     }
     for_each_index<NM>([&](auto m) LIMBECK_LAMBDA_INLINE { row.numbers.maximum[m] = Lanes::highest(high[m].v); });
     if constexpr (compares) {
-      for (int i = 0; i < 2; ++i) lowest[i] = Lanes::lowest(low[i].v);
+      T lowest[2] = {Lanes::lowest(low[0].v), Lanes::lowest(low[1].v)};
       row.masks = !(lowest[0] > masked_logit<T> && lowest[1] > masked_logit<T>);
       if (row.masks) Isa::call([&]() LIMBECK_LAMBDA_INLINE { find_lowest(row, lowest); });
+      if constexpr (over_ranks) {
+        row.lowest[0] = lowest[0], row.lowest[1] = lowest[1];
+      } else {
+        set_origins(row.numbers, lowest[0], lowest[1]);
+      }
     }
   }
   /// The lowest unmasked logits of student and teacher.

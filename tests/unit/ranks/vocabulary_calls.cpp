@@ -166,7 +166,7 @@ TEST_CASE("Values, reports, learned temperatures and formulas over shards") {
 TEST_CASE("Heads over shards: the hidden states' gradient is summed, weights and bias are the rank's") {
   on_any_ranks([](const auto& comm) {
     const std::size_t n = 50, width = 6;
-    for (const std::size_t classes : {21, 3}) {  // of 4 ranks one has none
+    for (const std::size_t classes : {std::size_t{21}, std::size_t{3}}) {  // of 4 ranks one has none
       const auto own = lk::shards::even(comm, classes);
       const std::vector<float> hidden = normal(n * width, 1), weights = normal(classes * width, 2), bias = normal(classes, 3),
                                taught = normal(classes * width, 4);
