@@ -65,9 +65,10 @@ struct class_ranks_argument {
 /// where a signal reads all classes of a row. A call begins with three of some bytes. `forward_kl` with gradient sends 4, 3 and 4
 /// numbers a row.
 ///
-/// Losses and signals of rows that are sums over classes, or read the label; domains `all`, `masked` and `non_target`. Losses of whole rows or
-/// whole batches, the top of the teacher, standardized temperatures, temperatures that are signals, and targets that read their whole row
-/// are refused, most of them by the compiler; so are rows on a device.
+/// Losses and signals of rows that are sums over classes, or read the label; domains `all`, `masked` and `non_target`. Losses of
+/// whole rows or whole batches, the top of the teacher, standardized temperatures, temperatures that are signals, and targets
+/// that read their whole row are refused, most of them by the compiler; so are rows on a device. A fault of a tensor's type, which
+/// is found before the ranks have begun, is its rank's alone.
 /// @throws shape_error, value_error on all ranks.
 ///
 /// After M. Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", 2019
@@ -97,14 +98,17 @@ constexpr bool require_over_ranks() {
   static_assert(!Plan::template any<rowwise> && !Plan::template any<batchwise>,
                 "limbeck: classes_over: a loss of this objective reads whole rows, of which each rank holds some classes; losses that are "
                 "sums over classes, or read the label, take shards");
-  static_assert(Plan::top == 0, "limbeck: classes_over: the top of the teacher is ranked over all classes of a row, of which each rank holds some");
+  static_assert(Plan::top == 0,
+                "limbeck: classes_over: the top of the teacher is ranked over all classes of a row, of which each rank holds some");
   static_assert(!Plan::template deviates<student_side> && !Plan::template deviates<teacher_side>,
-                "limbeck: classes_over: a standardized temperature is the deviation of all classes of a row, of which each rank holds some");
+                "limbeck: classes_over: a standardized temperature is the deviation of all classes of a row, of which each rank holds "
+                "some");
   static_assert(!measures_temperatures<E> && statistics_of_terms<typename Plan::terms> == 0,
-                "limbeck: classes_over: a temperature that is a signal, or a number of all rows in one, is measured before the sweep, on whole "
-                "rows; of these each rank holds some classes");
+                "limbeck: classes_over: a temperature that is a signal, or a number of all rows in one, is measured before the sweep, on "
+                "whole rows; of these each rank holds some classes");
   static_assert(!(reads_whole_rows<Args> || ...),
-                "limbeck: classes_over: this target reads a whole row, of which each rank holds some classes; formulas of one element take shards");
+                "limbeck: classes_over: this target reads a whole row, of which each rank holds some classes; formulas of one element "
+                "take shards");
   static_assert(!Signature::teacher_gradient, "limbeck: classes_over: into_teacher(g) has no way over ranks; exchange student and teacher");
   return true;
 }
@@ -121,7 +125,8 @@ auto with_problem_over_ranks(const E& e, F&& f, Student& student, Args&... args)
   const classes_over_argument& given = *the_one_of<classes_over_argument>(args...);
   const communicator_ref comm = given.comm;
   const shards classes(comm, stored_rows<const T>(Traits::view(student)).classes);
-  class_ranks<T> over{&comm, 0, given.options.block_rows, [](const communicator_ref& to, T* x, std::size_t n) { all_reduce_sum(to, std::span<T>(x, n)); }};
+  const auto add_up = [](const communicator_ref& to, T* x, std::size_t n) { all_reduce_sum(to, std::span<T>(x, n)); };
+  class_ranks<T> over{&comm, 0, given.options.block_rows, add_up};
   for (int k = 0; k < classes.ranks(); ++k) over.most = (std::max)(over.most, classes.count_of(k));
   const class_ranks_argument<T> settled{&over, classes.first(), classes.total()};
   const auto replaced = [&]<class A>(A& a) -> auto& {

@@ -86,7 +86,9 @@ TEST_CASE("A fault of one rank is every rank's, with its class among all") {
     const lk::objective kl{lk::forward_kl{} + lk::cross_entropy{}};
     const auto message = [&](split& b, const auto& o) {
       b.cut();
-      return fault_of<lk::value_error>([&] { o(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(b.g()), lk::classes_over(comm, {.block_rows = 8})); });
+      return fault_of<lk::value_error>([&] { 
+        o(b.s(), b.t(), b.labels, lk::unread_is_fine, lk::into(b.g()), lk::classes_over(comm, {.block_rows = 8}));
+      });
     };
     const auto whole = [&](split& b, const auto& o) {
       std::vector<float> g(b.n * b.classes);
