@@ -192,7 +192,7 @@ TEST_CASE("A manifest is written of whole caches only, and every rank hears why 
       wait(comm);
       return none;
     };
-    EXPECT_ON_RANK(has(fault([&] { write({number}, {.classes = classes}, 0, comm.size() + 2); }),
+    EXPECT_ON_RANK(has(fault([&] { write({number}, {.classes = classes}, 0, size + 2); }),
                        ", expected " + std::to_string(size + 2) + ", samples " + std::to_string(size) + " to "));
     EXPECT_ON_RANK(no_manifest());
     if (comm.size() > 1) {
@@ -203,7 +203,7 @@ TEST_CASE("A manifest is written of whole caches only, and every rank hears why 
       EXPECT_ON_RANK(has(told([&] { write({}, {.classes = classes}, last ? 1 : 0, 0); }), "draws by the seed 1, rank 0 by 0"));
       EXPECT_ON_RANK(has(told([&] { lk::sharded_teacher_cache_writer(comm, here.path, {.classes = classes}).missing(last ? 3 : 4); }),
                          guilty + "missing(3) is missing(4) of rank 0"));
-      EXPECT_ON_RANK(has(fault([&] { write({number + 1, 77}, {.classes = classes}, 0, comm.size() + 2); }), "a sample has one shard"));
+      EXPECT_ON_RANK(has(fault([&] { write({number + 1, 77}, {.classes = classes}, 0, size + 2); }), "a sample has one shard"));
     }
     EXPECT_ON_RANK(has(fault([&] { write({}, {.classes = classes, .teacher = "other"}, 0, 0); }), "holds a teacher cache whose teacher is"));
     EXPECT_ON_RANK(no_manifest());
