@@ -69,7 +69,8 @@ void for_each_piece(const Views& views, std::pair<std::size_t, std::size_t>& at,
 /// out = sum_k shares_k own_k over the ranks k, in their order: each rank takes a part of the elements from all, adds, and gives it to
 /// all. Ranks of share 0 add nothing. @p out may be @p own.
 template <class C, class T>
-void add_soup(const C& comm, const std::vector<std::span<const T>>& own, std::span<const double> shares, const std::vector<std::span<T>>& out) {
+void add_soup(const C& comm, const std::vector<std::span<const T>>& own, std::span<const double> shares,
+              const std::vector<std::span<T>>& out) {
   constexpr std::size_t most = 1 << 16;  // elements of a part
   const auto n = static_cast<std::size_t>(comm.size());
   const std::size_t total = total_size(out), room = n * (std::min)(most, (total + n - 1) / n);
@@ -102,7 +103,7 @@ void add_soup(const C& comm, const std::vector<std::span<const T>>& own, std::sp
 ///
 /// The sums are `weighted_sum`'s, in double and in the order of the ranks: the same bits on every rank, those of one machine that has
 /// all models. Each rank sends 2 (size - 1)/size of its model's bytes, in its own element type (or 16 bits); memory beside the model:
-/// 2^17 elements a rank at most. Batch-norm statistics are to be computed anew afterwards.
+/// 2^17 elements for each rank there is, at most. Batch-norm statistics are to be computed anew afterwards.
 ///
 /// Wortsman et al., Model soups, 2022, arXiv:2203.05482; McMahan, Moore, Ramage, Hampson and Aguera y Arcas, Communication-Efficient
 /// Learning of Deep Networks from Decentralized Data (FedAvg), 2017, arXiv:1602.05629, algorithm 1.

@@ -125,7 +125,8 @@ class sharded_teacher_cache_writer {
       for (int k = 0; k < comm_.size(); ++k) {
         std::error_code e;
         if (!std::filesystem::exists(path_of(k), e))
-          detail::throw_file_error(folder_, "is not the folder of rank " + std::to_string(k) + ", whose shard is not there: ranks share one");
+          detail::throw_file_error(folder_, "is not the folder of rank " + std::to_string(k) +
+                                                ", whose shard is not there: ranks share one");
       }
       detail::for_each_own(comm_, paths, [&](const std::filesystem::path& path) {
         for (int k = 0; k < comm_.size(); ++k)

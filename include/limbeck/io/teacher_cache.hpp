@@ -346,7 +346,8 @@ inline detail::cache_manifest detail::manifest_of(const teacher_cache& cache) {
   for (const cache_shard& s : cache.shards_) {
     if (s.torn_bytes() > 0)
       throw_file_error(s.file.path(), "ends with " + std::to_string(s.torn_bytes()) +
-                                          " bytes of no whole block: open its writer again, which cuts them, and write the rows that were lost");
+                                          " bytes of no whole block: open its writer again, which cuts them, and write the "
+                                          "rows that were lost");
     m.shards.push_back(manifest_of(s));
   }
   return m;

@@ -131,7 +131,8 @@ inline cache_files files_of(const std::filesystem::path& path) {
   }
   for (const auto& p : there)
     if (!has(found.says.shards, p.filename().string(), [](const auto& s) { return s.file; }))
-      throw_file_error(found.manifest, "does not name '" + p.filename().string() + "', which lies beside it: a shard of another cache, or a new one");
+      throw_file_error(found.manifest, "does not name '" + p.filename().string() +
+                                           "', which lies beside it: a shard of another cache, or a new one");
   return found;
 }
 

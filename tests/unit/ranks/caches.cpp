@@ -53,12 +53,15 @@ std::vector<float> logits_of(const ids_t& ids) {
   }
   return z;
 }
-/// Three rows a call, in blocks of about as many.
+/// Three rows a call, in blocks of about as many; the fifth logit of all is @p more than it was.
 template <class Writer>
-void append(Writer& writer, const ids_t& ids) {
+void append(Writer& writer, const ids_t& ids, float more = 0) {
   for (std::size_t r = 0; r < ids.size(); r += 3) {
-    const ids_t some(ids.begin() + static_cast<std::ptrdiff_t>(r), ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), r + 3)));
-    writer.append(some, lk::rows<const float>(logits_of(some).data(), some.size(), classes));
+    const auto at = [&](std::size_t i) { return ids.begin() + static_cast<std::ptrdiff_t>((std::min)(ids.size(), i)); };
+    const ids_t some(at(r), at(r + 3));
+    std::vector<float> z = logits_of(some);
+    if (r == 0) z[4] += more;
+    writer.append(some, lk::rows<const float>(z.data(), some.size(), classes));
   }
 }
 const lk::cache_writing small_blocks{.block_bytes = 64, .seed = 5};
@@ -205,7 +208,8 @@ TEST_CASE("A manifest is written of whole caches only, and every rank hears why 
                          guilty + "missing(3) is missing(4) of rank 0"));
       EXPECT_ON_RANK(has(fault([&] { write({number + 1, 77}, {.classes = classes}, 0, size + 2); }), "a sample has one shard"));
     }
-    EXPECT_ON_RANK(has(fault([&] { write({}, {.classes = classes, .teacher = "other"}, 0, 0); }), "holds a teacher cache whose teacher is"));
+    EXPECT_ON_RANK(has(fault([&] { write({}, {.classes = classes, .teacher = "other"}, 0, 0); }),
+                       "holds a teacher cache whose teacher is"));
     EXPECT_ON_RANK(no_manifest());
   });
 }
@@ -242,14 +246,7 @@ TEST_CASE("A cache is not read where its files are not those of its manifest") {
       fs::remove(shard);
       {  // as many rows and bytes, of other logits
         lk::teacher_cache_writer other(shard, {.classes = classes}, small_blocks);
-        const lk::teacher_cache old(std::vector<fs::path>{here.path / "away"});
-        const ids_t ids = old.ids();
-        for (std::size_t r = 0; r < ids.size(); r += 3) {
-          const ids_t some(ids.begin() + static_cast<std::ptrdiff_t>(r), ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), r + 3)));
-          std::vector<float> z = logits_of(some);
-          if (r == 3) z[4] += 1;
-          other.append(some, lk::rows<const float>(z.data(), some.size(), classes));
-        }
+        append(other, lk::teacher_cache(std::vector<fs::path>{here.path / "away"}).ids(), 1);
         other.close();
       }
       EXPECT_ON_RANK(fs::file_size(shard) == whole.size());
@@ -260,11 +257,10 @@ TEST_CASE("A cache is not read where its files are not those of its manifest") {
       fs::remove(here.path / "new.cache");
 
       const std::string said = content(manifest);
-      for (const std::string& bad : {std::string(), said.substr(0, said.size() / 2), std::string("[]"), std::string(1000, '['),
-                                     std::string(R"({"format":"limbeck teacher cache","version":2})"),
-                                     std::string(R"({"format":"limbeck teacher cache","version":1,"samples":-1,"shards":[]})"),
-                                     std::string(R"({"format":"limbeck teacher cache","version":1,"samples":1,"shards":[]})"),
-                                     std::string(R"({"format":"limbeck teacher cache","version":1,"samples":1,"shards":[{"file":"../a.cache"}]})")}) {
+      const std::string head = R"({"format":"limbeck teacher cache","version":)";
+      for (const std::string& bad : {std::string(), said.substr(0, said.size() / 2), std::string("[]"), std::string(1000, '['), head + "2}",
+                                     head + R"(1,"samples":-1,"shards":[]})", head + R"(1,"samples":1,"shards":[]})",
+                                     head + R"(1,"samples":1,"shards":[{"file":"../a.cache","rows":1,"bytes":1,"crc":1}]})"}) {
         restore(manifest, bad);
         EXPECT_ON_RANK(both("is no manifest of a teacher cache"));
       }
