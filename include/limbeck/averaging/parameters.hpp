@@ -272,7 +272,7 @@ struct parameter_memory {
     constexpr A half_step = A(1) / static_cast<A>(std::uint64_t{1} << digits);
     A x[piece]{}, high[piece]{}, low[piece]{}, sum[piece]{};
     for (std::size_t i = 0; i < n; i += piece) {
-      const std::size_t count = (std::min)(piece, n - i);
+      const std::size_t count = n - i < piece ? n - i : piece;  // no reference to a constant that nvcc lacks on the device
       numbers<Isa>(from + i, count, x);
       numbers<Isa>(to + i, count, high);
       if (rest) std::copy_n(rest + i, count, low);

@@ -138,7 +138,8 @@ template <communicator C, parameter_range Parameters, class Score>
 greedy_choice greedy_soup(const C& comm, Parameters&& parameters, double own_score, Score score) {
   using T = detail::parameter_t<Parameters>;
   static_assert(std::is_same_v<detail::parameter_memory_t<Parameters>, host_rows>, "limbeck: soups are made on the host");
-  static_assert(std::is_convertible_v<decltype(score()), double>, "limbeck: the score of a greedy soup returns a number");
+  constexpr bool scored = std::is_invocable_r_v<double, Score&>;
+  static_assert(scored, "limbeck: the score of a greedy soup is called without arguments and returns a number");
   const auto to = agree(comm, [&] { return detail::views_of<T>(parameters, "parameter tensor"); });
   detail::require_same_tensors(comm, to);
   const auto own = snapshot(to);
@@ -160,7 +161,10 @@ greedy_choice greedy_soup(const C& comm, Parameters&& parameters, double own_sco
           std::vector<int> with = best.ranks;
           with.push_back(order[i]);
           mean_of_ranks(with);
-          double found = agree(comm, [&] { return static_cast<double>(score()); });
+          double found = agree(comm, [&] {
+            if constexpr (scored) return static_cast<double>(score());
+            else return 0.0;
+          });
           broadcast(comm, std::span<double>(&found, 1), 0);
           if (found >= best.score || (found == found && best.score != best.score)) best = {std::move(with), found};
         }
