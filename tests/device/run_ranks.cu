@@ -84,7 +84,7 @@ std::vector<T> summed(int ranks, std::size_t n) {
 
 template <class T>
 void compare_sums(const lk::nccl& devices, const char* type, complaints& out) {
-  for (const std::size_t n : {1, 3, 1024, 5000, 100003}) {
+  for (const std::size_t n : {1u, 3u, 1024u, 5000u, 100003u}) {
     const auto mine = of_rank<T>(devices.rank(), n), expected = summed<T>(devices.size(), n);
     thrust::device_vector<T> x(mine.begin(), mine.end());
     std::vector<T> got(n);
@@ -117,7 +117,7 @@ void compare_bytes(const lk::nccl& devices, complaints& out) {
   const auto all = lk::all_gather(devices, devices.rank() + 1);
   for (int k = 0; k < n; ++k)
     if (all[static_cast<std::size_t>(k)] != k + 1) out.push_back("all_gather");
-  for (const std::size_t length : {0, 1, 5000}) {
+  for (const std::size_t length : {0u, 1u, 5000u}) {
     auto x = of_rank<double>(devices.rank(), length);
     lk::all_reduce_sum(devices, std::span<double>(x));
     if (x != summed<double>(n, length)) out.push_back("a sum of the host's");

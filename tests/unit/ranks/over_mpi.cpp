@@ -15,7 +15,7 @@ std::byte of_rank(int rank, std::size_t i) { return static_cast<std::byte>(rank 
 
 TEST_CASE("MPI: a message longer than a count is one element of a type, whose neighbours lie side by side") {
   on_any_ranks([](const lk::mpi& comm) {
-    for (const std::size_t bytes : {0, 1, 7, 8, 9, 64, 65, 1000}) {
+    for (const std::size_t bytes : {0u, 1u, 7u, 8u, 9u, 64u, 65u, 1000u}) {
       const lk::detail::mpi_bytes of(bytes, 8);
       int size = 0;
       MPI_Type_size(of.type(), &size);

@@ -24,7 +24,7 @@ std::vector<T> of_rank(int k, std::size_t n) {
 
 TEST_CASE("A sum of ranks is taken in their order, whatever its length") {
   on_any_ranks([](const auto& comm) {
-    for (const std::size_t n : {0, 1, 3, 1023, 1025, 5000}) {
+    for (const std::size_t n : {0u, 1u, 3u, 1023u, 1025u, 5000u}) {
       std::vector<double> sum = of_rank<double>(comm.rank(), n), expected = of_rank<double>(0, n);
       for (int k = 1; k < comm.size(); ++k) {
         const auto x = of_rank<double>(k, n);
