@@ -7,12 +7,14 @@
 #include <limbeck/ranks/reductions.hpp>
 
 // MPI's own C++ classes left the standard with MPI 3, and would want another library.
+/// @cond
 #if !defined(OMPI_SKIP_MPICXX)
 #define OMPI_SKIP_MPICXX 1
 #endif
 #if !defined(MPICH_SKIP_MPICXX)
 #define MPICH_SKIP_MPICXX 1
 #endif
+/// @endcond
 #include <mpi.h>
 
 #include <climits>
