@@ -122,6 +122,18 @@ void compare_bytes(const lk::nccl& devices, complaints& out) {
     lk::all_reduce_sum(devices, std::span<double>(x));
     if (x != summed<double>(n, length)) out.push_back("a sum of the host's");
   }
+  thrust::device_vector<float> x(12, 1.0f);
+  float* const at = thrust::raw_pointer_cast(x.data());
+  lk::all_reduce_sum(devices, lk::device_rows<float>(at, 3, 4));
+  thrust::device_vector<__nv_bfloat16> halves(2);
+  lk::all_reduce_sum(devices, halves);
+  bool refused = false;
+  try {
+    lk::all_reduce_sum(devices, lk::device_rows<float>(at, 3, 2, 4));
+  } catch (const lk::value_error&) {
+    refused = true;
+  }
+  if (x[11] != static_cast<float>(n) || !refused) out.push_back("rows");
   std::string text = devices.rank() == n - 1 ? "from the last" : "";
   lk::broadcast(devices, text, n - 1);
   if (text != "from the last") out.push_back("broadcast");

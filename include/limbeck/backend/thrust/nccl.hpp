@@ -15,6 +15,8 @@
 
 #include <nccl.h>
 
+#include <thrust/device_vector.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -64,7 +66,7 @@ constexpr ncclDataType_t nccl_type() {
 ///
 ///     cudaSetDevice(rank_on_this_machine);
 ///     const lk::nccl devices(world, stream);           // world: mpi, which tells all ranks where the first is to be found
-///     lk::all_reduce_sum(devices, gradients);          // a thrust::device_vector or a device_span, on the stream
+///     lk::all_reduce_sum(devices, gradients);          // in device memory, on the stream
 ///
 /// All of one object's work is on its stream. Memory on the device: what the largest call has needed.
 /// @throws std::runtime_error with NCCL's own words where a call of NCCL's fails.
@@ -194,37 +196,47 @@ class nccl {
 };
 
 namespace detail {
-template <class T>
-T* whole_span(const device_span<T>& x) {
-  if (x.stride() != 1)
-    raise<value_error>("limbeck: a sum over ranks takes neighbours in memory, and these are " + std::to_string(x.stride()) + " apart");
-  return x.data();
+
+inline void require_neighbours(bool they_are) {
+  if (!they_are) raise<value_error>("limbeck: a sum over ranks takes numbers that are neighbours in memory, and these are strided");
 }
+template <class T>
+device_span<T> whole_memory(const device_span<T>& x) {
+  require_neighbours(x.stride() == 1);
+  return x;
+}
+template <class T>
+device_span<T> whole_memory(const device_rows<T>& x) {
+  const rows<T>& m = x.memory;
+  require_neighbours(m.class_stride == 1 && m.sample_stride == static_cast<std::ptrdiff_t>(m.classes));
+  return {m.data, m.samples * m.classes};
+}
+template <class T, class A>
+device_span<device_element_t<T>> whole_memory(thrust::device_vector<T, A>& x) {
+  return whole_memory(device_rows_at(thrust::raw_pointer_cast(x.data()), 1, x.size()));
+}
+template <class X>
+concept device_numbers = requires(X& x) { requires !std::is_const_v<std::remove_pointer_t<decltype(whole_memory(x).data())>>; };
+
 }  // namespace detail
 
 /// x_i = the sum of the ranks' x_i, in device memory and in the order of the ranks: as many ranks, the same bits, and on all. Numbers of
 /// 16 bits are summed in float and rounded once. Waits for nothing; (size - 1)/size of the bytes travel twice, or all once to each
-/// where they are at most 4 KiB. As much memory again.
-/// @throws value_error where @p x has a stride other than 1.
-template <class T>
-void all_reduce_sum(const nccl& comm, const device_span<T>& x) {
-  comm.sum_in_order(detail::whole_span(x), x.size());
-}
-/// Of a whole vector.
-template <class T, class A>
-void all_reduce_sum(const nccl& comm, thrust::device_vector<T, A>& x) {
-  comm.sum_in_order(thrust::raw_pointer_cast(x.data()), x.size());
+/// where they are at most 4 KiB. As much memory again. @p x: a thrust::device_vector, `device_span` or `device_rows`.
+/// @throws value_error where @p x is strided.
+template <class X>
+  requires detail::device_numbers<X>
+void all_reduce_sum(const nccl& comm, X&& x) {
+  const auto whole = detail::whole_memory(x);
+  comm.sum_in_order(whole.data(), whole.size());
 }
 /// By ncclAllReduce, in place and without memory: the fastest way, whose bits depend on the machines, on how they are wired and on
 /// NCCL's version; 16 bits are rounded at each step.
-template <class T>
-void all_reduce_sum(const nccl& comm, const device_span<T>& x, any_order_t) {
-  comm.sum_in_any_order(detail::whole_span(x), x.size());
-}
-/// Of a whole vector.
-template <class T, class A>
-void all_reduce_sum(const nccl& comm, thrust::device_vector<T, A>& x, any_order_t) {
-  comm.sum_in_any_order(thrust::raw_pointer_cast(x.data()), x.size());
+template <class X>
+  requires detail::device_numbers<X>
+void all_reduce_sum(const nccl& comm, X&& x, any_order_t) {
+  const auto whole = detail::whole_memory(x);
+  comm.sum_in_any_order(whole.data(), whole.size());
 }
 
 LIMBECK_END_NAMESPACE
