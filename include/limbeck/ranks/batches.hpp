@@ -327,7 +327,7 @@ class meeting_ranks {
  private:
   friend struct batch_over_argument;
   communicator_ref ranks_;
-  bool thrown_on_all_ = false;  // what is thrown now: otherwise the others wait for this rank's part
+  bool thrown_on_all_ = false;  // what is thrown now; otherwise the others wait for this rank's part
 };
 
 struct batch_over_argument {
@@ -342,14 +342,15 @@ struct batch_over_argument {
     meeting_ranks met(ranks);
     if (ranks.size() == 1) return f(met);
     std::optional<decltype(f(met))> result;
-    std::string what;
-    batch_part mine;
-    mine.fault = fault_of([&] { result.emplace(f(met)); }, what);
-    if (mine.fault == rank_fault::none) return std::move(*result);
-    if (!met.thrown_on_all_) (void)batch_parts(ranks, mine, what);  // throws
-    if (mine.fault == rank_fault::shape) raise<shape_error>(what);
-    if (mine.fault == rank_fault::value) raise<value_error>(what);
-    raise<std::runtime_error>(what);
+    or_else([&] { result.emplace(f(met)); },
+            [&] {
+              if (met.thrown_on_all_) go_on();
+              std::string what;
+              batch_part mine;
+              mine.fault = fault_of([] { go_on(); }, what);
+              (void)batch_parts(ranks, mine, std::move(what));  // throws it
+            });
+    return std::move(*result);
   }
 };
 
