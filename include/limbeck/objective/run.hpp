@@ -41,8 +41,8 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
       check_terms(all, terms);
       if constexpr (InChunks) {
         static_assert(statistics_of_terms<std::remove_cv_t<decltype(terms)>> == 0 && !temperatures_hold_statistics<E>(),
-                      "limbeck: median_of, quantile_of, mean_of and share_of read all rows before the first is swept, and logits_of shows them a "
-                      "chunk at a time; measure(signal, ...) first, and give what comes of it");
+                      "limbeck: median_of, quantile_of, mean_of and share_of read all rows before the first is swept, and logits_of shows "
+                      "them a chunk at a time; measure(signal, ...) first, and give what comes of it");
         return f(terms, all, memory, executor_of(args...), Signature{});
       } else {
         using Target = typename Signature::target_type;
@@ -60,6 +60,8 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
       constexpr bool on_host = std::is_same_v<typename Traits::sweep, host_rows>;
       static_assert(!InChunks, "limbeck: batch_over(world) gathers rows of logits, and logits_of shows a chunk of them at a time");
       static_assert(on_host, "limbeck: batch_over(world) gathers rows on the host, and these live on a device");
+      static_assert(!Signature::has_target || !Plan::template any<batchwise>,
+                    "limbeck: a batchwise loss over ranks reads the teacher's rows as a tensor; fill(target, tensor) first");
       if constexpr (!InChunks && on_host) {
         check_shapes(in, Signature::gradient, terms_take_any_width(terms));
         return whole_batch_of(args...).show(in, {Signature::gradient, Signature::teacher_gradient}, *ws, run);

@@ -53,8 +53,9 @@ auto& whole_batch_of(A& a, Rest&... rest) {
 
 /// A call on a part that makes its gradient: before the whole is there.
 template <class First, class... Rest>
-inline constexpr bool wants_gradient_of_part = tensor<std::remove_cvref_t<First>> && has_tag<batch_over_tag, std::remove_cvref_t<Rest>...> &&
-                                               !has_tag<gradient_tag, std::remove_cvref_t<Rest>...>;
+inline constexpr bool wants_gradient_of_part =
+    tensor<std::remove_cvref_t<First>> && has_tag<batch_over_tag, std::remove_cvref_t<Rest>...> &&
+    !has_tag<gradient_tag, std::remove_cvref_t<Rest>...>;
 
 }  // namespace detail
 /// @endcond

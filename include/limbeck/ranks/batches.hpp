@@ -41,7 +41,9 @@ struct batch_part {
       "student", "teacher", "soft_labels", "the element type of student", "the element type of teacher", "the element type of soft_labels",
       "the choice of labels, soft_labels, row_weights, row_mask, row_temperatures, row_losses and row_temperature_gradient", "class_mask",
       "the scalar type", "the reduction", "mean_over", "progress", "ignore_index", "unlabelled"};
-  enum what : std::uint64_t { teacher = 1, soft_labels = 2, labels = 4, weights = 8, mask = 16, temperatures = 32, losses = 64, slopes = 128 };
+  enum what : std::uint64_t {
+    teacher = 1, soft_labels = 2, labels = 4, weights = 8, mask = 16, temperatures = 32, losses = 64, slopes = 128
+  };
 
   rank_fault fault = rank_fault::none;
   std::uint64_t rows = 0;
@@ -198,8 +200,8 @@ class joined_batch {
   void give() const {
     give(whole.gradient, in_.gradient, in_.gradient_beyond);
     give(whole.teacher_gradient, in_.teacher_gradient, 0);
-    for (const auto& [from, to] : {std::pair(whole.row_losses, in_.row_losses), std::pair(whole.row_temperature_gradient, in_.row_temperature_gradient)})
-      if (to) std::copy_n(from + parts_.first(), in_.samples(), to);
+    give(whole.row_losses, in_.row_losses);
+    give(whole.row_temperature_gradient, in_.row_temperature_gradient);
   }
 
  private:
@@ -255,7 +257,8 @@ class joined_batch {
     std::size_t row = 0;
     for (std::size_t s = 0; s < count_; ++s) row += sections_[s].bytes;
     const std::size_t block = parts_.longest() * row;
-    const std::span<std::byte> mine = memory_.template take<std::byte>(block), came = memory_.template take<std::byte>(block * parts_.ranks());
+    const std::span<std::byte> mine = memory_.template take<std::byte>(block);
+    const std::span<std::byte> came = memory_.template take<std::byte>(block * parts_.ranks());
     std::byte* to = mine.data();
     for (std::size_t s = 0; s < count_; to += in_.samples() * sections_[s++].bytes) pack(sections_[s], to);
     std::fill(to, mine.data() + block, std::byte{});
@@ -284,6 +287,10 @@ class joined_batch {
     for (std::size_t r = 0; r < in_.samples(); ++r) write_row(static_cast<const std::byte*>(from.at_row(parts_.first() + r)), to, r);
   }
 
+  void give(const T* from, T* to) const {
+    if (to) std::copy_n(from + parts_.first(), in_.samples(), to);
+  }
+
   problem<T> in_;  // this rank's
   const batch_parts& parts_;
   scratch& memory_;
@@ -305,7 +312,7 @@ class meeting_ranks {
   auto show(const problem<T>& in, gradients_wanted wanted, workspace& ws, const Run& run) {
     problem<T> alone = in;
     using Result = decltype(run(alone, ws));
-    if (ranks_.size() == 1 && !in.target.fill) return run(alone, ws);
+    if (ranks_.size() == 1) return run(alone, ws);
     thrown_on_all_ = true;
     const batch_parts parts(ranks_, part_of(in), {});
     scratch memory(ws);

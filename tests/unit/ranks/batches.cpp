@@ -178,8 +178,8 @@ TEST_CASE("Losses of rows beside them are the whole batch's: weights, masks, lab
       }
       // reports, values, and signals as numbers
       const auto report = objective.report(p.s(), p.t(), p.labels, lk::row_mask(mask), lk::unlabelled(-1), lk::progress(0.3));
-      const auto whole = objective.report(own_s, p.own_t(), p.own(p.labels), lk::row_mask(p.own(mask)), lk::unlabelled(-1), lk::progress(0.3),
-                                          lk::batch_over(comm));
+      const auto whole = objective.report(own_s, p.own_t(), p.own(p.labels), lk::row_mask(p.own(mask)), lk::unlabelled(-1),
+                                          lk::progress(0.3), lk::batch_over(comm));
       for (std::size_t i = 0; i < report.terms().size(); ++i) {
         EXPECT_ON_RANK(report.terms()[i].value == whole.terms()[i].value);
         EXPECT_ON_RANK(report.terms()[i].gradient_norm == whole.terms()[i].gradient_norm);
@@ -279,14 +279,13 @@ TEST_CASE("What is wrong on one rank is thrown on all, with its rank and its own
       double at = 0.5, total = static_cast<double>(p.n);
       if (comm.rank() == guilty) spoil(p, weights, labels, at, total);
       const auto call = [&](const auto& s, const std::vector<int>& y, const std::vector<float>& w) {
-        return objective.value(s, p.own_t(), std::span<const int>(y).first(labels), lk::row_weights(w), lk::mean_over(total), lk::progress(at),
-                               lk::unread_is_fine, lk::batch_over(comm));
+        return objective.value(s, p.own_t(), std::span<const int>(y).first(labels), lk::row_weights(w), lk::mean_over(total),
+                               lk::progress(at), lk::unread_is_fine, lk::batch_over(comm));
       };
       const auto y = p.own(std::as_const(p.labels));
       const auto w = p.own(std::as_const(weights));
-      const std::string what = ranks::fault_of<Fault>([&] {
-        (void)call(comm.rank() == guilty ? p.own(std::as_const(p.student).data(), columns) : p.own_s(), {y.begin(), y.end()}, {w.begin(), w.end()});
-      });
+      const auto s = comm.rank() == guilty ? p.own(std::as_const(p.student).data(), columns) : p.own_s();
+      const std::string what = ranks::fault_of<Fault>([&] { (void)call(s, {y.begin(), y.end()}, {w.begin(), w.end()}); });
       // nobody is left waiting
       EXPECT_ON_RANK(lk::all_reduce_sum(comm, 1) == comm.size());
       return what;
@@ -313,5 +312,18 @@ TEST_CASE("What is wrong on one rank is thrown on all, with its rank and its own
     is(after(value, [](parts&, auto&, auto&, double& at, auto&) { at = 0.75; }), "progress is another than" + model);
     is(after(value, [](parts&, auto&, auto&, auto&, double& total) { total += 1; }), "mean_over is another than" + model);
     is(after(shape, [](parts&, auto&, auto&, auto&, auto&) {}, 9), "student has 9 columns, and 12" + model);
+  });
+}
+
+TEST_CASE("A call sends its rows once, whatever the number of losses, and two short messages") {
+  on_any_ranks([](const auto& comm) {
+    const parts p(comm, 1, 12, 7);
+    const lk::counted counted(comm);
+    const auto objective = lk::rkd_distance{} + lk::pkt{} + lk::linear_cka{};
+    (void)objective.value(p.own_s(), p.own_t(), lk::batch_over(counted));
+    if (comm.size() == 1) return EXPECT_ON_RANK(counted.calls() == 0);
+    const auto counts = lk::all_gather(comm, p.count);
+    const std::size_t others = static_cast<std::size_t>(comm.size() - 1), rows = *std::max_element(counts.begin(), counts.end());
+    EXPECT_ON_RANK(counted.calls() == 3 && counted.bytes() == others * (rows * 8 * (12 + 7) + sizeof(lk::detail::batch_part) + 8));
   });
 }
