@@ -327,3 +327,27 @@ TEST_CASE("A call sends its rows once, whatever the number of losses, and two sh
     EXPECT_ON_RANK(counted.calls() == 3 && counted.bytes() == others * (rows * 8 * (12 + 7) + sizeof(lk::detail::batch_part) + 8));
   });
 }
+
+TEST_CASE("Tensors whose type is known at run time are of one type on all ranks; a batch may have no rows at all") {
+  const lk::objective objective{lk::linear_cka{}};
+  on_any_ranks([&](const auto& comm) {
+    const parts p(comm, 3, 5, 5);
+    const std::vector<float> s(p.student.begin(), p.student.end()), t(p.teacher.begin(), p.teacher.end());
+    const double one = objective.value(lk::rows(s.data(), p.n, 5), lk::rows(t.data(), p.n, 5));
+    const auto any = [&](const auto& x) {
+      using T = std::remove_cvref_t<decltype(x[0])>;
+      const std::array<std::ptrdiff_t, 2> shape{static_cast<std::ptrdiff_t>(p.count), 5};
+      return lk::any_tensor(x.data() + p.first * 5, lk::element_type_of<T>, shape);
+    };
+    const auto call = [&](const auto& student, const auto& teacher) {
+      return objective.value(any(student), any(teacher), lk::batch_over(comm));
+    };
+    EXPECT_ON_RANK(call(s, t) == one);
+    const std::size_t with_rows = lk::all_reduce_sum(comm, p.count > 0 ? std::size_t{1} : std::size_t{0});
+    const bool last = comm.rank() == comm.size() - 1;
+    const std::string words = ranks::fault_of<lk::value_error>([&] { (void)(last ? call(s, p.teacher) : call(s, t)); });
+    if (with_rows > 1)
+      EXPECT_ON_RANK(words.find("the element type of teacher is another than on rank ") != std::string::npos);
+    EXPECT_ON_RANK(objective.value(lk::rows<const float>(nullptr, 0, 5), lk::rows<const float>(nullptr, 0, 5), lk::batch_over(comm)) == 0);
+  });
+}
