@@ -20,7 +20,7 @@ struct any_loss {
   std::function<double(const lk::batch<double>&)> run;
   double operator()(const lk::batch<double>& x) const { return run(x); }
 };
-/// f(name, loss, columns of the student, of the teacher) for all there are that hold nothing.
+/// f(name, loss, columns of the student, of the teacher) for all there are; `crd`, which remembers, has steps of its own below.
 template <class F>
 void each_loss(const F& f) {
   const auto one = [&]<class L>(const char* name, const L& loss, std::size_t s = 12, std::size_t t = 12) {
@@ -64,6 +64,17 @@ void each_loss(const F& f) {
   one("kdsvd", lk::kdsvd{.first_channels = 2, .second_channels = 2, .student_positions = 3, .teacher_positions = 3});
   one("nearest_layers", lk::nearest_layers{.layers = 4, .k = 2}, 9, 36);
   one("sinkhorn", lk::sinkhorn{});
+  lk::channel_variances<double> variances(12, 2);
+  one("vid", lk::vid(variances));
+  lk::match_line<double> line;
+  one("pair_logistic", lk::pair_logistic(line));
+  const lk::channel_margins margins(std::vector<double>{1, 2, 0.5}, std::vector<double>{0, 1, -1});
+  one("overhaul", lk::overhaul(margins));
+  one("span_consistency", [](const lk::batch<double>& x) {
+    std::vector<int> spans(x.samples());
+    for (std::size_t r = 0; r < spans.size(); ++r) spans[r] = static_cast<int>(r / 3);
+    return lk::span_consistency(spans)(x);
+  });
 }
 
 /// How many rows rank k of @p n has: some have none.
