@@ -161,17 +161,34 @@ namespace detail {
 /// What has gone wrong on a rank.
 enum class rank_fault : std::uint64_t { none, shape, value, other };
 
-/// Throws on all ranks what is wrong on the lowest that brings a fault.
+/// f(); what it throws, as a kind and words.
+template <class F>
+rank_fault fault_of(const F& f, std::string& what) {
+  rank_fault fault = rank_fault::none;
+  const auto note = [&](rank_fault kind) {
+    return [&, kind](const std::exception& e) { fault = kind, what = e.what(); };
+  };
+  or_else(
+      [&] {
+        attempt<std::exception>(
+            [&] { attempt<value_error>([&] { attempt<shape_error>([&] { f(); }, note(rank_fault::shape)); }, note(rank_fault::value)); },
+            note(rank_fault::other));
+      },
+      [&] { fault = rank_fault::other, what = "something that is no std::exception was thrown"; });
+  return fault;
+}
+
+/// Throws on all ranks what is wrong on the lowest that brings a fault; what was agreed on inside of it has its rank already.
 template <class C>
-void agree_on(const C& comm, rank_fault mine, std::string what) {
-  const std::vector<rank_fault> all = all_gather(comm, mine);
+void throw_lowest(const C& comm, const std::vector<rank_fault>& all, std::string what) {
   const auto first = std::find_if(all.begin(), all.end(), [](rank_fault x) { return x != rank_fault::none; });
   if (first == all.end()) return;
   const int root = static_cast<int>(first - all.begin());
   broadcast(comm, what, root);
   constexpr std::string_view ours = "limbeck: ";
   if (what.starts_with(ours)) what.erase(0, ours.size());
-  if (comm.size() > 1) what = "rank " + std::to_string(root) + " of " + std::to_string(comm.size()) + ": " + what;
+  const std::string of = " of " + std::to_string(comm.size()) + ": ";
+  if (!(what.starts_with("rank ") && what.find(of) == what.find(' ', 5))) what.insert(0, "rank " + std::to_string(root) + of);
   what.insert(0, ours);
   if (*first == rank_fault::shape) raise<shape_error>(what);
   if (*first == rank_fault::value) raise<value_error>(what);
@@ -181,33 +198,40 @@ void agree_on(const C& comm, rank_fault mine, std::string what) {
 }  // namespace detail
 
 /// f() on each rank, and where it threw on one, the same exception on all: nobody waits for a rank that has given up. @p f asks
-/// nothing of other ranks; one message of 8 bytes to each. What f returns, is each rank's own.
+/// nothing of other ranks, but that it may agree with all of them; one message of 8 bytes to each. What f returns, is each rank's own.
+/// A rank alone throws what f does.
 /// @throws shape_error, value_error or runtime_error, as the lowest rank whose f did, with its rank and its message.
 template <communicator C, class F>
 auto agree(const C& comm, F f) -> decltype(f()) {
-  detail::rank_fault fault = detail::rank_fault::none;
+  if (comm.size() == 1) return f();
   std::string what;
-  const auto note = [&](detail::rank_fault kind, const std::exception& e) { fault = kind, what = e.what(); };
-  const auto guarded = [&](auto run) {
-    detail::or_else(
-        [&] {
-          detail::attempt<std::exception>(
-              [&] {
-                detail::attempt<value_error>([&] { detail::attempt<shape_error>(run, [&](const shape_error& e) { note(detail::rank_fault::shape, e); }); },
-                                             [&](const value_error& e) { note(detail::rank_fault::value, e); });
-              },
-              [&](const std::exception& e) { note(detail::rank_fault::other, e); });
-        },
-        [&] { fault = detail::rank_fault::other, what = "something that is no std::exception was thrown"; });
-  };
   if constexpr (std::is_void_v<decltype(f())>) {
-    guarded([&] { f(); });
-    detail::agree_on(comm, fault, std::move(what));
+    const detail::rank_fault fault = detail::fault_of(f, what);
+    detail::throw_lowest(comm, all_gather(comm, fault), std::move(what));
   } else {
     std::optional<decltype(f())> result;
-    guarded([&] { result.emplace(f()); });
-    detail::agree_on(comm, fault, std::move(what));
+    const detail::rank_fault fault = detail::fault_of([&] { result.emplace(f()); }, what);
+    detail::throw_lowest(comm, all_gather(comm, fault), std::move(what));
     return std::move(*result);
+  }
+}
+
+/// agree() and all_reduce_sum in one message of 8 (1 + x.size()) bytes: x = the sum, in the order of the ranks, of what each rank's
+/// f() has left in its x.
+template <communicator C, class F>
+void agree_on_sum(const C& comm, std::span<double> x, F f) {
+  if (comm.size() == 1) return f();
+  std::string what;
+  const detail::rank_fault fault = detail::fault_of(f, what);
+  std::vector<double> mine(x.begin(), x.end());
+  mine.push_back(static_cast<double>(fault));
+  const std::vector<double> all = all_gather(comm, std::span<const double>(mine));
+  std::vector<detail::rank_fault> faults;
+  for (std::size_t at = x.size(); at < all.size(); at += mine.size()) faults.push_back(static_cast<detail::rank_fault>(all[at]));
+  detail::throw_lowest(comm, faults, std::move(what));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    x[i] = all[i];
+    for (std::size_t at = i + mine.size(); at < all.size(); at += mine.size()) x[i] += all[at];
   }
 }
 

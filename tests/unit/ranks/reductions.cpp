@@ -3,6 +3,7 @@
 
 #include <limbeck/core/random.hpp>
 
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -107,7 +108,20 @@ TEST_CASE("A fault of one rank is thrown on all, of its kind and with its words"
     EXPECT_ON_RANK(message(std::type_identity<std::runtime_error>{}) == prefix + "it is Tuesday");
     EXPECT_ON_RANK(lk::agree(comm, [&] { return comm.rank(); }) == comm.rank());
     lk::agree(comm, [] {});
-    EXPECT_ON_RANK(ranks::fault_of<std::runtime_error>([&] { lk::agree(comm, [] { throw 3; }); }).ends_with("no std::exception was thrown"));
+    if (comm.size() > 1)
+      EXPECT_ON_RANK(ranks::fault_of<std::runtime_error>([&] { lk::agree(comm, [] { throw 3; }); }).ends_with("no std::exception was thrown"));
+    // agreed on inside of what is agreed on: with one rank's name, and numbers that come along
+    std::array<double, 2> numbers{};
+    lk::agree_on_sum(comm, numbers, [&] { numbers = {1.0, static_cast<double>(comm.rank())}; });
+    EXPECT_ON_RANK(numbers[0] == comm.size() && numbers[1] == comm.size() * (comm.size() - 1) / 2);
+    const std::string nested = ranks::fault_of<lk::value_error>([&] {
+      lk::agree(comm, [&] {
+        lk::agree_on_sum(comm, numbers, [&] {
+          if (comm.rank() == guilty) throw lk::value_error("limbeck: it is Tuesday");
+        });
+      });
+    });
+    EXPECT_ON_RANK(nested == prefix + "it is Tuesday");
   });
 }
 
