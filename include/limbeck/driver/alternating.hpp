@@ -85,10 +85,10 @@ class alternation final : public any_training {
   const char* settings() const override { return "alternating_settings"; }
   bool is_drawn() const override { return true; }
   std::vector<std::size_t> draw(const draw_request&) override { return {}; }
-  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request) override {
+  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request, const training_ranks& ranks) override {
     const place now = whose(request.step);
     player& p = players_[now.player];
-    const outcome o = p.steps(now.step, request.now, p.settings.micro_batch, finite);
+    const outcome o = p.steps(now.step, request.now, p.settings.micro_batch, finite, ranks);
     sums_[now.player] += last_loss_ = o.loss;
     ++counts_[now.player];
     last_ = now.player;

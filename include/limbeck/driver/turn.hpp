@@ -88,7 +88,7 @@ class bound_turn<called_turn<Step, Kept...>> final : public any_training {
   std::size_t steps_an_epoch(std::size_t) const override { return 1; }
   bool is_drawn() const override { return true; }
   std::vector<std::size_t> draw(const draw_request&) override { return {}; }
-  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request) override {
+  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request, const training_ranks&) override {
     const double loss = static_cast<double>(of_.step(request));
     if (finite) require_finite(loss);
     return {loss, static_cast<double>(request.batch)};

@@ -92,7 +92,8 @@ class on_policy {
     if (anew_) {
       const rollouts own = data_.own(rows);
       const evaluating mode(*student_);
-      written_ = detail::write_answers(write_, own, random(), rows, "on_policy");
+      const std::uint64_t seed = random();  // of a step's first rows; other ranks' answers are no copies of them
+      written_ = detail::write_answers(write_, own, request.first == 0 ? seed : random_stream(seed).split(request.first)(), rows, "on_policy");
     } else {
       const rollouts kept = past_.draw(asked_.size(), random, drawn);
       for (const std::size_t r : drawn)
