@@ -4,6 +4,7 @@
 #include "ranks.hpp"
 
 #include <limbeck/core/random.hpp>
+#include <limbeck/driver/alternating.hpp>
 #include <limbeck/limbeck.hpp>
 #include <limbeck/trainer/csv_metrics.hpp>
 #include <limbeck/trainer/drawn.hpp>
@@ -285,6 +286,22 @@ TEST_CASE("Validation, early stopping and tables over ranks are the one machine'
     }
     EXPECT_ON_RANK(table.files(comm) == 1 + static_cast<std::size_t>(comm.size()));
     table.clear(comm);
+  });
+}
+
+TEST_CASE("Networks in turn take their steps over ranks") {
+  on_any_ranks([](const auto& comm) {
+    const auto train = [&](const lk::training_ranks& who) {
+      shown a, b;
+      points more{33};
+      lk::trainer first{a, teacher{}, lk::mse{}, sgd{}}, second{b, teacher{}, lk::forward_kl{}, sgd{}};
+      (void)lk::alternating({.rounds = 4, .seed = 8, .ranks = who}, lk::turn("a", first, unweighed{}, {.batch = 5}),
+                            lk::turn("b", second, more, {.steps = 2, .warm_up = 1, .batch = 6, .micro_batch = 2}),
+                            lk::turn("own", [](const lk::draw_request&) { return 1; }));
+      a.w.insert(a.w.end(), b.w.begin(), b.w.end());
+      return a.w;
+    };
+    EXPECT_ON_RANK(near(train(comm), train({})));
   });
 }
 
