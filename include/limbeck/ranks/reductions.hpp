@@ -180,33 +180,47 @@ void agree_on(const C& comm, rank_fault mine, std::string what) {
 
 }  // namespace detail
 
+namespace detail {
+
+/// What a rank's part of something has thrown.
+struct noted_fault {
+  rank_fault kind = rank_fault::none;
+  std::string what;
+};
+/// f(), and what it threw: for ranks that tell each other before any of them gives up.
+template <class F>
+noted_fault note_fault(F f) {
+  noted_fault found;
+  const auto note = [&](rank_fault kind, const std::exception& e) { found = {kind, e.what()}; };
+  or_else(
+      [&] {
+        attempt<std::exception>(
+            [&] {
+              attempt<value_error>([&] { attempt<shape_error>(f, [&](const shape_error& e) { note(rank_fault::shape, e); }); },
+                                   [&](const value_error& e) { note(rank_fault::value, e); });
+            },
+            [&](const std::exception& e) { note(rank_fault::other, e); });
+      },
+      [&] { found = {rank_fault::other, "something that is no std::exception was thrown"}; });
+  return found;
+}
+
+}  // namespace detail
+
 /// f() on each rank, and where it threw on one, the same exception on all: nobody waits for a rank that has given up. @p f asks
-/// nothing of other ranks; one message of 8 bytes to each. What f returns, is each rank's own.
+/// nothing of other ranks; one message of 8 bytes to each. What f returns, is each rank's own. With `one_rank` it is f() itself.
 /// @throws shape_error, value_error or runtime_error, as the lowest rank whose f did, with its rank and its message.
 template <communicator C, class F>
 auto agree(const C& comm, F f) -> decltype(f()) {
-  detail::rank_fault fault = detail::rank_fault::none;
-  std::string what;
-  const auto note = [&](detail::rank_fault kind, const std::exception& e) { fault = kind, what = e.what(); };
-  const auto guarded = [&](auto run) {
-    detail::or_else(
-        [&] {
-          detail::attempt<std::exception>(
-              [&] {
-                detail::attempt<value_error>([&] { detail::attempt<shape_error>(run, [&](const shape_error& e) { note(detail::rank_fault::shape, e); }); },
-                                             [&](const value_error& e) { note(detail::rank_fault::value, e); });
-              },
-              [&](const std::exception& e) { note(detail::rank_fault::other, e); });
-        },
-        [&] { fault = detail::rank_fault::other, what = "something that is no std::exception was thrown"; });
-  };
-  if constexpr (std::is_void_v<decltype(f())>) {
-    guarded([&] { f(); });
-    detail::agree_on(comm, fault, std::move(what));
+  if constexpr (std::is_same_v<C, one_rank>) {
+    return f();
+  } else if constexpr (std::is_void_v<decltype(f())>) {
+    detail::noted_fault fault = detail::note_fault([&] { f(); });
+    detail::agree_on(comm, fault.kind, std::move(fault.what));
   } else {
     std::optional<decltype(f())> result;
-    guarded([&] { result.emplace(f()); });
-    detail::agree_on(comm, fault, std::move(what));
+    detail::noted_fault fault = detail::note_fault([&] { result.emplace(f()); });
+    detail::agree_on(comm, fault.kind, std::move(fault.what));
     return std::move(*result);
   }
 }
