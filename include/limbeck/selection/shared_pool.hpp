@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -52,7 +53,8 @@ shared_pool check_query(const C& comm, const Reader& own, const query& q, std::u
   struct asked {
     std::uint64_t rows, columns, bytes, budget, seed, labelled, options;
   };
-  asked mine{own.size(), own.columns(), sizeof(typename Reader::scalar), q.budget, q.seed, q.labelled.size(), options};
+  asked mine{static_cast<std::size_t>(own.size()), static_cast<std::size_t>(own.columns()), sizeof(typename Reader::scalar),
+             q.budget, q.seed, q.labelled.size(), options};
   for (const std::size_t r : q.labelled) mine.labelled = detail::digest_of(mine.labelled, r);
   const std::vector<asked> all = all_gather(comm, mine);
   // of a rank without rows nobody asks how many columns they have
@@ -81,6 +83,45 @@ shared_pool check_query(const C& comm, const Reader& own, const query& q, std::u
   pool.taken = agree(comm, [&] { return detail::check_query_of(q, pool.of.total(), pool.of.first(), pool.of.count()); });
   return pool;
 }
+
+namespace detail {
+
+/// `f(row)` on every rank for the rows @p wanted of the whole, in their order: each is read, and checked where @p Check says so, by
+/// the rank whose it is, and travels once. Holds a million numbers. Collective.
+/// @param rows this rank's, an embedded_rows
+template <bool Check, communicator C, class Rows, class F>
+void each_row_of_ranks(const C& comm, const shards& of, Rows& rows, std::span<const std::size_t> wanted, F&& f) {
+  using T = typename Rows::scalar;
+  if constexpr (std::is_same_v<C, one_rank>) {
+    rows.template each_of<Check>(wanted, [&](std::size_t, const T* x) { f(x); });
+  } else {
+    const std::size_t width = rows.width(), most = (std::max)(std::size_t{1}, (std::size_t{1} << 20) / width);
+    for (; !wanted.empty(); wanted = wanted.subspan((std::min)(most, wanted.size()))) {
+      const auto now = wanted.first((std::min)(most, wanted.size()));
+      std::vector<std::vector<std::size_t>> places(static_cast<std::size_t>(of.ranks()));
+      std::vector<std::size_t> own;
+      for (std::size_t i = 0; i < now.size(); ++i) {
+        places[static_cast<std::size_t>(of.rank_of(now[i]))].push_back(i);
+        if (of.owns(now[i])) own.push_back(of.local(now[i]));
+      }
+      std::vector<T> all(now.size() * width), part;
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        if (places[k].empty()) continue;
+        part.resize(places[k].size() * width);
+        const bool mine = static_cast<int>(k) == comm.rank();
+        agree(comm, [&] {
+          T* to = part.data();
+          if (mine) rows.template each_of<Check>(own, [&](std::size_t, const T* x) { to = std::copy_n(x, width, to); });
+        });
+        broadcast(comm, std::span<T>(part), static_cast<int>(k));
+        for (std::size_t j = 0; j < places[k].size(); ++j) std::copy_n(part.data() + j * width, width, all.data() + places[k][j] * width);
+      }
+      for (std::size_t i = 0; i < now.size(); ++i) f(all.data() + i * width);
+    }
+  }
+}
+
+}  // namespace detail
 
 LIMBECK_END_NAMESPACE
 
