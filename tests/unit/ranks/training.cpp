@@ -294,7 +294,8 @@ TEST_CASE("Networks in turn take their steps over ranks") {
     const auto train = [&](const lk::training_ranks& who) {
       shown a, b;
       points more{33};
-      lk::trainer first{a, teacher{}, lk::mse{}, sgd{}}, second{b, teacher{}, lk::forward_kl{}, sgd{}};
+      lk::trainer first{a, teacher{}, lk::mse{}, sgd{}};
+      lk::trainer second{b, teacher{}, lk::forward_kl{}, sgd{}};
       (void)lk::alternating({.rounds = 4, .seed = 8, .ranks = who}, lk::turn("a", first, unweighed{}, {.batch = 5}),
                             lk::turn("b", second, more, {.steps = 2, .warm_up = 1, .batch = 6, .micro_batch = 2}),
                             lk::turn("own", [](const lk::draw_request&) { return 1; }));
