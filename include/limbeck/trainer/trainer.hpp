@@ -52,7 +52,8 @@ class trainer {
   /// stopped, bit for bit. For that the student, the optimiser and, where they change, the teacher and the data have a
   /// `serialize` (for a student or teacher, `parameters()` will do; an optimiser may be an empty class).
   /// @throws value_error where a setting is out of range, shape_error where the data has no rows, checkpoint_error
-  /// where the checkpoint does not fit or cannot be written; and what objective, data, models and callbacks throw.
+  /// where the checkpoint does not fit or cannot be written; and what objective, data, models and callbacks throw. Over
+  /// ranks all throw what one has thrown, with its rank: a value_error, a shape_error or else a runtime_error.
   template <class Data, class... Callbacks>
   training_result fit(Data&& data, const fit_settings& settings, Callbacks&&... callbacks) {
     using Source = std::remove_reference_t<Data>;
