@@ -207,8 +207,8 @@ struct shared_file {
 
 TEST_CASE("Steps over ranks are the one machine's, to the bit where sums are exact") {
   on_any_ranks([](const auto& comm) {
-    for (const std::size_t batch : {8, 2})
-      for (const std::size_t micro : {0, 3}) {
+    for (const std::size_t batch : {8U, 2U})
+      for (const std::size_t micro : {0U, 3U}) {
         const lk::fit_settings alone{.steps = 7, .batch = batch, .micro_batch = micro, .seed = 5};
         lk::fit_settings together = alone;
         together.ranks = comm;
@@ -333,7 +333,7 @@ TEST_CASE("Resumed on as many ranks, a run is the one that never stopped, to the
     };
     EXPECT_ON_RANK(same(program(never.path, nothing)));  // finished: restored
 
-    for (const std::uint64_t n : {1, 6, 14}) {  // one rank is interrupted: all stop there
+    for (const std::uint64_t n : {1U, 6U, 14U}) {  // one rank is interrupted: all stop there
       const auto part = program(stopped.path, {n, [&](auto&) {
                                   if (comm.rank() == last) std::raise(SIGINT);
                                 }});
