@@ -7,11 +7,9 @@
 #include <limbeck/trainer/concepts.hpp>
 #include <limbeck/trainer/modes.hpp>
 
-#include <algorithm>
-#include <numeric>
-#include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -53,10 +51,10 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
                   "limbeck: this model lacks forward(inputs) that takes the inputs of the data and returns logits");
     if (batch == 0) raise<value_error>("limbeck: batch is 0, expected at least 1");
     const evaluating mode(model);
-    std::vector<std::size_t> every(static_cast<std::size_t>(data.size()));
-    std::iota(every.begin(), every.end(), std::size_t{0});
-    const detail::own_rows own(data, every, ranks);
-    const auto count = [&](std::span<const std::size_t> which) {
+    const shards even = shards::even(ranks, static_cast<std::size_t>(data.size()));
+    const std::size_t begin = detail::owns_rows<Data> ? 0 : even.first(), end = detail::owns_rows<Data> ? even.total() : begin + even.count();
+    std::vector<std::size_t> which;
+    const auto count = [&] {
       auto&& part = data.batch(which);
       auto&& out = model.forward(part.inputs);
       static_assert(!detail::is_head<decltype(detail::logits_in(out))>,
@@ -69,8 +67,12 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
       }
     };
     agree(ranks, [&] {
-      for (std::size_t first = 0; first < own.rows.size(); first += batch)
-        count(own.rows.subspan(first, (std::min)(batch, own.rows.size() - first)));
+      for (std::size_t row = begin; row < end; ++row) {
+        if (detail::is_own(data, row, ranks)) which.push_back(row);
+        if (which.size() < batch && row + 1 < end) continue;
+        if (!which.empty()) count();
+        which.clear();
+      }
     });
     all.all_reduce(ranks);
   }

@@ -265,7 +265,12 @@ TEST_CASE("Validation, early stopping and tables over ranks are the one machine'
     const auto train = [&](const lk::fit_settings& settings, bool simultaneous) {
       shown a, b;
       b.w[0] = 1;
-      points data, test{31};
+      points data;
+      struct : points {
+        const lk::training_ranks* who;
+        bool owns(std::size_t row) const { return static_cast<int>(row % 5) % who->size() == who->comm().rank(); }
+      } test;
+      test.n = 31, test.who = &settings.ranks;
       lk::mutual_trainer both{lk::pupil{a, lk::cross_entropy{} + lk::forward_kl{}, sgd{}}, lk::pupil{b, lk::forward_kl{}, sgd{}}};
       both.simultaneous = simultaneous;
       auto r = both.fit(data, settings, lk::validation(a, test, {.batch = 4}),
