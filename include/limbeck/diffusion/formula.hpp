@@ -10,6 +10,7 @@
 /// A formula is a target (engine/target.hpp) that has `open(row, memory)` besides `fill`: what it gives back, its reader, says
 /// by `read(here)` what stands `here`, a place in the row. `here` reads pointers and other readers: `here(x)`.
 
+#include <limbeck/engine/host_memory.hpp>
 #include <limbeck/target/fill.hpp>
 #include <limbeck/target/row_functions.hpp>
 
@@ -23,17 +24,14 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
-/// A pack of neighbouring elements, where a row is one thread's. @p Ahead: the last time that the row is read, and memory is asked for
-/// the next one, which stands behind it.
-template <class Lanes, bool Ahead = false>
+/// A pack of neighbouring elements, where a row is one thread's. Memory is asked for what stands further on.
+template <class Lanes>
 struct here_in_packs {
   using number = pack<Lanes>;
   using scalar = typename Lanes::scalar;
-  std::size_t at, count, ahead = 0;
+  std::size_t at, count;
   LIMBECK_INLINE number operator()(const scalar* row) const {
-#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
-    if constexpr (Ahead) __builtin_prefetch(row + at + ahead);
-#endif
+    ask_memory(row + at + elements_ahead);
     return load_pack<Lanes>(row + at, count, scalar(0));
   }
   template <class Reader>
@@ -54,19 +52,24 @@ struct here_alone {
   }
 };
 
+/// out[i] = f(here) for the elements first + i of a row, i < count.
+template <class T, class F>
+LIMBECK_INLINE void write_part(T* out, std::size_t first, std::size_t count, const F& f) {
+  dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
+    using Lanes = host_lanes<T, Isa>;
+    const F mine = f;  // what is stored could change another's numbers
+    T* const to = out;
+    const std::size_t from = first;
+    for_packs<Lanes>(count, [&](std::size_t at, std::size_t n) LIMBECK_LAMBDA_INLINE {
+      store_pack<Lanes>(to + at, n, mine(here_in_packs<Lanes>{from + at, n}));
+    });
+  });
+}
 /// out[i] = f(here) for all i of a row of @p n.
 template <class Team, class T, class F>
 LIMBECK_INLINE void write_formula(const Team& team, T* out, std::size_t n, const F& f) {
   if constexpr (in_packs<Team>) {
-    dispatch_loop([&]<class Isa>(Isa) LIMBECK_LAMBDA_INLINE {
-      using Lanes = host_lanes<T, Isa>;
-      const F mine = f;  // what is stored could change another's numbers
-      T* const to = out;
-      const std::size_t behind = n;
-      for_packs<Lanes>(behind, [&](std::size_t at, std::size_t count) LIMBECK_LAMBDA_INLINE {
-        store_pack<Lanes>(to + at, count, mine(here_in_packs<Lanes, true>{at, count, behind}));
-      });
-    });
+    write_part(out, 0, n, f);
   } else {
     for_own<T>(team, n, [&](std::size_t i) { out[i] = f(here_alone<T>{i}).v; });
   }
@@ -211,6 +214,11 @@ struct formula {
   LIMBECK_HOST_DEVICE void fill(const Row& r) const {
     const auto reader = static_cast<const Derived&>(*this).open(r, r.memory);
     write_formula(r.team, r.out.data(), r.out.size(), [reader](const auto& here) LIMBECK_LAMBDA_INLINE { return here(reader); });
+  }
+  /// @p count elements from @p first, by the reader of a row on the host.
+  template <class Reader>
+  static void read(const Reader& reader, std::size_t first, std::size_t count, scalar* out) {
+    write_part(out, first, count, [reader](const auto& here) LIMBECK_LAMBDA_INLINE { return here(reader); });
   }
 };
 

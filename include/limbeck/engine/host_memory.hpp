@@ -60,6 +60,16 @@ struct host_position {
   }
 };
 
+/// Asks for a line of memory that is read soon, or written.
+template <bool Written = false>
+LIMBECK_INLINE void ask_memory([[maybe_unused]] const void* at) {
+#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
+  __builtin_prefetch(at, Written ? 1 : 0);
+#endif
+}
+/// So many elements ahead, where several tensors are read and one is written at once: 4 KiB of floats.
+inline constexpr std::size_t elements_ahead = 1024;
+
 /// Rows that memory is asked for while there is something to compute: line by line, as a loop reaches their classes.
 class rows_ahead {
  public:
@@ -81,12 +91,10 @@ class rows_ahead {
     const char* at[2] = {};
     std::size_t bytes[2] = {};  // of an element
     std::size_t within_line = 0;
-    LIMBECK_INLINE void prefetch([[maybe_unused]] std::size_t c) const {
-#if !defined(__CUDACC__)  // nvcc has no such function where a GPU could come
+    LIMBECK_INLINE void prefetch(std::size_t c) const {
       if (c & within_line) return;
-      if (at[0]) __builtin_prefetch(at[0] + c * bytes[0]);
-      if (at[1]) __builtin_prefetch(at[1] + c * bytes[1]);
-#endif
+      if (at[0]) ask_memory(at[0] + c * bytes[0]);
+      if (at[1]) ask_memory(at[1] + c * bytes[1]);
     }
   };
   LIMBECK_INLINE one_row row(std::size_t r) const {

@@ -63,6 +63,8 @@ struct target_reference {
   const void* object = nullptr;
   void (*fill)(const void*, const target_row<T>&) = nullptr;
   void (*settle)(const void*, double, void*) = nullptr;  ///< as a device takes it, at a progress, into memory of its size
+  void (*open)(const void*, const target_row<T>&, void*) = nullptr;  ///< once a row, where it is read in parts: its reader, into memory
+  void (*read)(const void*, std::size_t, std::size_t, T*) = nullptr;  ///< by that reader: so many from a first one
   std::size_t samples = 0, classes = 0, scratch_rows = 0;
   bool needs_student = false;
 
@@ -76,6 +78,17 @@ struct target_reference {
       settle = [](const void* who, double progress, void* to) {
         std::construct_at(static_cast<settled_t<Target>*>(to), detail::settled(*static_cast<const Target*>(who), progress));
       };
+    if constexpr (read_in_parts<Target>) {
+      using Reader = reader_of_target<Target>;
+      if constexpr (sizeof(Reader) <= bytes_of_reader && std::is_trivially_copyable_v<Reader>) {
+        open = [](const void* who, const target_row<T>& r, void* to) {
+          std::construct_at(static_cast<Reader*>(to), static_cast<const Target*>(who)->open(r, r.memory));
+        };
+        read = [](const void* reader, std::size_t first, std::size_t count, T* out) {
+          Target::read(*static_cast<const Reader*>(reader), first, count, out);
+        };
+      }
+    }
   }
 };
 
@@ -153,9 +166,10 @@ struct problem {
   /// Of the teacher's rows.
   LIMBECK_HOST_DEVICE std::size_t teacher_classes() const { return target.fill ? target.classes : teacher.classes; }
   /// Row @p r of the target into @p out; @p memory holds `target.scratch_rows` rows.
-  void ask_target(std::size_t r, T* out, T* memory) const {
+  void ask_target(std::size_t r, T* out, T* memory) const { target.fill(target.object, row_of_target(r, out, memory)); }
+  target_row<T> row_of_target(std::size_t r, T* out, T* memory) const {
     const std::size_t n = target.classes;
-    target.fill(target.object, {r, {out, n}, {memory, n * target.scratch_rows}, student, label(r), progress});
+    return {r, {out, n}, {memory, n * target.scratch_rows}, student, label(r), progress};
   }
 };
 

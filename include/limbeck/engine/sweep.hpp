@@ -47,6 +47,8 @@ class host_sweep {
   /// Whether a row without a softmax is looked at for numbers that are none while its classes are swept, and not before: where
   /// nothing but its value and gradient comes of it.
   static constexpr bool checks_late = NS == 0 && classwise && !any_width && (!Plan::weighs || Plan::weighs_unread) && !Plan::template any<rowwise>;
+  /// Whether a target is read where its classes are swept, in parts, where it can be: nothing looks at its row before or after.
+  static constexpr bool takes_parts = checks_late && !sees_teacher;
   /// Whether a class that one side alone masks can make the value infinite.
   static constexpr bool compares =
       Plan::pairs::size > 0 || Plan::template any<logitwise> || Plan::features || Mode::soft_labels;
@@ -159,6 +161,7 @@ class host_sweep {
     row_numbers<T, Plan> numbers;
     exponential_sums<T, Plan> sums;
     bool waits;                      // whether any does
+    alignas(64) std::byte reader[bytes_of_reader];  // of a target that is read in parts
     bool masks;                      // has a class at -inf
     row_deviations<T> deviations;    // where a temperature is one
     alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
@@ -176,13 +179,14 @@ class host_sweep {
   }
   /// The same with sums that are merged every 64 packs: the rounding error of a long row grows with the number of
   /// merges, not with the number of classes.
-  template <class Sums, class Body>
+  template <class Sums, bool Parts = false, class Body>
   LIMBECK_HOST_INLINE Sums sum_packs(const row_state& row, Body&& body) const {
     const auto clear = [](Sums& sums) LIMBECK_LAMBDA_INLINE {
       for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE { sums.sum[k] = X(T(0)); });
     };
     Sums total;
     clear(total);
+    [[maybe_unused]] alignas(64) T near[Parts ? piece : 1];
     for (int part = 0; part < 2; ++part) {
       const position& from = part ? row.tail : row.main;
       const std::size_t stop = part ? rest_ : whole_;
@@ -190,7 +194,15 @@ class host_sweep {
         Sums partial;
         clear(partial);
         const std::size_t pause = (std::min)(stop, c + piece);
-        for (; c < pause; c += L) body(from.at(c), partial);
+        position first = from.at(c);
+        if constexpr (Parts) {
+          if (in_parts()) {
+            in_.target.read(row.reader, (part ? whole_ : 0) + c, pause - c, near);
+            if (part) std::fill(near + rest_, near + L, -infinity);
+            first.teacher = near;
+          }
+        }
+        for (; c < pause; c += L, first = first.at(L)) body(first, partial);
         for_each_index<Sums::size>([&](auto k) LIMBECK_LAMBDA_INLINE {
           if constexpr (is_peak<Sums, k>()) {
             total.sum[k] = larger(total.sum[k], partial.sum[k]);
@@ -202,6 +214,8 @@ class host_sweep {
     }
     return total;
   }
+  /// Whether this call's target is read so.
+  bool in_parts() const { return takes_parts && in_.target.read; }
   /// The classes from @p first of a row that has waited, a piece or what is left of it.
   [[gnu::noinline]] void bring(const row_state& row, std::size_t r, std::size_t first) const {
     const std::size_t count = classes_ - first < piece + L ? classes_ - first : piece;
@@ -332,7 +346,11 @@ class host_sweep {
       row.main.teacher = row.main.soft = row.main.student;
       row.tail.teacher = row.tail.soft = row.tail.student;
       row.main.gradient = row.tail.gradient = row.gradient_tail;
-      if (asked) ask_target(r, asked + i * teacher_padded_, row_scratch);
+      if (asked && in_parts()) {
+        in_.target.open(in_.target.object, in_.row_of_target(r, asked + i * teacher_padded_, row_scratch), row.reader);
+      } else if (asked) {
+        ask_target(r, asked + i * teacher_padded_, row_scratch);
+      }
       if constexpr (any_width) {
         row.teacher = teacher ? teacher + i * teacher_padded_ : in_.teacher.row(r);
       } else if constexpr (Plan::teacher) {
@@ -428,13 +446,15 @@ class host_sweep {
         [[maybe_unused]] const auto out = outputs_.row(r);
         [[maybe_unused]] X outside(T(0));
         const auto n = row.numbers.template broadcast<X>();
-        reduce(sum_packs<flow_sums<X, Plan, Mode>>(
+        reduce(sum_packs<flow_sums<X, Plan, Mode>, takes_parts>(
                    row,
                    [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                      X e[at_least_one(NS)];
                      load_exponentials(at, e);
                      if constexpr (checks_late) {
                        outside += outside_of(at.student);
+                       ask_memory(at.student + elements_ahead);
+                       if constexpr (Mode::gradient) ask_memory<true>(at.gradient + elements_ahead);
                        if constexpr (!sees_teacher) outside += outside_of(at.teacher);
                      }
                      const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
@@ -447,6 +467,7 @@ class host_sweep {
         if constexpr (checks_late) {
           const std::size_t padding = rest_ ? (L - rest_) * (sees_teacher ? 1 : 2) : 0;  // it is -inf
           if (Lanes::sum(outside.v) != static_cast<T>(padding) || classes_ == 0) {
+            if (asked && in_parts()) ask_target(r, asked + row.index * teacher_padded_, row_scratch);
             if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
             if (Plan::features && row.masks) return faults_.report(r, masked_feature(row));
           }

@@ -149,6 +149,17 @@ auto as_target(X&& x) {
   }
 }
 
+/// A target whose row can be read in parts: `open(row, memory)`, once a row, gives back a small reader, and
+/// `read(reader, first, count, out)` is static. What reads each element once asks for parts that stay in the first cache.
+template <class X>
+concept read_in_parts = target<X> && requires(const X& t, const target_row<typename X::scalar>& r, typename X::scalar* out) {
+  X::read(t.open(r, r.memory), std::size_t{}, std::size_t{}, out);
+};
+template <class X>
+using reader_of_target = decltype(std::declval<const X&>().open(std::declval<const target_row<typename X::scalar>&>(), std::span<typename X::scalar>{}));
+/// The most that a reader may take.
+inline constexpr std::size_t bytes_of_reader = 512;
+
 template <class X>
 constexpr bool target_needs_labels() {
   if constexpr (requires { X::needs_labels; }) {

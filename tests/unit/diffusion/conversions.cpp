@@ -6,11 +6,17 @@
 #include <limbeck/diffusion/gaussian_mixture.hpp>
 #include <limbeck/diffusion/noise_table.hpp>
 #include <limbeck/diffusion/prediction.hpp>
+#include <limbeck/loss/features/smooth_l1.hpp>
 #include <limbeck/loss/features/specified_gradient.hpp>
+#include <limbeck/loss/logits/mse.hpp>
 #include <limbeck/objective/objective.hpp>
 
 #include <cmath>
+#include <limits>
 #include <numbers>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace lk = limbeck;
@@ -188,4 +194,27 @@ TEST_CASE("diffusion: tensors with strides, of 16 bits, and times of any kind", 
   CHECK(of_half[0] == Approx(wide[0]));  // (1 - t) x + t x
   const std::vector<double> no_times;  // is not one time for all rows
   CHECK_THROWS_AS(lk::noised(clean, noise, lk::levels(path, no_times)), lk::shape_error);
+}
+
+TEST_CASE("A formula that is read in parts gives what its tensor gives, and its faults") {
+  for (const std::size_t n : {1, 7, 16, 511, 1024, 1500}) {
+    constexpr std::size_t rows = 3;
+    lk::random_stream random(n);
+    std::vector<float> student(rows * n), a(student.size()), b(student.size()), filled(student.size()), expected(student.size()), got(student.size());
+    for (auto* x : {&student, &a, &b})
+      for (float& v : *x) v = static_cast<float>(random.normal());
+    const std::vector<float> times{0.2f, 0.5f, 0.9f};
+    const auto view = [&](auto& x) { return lk::rows<std::remove_reference_t<decltype(x[0])>>(x.data(), rows, n); };
+    const auto formula = lk::noised(view(std::as_const(a)), view(std::as_const(b)), lk::levels(lk::rectified{}, times));
+    lk::fill(formula, view(filled));
+    const auto objective = 0.5 * lk::mse{} + lk::l1{};
+    lk::workspace ws;
+    const double by_tensor = objective(view(std::as_const(student)), view(std::as_const(filled)), ws, lk::into(view(expected))).loss;
+    const double by_parts = objective(view(std::as_const(student)), formula, ws, lk::into(view(got))).loss;
+    CHECK(by_parts == by_tensor);
+    CHECK(got == expected);
+    a[2 * n - 1] = std::numeric_limits<float>::quiet_NaN();
+    CHECK_THROWS_WITH(objective(view(std::as_const(student)), formula, ws),
+                      Contains("teacher is nan at row 1, column " + std::to_string(n - 1)));
+  }
 }

@@ -25,7 +25,7 @@ std::vector<T> of_rank(int k, std::size_t n) {
 
 TEST_CASE("A sum of ranks is taken in their order, whatever its length") {
   on_any_ranks([](const auto& comm) {
-    for (const std::size_t n : {0U, 1U, 3U, 1023U, 1025U, 5000U}) {
+    for (const std::size_t n : {0u, 1u, 3u, 1023u, 1025u, 5000u}) {
       std::vector<double> sum = of_rank<double>(comm.rank(), n), expected = of_rank<double>(0, n);
       for (int k = 1; k < comm.size(); ++k) {
         const auto x = of_rank<double>(k, n);
@@ -141,16 +141,3 @@ TEST_CASE("A counted communicator says what a rank sends, through a reference to
     EXPECT_ON_RANK(text == "zero");
   });
 }
-
-#if LIMBECK_TEST_MPI
-TEST_CASE("MPI: a message longer than a count is one element of a type") {
-  ranks::on_any_ranks([](const lk::mpi&) {
-    for (const std::size_t bytes : {0U, 1U, 7U, 8U, 9U, 64U, 65U, 1000U}) {
-      const lk::detail::mpi_bytes of(bytes, 8);
-      int size = 0;
-      MPI_Type_size(of.type(), &size);
-      EXPECT_ON_RANK(static_cast<std::size_t>(size) * static_cast<std::size_t>(of.count()) == bytes);
-    }
-  });
-}
-#endif
