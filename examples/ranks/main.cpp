@@ -32,7 +32,7 @@ struct options {
   int seeds = 10, rounds = 5, budget = 10, epochs = 30;
   std::string out = "ranks-results", data = LIMBECK_EXAMPLE_FOLDER "/../data";
 };
-constexpr const char* usage = R"(Labels bought and a student distilled over ranks, on handwritten digits: mpirun -n 2 this program, or the program alone.
+constexpr const char* usage = R"(Labels bought and a student distilled over ranks, on handwritten digits: alone, or by mpirun -n 2.
   --seeds N    draws of the first labels (10)
   --rounds N   in which labels are bought (5)
   --budget N   labels a round (10)
@@ -44,8 +44,8 @@ constexpr const char* usage = R"(Labels bought and a student distilled over rank
 
 /// A student's run: it is interrupted once, as by Ctrl-C on the last rank, and goes on.
 template <class World>
-mlp distil(const World& world, const std::string& checkpoint, pool_shard& pool, lk::rows<const float> taught, int epochs, std::uint64_t seed,
-           bool interrupted) {
+mlp distil(const World& world, const std::string& checkpoint, pool_shard& pool, lk::rows<const float> taught, std::size_t epochs,
+           std::uint64_t seed, bool interrupted) {
   const auto start = [&] {
     mlp student({64, 24, 10}, seed);
     own_logits teacher{pool, taught};
@@ -56,8 +56,9 @@ mlp distil(const World& world, const std::string& checkpoint, pool_shard& pool, 
         if (act && run.step == run.steps / 2) std::raise(SIGINT);
       }
     } signal{interrupted && world.rank() == world.size() - 1};
-    interrupted = trainer.fit(pool, {.epochs = static_cast<std::size_t>(epochs), .batch = 64, .seed = seed, .checkpoint = checkpoint, .ranks = world},
-                              signal).interrupted;
+    const auto result =
+        trainer.fit(pool, {.epochs = epochs, .batch = 64, .seed = seed, .checkpoint = checkpoint, .ranks = world}, signal);
+    interrupted = result.interrupted;
     return student;
   };
   mlp student = start();
@@ -90,6 +91,7 @@ void run(const World& world, int argc, char** argv) {
     return o.out + '/' + name;
   };
   const std::vector<std::string> arms{"random", "PCoreSet"};
+  const auto epochs = static_cast<std::size_t>(o.epochs);
   std::vector<std::vector<double>> teachers(2), students(2);
   std::size_t asked = 0, steps = 0, bytes_asked = 0, bytes_trained = 0;
   bool same = true;
@@ -102,7 +104,8 @@ void run(const World& world, int argc, char** argv) {
         // Each rank trains the same teacher on what was bought: few rows, which all may have.
         const dataset bought = pool.gather(world, labelled);
         teacher = mlp({64, 64, 10}, seed);
-        lk::trainer{teacher, lk::no_teacher{}, lk::cross_entropy{}, adam(lk::cosine(0.01, 0.0))}.fit(bought, {.steps = 300, .batch = 32, .seed = seed});
+        lk::trainer learn{teacher, lk::no_teacher{}, lk::cross_entropy{}, adam(lk::cosine(0.01, 0.0))};
+        learn.fit(bought, {.steps = 300, .batch = 32, .seed = seed});
         if (round == o.rounds) break;
         // Its predictions of the pool stay where the rows are; what travels are proposals.
         const lk::query query{.budget = static_cast<std::size_t>(o.budget), .labelled = labelled, .seed = seed};
@@ -119,10 +122,10 @@ void run(const World& world, int argc, char** argv) {
       const matrix taught = teacher.forward(pool.own);
       const lk::rows<const float> logits(taught.data(), of.count(), 10);
       counter.reset();
-      mlp student = distil(counter, fresh("stopped.ckpt"), pool, logits, o.epochs, seed, true);
+      mlp student = distil(counter, fresh("stopped.ckpt"), pool, logits, epochs, seed, true);
       bytes_trained += counter.bytes();
-      steps += static_cast<std::size_t>(o.epochs) * ((of.total() - 1) / 64 + 1);
-      mlp never = distil(world, fresh("never.ckpt"), pool, logits, o.epochs, seed, false);
+      steps += epochs * ((of.total() - 1) / 64 + 1);
+      mlp never = distil(world, fresh("never.ckpt"), pool, logits, epochs, seed, false);
       same = same && std::ranges::equal(student.flat_parameters(), never.flat_parameters());
       teachers[arm].push_back(100 * lk::evaluate(teacher, test, 256, world).accuracy());
       students[arm].push_back(100 * lk::evaluate(student, test, 256, world).accuracy());
@@ -132,8 +135,9 @@ void run(const World& world, int argc, char** argv) {
   for (std::size_t arm = 0; arm < arms.size(); ++arm) results.add(arms[arm], {teachers[arm], students[arm]});
   results.print();
   std::printf("interrupted and resumed: %s\n", same ? "the same bits" : "OTHER bits");
-  std::printf("%d rank%s; each sends %.0f bytes a pick and %.0f bytes a step of %zu parameters\n", world.size(), world.size() == 1 ? "" : "s",
-              static_cast<double>(bytes_asked) / static_cast<double>(asked), static_cast<double>(bytes_trained) / static_cast<double>(steps),
+  const auto each = [](std::size_t bytes, std::size_t things) { return static_cast<double>(bytes) / static_cast<double>(things); };
+  std::printf("%d rank%s; each sends %.0f bytes a pick and %.0f bytes a step of %zu parameters\n", world.size(),
+              world.size() == 1 ? "" : "s", each(bytes_asked, asked), each(bytes_trained, steps),
               mlp({64, 24, 10}, 0).flat_parameters().size());
   if (!same) throw std::runtime_error("a run that was resumed is not the one that never stopped");
 }

@@ -30,7 +30,7 @@ struct pool_shard {
   bool owns(std::size_t row) const { return of.owns(row); }
   inputs_only batch(std::span<const std::size_t> rows) const {
     matrix x(std::ssize(rows), own.cols());
-    for (std::size_t i = 0; i < rows.size(); ++i) x.row(static_cast<Eigen::Index>(i)) = own.row(static_cast<Eigen::Index>(of.local(rows[i])));
+    for (Eigen::Index i = 0; i < x.rows(); ++i) x.row(i) = own.row(static_cast<Eigen::Index>(of.local(rows[static_cast<std::size_t>(i)])));
     return {std::move(x)};
   }
   /// What was bought, on every rank: rows in the order of their numbers.
@@ -55,8 +55,7 @@ struct own_logits {
   const matrix& rows(std::span<const std::size_t> numbers) {
     asked.resize(std::ssize(numbers), static_cast<Eigen::Index>(logits.classes));
     for (std::size_t i = 0; i < numbers.size(); ++i)
-      for (std::size_t c = 0; c < logits.classes; ++c)
-        asked(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(c)) = logits(of.of.local(numbers[i]), c);
+      std::copy_n(logits.data + of.of.local(numbers[i]) * logits.classes, logits.classes, asked.row(static_cast<Eigen::Index>(i)).data());
     return asked;
   }
 };

@@ -7,7 +7,8 @@ file(MAKE_DIRECTORY "${FOLDER}")
 # run(<name> <arguments>...): out, err, result and seconds.
 macro(run)
   string(TIMESTAMP before "%s")
-  execute_process(COMMAND "${MPIEXEC}" ${FLAG} 3 "${PROGRAM}" ${ARGN} OUTPUT_VARIABLE out ERROR_VARIABLE err RESULT_VARIABLE result TIMEOUT 60)
+  execute_process(COMMAND "${MPIEXEC}" ${FLAG} 3 "${PROGRAM}" ${ARGN}
+    OUTPUT_VARIABLE out ERROR_VARIABLE err RESULT_VARIABLE result TIMEOUT 60)
   string(TIMESTAMP after "%s")
   math(EXPR seconds "${after} - ${before}")
 endmacro()

@@ -1,6 +1,6 @@
-// A run over ranks in which one of them fails: `run CHECKPOINT [HOW RANK WHEN]`. HOW is `step` (SIGKILL after that step), `save` (SIGKILL in
-// the middle of that save), `throw` (an exception after that step) or `outside` (one that no other rank is told of). What rank 0
-// prints of a run that ends is its result, to the bit.
+// A run over ranks in which one of them fails: `run CHECKPOINT [HOW RANK WHEN]`. HOW is `step` (SIGKILL after that step), `save`
+// (SIGKILL in the middle of that save), `throw` (an exception after that step) or `outside` (one that no other rank is told of).
+// What rank 0 prints of a run that ends is its result, to the bit.
 #include "../unit/trainer/toy.hpp"
 
 #include <limbeck/mpi.hpp>

@@ -259,7 +259,7 @@ class training_loop {
     if (comm_.size() == 1) return;
     const std::string mine = composition(length()) + line("micro_batch", std::to_string(settings_.micro_batch)) +
                              line("skip_bad_steps", std::to_string(settings_.skip_bad_steps)) +
-                             line("checkpoint", settings_.checkpoint.string()) +
+                             line("checkpoint", settings_.checkpoint.empty() ? "none" : "a file") +
                              line("checkpoint_every", std::to_string(settings_.checkpoint_every)) + what_.start();
     std::string first = mine;
     broadcast(comm_, first, 0);
@@ -394,8 +394,8 @@ class training_loop {
   std::string length() const { return std::to_string(settings_.steps > 0 ? settings_.steps : settings_.epochs); }
   const char* unit() const { return settings_.steps > 0 ? "steps" : what_.epochs(); }
   std::string composition(const std::string& length) const {
-    return (comm_.size() > 1 ? line("ranks", std::to_string(comm_.size())) : "") + line("rows", std::to_string(rows_)) + line(unit(), length) +
-           line("batch", std::to_string(settings_.batch)) + line("seed", std::to_string(settings_.seed)) +
+    return (comm_.size() > 1 ? line("ranks", std::to_string(comm_.size())) : "") + line("rows", std::to_string(rows_)) +
+           line(unit(), length) + line("batch", std::to_string(settings_.batch)) + line("seed", std::to_string(settings_.seed)) +
            what_.describe();
   }
   training_result result() const {

@@ -21,7 +21,8 @@ struct micro_batch {
   Batch batch;
   std::vector<std::size_t> source;
 };
-/// A batch in micro-batches, and the weights of its outputs' rows that count. Over ranks the parts are this rank's, the weights those of all.
+/// A batch in micro-batches, and the weights of its outputs' rows that count. Over ranks the parts are this rank's, the weights
+/// those of all.
 template <class Batch>
 struct whole_batch {
   const training_ranks& ranks;

@@ -36,9 +36,9 @@ struct fit_settings {
   /// zero, `after_step` is not called, and `skipped` counts. One more in a row throws what was wrong. 0: none is looked for; anything
   /// else is refused in programs without exceptions.
   std::size_t skip_bad_steps = 0;
-  /// The ranks over which the run is trained, all with the same settings: `.ranks = world`. Of the rows of each step a rank takes an even
-  /// part, or those that its data `owns(row)`; the mean is over the rows of all, and so are losses and what `validation` reports. `batch` is
-  /// that of all ranks, `micro_batch` a rank's.
+  /// The ranks over which the run is trained, all with the same settings: `.ranks = world`. Of the rows of each step a rank takes an
+  /// even part, or those that its data `owns(row)`; the mean is over the rows of all, and so are losses and what `validation` reports.
+  /// `batch` is that of all ranks, `micro_batch` a rank's; `checkpoint` may be another path on each.
   training_ranks ranks{};
 };
 

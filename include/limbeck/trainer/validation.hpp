@@ -52,7 +52,8 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
     if (batch == 0) raise<value_error>("limbeck: batch is 0, expected at least 1");
     const evaluating mode(model);
     const shards even = shards::even(ranks, static_cast<std::size_t>(data.size()));
-    const std::size_t begin = detail::owns_rows<Data> ? 0 : even.first(), end = detail::owns_rows<Data> ? even.total() : begin + even.count();
+    constexpr bool owned = detail::owns_rows<Data>;
+    const std::size_t begin = owned ? 0 : even.first(), end = owned ? even.total() : begin + even.count();
     std::vector<std::size_t> which;
     const auto count = [&] {
       auto&& part = data.batch(which);

@@ -63,7 +63,10 @@ struct unweighed : points {
 struct in_shards : unweighed {
   int rank = 0, size_of_all = 1;
   /// Rank 1 has nothing, where there are more.
-  bool owns(std::size_t row) const { return rank == (size_of_all > 2 && row % 4 == 1 ? 2 : row % 2 == 0 || size_of_all == 1 ? 0 : size_of_all - 1); }
+  bool owns(std::size_t row) const {
+    if (size_of_all == 1 || row % 2 == 0) return rank == 0;
+    return rank == (size_of_all > 2 && row % 4 == 1 ? 2 : size_of_all - 1);
+  }
   only_inputs batch(std::span<const std::size_t> rows) {
     for (const std::size_t r : rows)
       if (!owns(r)) throw std::logic_error("asked for a row of another rank");
@@ -168,6 +171,11 @@ struct archived_badly {
     if (++walks == when) throw std::runtime_error("the disk is full");
   }
 };
+/// How messages name a rank.
+template <class C>
+std::string named(const C& comm, int rank) {
+  return comm.size() == 1 ? "" : "rank " + std::to_string(rank) + " of " + std::to_string(comm.size()) + ": ";
+}
 bool near(double a, double b) { return std::abs(a - b) <= 1e-12 * (1 + std::abs(b)); }
 bool near(const std::vector<double>& a, const std::vector<double>& b) {
   for (std::size_t i = 0; i < a.size(); ++i)
@@ -274,7 +282,8 @@ TEST_CASE("Validation, early stopping and tables over ranks are the one machine'
       lk::mutual_trainer both{lk::pupil{a, lk::cross_entropy{} + lk::forward_kl{}, sgd{}}, lk::pupil{b, lk::forward_kl{}, sgd{}}};
       both.simultaneous = simultaneous;
       auto r = both.fit(data, settings, lk::validation(a, test, {.batch = 4}),
-                        lk::early_stopping{.metric = "nll", .lower_is_better = true, .patience = 2, .by = 0.01}, lk::csv_metrics(table.path, 1));
+                        lk::early_stopping{.metric = "nll", .lower_is_better = true, .patience = 2, .by = 0.01},
+                        lk::csv_metrics(table.path, 1));
       EXPECT_ON_RANK(!settings.ranks.hook() && r.stopped && r.steps > 3);
       return std::tuple(a.w, r.metrics["accuracy"], r.metrics["nll"], r.metrics["ece"], r.steps);
     };
@@ -348,7 +357,7 @@ TEST_CASE("Resumed on as many ranks, a run is the one that never stopped, to the
     }
     for (const int guilty : {0, last}) {
       // one fails between two saves, and one in the middle of a save: what was saved before is whole
-      const std::string who = comm.size() == 1 ? "" : "limbeck: rank " + std::to_string(guilty) + " of " + std::to_string(comm.size()) + ": ";
+      const std::string who = comm.size() == 1 ? "" : "limbeck: " + named(comm, guilty);
       std::string fault = ranks::fault_of<std::runtime_error>([&] {
         (void)program(stopped.path, {7, [&](auto&) {
                         if (comm.rank() == guilty) throw std::runtime_error("the machine is gone");
@@ -371,7 +380,7 @@ TEST_CASE("Resumed on as many ranks, a run is the one that never stopped, to the
       for (const char* slot : {".0", ".1"})
         std::filesystem::remove(never.path.string() + '.' + std::to_string(last) + "-of-" + std::to_string(comm.size()) + slot);
     fault = ranks::fault_of<std::runtime_error>([&] { (void)program(never.path, nothing); });
-    EXPECT_ON_RANK(fault.starts_with("limbeck: rank " + std::to_string(last) + " of " + std::to_string(comm.size()) + ": cannot read '"));
+    EXPECT_ON_RANK(fault.starts_with("limbeck: " + named(comm, last) + "cannot read '"));
     never.clear(comm);
   });
 }
@@ -379,7 +388,6 @@ TEST_CASE("Resumed on as many ranks, a run is the one that never stopped, to the
 TEST_CASE("What is wrong on one rank is refused or skipped on all, and who stops, stops all") {
   on_any_ranks([](const auto& comm) {
     const int last = comm.size() - 1;
-    const auto named = [&](int rank) { return comm.size() == 1 ? "" : "rank " + std::to_string(rank) + " of " + std::to_string(comm.size()) + ": "; };
     const auto fit = [&](points data, lk::fit_settings settings, at_step watch, auto& student, auto optimizer) {
       settings.ranks = comm;
       return lk::trainer{student, teacher{}, lk::mse{}, optimizer}.fit(data, settings, watch);
@@ -391,7 +399,7 @@ TEST_CASE("What is wrong on one rank is refused or skipped on all, and who stops
       points data;
       if (comm.rank() == last) data.bad_row = 3;
       std::string fault = ranks::fault_of<lk::value_error>([&] { (void)fit(data, settings, nothing, student, sgd{}); });
-      if (!fault.empty()) EXPECT_ON_RANK(fault == "limbeck: " + named(last) + "row 3 is bad");
+      if (!fault.empty()) EXPECT_ON_RANK(fault == "limbeck: " + named(comm, last) + "row 3 is bad");
       EXPECT_ON_RANK(comm.size() > 1 || !fault.empty());
       lk::fit_settings skipping = settings;
       skipping.skip_bad_steps = 5;
@@ -410,14 +418,15 @@ TEST_CASE("What is wrong on one rank is refused or skipped on all, and who stops
       lk::fit_settings other = settings;
       if (comm.rank() == last) other.batch = 4;
       std::string fault = ranks::fault_of<lk::value_error>([&] { (void)fit({}, other, nothing, student, sgd{}); });
-      EXPECT_ON_RANK(fault == "limbeck: " + named(last) + "this run is not that of rank 0: it is of\nbatch = 4\nand not of\nbatch = 8");
+      EXPECT_ON_RANK(fault == "limbeck: " + named(comm, last) +
+                                  "this run is not that of rank 0: it is of\nbatch = 4\nand not of\nbatch = 8");
       if (comm.rank() == last) student.w[0] = 1e-9;
       fault = ranks::fault_of<lk::value_error>([&] { (void)fit({}, settings, nothing, student, sgd{}); });
       EXPECT_ON_RANK(fault.find("it is of\nstudent's parameters = ") != std::string::npos);
       other = settings;
       if (comm.rank() == last) other.batch = 0;
       fault = ranks::fault_of<lk::value_error>([&] { (void)fit({}, other, nothing, student, sgd{}); });
-      EXPECT_ON_RANK(fault == "limbeck: " + named(last) + "batch is 0, expected at least 1");
+      EXPECT_ON_RANK(fault == "limbeck: " + named(comm, last) + "batch is 0, expected at least 1");
     }
     model bare;
     std::string fault = ranks::fault_of<lk::value_error>([&] { (void)fit({}, settings, nothing, bare, hidden_sgd{}); });
@@ -427,7 +436,8 @@ TEST_CASE("What is wrong on one rank is refused or skipped on all, and who stops
     orphaned.size_of_all = comm.size(), orphaned.rank = comm.rank() == 0 ? 99 : comm.rank();
     lk::fit_settings together = settings;
     together.ranks = comm;
-    fault = ranks::fault_of<lk::value_error>([&] { (void)lk::trainer{student, teacher{}, lk::mse{}, sgd{}}.fit(orphaned, together); });
+    lk::trainer run{student, teacher{}, lk::mse{}, sgd{}};
+    fault = ranks::fault_of<lk::value_error>([&] { (void)run.fit(orphaned, together); });
     EXPECT_ON_RANK(fault.find("each row is owned by one rank") != std::string::npos);
   });
 }
