@@ -432,10 +432,14 @@ TEST_CASE("What is wrong on one rank is refused or skipped on all, and who stops
     std::string fault = ranks::fault_of<lk::value_error>([&] { (void)fit({}, settings, nothing, bare, hidden_sgd{}); });
     EXPECT_ON_RANK(fault.find("the student has no gradients(), a range of spans") != std::string::npos);
     shown student;
-    in_shards orphaned;
-    orphaned.size_of_all = comm.size(), orphaned.rank = comm.rank() == 0 ? 99 : comm.rank();
     lk::fit_settings together = settings;
     together.ranks = comm;
+    unweighed data;
+    lk::trainer relating{student, teacher{}, lk::rkd_distance{}, sgd{}};
+    fault = ranks::fault_of<lk::value_error>([&] { (void)relating.fit(data, together); });
+    EXPECT_ON_RANK(fault.find("rkd_distance relates all rows of a batch and cannot be summed over parts of it") != std::string::npos);
+    in_shards orphaned;
+    orphaned.size_of_all = comm.size(), orphaned.rank = comm.rank() == 0 ? 99 : comm.rank();
     lk::trainer run{student, teacher{}, lk::mse{}, sgd{}};
     fault = ranks::fault_of<lk::value_error>([&] { (void)run.fit(orphaned, together); });
     EXPECT_ON_RANK(fault.find("each row is owned by one rank") != std::string::npos);
