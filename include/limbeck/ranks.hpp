@@ -6,6 +6,7 @@
 
 #include <limbeck/ranks/batches.hpp>
 #include <limbeck/ranks/communicator.hpp>
+#include <limbeck/ranks/over_ranks.hpp>
 #include <limbeck/ranks/reductions.hpp>
 #include <limbeck/ranks/shards.hpp>
 

@@ -318,14 +318,11 @@ class meeting_ranks {
     scratch memory(ws);
     joined_batch<T> joined(in, parts, ranks_, wanted, memory);
     std::optional<Result> result;
-    std::string what;
-    const rank_fault fault = fault_of(
-        [&] {
-          attempt<row_error>([&] { result.emplace(run(joined.whole, ws.beside())); },
-                             [&](const row_error& e) { raise<value_error>(parts.as_owner(e.what())); });
-        },
-        what);
-    throw_lowest(ranks_, all_gather(ranks_, fault), std::move(what));
+    noted_fault fault = note_fault([&] {
+      attempt<row_error>([&] { result.emplace(run(joined.whole, ws.beside())); },
+                         [&](const row_error& e) { raise<value_error>(parts.as_owner(e.what())); });
+    });
+    agree_on(ranks_, fault.kind, std::move(fault.what));
     joined.give();
     thrown_on_all_ = false;
     return std::move(*result);
@@ -352,10 +349,10 @@ struct batch_over_argument {
     or_else([&] { result.emplace(f(met)); },
             [&] {
               if (met.thrown_on_all_) go_on();
-              std::string what;
+              noted_fault fault = note_fault([] { go_on(); });
               batch_part mine;
-              mine.fault = fault_of([] { go_on(); }, what);
-              (void)batch_parts(ranks, mine, std::move(what));  // throws it
+              mine.fault = fault.kind;
+              (void)batch_parts(ranks, mine, std::move(fault.what));  // throws it
             });
     return std::move(*result);
   }

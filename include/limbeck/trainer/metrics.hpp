@@ -9,12 +9,14 @@
 #include <limbeck/core/half.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/softmax.hpp>
+#include <limbeck/ranks/reductions.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,6 +129,18 @@ class classification_metrics {
     requires(tensor<Logits> || run_time_tensor<Logits>)
   void add(const Logits& logits, const Labels& labels, const Mask& mask) {
     add_all(logits, labels_of(labels), mask_of(mask));
+  }
+  /// Adds what the other ranks have counted: one message of 264 bytes to each.
+  template <communicator C>
+  void all_reduce(const C& comm) {
+    std::array<double, 33> all{rows_, correct_, nll_};
+    const auto places = [&](const auto& f) {
+      for (std::size_t i = 0; i < bins_.size(); ++i) f(bins_[i].confidence, all[3 + 2 * i]), f(bins_[i].correct, all[4 + 2 * i]);
+    };
+    places([](double x, double& to) { to = x; });
+    all_reduce_sum(comm, std::span<double>(all));
+    rows_ = all[0], correct_ = all[1], nll_ = all[2];
+    places([](double& x, double from) { x = from; });
   }
   /// Rows counted.
   std::size_t rows_counted() const { return static_cast<std::size_t>(rows_); }
