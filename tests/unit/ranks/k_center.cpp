@@ -129,22 +129,24 @@ TEMPLATE_TEST_CASE("herding over ranks chooses the rows of one machine", "", flo
 
 TEST_CASE("a sum over ranks that no order changes") {
   on_any_ranks([](const auto& comm) {
-    lk::random_stream random(4);
-    std::vector<double> x(3000);
-    long double exact = 0;
-    for (double& v : x) exact += v = std::ldexp(random.normal(), static_cast<int>(random.below(60)) - 30);
-    double largest = 0;
-    for (const double v : x) largest = (std::max)(largest, std::fabs(v));
-    const auto over = [&](std::size_t begin, std::size_t end, const auto& ranks) {
-      lk::detail::exact_sums sums(1, x.size(), largest);
-      for (std::size_t i = begin; i < end; ++i) sums.add(&x[i]);
-      return sums.over(ranks)[0];
-    };
-    const double total = over(first_row(x.size(), comm.rank(), comm.size()), first_row(x.size(), comm.rank() + 1, comm.size()), comm);
-    EXPECT_ON_RANK(total == over(0, x.size(), lk::one_rank{}));
-    std::reverse(x.begin(), x.end());
-    EXPECT_ON_RANK(total == over(0, x.size(), lk::one_rank{}));
-    EXPECT_ON_RANK(std::fabs(total - static_cast<double>(exact)) <= 1e-15 * std::fabs(total));
+    for (const int scale : {-700, -41, -40, -39, -21, -20, -1, 0, 1, 19, 20, 21, 300}) {
+      lk::random_stream random(4);
+      std::vector<double> x(2000);
+      long double exact = 0;
+      for (double& v : x) exact += v = std::ldexp(random.normal(), static_cast<int>(random.below(60)) - 30 + scale);
+      const auto over = [&](std::size_t begin, std::size_t end, const auto& with) {
+        lk::detail::exact_sums sums(1);
+        for (std::size_t i = begin; i < end; ++i) sums.add(&x[i]);
+        return sums.over(with)[0];
+      };
+      const double total = over(first_row(x.size(), comm.rank(), comm.size()), first_row(x.size(), comm.rank() + 1, comm.size()), comm);
+      EXPECT_ON_RANK(total == over(0, x.size(), lk::one_rank{}));
+      std::sort(x.begin(), x.end(), [](double a, double b) { return std::fabs(a) < std::fabs(b); });  // the largest comes last
+      EXPECT_ON_RANK(total == over(0, x.size(), lk::one_rank{}));
+      std::reverse(x.begin(), x.end());
+      EXPECT_ON_RANK(total == over(0, x.size(), lk::one_rank{}));
+      EXPECT_ON_RANK(std::fabs(total - static_cast<double>(exact)) <= 1e-15 * std::fabs(total));
+    }
   });
 }
 
