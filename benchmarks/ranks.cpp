@@ -6,7 +6,9 @@
 // chosen from by 1, 2, 4, ... ranks, up to those that there are, while the others sleep. Every time is the fastest of two.
 //   through    once through the pool, with its checks: what the first choice takes
 //   a pick     what each further one takes
-//   speed-up   of the picks, against one rank
+//   work       of it, what the processor of the rank with the most of it did outside of messages: on a machine that does other things
+//              too, what a pick would take without them and without messages
+//   speed-up   of the picks and, in parentheses, of the work, against one rank
 //   messages   a pick; each is an all-gather
 //   bytes      that a rank sends to each other one, a pick
 //   message    what such an all-gather takes by itself
@@ -21,7 +23,8 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
+#include <ctime>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -57,8 +60,43 @@ std::vector<float> rows_of(std::size_t first, std::size_t count, bool probabilit
   return x;
 }
 
+/// Seconds that the processor has worked for this thread.
+double worked() {
+  timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// A communicator that knows how long its messages have kept the processor: MPI waits by asking.
+class timed {
+ public:
+  explicit timed(const lk::counted<lk::mpi>& to) : to_(to) {}
+  int rank() const { return to_.rank(); }
+  int size() const { return to_.size(); }
+  void all_gather(std::span<const std::byte> mine, std::span<std::byte> all) const {
+    time([&] { to_.all_gather(mine, all); });
+  }
+  void all_to_all(std::span<const std::byte> mine, std::span<std::byte> all) const {
+    time([&] { to_.all_to_all(mine, all); });
+  }
+  void broadcast(std::span<std::byte> bytes, int root) const {
+    time([&] { to_.broadcast(bytes, root); });
+  }
+  double seconds() const { return seconds_; }
+
+ private:
+  template <class F>
+  void time(F f) const {
+    const double begin = worked();
+    f();
+    seconds_ += worked() - begin;
+  }
+  const lk::counted<lk::mpi>& to_;
+  mutable double seconds_ = 0;
+};
+
 struct figures {
-  double seconds = 1e9;
+  double seconds = 1e9, work = 1e9;
   std::size_t calls = 0, bytes = 0;
   std::uint64_t digest = 0;
 };
@@ -68,11 +106,15 @@ figures measure(const lk::mpi& world, const Selector& selector, const lk::rows<c
   figures best;
   for (int round = 0; round < 2; ++round) {
     const lk::counted<lk::mpi> counted(world);
+    const timed through(counted);
     (void)lk::all_gather(world, 0);  // all begin together
     const auto begin = std::chrono::steady_clock::now();
-    const std::vector<std::size_t> rows = lk::over_ranks(counted, selector)(own, {.budget = picks});
+    const double idle = worked();
+    const std::vector<std::size_t> rows = lk::over_ranks(through, selector)(own, {.budget = picks});
+    const double work = worked() - idle - through.seconds();
     const double mine = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     best.seconds = (std::min)(best.seconds, lk::all_reduce_max(world, mine));
+    best.work = (std::min)(best.work, lk::all_reduce_max(world, work));
     best.calls = counted.calls(), best.bytes = counted.bytes(), best.digest = 0;
     for (const std::size_t r : rows) best.digest = best.digest * 31 + r;
   }
@@ -87,21 +129,25 @@ double message(const lk::mpi& world, std::size_t bytes) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count() / 1000;
 }
 
+struct a_pick {
+  double seconds = 0, work = 0;
+};
+
 template <class Selector>
-double line(const char* name, const lk::mpi& world, const Selector& selector, const lk::rows<const float>& own, std::size_t picks,
-            double alone) {
+a_pick line(const char* name, const lk::mpi& world, const Selector& selector, const lk::rows<const float>& own, std::size_t picks,
+            const a_pick& alone) {
   const figures one = measure(world, selector, own, 1), all = measure(world, selector, own, picks);
   const double others = (std::max)(1, world.size() - 1), n = static_cast<double>(picks - 1);
   const double calls = static_cast<double>(all.calls - one.calls), bytes = static_cast<double>(all.bytes - one.bytes) / others;
-  const double a_pick = (all.seconds - one.seconds) / n;
+  const a_pick now{(all.seconds - one.seconds) / n, (all.work - one.work) / n}, &first = world.size() > 1 ? alone : now;
   const double bare = world.size() > 1 ? message(world, static_cast<std::size_t>(bytes / calls)) : 0;
   if (world.rank() == 0) {
-    std::printf("| %s | %d | %.2f | %.2f | %.0f | %.0f | %.2f | %.2f | %.0f | %.1f | %016llx |\n", name, world.size(), all.seconds, one.seconds,
-                a_pick * 1e6, 1 / a_pick, alone > 0 ? alone / a_pick : 1.0, calls / n, bytes / n, bare * 1e6,
-                static_cast<unsigned long long>(all.digest));
+    std::printf("| %s | %d | %.2f | %.2f | %.0f | %.0f | %.0f | %.2f (%.2f) | %.2f | %.0f | %.1f | %016llx |\n", name, world.size(),
+                all.seconds, one.seconds, now.seconds * 1e6, now.work * 1e6, 1 / now.seconds, first.seconds / now.seconds,
+                first.work / now.work, calls / n, bytes / n, bare * 1e6, static_cast<unsigned long long>(all.digest));
     std::fflush(stdout);
   }
-  return a_pick;
+  return now;
 }
 
 }  // namespace
@@ -111,9 +157,11 @@ int main(int argc, char** argv) {
     const std::size_t rows = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 2'000'000;
     const std::size_t picks = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1000;
     if (all.rank() == 0)
-      std::printf("%zu x %zu, %zu picks\n\n| selector | ranks | s | through, s | a pick, us | picks/s | speed-up | messages | bytes | message, us | digest |\n"
-                  "|---|---|---|---|---|---|---|---|---|---|---|\n", rows, columns, picks);
-    double alone[2] = {};
+      std::printf("%zu x %zu, %zu picks\n\n"
+                  "| selector | ranks | s | through, s | a pick, us | work, us | picks/s | speed-up | messages | bytes | message, us | digest |\n"
+                  "|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+                  rows, columns, picks);
+    a_pick alone[2];
     for (int ranks = 1; ranks <= all.size(); ranks *= 2) {
       MPI_Comm some;
       MPI_Comm_split(all.handle(), all.rank() < ranks ? 0 : 1, all.rank(), &some);
@@ -123,9 +171,10 @@ int main(int argc, char** argv) {
         for (const bool probabilities : {false, true}) {
           const std::vector<float> x = rows_of(of.first(), of.count(), probabilities);
           const lk::rows<const float> own(x.data(), of.count(), columns);
-          const double seconds = probabilities ? line("pcoreset", world, lk::pcoreset{}, own, picks, alone[1])
-                                               : line("k_center", world, lk::k_center{}, own, picks, alone[0]);
-          if (ranks == 1) alone[probabilities] = seconds;
+          a_pick& first = alone[probabilities];
+          const a_pick now = probabilities ? line("pcoreset", world, lk::pcoreset{}, own, picks, first)
+                                           : line("k_center", world, lk::k_center{}, own, picks, first);
+          if (ranks == 1) first = now;
         }
       }
       MPI_Comm_free(&some);

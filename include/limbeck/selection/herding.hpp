@@ -40,7 +40,7 @@ struct herding {
     return choose(one_rank{}, as_reader(pool), q);
   }
   /// The same rows, bit for bit, of a pool in shards: see over_ranks(). Each choice is one round: every rank sends the best of its own
-  /// rows and how good it is, together at most 64 KiB to a rank, else 80 bytes a rank and then the chosen row. Four times the
+  /// rows and how good it is, together at most 256 KiB to a rank, else 64 bytes a rank and then the chosen row. Four times the
   /// columns travel once, in double, for the mean, and labelled rows once.
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
