@@ -143,7 +143,7 @@ struct k_center {
     // Makes the row on top one whose key is no longer a bound, and in memory, or one that stands behind `rival` anyway.
     const auto settle = [&](const detail::standing& rival) {
       std::size_t r = keys.top();
-      for (; !is_settled(r) && stands(r, keys[r]).before(rival); r = keys.top()) {
+      for (; !is_settled(r) && !rival.before(stands(r, keys[r])); r = keys.top()) {
         if (!likeliest.has(r)) {
           likeliest.read(keys, [&](std::size_t s, const T* y) {
             if (is_bound(keys[s], seen[s])) tighten_own(s, y, [](double least) { return least > 0; });
@@ -151,7 +151,7 @@ struct k_center {
           continue;
         }
         const std::size_t second = keys.second();
-        tighten_own(r, likeliest.find(r), [&](double least) { return keys.before(r, least, second) && stands(r, least).before(rival); });
+        tighten_own(r, likeliest.find(r), [&](double least) { return keys.before(r, least, second) && !rival.before(stands(r, least)); });
       }
       return r;
     };
