@@ -36,7 +36,7 @@ class selector_over_ranks {
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& own, const query& q) const {
     detail::require_over_ranks<Selector, C, Pool>();
-    if constexpr (requires { selector_.over(*comm_, own, q); }) {
+    if constexpr (detail::read_by_host<Pool> && requires { selector_.over(*comm_, own, q); }) {
       return selector_.over(*comm_, own, q);
     } else {
       return {};
@@ -46,7 +46,7 @@ class selector_over_ranks {
   template <class Pool>
   auto cover(const Pool& own, const query& q) const {
     detail::require_over_ranks<Selector, C, Pool>();
-    return selector_.cover_over(*comm_, own, q);
+    if constexpr (detail::read_by_host<Pool>) return selector_.cover_over(*comm_, own, q);
   }
 
  private:

@@ -65,13 +65,13 @@ class shards {
 
 /// What the ranks brought, each as much as it liked.
 template <class T>
-struct gathered_parts {
+struct ragged {
   std::vector<T> values;  ///< one rank's after the other's
   shards of;              ///< whose they are
 };
 /// Gathers ranges of any lengths. Sends the longest one's length to each.
 template <communicator C, detail::plain T>
-gathered_parts<T> all_gather_ragged(const C& comm, std::span<const T> mine) {
+ragged<T> all_gather_ragged(const C& comm, std::span<const T> mine) {
   shards of(comm, mine.size());
   std::size_t longest = 0;
   for (int k = 0; k < of.ranks(); ++k) longest = (std::max)(longest, of.count_of(k));

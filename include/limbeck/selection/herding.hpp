@@ -25,7 +25,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// `herding<cosine_distance>`. DeepCore computes the same distances and takes the *largest*, which moves the mean away;
 /// that is not offered.
 ///
-/// Reads the pool budget + 2 times in order, in blocks. Holds O(columns) numbers and a byte a row. O(pool x budget x columns), in
+/// Reads the pool budget + 1 times in order, in blocks. Holds O(columns) numbers and a byte a row. O(pool x budget x columns), in
 /// double. The mean is one that does not depend on the order of the rows.
 /// @tparam Metric one that embeds rows, see metric.hpp: the mean is taken there
 template <class Metric = euclidean_distance>
@@ -40,7 +40,7 @@ struct herding {
     return choose(one_rank{}, as_reader(pool), q);
   }
   /// The same rows, bit for bit, of a pool in shards: see over_ranks(). Each choice is one round: every rank sends the best of its own
-  /// rows and how good it is, together at most 64 KiB to a rank, else 80 bytes a rank and then the chosen row. Twice the
+  /// rows and how good it is, together at most 256 KiB to a rank, else 64 bytes a rank and then the chosen row. Four times the
   /// columns travel once, in double, for the mean, and labelled rows once.
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
@@ -56,9 +56,9 @@ struct herding {
     const auto total = static_cast<double>(of.total());
     detail::embedded_rows<Reader, Metric> row(pool, metric, share.columns);
     const std::size_t d = row.width();
-    agree(comm, [&] { row.template each_own<true>([](std::size_t, const T*) {}); });
-    detail::exact_sums sums(d, of.total(), static_cast<double>(row.conclude(comm)));
-    agree(comm, [&] { row.template each_own<false>([&](std::size_t, const T* x) { sums.add(x); }); });
+    detail::exact_sums sums(d);
+    agree(comm, [&] { row.template each_own<true>([&](std::size_t, const T* x) { sums.add(x); }); });
+    row.conclude(comm);
     std::vector<double> centre = sums.over(comm);
     for (double& c : centre) c /= total;
     std::vector<double> wanted = centre;  // (|S| + 1) centre - sum of S: where the next row should be

@@ -66,8 +66,8 @@ struct k_center {
 
   /// The same rows, bit for bit, of a pool in shards: see over_ranks(). `first` and the rows of the query are rows of the whole,
   /// weights are of the rank's own rows. A round of proposals chooses one row or several: each rank settles its likeliest rows, unless
-  /// one that all know stands before them, and sends them with their numbers, at most 64 KiB to a rank in all; where one row of each
-  /// rank is more than that, 80 bytes a rank travel and then the chosen row. Labelled rows travel once.
+  /// one that all know stands before them, and sends them with their numbers, at most 256 KiB to a rank in all; where one row of each
+  /// rank is more than that, 64 bytes a rank travel and then the chosen row. Labelled rows travel once.
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     return choose_over(comm, as_reader(own), q, false).rows;
@@ -143,7 +143,7 @@ struct k_center {
     // Makes the row on top one whose key is no longer a bound, and in memory, or one that stands behind `rival` anyway.
     const auto settle = [&](const detail::standing& rival) {
       std::size_t r = keys.top();
-      for (; !is_settled(r) && stands(r, keys[r]).before(rival); r = keys.top()) {
+      for (; !is_settled(r) && !rival.before(stands(r, keys[r])); r = keys.top()) {
         if (!likeliest.has(r)) {
           likeliest.read(keys, [&](std::size_t s, const T* y) {
             if (is_bound(keys[s], seen[s])) tighten_own(s, y, [](double least) { return least > 0; });
@@ -151,7 +151,7 @@ struct k_center {
           continue;
         }
         const std::size_t second = keys.second();
-        tighten_own(r, likeliest.find(r), [&](double least) { return keys.before(r, least, second) && stands(r, least).before(rival); });
+        tighten_own(r, likeliest.find(r), [&](double least) { return keys.before(r, least, second) && !rival.before(stands(r, least)); });
       }
       return r;
     };

@@ -225,14 +225,10 @@ class embedded_rows {
       f(r, e);
     });
   }
-  /// Of all rows that all ranks have checked: the size of the largest number, 0 where the metric embeds none.
-  /// @throws value_error on all.
+  /// Of all rows that all ranks have checked. @throws value_error on all.
   template <communicator C>
-  scalar conclude(const C& comm) const {
-    if constexpr (!embedding<Metric>) return scalar(0);
-    const scalar largest = all_reduce_max(comm, range_.largest());
-    range_.conclude(largest);
-    return largest;
+  void conclude(const C& comm) const {
+    if constexpr (embedding<Metric>) range_.conclude(all_reduce_max(comm, range_.largest()));
   }
 
   /// `f(r, row)` for the rows @p rows in their order, each checked where @p Check says so.

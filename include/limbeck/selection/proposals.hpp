@@ -42,7 +42,7 @@ class proposals {
  public:
   /// Of rows of @p width numbers; @p most of each rank in a round, where they are short.
   proposals(const C& comm, std::size_t width, std::size_t most) : comm_(comm), width_(width) {
-    constexpr std::size_t few = 65536;  // bytes that reach a rank: so many travel nearly as fast as none
+    constexpr std::size_t few = 262144;  // bytes that reach a rank: so many take about as long as another message
     const auto ranks = static_cast<std::size_t>(comm.size());
     const std::size_t fit = few / ranks / (width * sizeof(T) + sizeof(proposed_row));
     along_ = ranks == 1 || fit > 0;
