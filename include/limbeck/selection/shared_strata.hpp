@@ -4,7 +4,6 @@
 /// @file
 /// Parts of a pool whose rows lie on all ranks: classes, bands of difficulty; and selectors asked inside of one.
 
-#include <limbeck/ranks/over_ranks.hpp>
 #include <limbeck/selection/shared_pool.hpp>
 #include <limbeck/selection/subpool.hpp>
 
@@ -78,32 +77,12 @@ class shared_strata {
   std::vector<std::size_t> first_, sizes_;  // of each part: what lower ranks have, what all have
 };
 
-/// What @p selector chooses over @p comm; of one rank whatever can be called.
-template <class C, class Selector, class Pool>
-std::vector<std::size_t> ask(const C& comm, const Selector& selector, const Pool& own, const query& q) {
-  if constexpr (std::is_same_v<C, one_rank>) {
-    return selector(own, q);
-  } else {
-    require_over_ranks<Selector, C, Pool>();
-    if constexpr (requires { selector.over(comm, own, q); }) return selector.over(comm, own, q);
-    return {};
-  }
-}
-
 /// What @p selector chooses in part @p k of @p strata, as places there. @p labelled: its labelled places, which are its seeds.
 template <class C, class Selector, class Reader>
 std::vector<std::size_t> select_within(const C& comm, const Selector& selector, const Reader& own, const query& q,
                                        const shared_strata& strata, std::size_t k, std::span<const std::size_t> labelled,
                                        std::size_t budget, std::uint64_t seed) {
-  std::vector<std::int64_t> labels;
-  if (!q.labels.empty())
-    for (const std::size_t r : strata.own(k)) labels.push_back(q.labels.integer(r));
-  query inner;
-  inner.budget = budget;
-  inner.labelled = labelled;
-  if (!q.labels.empty()) inner.labels = view_vector(labels);
-  inner.seed = seed;
-  return ask(comm, selector, subpool<Reader>{own, strata.own(k)}, inner);
+  return ask_part(comm, selector, own, q, strata.own(k), labelled, budget, seed);
 }
 
 }  // namespace detail

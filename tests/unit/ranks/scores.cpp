@@ -7,6 +7,7 @@
 #include <limbeck/selection/class_balanced.hpp>
 #include <limbeck/selection/coverage.hpp>
 #include <limbeck/selection/facility_location.hpp>
+#include <limbeck/selection/mixture.hpp>
 #include <limbeck/selection/random_rows.hpp>
 #include <limbeck/selection/top_per_class.hpp>
 
@@ -99,6 +100,14 @@ TEST_CASE("The rows with the best scores, of one class each or of all, are those
       same(lk::coverage_centric(p.scores, {.prune_hardest = 0.3, .strata = 6}),
            lk::coverage_centric(my_scores, {.prune_hardest = 0.3, .strata = 6}));
       same(lk::class_balanced(lk::coverage_centric(lk::entropy{})), lk::class_balanced(lk::coverage_centric(lk::entropy{})));
+      const auto within = [](const auto& by_score) {
+        return lk::shares(lk::share(1, lk::preselect(by_score, 2, lk::random_rows{})), lk::share(2, lk::class_balanced(lk::random_rows{})));
+      };
+      same(within(lk::by_highest(p.scores)), within(lk::by_highest(my_scores)));
+      std::vector<std::size_t> kept;
+      for (std::size_t r = n; r-- > 0;)
+        if (r % 4 != 1) kept.push_back(r);
+      same(lk::among(kept, lk::by_lowest(p.scores)), lk::among(kept, lk::by_lowest(my_scores)));
 
       const auto expected = lk::top_per_class{.per_class = 3, .among = 2}(p.whole());
       const auto got = lk::top_per_class{.per_class = 3, .among = 2}(comm, p.own());
