@@ -45,8 +45,8 @@ struct class_balanced_selector {
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     const auto& reader = as_reader(own);
     const shared_pool share = check_query(comm, reader, q);
-    const auto labels = agree(comm, [&] { return labels_of(reader, q); });
-    const detail::shared_strata classes(comm, share.of, detail::rows_by_label(detail::view_vector(labels), labels_of_ranks(comm, labels)));
+    const detail::shared_strata classes(
+        comm, share.of, detail::rows_by_label(of_all_ranks(comm, agree(comm, [&] { return classes_of(reader, q); }))));
     const auto labelled = classes.places_of(comm, q.labelled);
     std::vector<std::size_t> free_rows;
     for (std::size_t k = 0; k < labelled.size(); ++k) free_rows.push_back(classes.sizes()[k] - labelled[k].size());
@@ -63,28 +63,26 @@ struct class_balanced_selector {
  private:
   /// Of this rank's rows. @throws value_error
   template <class Reader>
-  static std::vector<std::int64_t> labels_of(const Reader& p, const query& q) {
-    if (p.size() == 0) return {};
-    if constexpr (Predicted) return detail::predictions(p);
-    if (q.labels.empty())
-      raise<value_error>(
-          "limbeck: class_balanced needs the labels of the query; of an unlabelled pool of logits, take "
-          "balanced_by_prediction");
-    std::vector<std::int64_t> labels(q.labels.size());
-    for (std::size_t r = 0; r < labels.size(); ++r) labels[r] = q.labels.integer(r);
-    return labels;
+  static detail::rows_of_labels classes_of(const Reader& own, const query& q) {
+    if (own.size() == 0) return {};
+    if constexpr (Predicted) {
+      const auto predicted = detail::predictions(own);
+      return detail::rows_of_each(detail::view_vector(predicted));
+    } else {
+      if (q.labels.empty())
+        raise<value_error>(
+            "limbeck: class_balanced needs the labels of the query; of an unlabelled pool of logits, take "
+            "balanced_by_prediction");
+      return detail::rows_of_each(q.labels);
+    }
   }
-  /// Those that a row of any rank has, ascending.
+  /// The same with every class that a row of any rank has, though this rank has none of it.
   template <class C>
-  static std::vector<std::int64_t> labels_of_ranks(const C& comm, std::vector<std::int64_t> labels) {
-    const auto sort_out = [](std::vector<std::int64_t>& x) {
-      std::sort(x.begin(), x.end());
-      x.erase(std::unique(x.begin(), x.end()), x.end());
-    };
-    sort_out(labels);
-    labels = all_gather_ragged(comm, std::span<const std::int64_t>(labels)).values;
-    sort_out(labels);
-    return labels;
+  static detail::rows_of_labels of_all_ranks(const C& comm, detail::rows_of_labels own) {
+    std::vector<std::int64_t> labels;
+    for (const auto& [label, rows_of_it] : own) labels.push_back(label);
+    for (const std::int64_t label : all_gather_ragged(comm, std::span<const std::int64_t>(labels)).values) own.try_emplace(label);
+    return own;
   }
 };
 

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -42,23 +44,20 @@ inline std::vector<std::size_t> interleave(const std::vector<std::vector<std::si
   return result;
 }
 
-/// The places of each of @p known, which ascend and are all there are; ascending too.
-inline std::vector<std::vector<std::size_t>> rows_by_label(const any_vector& labels, std::span<const std::int64_t> known) {
-  std::vector<std::vector<std::size_t>> result(known.size());
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const auto at = std::lower_bound(known.begin(), known.end(), labels.integer(i));
-    result[static_cast<std::size_t>(at - known.begin())].push_back(i);
-  }
+/// The places of each label, ascending.
+using rows_of_labels = std::map<std::int64_t, std::vector<std::size_t>>;
+inline rows_of_labels rows_of_each(const any_vector& labels) {
+  rows_of_labels classes;
+  for (std::size_t i = 0; i < labels.size(); ++i) classes[labels.integer(i)].push_back(i);
+  return classes;
+}
+/// The same as a list, in order of the labels.
+inline std::vector<std::vector<std::size_t>> rows_by_label(rows_of_labels classes) {
+  std::vector<std::vector<std::size_t>> result;
+  for (auto& [label, rows_of_it] : classes) result.push_back(std::move(rows_of_it));
   return result;
 }
-/// The places of each label, ascending, in order of the labels.
-inline std::vector<std::vector<std::size_t>> rows_by_label(const any_vector& labels) {
-  std::vector<std::int64_t> known;
-  for (std::size_t i = 0; i < labels.size(); ++i) known.push_back(labels.integer(i));
-  std::sort(known.begin(), known.end());
-  known.erase(std::unique(known.begin(), known.end()), known.end());
-  return rows_by_label(labels, known);
-}
+inline std::vector<std::vector<std::size_t>> rows_by_label(const any_vector& labels) { return rows_by_label(rows_of_each(labels)); }
 
 }  // namespace detail
 LIMBECK_END_NAMESPACE
