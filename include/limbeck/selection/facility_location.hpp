@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -98,6 +99,9 @@ struct facility_location {
     std::vector<T> cover;     // of each that it covers: the similarity to its best choice
     double units;             // of gains, in 1
     detail::tournament gains;
+    std::vector<std::size_t> recent;  // what has been weighed since the last choice, and its numbers: one of these is the next
+    std::vector<T> recent_numbers;
+    detail::noted_fault fault;  // of this rank's rows
 
     run(const C& c, const Similarity& s, const Reader& reader, const query& what)
         : comm(c),
@@ -127,18 +131,30 @@ struct facility_location {
       constexpr std::size_t packs = block_list::block / L;
       return similarity(detail::squared_distances<K>(x, row.width(), to[p / packs] + p % packs * L));
     }
-    /// `f(i, row)` for every row that this rank covers, from 0. Nobody waits for a rank whose rows cannot be read.
-    template <bool Check, class F>
+    /// `f(i, row)` for every row that this rank covers, from 0. Where a row cannot be read, the others are told with the next gains.
+    template <class F>
     void each_covered(const F& f) {
-      agree(comm, [&] {
-        row.template each_own<Check>([&](std::size_t r, const T* x) {
+      const auto all = [&] {
+        row.template each_own<false>([&](std::size_t r, const T* x) {
           if (r >= skipped) f(r - skipped, x);
         });
         for (std::size_t i = 0; i * row.width() < borrowed.size(); ++i) f(share.of.count() - skipped + i, borrowed.data() + i * row.width());
-      });
+      };
+      if constexpr (std::is_same_v<C, one_rank>) {
+        all();
+      } else if (fault.kind == detail::rank_fault::none) {
+        fault = detail::note_fault(all);
+      }
     }
-    void read_of_ranks(std::span<const std::size_t> rows, block_list& to) {
-      detail::each_row_of_ranks<false>(comm, share.of, row, rows, [&](const T* x) { to.add(x); });
+    template <class F>
+    void read_of_ranks(std::span<const std::size_t> rows, const F& f) {
+      detail::each_row_of_ranks<false>(comm, share.of, row, rows, f);
+    }
+    /// Row @p r, among those that have travelled since the last choice if it is.
+    void read_chosen(std::size_t r, block_list& to) {
+      const auto at = std::find(recent.begin(), recent.end(), r);
+      if (at != recent.end()) return to.add(recent_numbers.data() + static_cast<std::size_t>(at - recent.begin()) * row.width());
+      read_of_ranks(std::span<const std::size_t>(&r, 1), [&](const T* x) { to.add(x); });
     }
     /// Checks all rows, and takes over those that belong to this rank's last block.
     void meet() {
@@ -149,35 +165,42 @@ struct facility_location {
         for (std::size_t r = share.of.first_of(k), n = share.of.count_of(k); n > 0 && r % summed != 0; ++r, --n) moved.push_back(r);
       const std::size_t end = share.of.first() + share.of.count();
       auto r = moved.begin();
-      detail::each_row_of_ranks<false>(comm, share.of, row, moved, [&](const T* x) {
+      read_of_ranks(moved, [&](const T* x) {
         if (*r >= end && skipped < share.of.count() && *r < whole_blocks(end)) borrowed.insert(borrowed.end(), x, x + row.width());
         ++r;
       });
     }
     void cover_by(const block_list& seeds) {
       const std::size_t blocks = (seeds.size() + L - 1) / L;
-      each_covered<false>([&](std::size_t i, const T* x) {
+      each_covered([&](std::size_t i, const T* x) {
         for (std::size_t b = 0; b < blocks; ++b) cover[i] = (std::max)(cover[i], K::highest(similar(x, seeds, b).v));
       });
     }
-    /// What each of @p rows would add to f.
-    void weigh(const std::vector<std::size_t>& rows) {
+    /// What each of @p rows would add to f. @p again: one of them may be chosen soon.
+    void weigh(const std::vector<std::size_t>& rows, bool again) {
       block_list candidates(similarity, row.width());
-      read_of_ranks(rows, candidates);
+      const bool keep = again && comm.size() > 1;
+      if (keep) recent.insert(recent.end(), rows.begin(), rows.end());
+      read_of_ranks(rows, [&](const T* x) {
+        candidates.add(x);
+        if (keep) recent_numbers.insert(recent_numbers.end(), x, x + row.width());
+      });
       const std::size_t blocks = (rows.size() + L - 1) / L;
-      std::vector<std::int64_t> sums(blocks * L);
+      std::vector<std::int64_t> sums(blocks * L + 1);  // and how many ranks could not read their rows
       std::vector<T> parts(blocks * L);
-      each_covered<false>([&](std::size_t i, const T* x) {
+      each_covered([&](std::size_t i, const T* x) {
         for (std::size_t b = 0; b < blocks; ++b) {
           const X more = larger(X(0), similar(x, candidates, b) - X(cover[i]));
           K::store(&parts[b * L], (X::from(K::load(&parts[b * L])) + more).v);
         }
         if (i % summed == summed - 1 || i + 1 == cover.size()) {
-          for (std::size_t k = 0; k < sums.size(); ++k) sums[k] += static_cast<std::int64_t>(static_cast<double>(parts[k]) * units + 0.5);
+          for (std::size_t k = 0; k < parts.size(); ++k) sums[k] += static_cast<std::int64_t>(static_cast<double>(parts[k]) * units + 0.5);
           std::fill(parts.begin(), parts.end(), T(0));
         }
       });
+      sums.back() = fault.kind == detail::rank_fault::none ? 0 : 1;
       all_reduce_sum(comm, std::span<std::int64_t>(sums));
+      if (sums.back() != 0) detail::agree_on(comm, fault.kind, fault.what);
       for (std::size_t k = 0; k < rows.size(); ++k) gains.set(rows[k], static_cast<double>(sums[k]));
     }
 
@@ -186,7 +209,7 @@ struct facility_location {
       block_list seeds(similarity, row.width());
       meet();
       cover.assign(share.of.count() - skipped + borrowed.size() / row.width(), T(0));
-      read_of_ranks(q.labelled, seeds);
+      read_of_ranks(q.labelled, [&](const T* x) { seeds.add(x); });
       if (seeds.size() > 0) cover_by(seeds);
       std::vector<unsigned char> taken(n, 0);
       for (const std::size_t r : q.labelled) taken[r] = 1;
@@ -194,7 +217,7 @@ struct facility_location {
       std::vector<std::size_t> rows;
       for (std::size_t r = 0; r < n; ++r) {
         if (!taken[r]) rows.push_back(r);
-        if (rows.size() == together || (r + 1 == n && !rows.empty())) weigh(rows), rows.clear();
+        if (rows.size() == together || (r + 1 == n && !rows.empty())) weigh(rows, false), rows.clear();
       }
       std::vector<std::uint32_t> known_at(n, 0);  // how many had been chosen when the gain was computed
       std::vector<std::size_t> chosen;
@@ -204,7 +227,7 @@ struct facility_location {
           if (known_at[gains.top()] == now || gains[gains.top()] < 0) break;
         if (!rows.empty()) {
           for (const std::size_t r : rows) known_at[r] = now;
-          weigh(rows);
+          weigh(rows, true);
           wide = (std::min)(2 * wide, together);
           continue;
         }
@@ -213,7 +236,8 @@ struct facility_location {
         gains.set(chosen.back(), -1);
         if (chosen.size() == q.budget) return chosen;
         block_list last(similarity, row.width());
-        read_of_ranks(std::span<const std::size_t>(&chosen.back(), 1), last);
+        read_chosen(chosen.back(), last);
+        recent.clear(), recent_numbers.clear();
         cover_by(last);
       }
     }

@@ -150,6 +150,32 @@ TEST_CASE("Faults of scores and labels are seen on all ranks") {
   });
 }
 
+/// A pool whose disk fails at one of its reads.
+struct failing : blocks<float> {
+  mutable std::size_t left = 0;
+  void read(std::size_t first, std::size_t count, float* out) const {
+    if (left-- == 0) throw std::runtime_error("the disk is gone");
+    blocks<float>::read(first, count, out);
+  }
+};
+
+TEST_CASE("A rank whose rows cannot be read ends the choice on all, whenever that is") {
+  on_any_ranks([](const auto& comm) {
+    const std::vector<float> x(80, 0.5f);
+    const auto even = lk::shards::even(comm, 40);
+    for (std::size_t at = 0; at < 12; ++at) {
+      failing own{{lk::rows<const float>(x.data(), even.count(), 2)}, comm.rank() + 1 == comm.size() ? at : 1000};
+      const auto fault = ranks::fault_of<std::runtime_error>([&] {
+        (void)lk::over_ranks(comm, lk::facility_location<lk::gaussian_similarity>{})(own, {.budget = 10});
+      });
+      EXPECT_ON_RANK(fault.ends_with("the disk is gone"));
+    }
+    failing own{{lk::rows<const float>(x.data(), even.count(), 2)}, comm.rank() + 1 == comm.size() ? std::size_t{0} : 1000};
+    EXPECT_ON_RANK(ranks::fault_of<std::runtime_error>([&] { (void)lk::over_ranks(comm, lk::margin_sampling())(own, {.budget = 3}); })
+                       .ends_with("the disk is gone"));
+  });
+}
+
 TEST_CASE("Facility location over ranks has the gains of one machine, bit for bit") {
   on_any_ranks([](const auto& comm) {
     const auto same = [&]<class T>(const pool_of_ranks<T>& p, std::size_t budget, const auto& selector) {
