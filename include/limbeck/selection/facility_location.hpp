@@ -68,10 +68,10 @@ struct facility_location {
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
     return over(one_rank{}, pool, q);
   }
-  /// The same rows, bit for bit, of a pool in shards: see over_ranks(). Every row is weighed against the rows of all ranks, so that to begin
-  /// with the whole pool travels to each, once; then, for each choice, a few packs of rows that may be next, and the chosen one. Of each
-  /// row that is weighed, 8 bytes are added over ranks. The work of a rank is that of its rows; the bounds, 21 bytes a row of the *whole*
-  /// pool, are on every rank. At the beginning up to 63 rows of each rank join those of the rank before it.
+  /// The same rows, bit for bit, of a pool in shards: see over_ranks(). Every row is weighed against the rows of all ranks: to begin
+  /// with the whole pool travels to each, once; then, for each choice, a few packs of rows that may be next, in some six messages. Of
+  /// each row that is weighed, 8 bytes are added over ranks. The work of a rank is that of its rows; the bounds, 21 bytes a row of the
+  /// *whole* pool, are on every rank. To begin with up to 63 rows of each rank join those of the rank before it.
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     auto&& reader = as_reader(own);
@@ -123,7 +123,8 @@ struct facility_location {
     /// So that sums over all rows are less than 2^60. @throws value_error
     double units_for(std::size_t rows_of_pool) const {
       const double most = static_cast<double>(K::highest(similarity(X(0)).v));
-      if (!std::isfinite(most)) raise<value_error>("limbeck: the similarity at distance 0 is " + detail::show(most) + ", expected a finite number");
+      if (!std::isfinite(most))
+        raise<value_error>("limbeck: the similarity at distance 0 is " + detail::show(most) + ", expected a finite number");
       return most > 0 ? std::ldexp(1.0, 58 - std::ilogb(most) - std::ilogb(static_cast<double>(rows_of_pool))) : 1;
     }
     /// To the @p p-th pack of centres.
@@ -138,7 +139,8 @@ struct facility_location {
         row.template each_own<false>([&](std::size_t r, const T* x) {
           if (r >= skipped) f(r - skipped, x);
         });
-        for (std::size_t i = 0; i * row.width() < borrowed.size(); ++i) f(share.of.count() - skipped + i, borrowed.data() + i * row.width());
+        const std::size_t own = share.of.count() - skipped;
+        for (std::size_t i = 0; i * row.width() < borrowed.size(); ++i) f(own + i, borrowed.data() + i * row.width());
       };
       if constexpr (std::is_same_v<C, one_rank>) {
         all();

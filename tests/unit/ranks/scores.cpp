@@ -186,7 +186,8 @@ TEST_CASE("Facility location over ranks has the gains of one machine, bit for bi
     };
     for (const std::size_t n : std::vector<std::size_t>{1, 2, 63, 65, 200, 330}) {
       same(pool_of_ranks<float>(comm, n, 1 + n % 6, n), 1 + n / 4, lk::facility_location<lk::gaussian_similarity>{});
-      same(pool_of_ranks<double>(comm, n, 9, n + 1), 1 + n / 8, lk::facility_location<lk::gaussian_similarity>{lk::gaussian_similarity(0.2)});
+      const lk::facility_location<lk::gaussian_similarity> wide{lk::gaussian_similarity(0.2)};
+      same(pool_of_ranks<double>(comm, n, 9, n + 1), 1 + n / 8, wide);
     }
     const pool_of_ranks<float> p(comm, 150, 4, 5);
     std::vector<float> moved = p.x;

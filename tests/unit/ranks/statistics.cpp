@@ -77,7 +77,8 @@ TEST_CASE("Quantiles and medians of all ranks are those of one machine") {
     std::vector<float> wrong{1, 2};
     if (comm.rank() + 1 == comm.size()) wrong[1] = std::nanf("");
     EXPECT_ON_RANK(ranks::fault_of<lk::value_error>([&] { (void)lk::median_of(comm, wrong); }).ends_with("the value at position 1 is nan"));
-    const std::string fault = ranks::fault_of<lk::value_error>([&] { (void)lk::quantile(comm, std::vector<int>{1, 2}, comm.rank() == 0 ? 0.5 : 0.25); });
+    const std::vector<int> two{1, 2};
+    const std::string fault = ranks::fault_of<lk::value_error>([&] { (void)lk::quantile(comm, two, comm.rank() == 0 ? 0.5 : 0.25); });
     EXPECT_ON_RANK(comm.size() == 1 || fault == "limbeck: q is 0.5 on rank 0 and 0.25 on rank 1, expected the same on all");
   });
 }
@@ -122,7 +123,10 @@ TEST_CASE("Means and moments of all ranks do not depend on how many there are") 
   on_any_ranks([](const auto& comm) {
     for (const std::size_t n : std::vector<std::size_t>{1, 2, 1000}) {
       std::vector<double> all = numbers(n, n + 1, false), weights(n);
-      for (std::size_t i = 0; i < n; ++i) all[i] = std::ldexp(all[i] + 0.1, static_cast<int>(i % 40)), weights[i] = static_cast<double>(i % 3);
+      for (std::size_t i = 0; i < n; ++i) {
+        all[i] = std::ldexp(all[i] + 0.1, static_cast<int>(i % 40));
+        weights[i] = static_cast<double>(i % 3);
+      }
       EXPECT_ON_RANK(lk::mean_of(comm, part_of(all, comm)) == lk::mean_of(lk::one_rank{}, all));
       if (n > 1) EXPECT_ON_RANK(lk::mean_of(comm, part_of(all, comm), part_of(weights, comm)) == lk::mean_of(lk::one_rank{}, all, weights));
       const auto got = lk::moments_of(comm, part_of(all, comm)), expected = lk::moments_of(lk::one_rank{}, all);
@@ -147,7 +151,8 @@ TEST_CASE("Counts, prototypes and thresholds of all ranks") {
     std::vector<double> x(n * classes);
     std::vector<int> labels(n), guesses(n);
     for (double& v : x) v = std::round(16 * random.normal()) / 4;  // sums of features are exact
-    for (std::size_t i = 0; i < n; ++i) labels[i] = static_cast<int>(random.below(classes + 1)) - 1, guesses[i] = static_cast<int>(random.below(classes));
+    for (int& y : labels) y = static_cast<int>(random.below(classes + 1)) - 1;
+    for (int& y : guesses) y = static_cast<int>(random.below(classes));
     for (int& y : labels) y = y < 0 ? -100 : y;
     const std::vector<double> mine = part_of(x, comm, classes);
     const std::vector<int> my_labels = part_of(labels, comm), my_guesses = part_of(guesses, comm);
