@@ -46,7 +46,7 @@ struct class_balanced_selector {
     const auto& reader = as_reader(own);
     const shared_pool share = check_query(comm, reader, q);
     const detail::shared_strata classes(
-        comm, share.of, detail::rows_by_label(of_all_ranks(comm, agree(comm, [&] { return classes_of(reader, q); }))));
+        comm, share.of, detail::rows_by_label(detail::with_labels_of_ranks(comm, agree(comm, [&] { return classes_of(reader, q); }))));
     const auto labelled = classes.places_of(comm, q.labelled);
     std::vector<std::size_t> free_rows;
     for (std::size_t k = 0; k < labelled.size(); ++k) free_rows.push_back(classes.sizes()[k] - labelled[k].size());
@@ -75,14 +75,6 @@ struct class_balanced_selector {
             "balanced_by_prediction");
       return detail::rows_of_each(q.labels);
     }
-  }
-  /// The same with every class that a row of any rank has, though this rank has none of it.
-  template <class C>
-  static detail::rows_of_labels of_all_ranks(const C& comm, detail::rows_of_labels own) {
-    std::vector<std::int64_t> labels;
-    for (const auto& [label, rows_of_it] : own) labels.push_back(label);
-    for (const std::int64_t label : all_gather_ragged(comm, std::span<const std::int64_t>(labels)).values) own.try_emplace(label);
-    return own;
   }
 };
 

@@ -142,44 +142,69 @@ struct difficulty_band {
   /// 0 <= low <= high <= 1 or a difficulty is NaN, shape_error where there is no row.
   template <detail::sized_memory V>
   std::vector<std::size_t> operator()(const V& difficulty) const {
-    const std::vector<unsigned char> one_class(static_cast<std::size_t>(difficulty.size()), 0);
-    return (*this)(difficulty, one_class);
+    return (*this)(one_rank{}, difficulty);
   }
   /// The same with a class (or any stratum) for each row. The quantiles are those of all rows.
   template <detail::sized_memory V, detail::sized_memory Labels>
   std::vector<std::size_t> operator()(const V& difficulty, const Labels& labels) const {
-    return keep(detail::view_vector(difficulty), detail::view_vector(labels));
+    return (*this)(one_rank{}, difficulty, labels);
+  }
+  /// The same of the rows of all ranks, each with any number of its own; what is kept are rows of the whole, the same on every rank, as
+  /// among() over ranks takes them. What travels is what quantile() sends, twice, and 8 bytes a row that is kept.
+  template <communicator C, detail::sized_memory V>
+  std::vector<std::size_t> operator()(const C& comm, const V& difficulty) const {
+    const std::vector<unsigned char> one_class(static_cast<std::size_t>(difficulty.size()), 0);
+    return (*this)(comm, difficulty, one_class);
+  }
+  /// The same with a class for each row.
+  template <communicator C, detail::sized_memory V, detail::sized_memory Labels>
+  std::vector<std::size_t> operator()(const C& comm, const V& difficulty, const Labels& labels) const {
+    return keep(comm, detail::view_vector(difficulty), detail::view_vector(labels));
   }
 
  private:
-  std::vector<std::size_t> keep(const any_vector& x, const any_vector& labels) const {
-    detail::check_fraction("low", low);
-    detail::check_fraction("high", high);
-    if (low > high)
-      raise<value_error>("limbeck: low is " + detail::show(low) + ", expected at most high, " + detail::show(high));
-    if (labels.size() != x.size()) detail::throw_length("labels", labels.size(), x.size());
-    workspace ws;
-    const double from = detail::quantile(x, low, {}, ws), to = detail::quantile(x, high, {}, ws);
+  template <class C>
+  std::vector<std::size_t> keep(const C& comm, const any_vector& x, const any_vector& labels) const {
+    agree(comm, [&] {
+      detail::check_fraction("low", low);
+      detail::check_fraction("high", high);
+      if (low > high)
+        raise<value_error>("limbeck: low is " + detail::show(low) + ", expected at most high, " + detail::show(high));
+      if (labels.size() != x.size()) detail::throw_length("labels", labels.size(), x.size());
+    });
+    detail::require_alike(comm, static_cast<double>(at_least), "at_least");
+    const double from = detail::quantile(comm, x, low, {}), to = detail::quantile(comm, x, high, {});
+    const shards of(comm, x.size());
+    const auto classes = detail::rows_by_label(detail::with_labels_of_ranks(comm, detail::rows_of_each(labels)));
     std::vector<std::size_t> kept;
-    for (const std::vector<std::size_t>& rows_of_it : detail::rows_by_label(labels)) {
-      std::vector<detail::ranked_row> outside;
-      std::size_t inside = 0;
-      for (const std::size_t r : rows_of_it) {
-        const double value = x.number(r);
-        if (value >= from && value <= to) {
-          kept.push_back(r);
-          ++inside;
+    std::vector<std::vector<detail::ranked_row>> outside(classes.size());
+    std::vector<std::uint64_t> counts(2 * classes.size(), 0);  // of each class: inside, outside
+    for (std::size_t k = 0; k < classes.size(); ++k) {
+      for (const std::size_t r : classes[k]) {
+        const double difficulty = x.number(r);
+        if (difficulty >= from && difficulty <= to) {
+          kept.push_back(of.first() + r);
         } else {
-          outside.push_back({value < from ? value - from : to - value, r});
+          outside[k].push_back({difficulty < from ? difficulty - from : to - difficulty, of.first() + r});
         }
       }
-      const std::size_t missing = inside < at_least ? (std::min)(at_least - inside, outside.size()) : 0;
-      const auto end = outside.begin() + static_cast<std::ptrdiff_t>(missing);
-      std::partial_sort(outside.begin(), end, outside.end(), detail::ranks_before);
-      for (auto r = outside.begin(); r != end; ++r) kept.push_back(r->row);
+      counts[2 * k] = classes[k].size() - outside[k].size();
+      counts[2 * k + 1] = outside[k].size();
+    }
+    all_reduce_sum(comm, std::span<std::uint64_t>(counts));
+    for (std::size_t k = 0; k < classes.size(); ++k) {
+      const auto inside = static_cast<std::size_t>(counts[2 * k]), others = static_cast<std::size_t>(counts[2 * k + 1]);
+      const std::size_t missing = inside < at_least ? (std::min)(at_least - inside, others) : 0;
+      if (missing == 0) continue;
+      std::vector<detail::ranked_row>& own = outside[k];
+      const auto end = own.begin() + static_cast<std::ptrdiff_t>((std::min)(missing, own.size()));
+      std::partial_sort(own.begin(), end, own.end(), detail::ranks_before);
+      own.erase(end, own.end());
+      for (const auto& r : detail::best_of_ranks(comm, std::move(own), missing))
+        if (of.owns(r.row)) kept.push_back(r.row);
     }
     std::sort(kept.begin(), kept.end());
-    return kept;
+    return all_gather_ragged(comm, std::span<const std::size_t>(kept)).values;
   }
 };
 

@@ -5,6 +5,7 @@
 /// Parts of a pool whose rows lie on all ranks: classes, bands of difficulty; and selectors asked inside of one.
 
 #include <limbeck/selection/shared_pool.hpp>
+#include <limbeck/selection/strata.hpp>
 #include <limbeck/selection/subpool.hpp>
 
 #include <algorithm>
@@ -16,6 +17,15 @@
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
+
+/// @p own with every label that a row of any rank has, though this rank has none of it. 8 bytes a label of each rank to each.
+template <class C>
+rows_of_labels with_labels_of_ranks(const C& comm, rows_of_labels own) {
+  std::vector<std::int64_t> labels;
+  for (const auto& [label, rows_of_it] : own) labels.push_back(label);
+  for (const std::int64_t label : all_gather_ragged(comm, std::span<const std::int64_t>(labels)).values) own.try_emplace(label);
+  return own;
+}
 
 /// Rows of a shared pool in parts. A row of a part has a place there: its number among the part's rows, in the order of the pool.
 class shared_strata {

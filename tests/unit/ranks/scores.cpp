@@ -109,6 +109,10 @@ TEST_CASE("The rows with the best scores, of one class each or of all, are those
         if (r % 4 != 1) kept.push_back(r);
       same(lk::among(kept, lk::by_lowest(p.scores)), lk::among(kept, lk::by_lowest(my_scores)));
 
+      for (const lk::difficulty_band band : {lk::difficulty_band{0.2, 0.6, 0}, lk::difficulty_band{0.4, 0.5, n / 6}}) {
+        EXPECT_ON_RANK(band(comm, my_scores) == band(p.scores));
+        EXPECT_ON_RANK(band(comm, my_scores, my_labels) == band(p.scores, p.labels));
+      }
       const auto expected = lk::top_per_class{.per_class = 3, .among = 2}(p.whole());
       const auto got = lk::top_per_class{.per_class = 3, .among = 2}(comm, p.own());
       EXPECT_ON_RANK(std::equal(got.begin(), got.end(), expected.begin(), expected.end(), [](const auto& a, const auto& b) {
