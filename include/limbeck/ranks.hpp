@@ -9,5 +9,6 @@
 #include <limbeck/ranks/over_ranks.hpp>
 #include <limbeck/ranks/reductions.hpp>
 #include <limbeck/ranks/shards.hpp>
+#include <limbeck/ranks/statistics.hpp>
 
 #endif

@@ -87,7 +87,8 @@ shared_pool check_query(const C& comm, const Reader& own, const query& q, std::u
 namespace detail {
 
 /// `f(row)` on every rank for the rows @p wanted of the whole, in their order: each is read, and checked where @p Check says so, by
-/// the rank whose it is, and travels once. Holds a million numbers. Collective.
+/// the rank whose it is, and travels once; where they are few, or each rank has as many of them, in one message. Holds some million
+/// numbers. Collective.
 /// @param rows this rank's, an embedded_rows
 template <bool Check, communicator C, class Rows, class F>
 void each_row_of_ranks(const C& comm, const shards& of, Rows& rows, std::span<const std::size_t> wanted, F&& f) {
@@ -104,17 +105,28 @@ void each_row_of_ranks(const C& comm, const shards& of, Rows& rows, std::span<co
         places[static_cast<std::size_t>(of.rank_of(now[i]))].push_back(i);
         if (of.owns(now[i])) own.push_back(of.local(now[i]));
       }
-      std::vector<T> all(now.size() * width), part;
-      for (std::size_t k = 0; k < places.size(); ++k) {
-        if (places[k].empty()) continue;
-        part.resize(places[k].size() * width);
-        const bool mine = static_cast<int>(k) == comm.rank();
-        agree(comm, [&] {
-          T* to = part.data();
-          if (mine) rows.template each_of<Check>(own, [&](std::size_t, const T* x) { to = std::copy_n(x, width, to); });
-        });
-        broadcast(comm, std::span<T>(part), static_cast<int>(k));
-        for (std::size_t j = 0; j < places[k].size(); ++j) std::copy_n(part.data() + j * width, width, all.data() + places[k][j] * width);
+      std::size_t longest = 0;
+      for (const auto& of_rank : places) longest = (std::max)(longest, of_rank.size());
+      std::vector<T> all(now.size() * width), mine(longest * width), came;
+      agree(comm, [&] {
+        T* to = mine.data();
+        rows.template each_of<Check>(own, [&](std::size_t, const T* x) { to = std::copy_n(x, width, to); });
+      });
+      const auto put = [&](std::size_t k, const T* part) {
+        for (std::size_t j = 0; j < places[k].size(); ++j) std::copy_n(part + j * width, width, all.data() + places[k][j] * width);
+      };
+      constexpr std::size_t few = 65536;  // bytes: one message costs less than several
+      if (const std::size_t padded = longest * places.size(); padded <= 2 * now.size() || padded * width * sizeof(T) <= few) {
+        came = all_gather(comm, std::span<const T>(mine));
+        for (std::size_t k = 0; k < places.size(); ++k) put(k, came.data() + k * longest * width);
+      } else {
+        for (std::size_t k = 0; k < places.size(); ++k) {
+          if (places[k].empty()) continue;
+          if (static_cast<int>(k) == comm.rank()) came.assign(mine.begin(), mine.end());
+          came.resize(places[k].size() * width);
+          broadcast(comm, std::span<T>(came), static_cast<int>(k));
+          put(k, came.data());
+        }
       }
       for (std::size_t i = 0; i < now.size(); ++i) f(all.data() + i * width);
     }

@@ -106,7 +106,8 @@ std::size_t softmax_of(const rows<const E>& x, std::size_t r, std::vector<double
 
 }  // namespace detail
 
-/// Counts rows of logits with their labels. O(classes) a row, no memory but 15 bins and a row.
+/// Counts rows of logits with their labels. O(classes) a row, no memory but 15 bins and a row. Of several ranks:
+/// `all_reduce_sum(world, metrics)` has the rows of all.
 ///
 /// - `accuracy()`: the share of rows whose largest logit (the lowest class among equals) is the label;
 /// - `nll()`: the mean of -log softmax(logits)[label], in nats;
@@ -153,6 +154,14 @@ class classification_metrics {
     double error = 0;
     for (const bin& b : bins_) error += std::abs(b.correct - b.confidence);
     return error / rows_;
+  }
+  /// The sums, for all_reduce_sum() over ranks.
+  template <class F>
+  void for_each_sum(F&& f) {
+    f(std::span<double>(&rows_, 1));
+    f(std::span<double>(&correct_, 1));
+    f(std::span<double>(&nll_, 1));
+    for (bin& b : bins_) f(std::span<double>(&b.confidence, 1)), f(std::span<double>(&b.correct, 1));
   }
 
  private:
