@@ -84,7 +84,7 @@ class proposals {
     header head;
     noted_fault fault;
     const auto run = [&] { head.rest = propose(mine); };
-    if constexpr (std::is_same_v<C, one_rank>) {
+    if (comm_.size() == 1) {
       run();
     } else {
       fault = note_fault(run);
