@@ -39,6 +39,7 @@ set(limbeck_pc_eigen "eigen3 >= 3.4")
 set(limbeck_pc_xtensor "xtensor >= 0.24, xsimd")
 set(limbeck_pc_trainer "nlohmann_json")
 set(limbeck_pc_io "nlohmann_json, zlib")
+set(limbeck_pc_mpi "ompi-c")  # Open MPI's; over another one `limbeck` and its compiler wrapper
 foreach(component IN LISTS limbeck_backends)
   if(DEFINED limbeck_pc_${component})
     set(limbeck_pc_requires "${limbeck_pc_${component}}")

@@ -26,6 +26,7 @@ class LimbeckConan(ConanFile):
         "with_io": [True, False],
         "with_dlpack": [True, False],
         "with_torch": [True, False],
+        "with_mpi": [True, False],
     }
     default_options = {
         "with_eigen": False,
@@ -36,6 +37,7 @@ class LimbeckConan(ConanFile):
         "with_io": False,
         "with_dlpack": False,
         "with_torch": False,
+        "with_mpi": False,
         # What limbeck::thrust chooses where nobody says otherwise: a C++ compiler cannot serve CUDA.
         "thrust/*:device_system": "cpp",
     }
@@ -78,6 +80,8 @@ class LimbeckConan(ConanFile):
             self.requires("dlpack/1.2")
         if self.options.with_torch:
             self.requires("libtorch/2.9.1")
+        if self.options.with_mpi:
+            self.requires("openmpi/4.1.6")
 
     # The options choose requirements and targets; every package holds every header.
     def package_id(self):
@@ -142,3 +146,5 @@ class LimbeckConan(ConanFile):
             self._add_component("dlpack", ["limbeck", "dlpack::dlpack"])
         if self.options.with_torch:
             self._add_component("torch", ["limbeck", "libtorch::torch"])
+        if self.options.with_mpi:
+            self._add_component("mpi", ["limbeck", "openmpi::ompi-c"])

@@ -19,10 +19,13 @@ Where several processes ask the teacher, each writes a file of its own, with the
 set, and `Reader` takes the folder (or the files) for one cache:
 
     with Writer(f"teacher/rank{rank}.cache", ...) as cache: ...
-    cache = Reader("teacher", samples=len(data))
+    barrier()                                              # all have closed their files
+    if rank == 0: write_manifest("teacher", samples=len(data))
+    cache = Reader("teacher/manifest.json")                # there, and as it was written
 
     limbeck_teacher_cache.py info FILE...      metadata, rows, bytes a row, torn bytes
     limbeck_teacher_cache.py verify FILE...    compares every checksum; status 1 if a block is damaged
+    limbeck_teacher_cache.py manifest FOLDER [--samples N]    writes the manifest of a folder's shards
 
 FILE is a file, several, or a folder of *.cache.
 """
@@ -44,7 +47,7 @@ from typing import Any, NamedTuple, NoReturn, Optional, Sequence, Union
 
 import numpy as np
 
-__all__ = ["Reader", "Writer"]
+__all__ = ["Reader", "Writer", "write_manifest"]
 
 _Path = Union[str, "os.PathLike[str]"]
 
@@ -54,6 +57,7 @@ _BLOCK_HEADER = struct.Struct("<4sIQQQII20x")  # magic, rows, rows before, bytes
 _CRC = struct.Struct("<I")
 _DTYPES = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2", "uint8": "|u1"}
 _COMPARED = ("classes", "kind", "values", "temperature", "k", "draws", "power", "teacher", "augmentation")
+_MANIFEST = "manifest.json"  # its name in the folder of its shards
 _METADATA_LIMIT, _LEVELS = 1 << 20, 64  # of the metadata: bytes, and how deep they are nested
 _JSON_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"|([\[{])|([\]}])', re.DOTALL)  # or a text, in which none counts
 _CHUNK = 1 << 21  # logits that are worked on at once: what an append needs in memory beyond its argument
@@ -206,6 +210,14 @@ class _File:
     def rows(self) -> int:
         return self.blocks[-1].before + self.blocks[-1].rows if self.blocks else 0
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What a manifest says of the file. The headers' checksum is of all but their own ones, which would cancel them."""
+        crc = zlib.crc32(self.data[:60])
+        for b in self.blocks:
+            crc = zlib.crc32(self.data[b.at:b.at + 60], crc)
+        return {"file": os.path.basename(self.path), "rows": self.rows, "bytes": len(self.data), "crc": crc}
+
     def has_right_crc(self, b: _Block) -> bool:
         with memoryview(self.data) as view, view[b.payload:b.payload + b.size] as payload:
             return zlib.crc32(payload) == b.crc
@@ -269,16 +281,89 @@ def _mapped(handle: int) -> Any:
     return mmap.mmap(handle, 0, access=mmap.ACCESS_READ) if os.fstat(handle).st_size else b""
 
 
-def _shard_paths(path: Union[_Path, Sequence[_Path]]) -> list[str]:
-    """The files of a cache: one, those of a list, or of a folder those that end in .cache, in the order of their names."""
+class _Files(NamedTuple):
+    """The files of a cache."""
+
+    paths: list[str]
+    folder: Optional[str] = None  # where they are all of it
+    manifest: Optional[str] = None  # where there is one, which says:
+    samples: int = 0
+    shards: list[dict[str, Any]] = []
+
+
+def _shards_in(folder: str) -> list[str]:
+    """Those that end in .cache, in the order of their names."""
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder or ".")) if name.endswith(".cache")]
+
+
+def _files_of(path: Union[_Path, Sequence[_Path]]) -> _Files:
+    """One file, those of a list, those of a folder, or those that a manifest names, which are then all of its folder."""
     if not isinstance(path, (str, os.PathLike)):
         if not path:
             _refuse("a teacher cache of no files")
-        return [os.fspath(p) for p in path]
-    if not os.path.isdir(path):
-        return [os.fspath(path)]
-    found = [os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(".cache")]
-    return found or _refuse(f"'{os.fspath(path)}' is a folder without a file *.cache")
+        return _Files([os.fspath(p) for p in path])
+    path = os.fspath(path)
+    is_folder = os.path.isdir(path)
+    if not is_folder and os.path.basename(path) != _MANIFEST:
+        return _Files([path])
+    folder = path if is_folder else os.path.dirname(path)
+    manifest = os.path.join(folder, _MANIFEST)
+    there = _shards_in(folder)
+    if is_folder and not os.path.exists(manifest):
+        return _Files(there or _refuse(f"'{path}' is a folder without a file *.cache"), folder)
+    samples, shards = _read_manifest(manifest)
+    names = [os.path.basename(p) for p in there]
+    for s in shards:
+        if s["file"] not in names:
+            _refuse(f"'{manifest}' names the shard '{s['file']}', which is not there")
+    for name in names:
+        if name not in [s["file"] for s in shards]:
+            _refuse(f"'{manifest}' does not name '{name}', which lies beside it: a shard of another cache, or a new one")
+    return _Files([os.path.join(folder, s["file"]) for s in shards], folder, manifest, samples, shards)
+
+
+def _read_manifest(path: str) -> tuple[int, list[dict[str, Any]]]:
+    """How many samples it says there are, and what of each shard."""
+    if not os.path.exists(path):
+        _refuse(f"'{path}' is not there: nobody has finished this cache, or somebody writes to it again")
+    with open(path, "rb") as file:
+        text = file.read()
+
+    def refuse(what: str) -> NoReturn:
+        _refuse(f"'{path}' is no manifest of a teacher cache{what}")
+
+    def whole(of: dict[str, Any], key: str, most: int = 2**64 - 1) -> int:
+        x = of.get(key)
+        if not isinstance(x, int) or isinstance(x, bool) or not 0 <= x <= most:
+            refuse(f": {key} is no whole number")
+        return x
+
+    try:
+        m = json.loads(text) if _levels(text) <= 4 else None
+    except ValueError:
+        m = None
+    if not isinstance(m, dict) or m.get("format") != "limbeck teacher cache":
+        refuse("")
+    if m.get("version") != 1:
+        refuse(f" that this program knows: its version is {m.get('version')!r}")
+    samples, shards = whole(m, "samples"), m.get("shards")
+    if not isinstance(shards, list) or not shards or not all(isinstance(s, dict) for s in shards):
+        refuse(": it names no shard")
+    for s in shards:
+        name = s.get("file")
+        if not isinstance(name, str) or "/" in name or not name.endswith(".cache"):
+            refuse(f": it names {name!r}, which is no name of a shard")
+        whole(s, "rows"), whole(s, "bytes"), whole(s, "crc", 2**32 - 1)
+    return samples, shards
+
+
+def _require_as_said(file: _File, said: dict[str, Any], manifest: str) -> None:
+    found = file.said
+    if (found["rows"], found["bytes"]) != (said["rows"], said["bytes"]):
+        file.refuse(f"has {found['rows']} rows in {found['bytes']} bytes, its manifest '{manifest}' says {said['rows']} rows in "
+                    f"{said['bytes']} bytes: it was copied in part, or somebody has written to it since")
+    if found["crc"] != said["crc"]:
+        file.refuse(f"has other rows than its manifest '{manifest}' says, by their checksums")
 
 
 def _opened(path: str) -> _File:
@@ -675,21 +760,24 @@ class Reader:
     """A teacher's rows on disk, by sample id. The files are mapped, not read: they may be larger than memory.
 
     path: the file; or several, the shards, which were written at once, each of other samples; or a folder, whose files
-        *.cache are the shards.
+        *.cache are the shards, those of its manifest if it has one; or the manifest of a folder, `manifest.json`.
     samples: how many it must have a row of, in all its shards; None for any number.
 
     Opening reads the blocks' headers and the ids; a block's checksum is compared when its first row is wanted. Raises
     ValueError where a file is no cache or damaged in its headers, where two files hold other caches or a row of the same
-    sample, or there are other than `samples` samples; OSError where one cannot be opened.
+    sample, there are other than `samples` samples, or the files are not as their manifest says; OSError where one cannot be
+    opened.
     """
 
     def __init__(self, path: Union[_Path, Sequence[_Path]], samples: Optional[int] = None):
-        self._files = [_opened(p) for p in _shard_paths(path)]
+        files = _files_of(path)
+        self._files = [_opened(p) for p in files.paths]
         first, many = self._files[0], len(self._files)
+        for file, said in zip(self._files, files.shards):
+            _require_as_said(file, said, files.manifest or "")
         self._it_has = f"'{first.path}' has"
         if many > 1:
-            whole = isinstance(path, (str, os.PathLike))
-            name = f"of '{os.fspath(path)}'" if whole else f"'{first.path}', ..."
+            name = f"of '{files.folder}'" if files.folder is not None else f"'{first.path}', ..."
             self._it_has = f"the {many} shards {name} have"
         self._blocks: list[tuple[_File, _Block]] = []
         ids, rows, before = [np.zeros(0, "<u8")], [np.zeros(0, np.int64)], 0
@@ -725,9 +813,9 @@ class Reader:
         last = np.append(~same, True)[:len(every)]  # of an id that comes twice the last row counts
         self._ids, self._row = every[last], row[last]
         self._begins = np.array(begins, np.int64)
-        if samples is not None and samples != len(self._ids):
-            _refuse(f"{self._it_has} rows of {len(self._ids)} samples, expected {samples}" + self._missing(samples)
-                    + self._losses())
+        for many, who in ((samples, "expected"), (files.samples if files.manifest else None, "its manifest says")):
+            if many is not None and many != len(self._ids):
+                _refuse(f"{self._it_has} rows of {len(self._ids)} samples, {who} {many}" + self._missing(many) + self._losses())
 
     def _missing(self, samples: int) -> str:
         """The first samples that are missing, where they count from 0; and which shard has stopped first, by its rows."""
@@ -884,12 +972,58 @@ class Reader:
         self._sound[i] = True
 
 
+def write_manifest(folder: _Path, samples: Optional[int] = None) -> int:
+    """Writes the manifest of the files *.cache in `folder`, when all their writers have closed them.
+
+    It names the shards, their rows and their checksums, and is whole or not there: `Reader(folder/manifest.json)` reads a
+    cache that is as it was now, or none. Files and manifest reach the disk. Returns how many samples the cache has.
+
+    samples: how many it must have; None for any number.
+
+    Raises ValueError as `Reader`, and for a file with a torn tail; OSError where something cannot be written.
+    """
+    folder = os.fspath(folder)
+    paths = _shards_in(folder) or _refuse(f"'{folder}' is a folder without a file *.cache")
+    with Reader(paths, samples) as r:
+        for f in r._files:
+            if f.torn:
+                f.refuse(f"ends with {f.torn} bytes of no whole block: open its writer again, which cuts them, and write the rows "
+                         "that were lost")
+            handle = os.open(f.path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        count, shards = len(r), [f.said for f in r._files]
+    text = json.dumps({"format": "limbeck teacher cache", "version": 1, "samples": count, "shards": shards}, ensure_ascii=False,
+                      indent=1)
+    path = os.path.join(folder, _MANIFEST)
+    beside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
+    _sync_folder_of(path)
+    return count
+
+
 def _main() -> int:
     parser = argparse.ArgumentParser(description="Looks at a teacher cache of Limbeck.")
-    parser.add_argument("command", choices=["info", "verify"])
+    parser.add_argument("command", choices=["info", "verify", "manifest"])
     parser.add_argument("file", nargs="+")
+    parser.add_argument("--samples", type=int, help="how many samples a manifest is written for")
     asked = parser.parse_args()
     try:
+        if asked.command == "manifest":
+            for folder in asked.file:
+                print(f"{write_manifest(folder, asked.samples)} samples in {len(_shards_in(folder))} shards")
+            return 0
         with Reader(asked.file if len(asked.file) > 1 else asked.file[0]) as r:
             rows, size = sum(f.rows for f in r._files), sum(len(f.data) for f in r._files)
             if asked.command == "info":

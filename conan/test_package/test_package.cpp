@@ -22,6 +22,9 @@
 #ifdef WITH_TORCH
 #include <limbeck/torch.hpp>
 #endif
+#ifdef WITH_MPI
+#include <limbeck/mpi.hpp>
+#endif
 #ifdef WITH_OPENMP
 #include <omp.h>
 #endif
@@ -57,6 +60,11 @@ int main() {
 #endif
 #ifdef WITH_OPENMP
   good = good && omp_get_max_threads() >= 1;
+#endif
+#ifdef WITH_MPI
+  int begun = 1;
+  MPI_Initialized(&begun);  // it is linked; to begin needs what starts ranks
+  good = good && !begun;
 #endif
   return good ? 0 : 1;
 }

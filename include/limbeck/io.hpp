@@ -9,6 +9,7 @@
 #include <limbeck/io/npy.hpp>
 #include <limbeck/io/npz.hpp>
 #include <limbeck/io/safetensors.hpp>
+#include <limbeck/io/sharded_teacher_cache_writer.hpp>
 #include <limbeck/io/teacher_cache.hpp>
 #include <limbeck/io/teacher_cache_writer.hpp>
 

@@ -17,6 +17,9 @@
 #ifdef HAS_DLPACK
 #include <limbeck/dlpack.hpp>
 #endif
+#ifdef HAS_MPI
+#include <limbeck/mpi.hpp>
+#endif
 #ifdef HAS_TORCH
 #include <limbeck/torch.hpp>
 #endif
@@ -27,6 +30,11 @@
 #endif
 
 int main() {
+#ifdef HAS_MPI
+  int begun = 1;
+  MPI_Initialized(&begun);  // it is linked; to begin needs what starts ranks
+  if (begun) return 1;
+#endif
 #ifdef HAS_OPENMP
   if (omp_get_max_threads() < 1) return 1;
 #endif

@@ -7,7 +7,7 @@ Every block that begins with ```cpp is compiled, by -fsyntax-only. What follows 
 
     ```cpp                  a piece of code: the body of a function, after preamble.hpp, which has the student, the
                             teacher, the labels, the gradient and so on
-    ```cpp eigen            the same with Eigen matrices (or xtensor, thrust, torch; trainer, io, dlpack);
+    ```cpp eigen            the same with Eigen matrices (or xtensor, thrust, torch; trainer, io, dlpack, mpi);
                             an #include of the header says it too
     ```cpp run              is also run; it must return, and print what a block ```text output after it shows
     ```cpp skip             is not compiled (a sketch)
@@ -23,7 +23,7 @@ import re
 import subprocess
 import sys
 
-BACKENDS = ("eigen", "xtensor", "thrust", "trainer", "io", "dlpack", "torch")
+BACKENDS = ("eigen", "xtensor", "thrust", "trainer", "io", "dlpack", "torch", "mpi")
 
 
 class Block:

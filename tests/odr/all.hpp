@@ -2,6 +2,7 @@
 #define LIMBECK_TESTS_ODR_ALL_HPP
 
 #include <limbeck/limbeck.hpp>
+#include <limbeck/ranks.hpp>
 #if LIMBECK_TEST_EIGEN
 #include <limbeck/eigen.hpp>
 #endif
@@ -13,6 +14,9 @@
 #endif
 #if LIMBECK_TEST_TRAINER
 #include <limbeck/trainer.hpp>
+#endif
+#if LIMBECK_TEST_MPI
+#include <limbeck/mpi.hpp>
 #endif
 
 #endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the C++ writer wrote, read by python/limbeck_teacher_cache.py: read_caches.py PROGRAM FOLDER. 77 without NumPy."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -12,7 +13,7 @@ except ImportError:
     sys.exit(77)
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
-from limbeck_teacher_cache import Reader  # noqa: E402
+from limbeck_teacher_cache import Reader, write_manifest  # noqa: E402
 
 program, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
@@ -53,4 +54,9 @@ for kind in ("logits", "top_k", "sampled"):
                     counts = np.exp(np.asarray(weights, dtype=np.float64)) * 40
                     slack = 1e-4 if values in ("float32", "uint8") else 0.6
                     assert (np.abs(counts - np.rint(counts)) < slack).all() and abs(counts.sum() - 40) < 20 * slack, (values, row)
+manifest = folder / "shards" / "manifest.json"
+with Reader(manifest) as cache:
+    assert (cache.rows(ids) == z.astype(np.float32)).all()
+said = json.loads(manifest.read_text())
+assert write_manifest(folder / "shards") == samples and json.loads(manifest.read_text()) == said
 print("Python read 12 caches that C++ wrote")

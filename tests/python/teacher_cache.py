@@ -35,7 +35,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "python"))
 
 import limbeck_teacher_cache  # noqa: E402
-from limbeck_teacher_cache import Reader, Writer  # noqa: E402
+from limbeck_teacher_cache import Reader, Writer, write_manifest  # noqa: E402
 
 GOLDEN = ROOT / "tests" / "golden" / "teacher_cache"
 KINDS = {"logits": {}, "top_k": {"k": 4, "temperature": 4.0}, "sampled": {"draws": 12, "temperature": 2.0, "seed": 7}}
@@ -246,6 +246,60 @@ class TeacherCache(unittest.TestCase):
             Reader(self.folder, samples=20)
         with Reader(self.folder) as r, self.refused("no row of sample 19", f"of '{b}' the last"):
             r.rows([19])
+
+    def test_a_manifest_is_written_by_hand_and_read(self):
+        manifest, a, b = (self.folder / name for name in ("manifest.json", "a.cache", "b.cache"))
+        x = self.shard("a.cache", list(range(10)))
+        self.shard("b.cache", list(range(12, 20)))
+        with self.refused(f"'{manifest}' is not there: nobody has finished this cache"):
+            Reader(manifest)
+        with self.refused("expected 20, samples 10 to 11 are missing"):
+            write_manifest(self.folder, samples=20)
+        self.assertFalse(manifest.exists())
+        self.assertEqual(write_manifest(self.folder, samples=18), 18)
+        said = json.loads(manifest.read_text())
+        self.assertEqual((said["format"], said["version"], said["samples"]), ("limbeck teacher cache", 1, 18))
+        for path, rows, shard in ((a, 10, said["shards"][0]), (b, 8, said["shards"][1])):
+            parsed = Parsed(path)
+            crc = zlib.crc32(parsed.bytes[:60])
+            for at, *_ in parsed.blocks:
+                crc = zlib.crc32(parsed.bytes[at:at + 60], crc)
+            self.assertEqual(shard, {"file": path.name, "rows": rows, "bytes": len(parsed.bytes), "crc": crc})
+        for path in (manifest, self.folder):
+            with Reader(path) as r:
+                np.testing.assert_array_equal(r.rows([19, 0]), x[[19, 0]])
+
+        whole = b.read_bytes()
+
+        def refused(*words):
+            for path in (manifest, self.folder):
+                with self.refused(*words):
+                    Reader(path)
+
+        b.rename(self.folder / "away")
+        refused("names the shard 'b.cache', which is not there")
+        b.write_bytes(whole)
+        self.shard("c.cache", [])
+        refused("does not name 'c.cache', which lies beside it")
+        (self.folder / "c.cache").unlink()
+        b.write_bytes(whole[:-64])
+        refused(f"'{b}' has ", ": it was copied in part, or somebody has written to it since")
+        with self.refused("bytes of no whole block: open its writer again"):
+            write_manifest(self.folder)
+        b.unlink()
+        self.shard("b.cache", list(range(11, 19)))
+        refused(f"'{b}' has other rows than its manifest '{manifest}' says, by their checksums")
+        b.write_bytes(whole)
+        text = manifest.read_text()
+        for bad in ("", text[:40], "[]", "[" * 1000, text.replace(': 1,', ': 2,'), text.replace('"a.cache"', '"../a.cache"'),
+                    text.replace('"rows": 8', '"rows": -8'), json.dumps({**said, "shards": []})):
+            manifest.write_text(bad)
+            refused("is no manifest of a teacher cache")
+        manifest.write_text(text)
+        with contextlib.redirect_stdout(io.StringIO()) as out, unittest.mock.patch.object(
+                sys, "argv", ["limbeck_teacher_cache.py", "manifest", str(self.folder), "--samples", "18"]):
+            self.assertEqual(limbeck_teacher_cache._main(), 0)
+        self.assertEqual(out.getvalue(), "18 samples in 2 shards\n")
 
     # --- Round trips ---------------------------------------------------------------------------------------------
 

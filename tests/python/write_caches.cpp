@@ -42,5 +42,17 @@ int main(int, char** argv) {
                       lk::rows<const float>(&z[r * classes], 3, classes));
       writer.close();
     }
+
+  const auto folder = std::filesystem::path(argv[1]) / "shards";  // two, and their manifest
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directory(folder);
+  for (const std::size_t first : {0, 4}) {
+    lk::teacher_cache_writer writer(folder / (first == 0 ? "a.cache" : "b.cache"), {.classes = classes});
+    writer.append(std::vector<std::uint64_t>(ids.begin() + static_cast<std::ptrdiff_t>(first),
+                                             ids.begin() + static_cast<std::ptrdiff_t>(first == 0 ? 4 : samples)),
+                  lk::rows<const float>(&z[first * classes], first == 0 ? 4 : samples - 4, classes));
+    writer.close();
+  }
+  lk::write_cache_manifest(lk::one_rank{}, folder, {.samples = samples});
   return 0;
 }

@@ -7,10 +7,12 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/scratch.hpp>
+#include <limbeck/ranks/order_statistics.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <type_traits>
 
@@ -31,26 +33,51 @@ struct arcee_fusion {
   /// @throws shape_error where the shapes differ; value_error where a weight is not finite.
   template <tensor Base, tensor Other, tensor Out>
   void operator()(const Base& base, const Other& other, Out&& out, workspace& memory) const {
+    (*this)(one_rank{}, base, other, out, memory);
+  }
+  /// Over ranks that have rows of the tensor each, whole ones, or none: the thresholds are those of the whole tensor, exactly, and so
+  /// is what each rank gets. Sends 30 messages of at most 2 KiB to each rank, however long the tensor is.
+  /// @throws as above, and value_error where ranks have other whiskers; on all ranks.
+  template <communicator C, tensor Base, tensor Other, tensor Out>
+  void operator()(const C& comm, const Base& base, const Other& other, Out&& out, workspace& memory) const {
     const auto l = tensor_traits<Base>::view(base);
     const auto r = tensor_traits<Other>::view(other);
     const auto m = tensor_traits<std::remove_cvref_t<Out>>::view(out);
-    if (r.samples != l.samples || r.classes != l.classes)
-      detail::throw_shape("other", r.samples, r.classes, l.samples, l.classes);
-    if (m.samples != l.samples || m.classes != l.classes)
-      detail::throw_shape("out", m.samples, m.classes, l.samples, l.classes);
-    const std::size_t n = l.samples * l.classes;
-    if (n == 0) return;
+    constexpr bool alone = std::is_same_v<C, one_rank>;
+    using number = std::conditional_t<alone, double, std::uint64_t>;  // ranks look for a place in whole numbers of the same order
+    const std::size_t own = l.samples * l.classes;
     scratch room(memory);
-    const auto divergence = room.take<double>(l.samples);
-    const auto importance = room.take<double>(n);
-    for (std::size_t i = 0; i < l.samples; ++i) {
-      divergence[i] = row_divergence(l, r, i);
-      for (std::size_t c = 0; c < l.classes; ++c) importance[i * l.classes + c] = score(l, r, i, c, divergence[i]);
-    }
+    std::span<double> divergence;
+    std::span<number> importance;
+    agree(comm, [&] {
+      if (r.samples != l.samples || r.classes != l.classes)
+        detail::throw_shape("other", r.samples, r.classes, l.samples, l.classes);
+      if (m.samples != l.samples || m.classes != l.classes)
+        detail::throw_shape("out", m.samples, m.classes, l.samples, l.classes);
+      divergence = room.take<double>(l.samples);
+      importance = room.take<number>(own);
+      for (std::size_t i = 0; i < l.samples && own > 0; ++i) {
+        divergence[i] = row_divergence(l, r, i);
+        for (std::size_t c = 0; c < l.classes; ++c) {
+          const double x = score(l, r, i, c, divergence[i]);
+          if constexpr (alone) importance[i * l.classes + c] = x;
+          else importance[i * l.classes + c] = detail::ordered_bits(x);
+        }
+      }
+    });
+    detail::require_alike(comm, whiskers, "arcee_fusion::whiskers");
+    const std::uint64_t n = all_reduce_sum(comm, std::uint64_t{own});
+    const std::span<number> copy = room.take<number>(alone ? 0 : own);
+    if (n == 0) return;
     const auto quantile = [&](double fraction) {
-      double* at = importance.data() + static_cast<std::size_t>(fraction * static_cast<double>(n - 1));
-      std::nth_element(importance.data(), at, importance.data() + n);
-      return *at;
+      const auto place = static_cast<std::size_t>(fraction * static_cast<double>(n - 1));
+      if constexpr (alone) {
+        std::nth_element(importance.data(), importance.data() + place, importance.data() + n);
+        return importance[place];
+      } else {
+        std::copy(importance.begin(), importance.end(), copy.begin());  // of which only the number is left
+        return detail::number_at(comm, copy, place).number;
+      }
     };
     const double threshold = quantile(0.5) + whiskers * (quantile(0.75) - quantile(0.25));
     for (std::size_t i = 0; i < l.samples; ++i)

@@ -8,6 +8,7 @@
 #include <limbeck/averaging/parameters.hpp>
 #include <limbeck/core/executor.hpp>
 #include <limbeck/core/progress.hpp>
+#include <limbeck/ranks/reductions.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -70,6 +71,19 @@ constexpr auto as_decay(const Decay& d) {
 }
 template <class Decay>
 using decay_t = decltype(as_decay(std::declval<Decay>()));
+/// check(), agreed on where one of @p arguments is a communicator.
+template <class F>
+void agree_if_ranks(F check) {
+  check();
+}
+template <class F, class A, class... Arguments>
+void agree_if_ranks(F check, const A& argument, const Arguments&... arguments) {
+  if constexpr (communicator<A>) {
+    agree(argument, check);
+  } else {
+    agree_if_ranks(check, arguments...);
+  }
+}
 }  // namespace detail
 /// @endcond
 
@@ -155,7 +169,10 @@ class averager {
   averager& operator=(averager&&) noexcept = default;
 
   /// Moves the teacher towards @p student; in any order may follow a `progress`, for decays that are schedules, and
-  /// `on(executor)` and `require_finite`. Returns whether this call moved it, which the period decides.
+  /// `on(executor)`, `require_finite` and a `communicator`. Returns whether this call moved it, which the period decides.
+  ///
+  /// The communicator is for ranks that hold parts of both: what moves, moves on each rank by itself, and all ranks refuse an update
+  /// that one refuses, for a number that is not finite, say (one message of 8 bytes to each).
   /// @throws shape_error where the number of tensors or a size is not the teacher's; value_error where the decay is not
   /// in [0, 1], @p student overlaps the teacher or, with `require_finite`, holds a number that is not. The teacher is then
   /// as it was.
@@ -169,9 +186,9 @@ class averager {
                   "progress(step, steps))");
     constexpr bool guarded = (std::is_same_v<Arguments, detail::finite_argument> || ...);
     static_assert(((std::is_same_v<Arguments, progress> || std::is_same_v<Arguments, detail::finite_argument> ||
-                    requires(const Arguments& a) { a.run; }) &&
+                    communicator<Arguments> || requires(const Arguments& a) { a.run; }) &&
                    ...),
-                  "limbeck: update takes parameters, a progress, on(executor) and require_finite");
+                  "limbeck: update takes parameters, a progress, on(executor), require_finite and a communicator");
     static_assert(!guarded || std::is_same_v<Memory, host_rows>,
                   "limbeck: require_finite looks at parameters on the host; these live on a device");
     const std::uint64_t call = calls_ + 1;
@@ -181,21 +198,26 @@ class averager {
     }
     double fraction = 0;
     (read(arguments, fraction), ...);
-    const double d = updates_ == 0 && period_.start > 0 ? 0 : decay_at(updates_ + 1, fraction);
-    incoming_.clear();
+    double d = 0;
     using U = std::remove_const_t<detail::parameter_t<Student>>;
     static_assert(std::is_same_v<U, T> || (std::is_same_v<U, float> && std::is_same_v<T, double>) ||
                       (detail::is_half<U> && std::is_floating_point_v<T> && std::is_same_v<Memory, host_rows>),
                   "limbeck: student and teacher hold different element types; a teacher in double may follow a student in float, "
                   "and one in float or double a student of 16 bits");
-    detail::for_each_view<const U>(student, "parameter tensor",
-                                   [&](std::span<const U> x) { incoming_.push_back({x.data(), x.size(), sizeof(U)}); });
-    detail::require_same_shapes(incoming_, teacher_, "parameters", "as the teacher");
-    if constexpr (guarded) detail::check_finite_parameters<U>(student);
-    if (incoming_ != student_) {
-      require_apart(incoming_);
-      student_ = incoming_;
-    }
+    detail::agree_if_ranks(
+        [&] {
+          d = updates_ == 0 && period_.start > 0 ? 0 : decay_at(updates_ + 1, fraction);
+          incoming_.clear();
+          detail::for_each_view<const U>(student, "parameter tensor",
+                                         [&](std::span<const U> x) { incoming_.push_back({x.data(), x.size(), sizeof(U)}); });
+          detail::require_same_shapes(incoming_, teacher_, "parameters", "as the teacher");
+          if constexpr (guarded) detail::check_finite_parameters<U>(student);
+          if (incoming_ != student_) {
+            require_apart(incoming_);
+            student_ = incoming_;
+          }
+        },
+        arguments...);
     apply<U>(d, detail::executor_of(arguments...));
     calls_ = call;
     ++updates_;

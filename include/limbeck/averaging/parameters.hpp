@@ -175,8 +175,8 @@ void for_each_view(R&& range, const char* what, F f) {
 }
 
 /// @throws shape_error unless each tensor of @p views has the size of its counterpart in @p expected.
-template <class Views, class U>
-void require_same_shapes(const Views& views, const std::vector<std::span<U>>& expected, const char* what, const char* like) {
+template <class Views, class Expected>
+void require_same_shapes(const Views& views, const Expected& expected, const char* what, const char* like) {
   if (views.size() != expected.size())
     raise<shape_error>("limbeck: " + std::to_string(views.size()) + " tensors of " + what + ", expected " +
                        std::to_string(expected.size()) + " (" + like + ")");
@@ -205,6 +205,10 @@ std::size_t total_size(const std::vector<std::span<T>>& views) {
   std::size_t n = 0;
   for (const auto& v : views) n += v.size();
   return n;
+}
+
+[[noreturn]] inline void throw_nan_gradient(std::size_t tensor, std::size_t element) {
+  raise<value_error>("limbeck: gradient tensor " + std::to_string(tensor) + " is nan at element " + std::to_string(element));
 }
 
 /// The operations on parameters, for memory of one kind. A backend with memory of its own specialises it.
@@ -268,7 +272,7 @@ struct parameter_memory {
     constexpr A half_step = A(1) / static_cast<A>(std::uint64_t{1} << digits);
     A x[piece]{}, high[piece]{}, low[piece]{}, sum[piece]{};
     for (std::size_t i = 0; i < n; i += piece) {
-      const std::size_t count = (std::min)(piece, n - i);
+      const std::size_t count = n - i < piece ? n - i : piece;  // no reference to a constant that nvcc lacks on the device
       numbers<Isa>(from + i, count, x);
       numbers<Isa>(to + i, count, high);
       if (rest) std::copy_n(rest + i, count, low);
@@ -319,9 +323,7 @@ struct parameter_memory {
     for (std::size_t t = 0; t < tensors.size(); ++t)
       for (std::size_t i = 0; i < tensors[t].size(); ++i) {
         const T magnitude = std::fabs(tensors[t][i]);
-        if (magnitude != magnitude)
-          raise<value_error>("limbeck: gradient tensor " + std::to_string(t) + " is nan at element " +
-                             std::to_string(i));
+        if (magnitude != magnitude) throw_nan_gradient(t, i);
         *end++ = magnitude;
       }
     return order_statistics(all, rank);

@@ -9,20 +9,43 @@
 #include <limbeck/core/quantile.hpp>
 #include <limbeck/core/random.hpp>
 #include <limbeck/core/workspace.hpp>
+#include <limbeck/ranks/order_statistics.hpp>
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
+
+/// @cond
+namespace detail {
+/// Magnitudes as whole numbers in their order. @throws value_error where one is NaN.
+template <class T>
+std::span<std::uint64_t> keys_of_magnitudes(const std::vector<std::span<const T>>& tensors, scratch& room) {
+  const std::span<std::uint64_t> keys = room.take<std::uint64_t>(total_size(tensors));
+  auto* end = keys.data();
+  for (std::size_t t = 0; t < tensors.size(); ++t)
+    for (std::size_t i = 0; i < tensors[t].size(); ++i) {
+      const auto magnitude = static_cast<double>(std::fabs(tensors[t][i]));
+      if (magnitude != magnitude) throw_nan_gradient(t, i);
+      *end++ = ordered_bits(magnitude);
+    }
+  return keys;
+}
+}  // namespace detail
+/// @endcond
 
 /// Each parameter goes back to its source value with one probability: theta <- m source + (1 - m) theta, m ~ Bernoulli.
 /// Wang, Fink, Van Gool and Dai, CoTTA, 2022, arXiv:2203.13591 (0.01 there).
 ///
 /// CoTTA's step: the student's optimiser, then `teacher.update(student)`, then the restore of the student. One draw of
-/// the stream a tensor, so that host and device restore the same elements.
+/// the stream a tensor, so that host and device restore the same elements. Over ranks that hold parts of the parameters it is each
+/// rank's own affair, with a stream of its own: `random.split(world.rank())`.
 struct stochastic_restore {
   double rate = 0.01;  ///< the probability, in [0, 1]
   /// @throws shape_error where the shapes differ; value_error where the rate is not in [0, 1].
@@ -40,23 +63,47 @@ struct stochastic_restore {
   }
 };
 
-/// The quantile of the squared gradient over all parameters, the Fisher information of one batch: between order
-/// statistics, linear at fraction (n - 1), as `numpy.quantile`. @p memory holds a copy of the gradients (a device has
-/// its own).
-/// @throws value_error where the fraction is not in [0, 1] or a gradient is NaN; shape_error without a gradient.
-template <parameter_range Gradients>
-double fisher_quantile(const Gradients& gradients, double fraction, workspace& memory) {
+/// The quantile of the squared gradient over all parameters of all ranks, each of which brings its part (or nothing): the Fisher
+/// information of one batch, between order statistics, linear at fraction (n - 1), as `numpy.quantile`. The number of one machine,
+/// exactly. @p memory holds a copy of this rank's gradients (a device has its own; over ranks they are read on the host). Sends 10
+/// messages of at most 2 KiB to each rank, however many parameters there are.
+/// @throws (on all ranks) value_error where the fraction is not in [0, 1] or not the same on all, or a gradient is NaN; shape_error
+///         without a gradient.
+template <communicator C, parameter_range Gradients>
+double fisher_quantile(const C& comm, const Gradients& gradients, double fraction, workspace& memory) {
   using T = detail::parameter_t<Gradients>;
   using ops = detail::parameter_memory<detail::parameter_memory_t<Gradients>>;
-  if (!(fraction >= 0 && fraction <= 1))
-    raise<value_error>("limbeck: the quantile is " + detail::show(fraction) + ", expected a fraction in [0, 1]");
-  const auto views = detail::views_of<const T>(gradients, "gradient tensor");
-  const std::size_t n = detail::total_size(views);
+  constexpr bool alone = std::is_same_v<C, one_rank>;
+  static_assert(alone || std::is_same_v<detail::parameter_memory_t<Gradients>, host_rows>,
+                "limbeck: over ranks a quantile of gradients is found on the host, whose messages travel; copy them there");
+  scratch room(memory);
+  std::span<std::uint64_t> keys;
+  const auto views = agree(comm, [&] {
+    if (!(fraction >= 0 && fraction <= 1))
+      raise<value_error>("limbeck: the quantile is " + detail::show(fraction) + ", expected a fraction in [0, 1]");
+    const auto own = detail::views_of<const T>(gradients, "gradient tensor");
+    if constexpr (!alone) keys = detail::keys_of_magnitudes(own, room);
+    return own;
+  });
+  detail::require_alike(comm, fraction, "the quantile");
+  const auto n = all_reduce_sum(comm, std::uint64_t{detail::total_size(views)});
   if (n == 0) raise<shape_error>("limbeck: the gradients hold no element");
   const double place = fraction * static_cast<double>(n - 1);
   const double rank = std::floor(place);
-  const auto [low, high] = ops::magnitudes_at(views, static_cast<std::size_t>(rank), memory);
+  const auto [low, high] = [&]() -> std::pair<double, double> {
+    if constexpr (alone) {
+      return ops::magnitudes_at(views, static_cast<std::size_t>(rank), memory);
+    } else {
+      const auto at = detail::number_at(comm, keys, static_cast<std::uint64_t>(rank));
+      return {at.number, at.next};
+    }
+  }();
   return detail::between(low * low, high * high, place - rank);
+}
+/// The same of one machine's gradients.
+template <parameter_range Gradients>
+double fisher_quantile(const Gradients& gradients, double fraction, workspace& memory) {
+  return fisher_quantile(one_rank{}, gradients, fraction, memory);
 }
 
 /// Parameters whose squared gradient lies below @p threshold (strictly) go back to their source values.
@@ -85,7 +132,14 @@ struct fisher_restore {
   /// @throws as fisher_quantile and restore_below.
   template <parameter_range Parameters, parameter_range Source, parameter_range Gradients>
   void operator()(Parameters&& parameters, const Source& source, const Gradients& gradients, workspace& memory) const {
-    restore_below(fisher_quantile(gradients, quantile, memory), parameters, source, gradients);
+    (*this)(one_rank{}, parameters, source, gradients, memory);
+  }
+  /// Over ranks that hold parts of the parameters: the quantile is that of all of them.
+  /// @throws as fisher_quantile and restore_below, on all ranks.
+  template <communicator C, parameter_range Parameters, parameter_range Source, parameter_range Gradients>
+  void operator()(const C& comm, Parameters&& parameters, const Source& source, const Gradients& gradients, workspace& memory) const {
+    const double threshold = fisher_quantile(comm, gradients, quantile, memory);
+    agree(comm, [&] { restore_below(threshold, parameters, source, gradients); });
   }
 };
 
@@ -103,12 +157,21 @@ struct psmt {
             parameter_range Gradients>
   void operator()(averager<T, Decay, Memory>& teacher, Student&& student, const Source& source,
                   const Gradients& gradients, workspace& memory) const {
-    const double threshold = fisher_quantile(gradients, quantile, memory);
-    detail::require_same_shapes(detail::views_of<const T>(source, "source tensor"),
-                                detail::views_of<const T>(student, "parameter tensor"), "source", "as the student");
-    detail::require_same_shapes(detail::views_of<const T>(gradients, "gradient tensor"),
-                                detail::views_of<const T>(student, "parameter tensor"), "gradients", "as the student");
-    teacher.update(student);
+    (*this)(one_rank{}, teacher, student, source, gradients, memory);
+  }
+  /// Over ranks that hold parts of both: the quantile is that of all of them. @throws as above, on all ranks.
+  template <communicator C, class T, class Decay, class Memory, parameter_range Student, parameter_range Source,
+            parameter_range Gradients>
+  void operator()(const C& comm, averager<T, Decay, Memory>& teacher, Student&& student, const Source& source,
+                  const Gradients& gradients, workspace& memory) const {
+    const double threshold = fisher_quantile(comm, gradients, quantile, memory);
+    agree(comm, [&] {
+      detail::require_same_shapes(detail::views_of<const T>(source, "source tensor"),
+                                  detail::views_of<const T>(student, "parameter tensor"), "source", "as the student");
+      detail::require_same_shapes(detail::views_of<const T>(gradients, "gradient tensor"),
+                                  detail::views_of<const T>(student, "parameter tensor"), "gradients", "as the student");
+    });
+    teacher.update(student, comm);
     restore_below(threshold, student, source, gradients);
     teacher.update(student);
     restore_below(threshold, teacher.parameters(), source, gradients);

@@ -48,7 +48,7 @@ void weighted_sum(const Snapshots& snapshots, std::span<const double> weights, O
         const T* from = all[k][t].data() + first;
         for (std::size_t i = 0; i < count; ++i) acc[i] += weights[k] * static_cast<double>(from[i]);
       }
-      for (std::size_t i = 0; i < count; ++i) target[t][first + i] = static_cast<T>(acc[i]);
+      for (std::size_t i = 0; i < count; ++i) target[t][first + i] = static_cast<T>(static_cast<arithmetic_of_t<T>>(acc[i]));
     }
 }
 

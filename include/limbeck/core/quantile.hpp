@@ -8,12 +8,28 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <utility>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
+
+/// Doubles as whole numbers in the same order; -0 stands before 0.
+LIMBECK_HOST_DEVICE inline std::uint64_t ordered_bits(double x) {
+  std::uint64_t bits;
+  std::memcpy(&bits, &x, sizeof x);
+  return (bits >> 63) != 0 ? ~bits : bits | std::uint64_t{1} << 63;
+}
+/// The double that ordered_bits() made @p key of.
+LIMBECK_HOST_DEVICE inline double number_of_ordered(std::uint64_t key) {
+  const std::uint64_t bits = (key >> 63) != 0 ? key ^ std::uint64_t{1} << 63 : ~key;
+  double x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
 
 /// The numbers of rank @p rank and @p rank + 1 of @p x (the last one twice), the smallest having rank 0. @p x holds no
 /// NaN, and its order is lost. O(n).

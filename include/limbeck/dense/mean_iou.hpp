@@ -8,12 +8,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
-/// Counts of labels against predictions, over as many pictures as are shown to it: what segmentation is measured by.
+/// Counts of labels against predictions, over as many pictures as are shown to it: what segmentation is measured by. Of several ranks:
+/// `all_reduce_sum(world, counts)` is the matrix of all.
 class confusion_matrix {
  public:
   /// Of @p classes classes.
@@ -61,6 +63,11 @@ class confusion_matrix {
       right += i % (classes_ + 1) == 0 ? counts_[i] : 0;
     }
     return all == 0 ? 0 : static_cast<double>(right) / static_cast<double>(all);
+  }
+  /// The counts, for all_reduce_sum() over ranks.
+  template <class F>
+  void for_each_sum(F&& f) {
+    f(std::span<std::uint64_t>(counts_));
   }
 
  private:

@@ -29,6 +29,7 @@ struct alternating_settings {
   bool extend = false;                    ///< whether a run whose checkpoint says other rounds goes on to these
   std::size_t checkpoint_every = 1000;    ///< steps of all turns between two saves; 0: at the end of each round
   std::size_t skip_bad_steps = 0;         ///< bad steps in a row that are skipped, as in `fit_settings`
+  training_ranks ranks{};                 ///< as in `fit_settings`; each turn's student shows its gradients, and there is no hook
 };
 
 /// @cond
@@ -85,10 +86,10 @@ class alternation final : public any_training {
   const char* settings() const override { return "alternating_settings"; }
   bool is_drawn() const override { return true; }
   std::vector<std::size_t> draw(const draw_request&) override { return {}; }
-  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request) override {
+  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request, const training_ranks& ranks) override {
     const place now = whose(request.step);
     player& p = players_[now.player];
-    const outcome o = p.steps(now.step, request.now, p.settings.micro_batch, finite);
+    const outcome o = p.steps(now.step, request.now, p.settings.micro_batch, finite, ranks);
     sums_[now.player] += last_loss_ = o.loss;
     ++counts_[now.player];
     last_ = now.player;
@@ -122,11 +123,21 @@ class alternation final : public any_training {
   void require_storable() const override {
     for (const player& p : players_) p.what->require_storable();
   }
+  std::string start() const override {
+    std::string text;
+    for (const player& p : players_) text += p.what->start();
+    return text;
+  }
+  void require_summable(const training_ranks& ranks) const override {
+    if (ranks.hook())
+      raise<value_error>("limbeck: alternating over ranks sums each turn's gradients() itself, in their turn; it takes no hook");
+    for (const player& p : players_) p.what->require_summable(ranks);
+  }
   void begin(training_run& run) override {
     for (player& p : players_) run.metrics.set(p.name + "/loss", std::numeric_limits<double>::quiet_NaN());
     for (player& p : players_) p.what->begin(run);
     each([&](auto& c) {
-      if constexpr (requires { c.begin(run); }) c.begin(run);
+      if constexpr (requires { c.begin(run); }) agree(run.ranks, [&] { c.begin(run); });
     });
   }
   void after_step(training_run& run) override {
@@ -144,13 +155,13 @@ class alternation final : public any_training {
     }
     for (player& p : players_) p.what->after_epoch(run);
     each([&](auto& c) {
-      if constexpr (requires { c.after_epoch(run); }) c.after_epoch(run);
+      if constexpr (requires { c.after_epoch(run); }) agree(run.ranks, [&] { c.after_epoch(run); });
     });
   }
   void end(training_run& run) override {
     for (player& p : players_) p.what->end(run);
     each([&](auto& c) {
-      if constexpr (requires { c.end(run); }) c.end(run);
+      if constexpr (requires { c.end(run); }) agree(run.ranks, [&] { c.end(run); });
     });
   }
   template <class F>
@@ -224,7 +235,8 @@ training_result alternating(const alternating_settings& settings, All&&... all) 
                              .checkpoint = settings.checkpoint,
                              .extend = settings.extend,
                              .checkpoint_every = settings.checkpoint_every,
-                             .skip_bad_steps = settings.skip_bad_steps};
+                             .skip_bad_steps = settings.skip_bad_steps,
+                             .ranks = settings.ranks};
       return detail::training_loop(what, fit).run();
     }
     (std::make_index_sequence<turns>(), std::make_index_sequence<sizeof...(All) - turns>());

@@ -88,9 +88,13 @@ class bound_turn<called_turn<Step, Kept...>> final : public any_training {
   std::size_t steps_an_epoch(std::size_t) const override { return 1; }
   bool is_drawn() const override { return true; }
   std::vector<std::size_t> draw(const draw_request&) override { return {}; }
-  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request) override {
-    const double loss = static_cast<double>(of_.step(request));
-    if (finite) require_finite(loss);
+  outcome step(std::span<const std::size_t>, std::size_t, bool finite, const draw_request& request, const training_ranks& ranks) override {
+    double loss = 0;
+    agree_on_sum(ranks.comm(), {&loss, 1}, [&] {
+      loss = static_cast<double>(of_.step(request));
+      if (finite) require_finite(loss);
+    });
+    loss /= ranks.size();
     return {loss, static_cast<double>(request.batch)};
   }
   void zero_gradients() override {}
@@ -107,7 +111,7 @@ class bound_turn<called_turn<Step, Kept...>> final : public any_training {
   }
   void begin(training_run& run) override {
     each([&](auto& k) {
-      if constexpr (requires { k.begin(run); }) k.begin(run);
+      if constexpr (requires { k.begin(run); }) agree(run.ranks, [&] { k.begin(run); });
     });
   }
   void after_step(training_run& run) override {
@@ -117,12 +121,12 @@ class bound_turn<called_turn<Step, Kept...>> final : public any_training {
   }
   void after_epoch(training_run& run) override {
     each([&](auto& k) {
-      if constexpr (requires { k.after_epoch(run); }) k.after_epoch(run);
+      if constexpr (requires { k.after_epoch(run); }) agree(run.ranks, [&] { k.after_epoch(run); });
     });
   }
   void end(training_run& run) override {
     each([&](auto& k) {
-      if constexpr (requires { k.end(run); }) k.end(run);
+      if constexpr (requires { k.end(run); }) agree(run.ranks, [&] { k.end(run); });
     });
   }
   template <class F>
@@ -159,7 +163,8 @@ auto turn(std::string name, Trainer&& trainer, Data&& data, turn_settings settin
 /// A turn of your own: `step(request)`, of a `const draw_request&`, does one step and gives its loss, a number. The request has the
 /// number of the turn's own step, the rows wanted, the progress of the run, and random numbers of this step alone, so that a run that is
 /// resumed draws the same. An lvalue is referred to. A step that throws is one that has changed nothing yet, which is its own affair; with
-/// `skip_bad_steps`, whose check of the loss comes after the step, it must look at its loss before it moves anything.
+/// `skip_bad_steps`, whose check of the loss comes after the step, it must look at its loss before it moves anything. Over ranks it is
+/// called on each, and shares its rows and sums its gradients itself; the loss is the mean of theirs.
 /// @param step the callable
 /// @param settings its settings
 /// @param name of its metrics and in its checkpoint

@@ -346,8 +346,8 @@ void require_no_row_losses(const problem<T>& in) {
   if (in.row_losses) raise<value_error>("limbeck: row_losses is given, but a batchwise loss has no losses of rows");
 }
 [[noreturn]] inline void throw_unlike_weights(double w, std::size_t row, double each, std::string_view name) {
-  raise<value_error>("limbeck: row_weights is " + show(w) + " at row " + std::to_string(row) + " and " + show(each) +
-                     " at another; " + without_scopes(name) + " relates rows to each other, whose weights are all the same or 0");
+  raise<row_error>("limbeck: row_weights is " + show(w) + " at row " + std::to_string(row) + " and " + show(each) +
+                   " at another; " + without_scopes(name) + " relates rows to each other, whose weights are all the same or 0");
 }
 /// @p weight: of all rows.
 template <class T>

@@ -53,10 +53,15 @@ struct fault_place {
   bool in_float = false, of_teacher = false;
 };
 
+/// A value_error whose message says " at row N", a row of those that the loss was shown.
+struct row_error : value_error {
+  using value_error::value_error;
+};
+
 [[noreturn]] inline void throw_not_finite(const char* argument, double value, std::size_t row, std::size_t column) {
-  raise<value_error>(std::string("limbeck: ") + argument + " is " + show(value) + " at row " + std::to_string(row) +
-                     ", column " + std::to_string(column) + ", expected " +
-                     (value - value == 0 ? "a number of at most 1e30 in float, 1e300 in double" : "a finite number"));
+  raise<row_error>(std::string("limbeck: ") + argument + " is " + show(value) + " at row " + std::to_string(row) +
+                   ", column " + std::to_string(column) + ", expected " +
+                   (value - value == 0 ? "a number of at most 1e30 in float, 1e300 in double" : "a finite number"));
 }
 
 /// A target in the place of a teacher's tensor; its type is gone, so that it adds no sweep.
@@ -258,46 +263,46 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   const std::string in_class = ", class " + std::to_string(p.column);
   switch (p.code) {
     case fault::label:
-      raise<value_error>("limbeck: labels is " + std::to_string(p.label) + at + ", expected 0 to " +
-                         std::to_string(classes - 1) + ", or ignore_index " + std::to_string(ignored));
+      raise<row_error>("limbeck: labels is " + std::to_string(p.label) + at + ", expected 0 to " +
+                       std::to_string(classes - 1) + ", or ignore_index " + std::to_string(ignored));
     case fault::row_temperature:
-      raise<value_error>((p.of_teacher ? "limbeck: the teacher's temperature" : "limbeck: row_temperatures") + value +
-                         ", expected a positive number");
+      raise<row_error>((p.of_teacher ? "limbeck: the teacher's temperature" : "limbeck: row_temperatures") + value +
+                       ", expected a positive number");
     case fault::row_weights:
-      raise<value_error>("limbeck: row_weights" + value + ", expected a finite number that is not negative");
-    case fault::row_mask: raise<value_error>("limbeck: row_mask is nan" + at + ", expected a number, 0 for a row that does not count");
+      raise<row_error>("limbeck: row_weights" + value + ", expected a finite number that is not negative");
+    case fault::row_mask: raise<row_error>("limbeck: row_mask is nan" + at + ", expected a number, 0 for a row that does not count");
     case fault::class_mask:
       raise<value_error>("limbeck: class_mask is nan at class " + std::to_string(p.column) + ", expected a number, 0 for a class "
                          "that is left out");
     case fault::no_weight:
       raise<value_error>("limbeck: row_weights of the valid rows sum to 0; there is no mean");
     case fault::signal:
-      raise<value_error>("limbeck: a signal is not finite" + at + "; it weighs a loss, is a setting of one, or is measured");
+      raise<row_error>("limbeck: a signal is not finite" + at + "; it weighs a loss, is a setting of one, or is measured");
     case fault::setting:
-      raise<value_error>("limbeck: with: the signal" + at + " is a number that the loss does not take for this setting");
+      raise<row_error>("limbeck: with: the signal" + at + " is a number that the loss does not take for this setting");
     case fault::value:
-      raise<value_error>("limbeck: a loss is nan" + at + ": its arithmetic leaves the range of numbers; the largest finite "
-                         "logit of the student has size " + show(p.value) + in_class);
+      raise<row_error>("limbeck: a loss is nan" + at + ": its arithmetic leaves the range of numbers; the largest finite "
+                       "logit of the student has size " + show(p.value) + in_class);
     case fault::student_number: throw_not_finite("student", p.value, p.row, p.column);
     case fault::teacher_number: throw_not_finite("teacher", p.value, p.row, p.column);
     case fault::range:
-      raise<value_error>("limbeck: a loss between rows is " + show(p.loss) + ": its squares and products leave the range of " +
-                         (p.in_float ? "float" : "double") + "; the largest number, of the " +
-                         (p.of_teacher ? "teacher" : "student") + ", has size " + show(p.value) + at + ", column " +
-                         std::to_string(p.column));
+      raise<row_error>("limbeck: a loss between rows is " + show(p.loss) + ": its squares and products leave the range of " +
+                       (p.in_float ? "float" : "double") + "; the largest number, of the " +
+                       (p.of_teacher ? "teacher" : "student") + ", has size " + show(p.value) + at + ", column " +
+                       std::to_string(p.column));
     case fault::soft_labels:
       if (p.has_column)
-        raise<value_error>("limbeck: soft_labels" + value + in_class + "; probabilities are finite and not negative");
-      raise<value_error>("limbeck: soft_labels" + at + " has an infinite sum");
+        raise<row_error>("limbeck: soft_labels" + value + in_class + "; probabilities are finite and not negative");
+      raise<row_error>("limbeck: soft_labels" + at + " has an infinite sum");
     default: break;
   }
   const std::string who = p.code == fault::teacher ? "teacher" : "student";
   if (p.has_column)
-    raise<value_error>("limbeck: " + who + value + in_class +
-                       (p.value - p.value == 0 ? "; logits are at most 1e30 in float, 1e300 in double"
-                                               : "; logits are finite, or -inf for a masked class"));
-  raise<value_error>("limbeck: " + who + " is -inf" + at + " in " + (p.column == 0 ? "all " : "all remaining ") +
-                     std::to_string(classes) + " classes; a row needs one that is not masked");
+    raise<row_error>("limbeck: " + who + value + in_class +
+                     (p.value - p.value == 0 ? "; logits are at most 1e30 in float, 1e300 in double"
+                                             : "; logits are finite, or -inf for a masked class"));
+  raise<row_error>("limbeck: " + who + " is -inf" + at + " in " + (p.column == 0 ? "all " : "all remaining ") +
+                   std::to_string(classes) + " classes; a row needs one that is not masked");
 }
 
 /// Where it is, in a target's row too, which is asked for once more.

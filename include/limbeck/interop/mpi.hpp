@@ -7,17 +7,20 @@
 #include <limbeck/ranks/reductions.hpp>
 
 // MPI's own C++ classes left the standard with MPI 3, and would want another library.
+/// @cond
 #if !defined(OMPI_SKIP_MPICXX)
 #define OMPI_SKIP_MPICXX 1
 #endif
 #if !defined(MPICH_SKIP_MPICXX)
 #define MPICH_SKIP_MPICXX 1
 #endif
+/// @endcond
 #include <mpi.h>
 
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -66,13 +69,19 @@ class mpi_bytes {
 /// @throws std::runtime_error with MPI's own words where a call of MPI's fails.
 class mpi {
  public:
-  /// Over the ranks of @p of.
+  /// Over the ranks of @p of: all, or those of a part that MPI_Comm_split has made.
+  /// @throws std::runtime_error before MPI_Init and after MPI_Finalize; value_error where @p of is MPI_COMM_NULL, which is what a split
+  /// leaves to ranks of no part, or joins two groups (an intercommunicator).
   explicit mpi(MPI_Comm of = MPI_COMM_WORLD) {
     int begun = 0, over = 0;
     MPI_Initialized(&begun);
     MPI_Finalized(&over);
     if (!begun || over)
       raise<std::runtime_error>(std::string("limbeck: mpi is made ") + (over ? "after MPI_Finalize" : "before MPI_Init, see mpi_main"));
+    if (of == MPI_COMM_NULL) raise<value_error>("limbeck: mpi is made over MPI_COMM_NULL: this rank belongs to no part of a split");
+    int between_groups = 0;
+    MPI_Comm_test_inter(of, &between_groups);
+    if (between_groups) raise<value_error>("limbeck: mpi is made over an intercommunicator; MPI_Intercomm_merge makes one group of two");
     check(MPI_Comm_dup(of, &comm_), "MPI_Comm_dup");
     MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN);
     MPI_Comm_rank(comm_, &rank_);
@@ -83,7 +92,8 @@ class mpi {
   ~mpi() {
     int over = 0;
     MPI_Finalized(&over);
-    if (!over) MPI_Comm_free(&comm_);
+    // all ranks free it together, and where this one is giving up the others may not come
+    if (!over && std::uncaught_exceptions() == thrown_) MPI_Comm_free(&comm_);
   }
 
   /// Which one this is.
@@ -105,7 +115,7 @@ class mpi {
     const detail::mpi_bytes of(bytes.size());
     check(MPI_Bcast(bytes.data(), of.count(), of.type(), root, comm_), "MPI_Bcast");
   }
-  /// The duplicate, for calls of your own.
+  /// The duplicate, for calls of your own, which return MPI's error codes instead of ending the program.
   MPI_Comm handle() const { return comm_; }
 
  private:
@@ -118,9 +128,10 @@ class mpi {
   }
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
+  int thrown_ = std::uncaught_exceptions();
 };
 
-/// The body of a main function over ranks: begins MPI (MPI_THREAD_SERIALIZED), returns what `f(world)` does, and ends MPI.
+/// The body of a main function over ranks: begins MPI (asking for MPI_THREAD_SERIALIZED), returns what `f(world)` does, and ends MPI.
 /// An exception that nobody catches ends *all* ranks, at once and with its message: the others may be waiting for this one.
 ///
 ///     int main(int argc, char** argv) {
@@ -134,6 +145,7 @@ int mpi_main(int& argc, char**& argv, F f) {
   {
     const mpi world;
     const auto give_up = [&](const char* what) {
+      std::fflush(stdout);
       std::fprintf(stderr, "rank %d of %d ends all: %s\n", world.rank(), world.size(), what);
       std::fflush(stderr);
       MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);

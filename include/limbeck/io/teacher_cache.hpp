@@ -20,26 +20,36 @@ LIMBECK_BEGIN_NAMESPACE
 
 template <class T>
 class cached_rows;
+class teacher_cache;
+
+/// @cond
+namespace detail {
+/// What a manifest says of the files of @p cache. @throws file_error where one has a torn tail.
+cache_manifest manifest_of(const teacher_cache& cache);
+}  // namespace detail
+/// @endcond
 
 /// A teacher's rows on disk, by sample id; made by `teacher_cache_writer` or by python/limbeck_teacher_cache.py. One
-/// file, or several that were written at once, the shards, one a writer: sample ids are those of the whole cache in
-/// each of them, and no sample has a row in two.
+/// file, or several that were written at once, the shards, one a writer (`sharded_teacher_cache_writer`): sample ids are
+/// those of the whole cache in each of them, and no sample has a row in two.
 ///
 /// The files are mapped, not read: they may be larger than memory. Opening reads the blocks' headers and the ids; a
 /// block's checksum is compared when its first row is wanted. In memory stand 16 bytes a row, or none where the ids run
 /// from the first to the last without a gap. Calls that do not change it (all but moving) may run at once.
 class teacher_cache {
  public:
-  /// The cache in the file @p path; where that is a folder, in its files `*.cache`.
+  /// The cache in the file @p path; where that is a folder, in its files `*.cache`; where it is the manifest of a folder
+  /// (`folder / cache_manifest_name`), in the files that it names. A folder is read by its manifest too, if it has one.
   /// @throws file_error where a file cannot be read, is no teacher cache, is damaged in its headers, or is not what is
-  ///         expected: the message names both values; where two files hold other caches or a row of the same sample.
+  ///         expected: the message names both values; where two files hold other caches or a row of the same sample; where
+  ///         the files are not those of the manifest, with the rows and checksums that stand there.
   explicit teacher_cache(const std::filesystem::path& path, const cache_expectation& expected = {},
                          file_access access = file_access::random)
-      : teacher_cache(path, detail::shard_paths(path), expected, access) {}
+      : teacher_cache(detail::files_of(path), expected, access) {}
   /// The cache in these files. @throws value_error where there is none, file_error as above.
   explicit teacher_cache(const std::vector<std::filesystem::path>& shards, const cache_expectation& expected = {},
                          file_access access = file_access::random)
-      : teacher_cache({}, shards, expected, access) {}
+      : teacher_cache(detail::cache_files{.paths = shards, .folder = {}, .manifest = {}}, expected, access) {}
 
   /// What the cache says of itself.
   const cache_metadata& metadata() const { return shards_[0].contents.metadata; }
@@ -109,6 +119,7 @@ class teacher_cache {
  private:
   template <class T>
   friend class cached_rows;
+  friend detail::cache_manifest detail::manifest_of(const teacher_cache& cache);
   static constexpr std::uint64_t nowhere = detail::cache_index::nowhere;
   /// A row: its file, its block, and its number there.
   struct place {
@@ -121,16 +132,16 @@ class teacher_cache {
     }
   };
 
-  teacher_cache(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& paths,
-                const cache_expectation& expected, file_access access)
-      : shards_(detail::open_shards(paths, access)),
-        it_has_(paths.size() == 1
-                    ? "'" + paths[0].string() + "' has"
-                    : "the " + std::to_string(paths.size()) + " shards " +
-                          (folder.empty() ? "'" + paths[0].string() + "', ..." : "of '" + folder.string() + "'") +
+  teacher_cache(const detail::cache_files& files, const cache_expectation& expected, file_access access)
+      : shards_(detail::open_shards(files, access)),
+        it_has_(files.paths.size() == 1
+                    ? "'" + files.paths[0].string() + "' has"
+                    : "the " + std::to_string(files.paths.size()) + " shards " +
+                          (files.folder.empty() ? "'" + files.paths[0].string() + "', ..." : "of '" + files.folder.string() + "'") +
                           " have"),
         index_(shards_) {
     const cache_metadata& m = metadata();
+    const auto& paths = files.paths;
     const auto compare = [&](const char* what, const auto& wanted, const auto& found, auto show) {
       if (wanted && *wanted != found)
         detail::throw_file_error(paths[0], std::string("is a teacher cache whose ") + what + " is " + show(found) +
@@ -141,9 +152,13 @@ class teacher_cache {
     compare("temperature", expected.temperature, m.temperature, [](double x) { return detail::show(x); });
     compare("teacher", expected.teacher, m.teacher, quoted);
     compare("augmentation", expected.augmentation, m.augmentation, quoted);
-    if (expected.samples && *expected.samples != size())
-      raise<file_error>("limbeck: " + it_has_ + " rows of " + std::to_string(size()) + " samples, expected " +
-                        std::to_string(*expected.samples) + first_gap(*expected.samples) + fewest() + losses());
+    if (expected.samples) require_samples(*expected.samples, "expected ");
+    if (!files.manifest.empty()) require_samples(files.says.samples, "its manifest says ");
+  }
+  void require_samples(std::size_t samples, const char* who) const {
+    if (samples != size())
+      raise<file_error>("limbeck: " + it_has_ + " rows of " + std::to_string(size()) + " samples, " + who +
+                        std::to_string(samples) + first_gap(samples) + fewest() + losses());
   }
 
   /// The first samples that are missing, where they count from 0.
@@ -325,6 +340,19 @@ class cached_rows {
 };
 
 /// @cond
+inline detail::cache_manifest detail::manifest_of(const teacher_cache& cache) {
+  cache_manifest m;
+  m.samples = cache.size();
+  for (const cache_shard& s : cache.shards_) {
+    if (s.torn_bytes() > 0)
+      throw_file_error(s.file.path(), "ends with " + std::to_string(s.torn_bytes()) +
+                                          " bytes of no whole block: open its writer again, which cuts them, and write the "
+                                          "rows that were lost");
+    m.shards.push_back(manifest_of(s));
+  }
+  return m;
+}
+
 template <class T, class Ids>
 cached_rows<T> teacher_cache::target(Ids&& ids, tail rest) const& {
   detail::require_kept<Ids>();

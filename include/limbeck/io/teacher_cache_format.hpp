@@ -23,8 +23,9 @@ namespace detail {
 inline constexpr std::size_t cache_header_bytes = 64;
 inline constexpr char cache_magic[] = "LIMBECKT", cache_block_magic[] = "TBLK";
 
-inline std::uint32_t crc_of(const void* data, std::size_t bytes) {
-  return static_cast<std::uint32_t>(::crc32_z(::crc32_z(0, nullptr, 0), static_cast<const Bytef*>(data), bytes));
+/// Of bytes that follow those whose checksum is @p before.
+inline std::uint32_t crc_of(const void* data, std::size_t bytes, std::uint32_t before = 0) {
+  return static_cast<std::uint32_t>(::crc32_z(before, static_cast<const Bytef*>(data), bytes));
 }
 constexpr std::uint64_t rounded_up(std::uint64_t n, std::uint64_t to) { return (n + to - 1) / to * to; }
 template <class T>

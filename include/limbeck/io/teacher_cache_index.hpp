@@ -25,17 +25,8 @@ class cache_index {
   /// @throws file_error that names both, where two shards have a row of one sample.
   explicit cache_index(const std::vector<cache_shard>& shards) {
     entries_.reserve(static_cast<std::size_t>(shards.back().first + shards.back().contents.rows()));
-    for (const cache_shard& shard : shards) {
-      const auto file = shard.file.bytes();
-      for (const cache_block& b : shard.contents.blocks) {
-        if (crc_of(file.data() + b.payload, static_cast<std::size_t>(8 * b.rows)) != b.id_crc) {
-          ++damaged_blocks_;
-          continue;
-        }
-        for (std::size_t r = 0; r < b.rows; ++r)
-          entries_.push_back({number_at<std::uint64_t>(file, b.payload + 8 * r), shard.first + b.before + r});
-      }
-    }
+    for (const cache_shard& shard : shards)
+      damaged_blocks_ += for_each_id(shard, [&](std::uint64_t id, std::uint64_t row) { entries_.push_back({id, row}); });
     first_ = entries_.empty() ? 0 : entries_[0].id;
     size_ = entries_.size();
     consecutive_ = damaged_blocks_ == 0 && std::all_of(entries_.begin(), entries_.end(),

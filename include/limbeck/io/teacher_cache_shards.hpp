@@ -4,7 +4,7 @@
 /// @file
 /// The files of a teacher cache: one, or one a writer.
 
-#include <limbeck/io/teacher_cache_format.hpp>
+#include <limbeck/io/teacher_cache_manifest.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -12,7 +12,6 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -37,24 +36,25 @@ struct cache_shard {
   std::size_t torn_bytes() const { return file.bytes().size() - contents.end; }
 };
 
-/// The file at @p path, or where that is a folder its files `*.cache` in the order of their names. @throws file_error
-/// where the folder cannot be read or has none.
-inline std::vector<std::filesystem::path> shard_paths(const std::filesystem::path& path) {
-  std::error_code e;
-  if (!std::filesystem::is_directory(path, e)) return {path};
-  std::vector<std::filesystem::path> found;
-  std::filesystem::directory_iterator at(path, e), end;
-  for (; !e && at != end; at.increment(e))
-    if (at->path().extension() == ".cache") found.push_back(at->path());
-  if (e) throw_file_error(path, "cannot be read: " + e.message());
-  if (found.empty()) throw_file_error(path, "is a folder without a file *.cache");
-  std::sort(found.begin(), found.end());
-  return found;
+/// What the manifest has to say of a shard.
+inline manifest_shard manifest_of(const cache_shard& s) {
+  return {s.file.path().filename().string(), s.contents.rows(), s.file.bytes().size(), crc_of_headers(s.file.bytes(), s.contents)};
+}
+/// @throws file_error where a shard is not what its manifest says.
+inline void require_as_said(const cache_shard& shard, const manifest_shard& said, const std::filesystem::path& manifest) {
+  const manifest_shard is = manifest_of(shard);
+  const auto in = [](const manifest_shard& s) { return std::to_string(s.rows) + " rows in " + std::to_string(s.bytes) + " bytes"; };
+  const std::string where = "its manifest '" + manifest.string() + "'";
+  if (is.rows != said.rows || is.bytes != said.bytes)
+    throw_file_error(shard.file.path(), "has " + in(is) + ", " + where + " says " + in(said) +
+                                            ": it was copied in part, or somebody has written to it since");
+  if (is.crc != said.crc) throw_file_error(shard.file.path(), "has other rows than " + where + " says, by their checksums");
 }
 
-/// Opens the files. @throws file_error as each of them, and where two of them cannot be one cache; value_error where
-/// there is none.
-inline std::vector<cache_shard> open_shards(const std::vector<std::filesystem::path>& paths, file_access access) {
+/// Opens the files. @throws file_error as each of them, where two of them cannot be one cache, and where one is not what
+/// their manifest says; value_error where there is none.
+inline std::vector<cache_shard> open_shards(const cache_files& files, file_access access) {
+  const auto& paths = files.paths;
   if (paths.empty()) raise<value_error>("limbeck: a teacher cache of no files");
   std::vector<cache_shard> shards;
   shards.reserve(paths.size());
@@ -64,8 +64,25 @@ inline std::vector<cache_shard> open_shards(const std::vector<std::filesystem::p
     rows += shards.back().contents.rows();
     if (const auto what = difference(shards.back().contents.metadata, shards[0].contents.metadata); !what.empty())
       throw_file_error(path, "holds a teacher cache " + what + " as that of '" + paths[0].string() + "'");
+    if (!files.manifest.empty()) require_as_said(shards.back(), files.says.shards[shards.size() - 1], files.manifest);
   }
   return shards;
+}
+
+/// f(id, row) for each row of a shard, in their order. Returns how many blocks were left out, because their ids are
+/// damaged.
+template <class F>
+std::size_t for_each_id(const cache_shard& shard, F f) {
+  std::size_t damaged = 0;
+  const auto file = shard.file.bytes();
+  for (const cache_block& b : shard.contents.blocks) {
+    if (crc_of(file.data() + b.payload, static_cast<std::size_t>(8 * b.rows)) != b.id_crc) {
+      ++damaged;
+      continue;
+    }
+    for (std::size_t r = 0; r < b.rows; ++r) f(number_at<std::uint64_t>(file, b.payload + 8 * r), shard.first + b.before + r);
+  }
+  return damaged;
 }
 
 /// The shard of a row.

@@ -37,6 +37,10 @@ struct gradient_tag : always_fine {
 struct teacher_gradient_tag : always_fine {
   static constexpr const char* name = "teacher_gradient";
 };
+/// Whose rows those of the call are a part of.
+struct batch_over_tag : always_fine {
+  static constexpr const char* name = "batch_over";
+};
 struct soft_labels_tag {
   static constexpr const char* name = "soft_labels";
   template <class Plan>

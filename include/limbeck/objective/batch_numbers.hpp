@@ -4,6 +4,7 @@
 /// @file
 /// Numbers of all rows inside of signals, measured before the sweep that reads them: see signal/batch_statistics.hpp.
 
+#include <limbeck/core/quantile.hpp>
 #include <limbeck/core/team.hpp>
 #include <limbeck/core/workspace.hpp>
 #include <limbeck/engine/bound_signal.hpp>
@@ -14,7 +15,7 @@
 #include <boost/hana/tuple.hpp>
 
 #include <cmath>
-#include <cstring>
+#include <cstdint>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
@@ -51,30 +52,19 @@ struct number_of_rows {
   }
 
  private:
-  using key = std::uint64_t;
-  static constexpr key sign = key{1} << 63;
-  /// Whole numbers in the order of double.
-  LIMBECK_HOST_DEVICE static key key_of(double x) {
-    key bits;
-    std::memcpy(&bits, &x, sizeof x);
-    return (bits & sign) != 0 ? ~bits : bits | sign;
-  }
   LIMBECK_HOST_DEVICE bool counts(std::size_t r) const { return in.valid(r) && (!labelled || in.labelled(r)); }
   /// The value that @p rank others precede: its bits one by one, from the highest. Nothing is sorted or moved.
   template <class Team>
   LIMBECK_HOST_DEVICE double at_rank(const Team& team, std::size_t first, std::size_t size, double rank) const {
-    key found = 0;
-    for (key bit = sign; bit != 0; bit >>= 1) {
+    std::uint64_t found = 0;
+    for (std::uint64_t bit = std::uint64_t{1} << 63; bit != 0; bit >>= 1) {
       double below = 0;
       for_own<double>(team, size, [&](std::size_t i) {
-        if (counts(first + i) && key_of(values[first + i]) < (found | bit)) below += 1;
+        if (counts(first + i) && ordered_bits(values[first + i]) < (found | bit)) below += 1;
       });
       if (sum_over(team, below) <= rank) found |= bit;
     }
-    const key bits = (found & sign) != 0 ? found ^ sign : ~found;
-    double x;
-    std::memcpy(&x, &bits, sizeof x);
-    return x;
+    return number_of_ordered(found);
   }
 };
 

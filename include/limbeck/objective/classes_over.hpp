@@ -138,10 +138,11 @@ auto with_problem_over_ranks(const E& e, F&& f, Student& student, Args&... args)
   };
   const auto call = [&] { return with_problem<InChunks>(e, f, student, replaced(args)...); };
   std::optional<decltype(call())> result;
-  std::string what;
-  const rank_fault fault = caught([&] { result.emplace(call()); }, what);
-  if (!over.opened) agree_on(comm, fault, what);  // of the arguments, or no row was swept
-  if (fault != rank_fault::none) raise_again(fault, what);
+  const noted_fault fault = note_fault([&] { result.emplace(call()); });
+  if (!over.opened) agree_on(comm, fault.kind, fault.what);  // of the arguments, or no row was swept
+  if (fault.kind == rank_fault::shape) raise<shape_error>(fault.what);
+  if (fault.kind == rank_fault::value) raise<value_error>(fault.what);
+  if (fault.kind != rank_fault::none) raise<std::runtime_error>(fault.what);
   return std::move(*result);
 }
 

@@ -224,7 +224,7 @@ class inside {
       check_problem<Memory>(in, rows_of, true);
       if constexpr (goes_into_teacher && backward > 0)
         if (x.teacher_gradient.data && !batch<T, Memory>::on_host) sweep_back(in, rows_of);  // finds its faults below
-      losses_.sweep(outer_, 1 / scale_, in, rows_of, memory());
+      in_rows_shown([&] { losses_.sweep(outer_, 1 / scale_, in, rows_of, memory()); });
       if constexpr (goes_into_teacher && backward > 0)
         if (x.teacher_gradient.data && batch<T, Memory>::on_host) sweep_back(in, rows_of);
     }
@@ -243,7 +243,7 @@ class inside {
       const batch<T, Memory> y{x.student.as_native(), x.teacher.as_native(), x.labels, x.gradient.as_native(), static_cast<T>(weight),
                                term.student_t, term.teacher_t, own, outer_.on, outer_.dense, x.call_rows, x.rows_of_call,
                                x.teacher_gradient.as_native(), x.weights, x.mean_over, outer_.progress, outer_.unlabelled};
-      losses_.add(outer_, weight / scale_, term.loss(y), x);
+      in_rows_shown([&] { losses_.add(outer_, weight / scale_, term.loss(y), x); });
     });
   }
   /// The sum.
@@ -257,6 +257,11 @@ class inside {
 
   /// Far enough from what the outer call holds: its counted rows stand two steps beside the memory of its terms.
   auto& memory() const { return outer_.memory.source().beside().beside().beside(); }
+  /// Rows of which losses inside complain are those that they are shown: nobody takes them for the call's.
+  template <class F>
+  static void in_rows_shown(const F& run) {
+    attempt<row_error>(run, [](const row_error& e) { raise<value_error>(e.what()); });
+  }
   void drop_unwanted(inner_tensors<T>& x) const {
     if (outer_.scale == T(0)) x.gradient = x.teacher_gradient = {};
   }

@@ -16,6 +16,7 @@
 #include <limbeck/objective/requirements.hpp>
 #include <limbeck/objective/run.hpp>
 #include <limbeck/objective/run_time.hpp>
+#include <limbeck/objective/whole_batch.hpp>
 
 #include <boost/hana/for_each.hpp>
 
@@ -125,8 +126,18 @@ auto evaluate_terms(const E& e, Args&&... args) {
     static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
     static_assert(!Signature::teacher_gradient, "limbeck: a report writes to nobody; leave into_teacher(g) out");
     const auto& student = std::get<0>(std::forward_as_tuple(args...));
-    auto gradient = Traits::gradient_like(student);
-    in.gradient = Traits::view_gradient(gradient, student);
+    auto gradient = [&] {
+      if constexpr (Signature::template has<batch_over_tag>) {
+        return std::vector<typename Traits::scalar>(in.samples() * in.classes());
+      } else {
+        return Traits::gradient_like(student);
+      }
+    }();
+    if constexpr (Signature::template has<batch_over_tag>) {
+      in.gradient = rows<typename Traits::scalar>(gradient.data(), in.samples(), in.classes());
+    } else {
+      in.gradient = Traits::view_gradient(gradient, student);
+    }
     in.add = false;
     check_problem<typename Traits::sweep>(in, terms, true);
     objective_report out;
@@ -175,11 +186,19 @@ template <class... Args>
 auto callable<Self>::operator()(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
     return detail::with_chosen_memory<Self>([this](auto&... known) { return (*this)(known...); }, args...);
+  } else if constexpr (detail::has_meeting<Args...>) {
+    return detail::with_meeting([this](auto&... known) { return (*this)(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::evaluate_by_name(static_cast<const Self&>(*this), args...);
   } else if constexpr (detail::wants_gradient_like_student<Args...>) {
     auto result = detail::gradient_like_student(args...);
     static_cast<evaluation&>(result) = (*this)(std::forward<Args>(args)..., into(result.gradient));
+    return result;
+  } else if constexpr (detail::wants_gradient_of_part<Args...>) {
+    const auto& student = std::get<0>(std::forward_as_tuple(args...));
+    auto made = detail::make_gradient(student);
+    evaluation_with_gradient<decltype(made)> result{{}, std::move(made)};
+    static_cast<evaluation&>(result) = (*this)(args..., into(detail::view_made_gradient(result.gradient, student)));
     return result;
   } else if constexpr (detail::has_head<Args...>) {
     return detail::evaluate_heads<detail::head_result::evaluation>(static_cast<const Self&>(*this), args...);
@@ -197,6 +216,8 @@ template <class... Args>
 auto callable<Self>::value(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
     return detail::with_chosen_memory<Self>([this](auto&... known) { return this->value(known...); }, args...);
+  } else if constexpr (detail::has_meeting<Args...>) {
+    return detail::with_meeting([this](auto&... known) { return this->value(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.value(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {
@@ -213,6 +234,8 @@ template <class... Args>
 auto callable<Self>::report(Args&&... args) const {
   if constexpr (detail::has_chooser<Args...>) {
     return detail::with_chosen_memory<Self>([this](auto&... known) { return this->report(known...); }, args...);
+  } else if constexpr (detail::has_meeting<Args...>) {
+    return detail::with_meeting([this](auto&... known) { return this->report(known...); }, args...);
   } else if constexpr (detail::by_name<Self, Args...>()) {
     return detail::with_named(static_cast<const Self&>(*this), [](const auto& call) { return call.report(); }, args...);
   } else if constexpr (detail::has_head<Args...>) {

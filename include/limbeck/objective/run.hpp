@@ -5,6 +5,7 @@
 /// From the arguments of a call to its terms and its problem.
 
 #include <limbeck/objective/measured.hpp>
+#include <limbeck/objective/whole_batch.hpp>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -49,22 +50,39 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     if constexpr (Signature::over_ranks) static_assert(require_over_ranks<E, Plan, Signature, std::remove_cvref_t<Args>...>());
     if constexpr (Plan::softmaxes::size > 0) require_two_classes(in);
     in.settle_labels();
-    check_terms(in, terms);
-    if constexpr (InChunks) {
-      static_assert(statistics_of_terms<std::remove_cv_t<decltype(terms)>> == 0 && !temperatures_hold_statistics<E>(),
-                    "limbeck: median_of, quantile_of, mean_of and share_of read all rows before the first is swept, and logits_of shows them a "
-                    "chunk at a time; measure(signal, ...) first, and give what comes of it");
-      return f(terms, in, *ws, executor_of(args...), Signature{});
-    } else {
-      using Target = typename Signature::target_type;
-      if constexpr (measures_temperatures<E> || statistics_of_terms<std::remove_cv_t<decltype(terms)>> > 0 ||
-                    Signature::teacher_gradient)
-        sweep_for<typename Traits::sweep>::begin_measuring(in, *ws, executor_of(args...));
-      if constexpr (measures_temperatures<E>) {
-        check_shapes(in, false, false);
-        measure_temperatures<Traits, Target>(e, in, *ws, executor_of(args...));
+    const auto run = [&](problem<T>& all, Workspace& memory) {
+      check_terms(all, terms);
+      if constexpr (InChunks) {
+        static_assert(statistics_of_terms<std::remove_cv_t<decltype(terms)>> == 0 && !temperatures_hold_statistics<E>(),
+                      "limbeck: median_of, quantile_of, mean_of and share_of read all rows before the first is swept, and logits_of shows "
+                      "them a chunk at a time; measure(signal, ...) first, and give what comes of it");
+        return f(terms, all, memory, executor_of(args...), Signature{});
+      } else {
+        using Target = typename Signature::target_type;
+        if constexpr (measures_temperatures<E> || statistics_of_terms<std::remove_cv_t<decltype(terms)>> > 0 ||
+                      Signature::teacher_gradient)
+          sweep_for<typename Traits::sweep>::begin_measuring(all, memory, executor_of(args...));
+        if constexpr (measures_temperatures<E>) {
+          check_shapes(all, false, false);
+          measure_temperatures<Traits, Target>(e, all, memory, executor_of(args...));
+        }
+        return f(measured_terms<Traits, Target>(terms, all, memory, executor_of(args...)), all, memory, executor_of(args...), Signature{});
       }
-      return f(measured_terms<Traits, Target>(terms, in, *ws, executor_of(args...)), in, *ws, executor_of(args...), Signature{});
+    };
+    if constexpr (Signature::template has<batch_over_tag>) {
+      constexpr bool on_host = std::is_same_v<typename Traits::sweep, host_rows>;
+      static_assert(!InChunks, "limbeck: batch_over(world) gathers rows of logits, and logits_of shows a chunk of them at a time");
+      static_assert(on_host, "limbeck: batch_over(world) gathers rows on the host, and these live on a device");
+      static_assert(!Signature::has_target || !Plan::template any<batchwise>,
+                    "limbeck: a batchwise loss over ranks reads the teacher's rows as a tensor; fill(target, tensor) first");
+      if constexpr (!InChunks && on_host) {
+        check_shapes(in, Signature::gradient, terms_take_any_width(terms));
+        return whole_batch_of(args...).show(in, {Signature::gradient, Signature::teacher_gradient}, *ws, run);
+      } else {
+        return run(in, *ws);
+      }
+    } else {
+      return run(in, *ws);
     }
   }
 }

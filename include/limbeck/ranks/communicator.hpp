@@ -16,7 +16,8 @@
 LIMBECK_BEGIN_NAMESPACE
 
 /// The ranks of a program, as seen by one of them: `mpi` (limbeck/mpi.hpp), `nccl` (limbeck/nccl.hpp), `one_rank`, or yours. All ranks
-/// call the same functions in the same order, from one thread at a time, and each returns when the outputs are whole:
+/// call the same functions with the same sizes in the same order, from one thread at a time, and each returns when the outputs are
+/// whole; inputs and outputs do not overlap, and may be empty:
 ///
 /// - `rank()` in [0, `size()`);
 /// - `all_gather(mine, all)`: what each rank brought, one after the other; `all.size() == mine.size() * size()`;

@@ -161,60 +161,87 @@ namespace detail {
 /// What has gone wrong on a rank.
 enum class rank_fault : std::uint64_t { none, shape, value, other };
 
-/// What f throws, if it does; its message into @p what.
+/// What a rank's part of something has thrown.
+struct noted_fault {
+  rank_fault kind = rank_fault::none;
+  std::string what;
+};
+/// f(), and what it threw: for ranks that tell each other before any of them gives up.
 template <class F>
-rank_fault caught(const F& f, std::string& what) {
-  rank_fault fault = rank_fault::none;
-  const auto note = [&](rank_fault kind, const std::exception& e) { fault = kind, what = e.what(); };
+noted_fault note_fault(F f) {
+  noted_fault found;
+  const auto note = [&](rank_fault kind, const std::exception& e) { found = {kind, e.what()}; };
   or_else(
       [&] {
         attempt<std::exception>(
             [&] {
-              attempt<value_error>([&] { attempt<shape_error>([&] { f(); }, [&](const shape_error& e) { note(rank_fault::shape, e); }); },
+              attempt<value_error>([&] { attempt<shape_error>(f, [&](const shape_error& e) { note(rank_fault::shape, e); }); },
                                    [&](const value_error& e) { note(rank_fault::value, e); });
             },
             [&](const std::exception& e) { note(rank_fault::other, e); });
       },
-      [&] { fault = rank_fault::other, what = "something that is no std::exception was thrown"; });
-  return fault;
-}
-[[noreturn]] inline void raise_again(rank_fault fault, const std::string& what) {
-  if (fault == rank_fault::shape) raise<shape_error>(what);
-  if (fault == rank_fault::value) raise<value_error>(what);
-  raise<std::runtime_error>(what);
+      [&] { found = {rank_fault::other, "something that is no std::exception was thrown"}; });
+  return found;
 }
 
-/// Throws on all ranks what is wrong on the lowest that brings a fault.
+/// Throws on all ranks what is wrong on the lowest that brings a fault; what was agreed on inside of it has its rank already.
 template <class C>
-void agree_on(const C& comm, rank_fault mine, std::string what) {
-  const std::vector<rank_fault> all = all_gather(comm, mine);
+void throw_lowest(const C& comm, const std::vector<rank_fault>& all, std::string what) {
   const auto first = std::find_if(all.begin(), all.end(), [](rank_fault x) { return x != rank_fault::none; });
   if (first == all.end()) return;
   const int root = static_cast<int>(first - all.begin());
   broadcast(comm, what, root);
   constexpr std::string_view ours = "limbeck: ";
   if (what.starts_with(ours)) what.erase(0, ours.size());
-  if (comm.size() > 1) what = "rank " + std::to_string(root) + " of " + std::to_string(comm.size()) + ": " + what;
+  const std::string of = " of " + std::to_string(comm.size()) + ": ";
+  if (comm.size() > 1 && !(what.starts_with("rank ") && what.find(of) == what.find(' ', 5)))
+    what.insert(0, "rank " + std::to_string(root) + of);
   what.insert(0, ours);
-  raise_again(*first, what);
+  if (*first == rank_fault::shape) raise<shape_error>(what);
+  if (*first == rank_fault::value) raise<value_error>(what);
+  raise<std::runtime_error>(what);
+}
+/// The same of what each rank brings.
+template <class C>
+void agree_on(const C& comm, rank_fault mine, std::string what) {
+  throw_lowest(comm, all_gather(comm, mine), std::move(what));
 }
 
 }  // namespace detail
 
 /// f() on each rank, and where it threw on one, the same exception on all: nobody waits for a rank that has given up. @p f asks
-/// nothing of other ranks; one message of 8 bytes to each. What f returns, is each rank's own.
+/// nothing of other ranks, but that it may agree with all of them; one message of 8 bytes to each. What f returns, is each rank's own.
+/// Of one rank it is f() itself.
 /// @throws shape_error, value_error or runtime_error, as the lowest rank whose f did, with its rank and its message.
 template <communicator C, class F>
 auto agree(const C& comm, F f) -> decltype(f()) {
-  std::string what;
+  if (comm.size() == 1) return f();
   if constexpr (std::is_void_v<decltype(f())>) {
-    const detail::rank_fault fault = detail::caught([&] { f(); }, what);
-    detail::agree_on(comm, fault, std::move(what));
+    detail::noted_fault fault = detail::note_fault([&] { f(); });
+    detail::agree_on(comm, fault.kind, std::move(fault.what));
   } else {
     std::optional<decltype(f())> result;
-    const detail::rank_fault fault = detail::caught([&] { result.emplace(f()); }, what);
-    detail::agree_on(comm, fault, std::move(what));
+    detail::noted_fault fault = detail::note_fault([&] { result.emplace(f()); });
+    detail::agree_on(comm, fault.kind, std::move(fault.what));
     return std::move(*result);
+  }
+}
+
+/// agree() and all_reduce_sum in one message of 8 (1 + x.size()) bytes: x = the sum, in the order of the ranks, of what each rank's
+/// f() has left in its x.
+template <communicator C, class F>
+void agree_on_sum(const C& comm, std::span<double> x, F f) {
+  if (comm.size() == 1) return f();
+  detail::noted_fault fault = detail::note_fault([&] { f(); });
+  std::vector<double> mine(x.begin(), x.end());
+  mine.push_back(static_cast<double>(fault.kind));
+  const std::vector<double> all = all_gather(comm, std::span<const double>(mine));
+  std::vector<detail::rank_fault> faults;
+  for (std::size_t at = x.size(); at < all.size(); at += mine.size()) faults.push_back(static_cast<detail::rank_fault>(all[at]));
+  detail::throw_lowest(comm, faults, std::move(fault.what));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    x[i] = all[i];
+    for (std::size_t at = i + mine.size(); at < all.size(); at += mine.size()) x[i] += all[at];
   }
 }
 

@@ -17,6 +17,10 @@ LIMBECK_BEGIN_NAMESPACE
 /// A whole of `total()` things, cut into consecutive ranges, one a rank in the order of the ranks; some may be empty.
 class shards {
  public:
+  /// Of counts that are known: @p counts[k] are rank k's, and this is rank @p rank.
+  shards(int rank, const std::vector<std::uint64_t>& counts) : rank_(rank), offsets_(counts.size() + 1, 0) {
+    for (std::size_t k = 0; k < counts.size(); ++k) offsets_[k + 1] = offsets_[k] + static_cast<std::size_t>(counts[k]);
+  }
   /// Of each rank's @p own count: every rank calls it with its own.
   template <communicator C>
   shards(const C& comm, std::size_t own) : shards(comm.rank(), all_gather(comm, std::uint64_t{own})) {}
@@ -55,22 +59,19 @@ class shards {
   int ranks() const { return static_cast<int>(offsets_.size()) - 1; }
 
  private:
-  shards(int rank, const std::vector<std::uint64_t>& counts) : rank_(rank), offsets_(counts.size() + 1, 0) {
-    for (std::size_t k = 0; k < counts.size(); ++k) offsets_[k + 1] = offsets_[k] + static_cast<std::size_t>(counts[k]);
-  }
   int rank_;
   std::vector<std::size_t> offsets_;  // of each rank, and the total
 };
 
 /// What the ranks brought, each as much as it liked.
 template <class T>
-struct gathered_parts {
+struct ragged {
   std::vector<T> values;  ///< one rank's after the other's
   shards of;              ///< whose they are
 };
 /// Gathers ranges of any lengths. Sends the longest one's length to each.
 template <communicator C, detail::plain T>
-gathered_parts<T> all_gather_ragged(const C& comm, std::span<const T> mine) {
+ragged<T> all_gather_ragged(const C& comm, std::span<const T> mine) {
   shards of(comm, mine.size());
   std::size_t longest = 0;
   for (int k = 0; k < of.ranks(); ++k) longest = (std::max)(longest, of.count_of(k));

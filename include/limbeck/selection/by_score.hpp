@@ -6,6 +6,7 @@
 
 #include <limbeck/selection/pool_rows.hpp>
 #include <limbeck/selection/ranking.hpp>
+#include <limbeck/selection/shared_pool.hpp>
 #include <limbeck/selection/subpool.hpp>
 #include <limbeck/signal/measure.hpp>
 #include <limbeck/signal/reads.hpp>
@@ -15,6 +16,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -112,6 +114,12 @@ struct given_scores {
   }
 };
 
+/// `f(row, score)` for every row of @p p, in order; of a rank without rows nothing is asked.
+template <class Scores, class Reader, class F>
+void each_score(const Scores& scores, const Reader& p, const query& q, F&& f) {
+  if (p.size() > 0) scores.each(p, q, f);
+}
+
 /// A vector of scores, a signal, or a signal and the teacher's pool.
 template <class S>
 auto score_source(const S& s) {
@@ -136,16 +144,27 @@ struct ranked_rows {
   /// shape_error as the query is wrong, value_error where a score is NaN.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto labelled = check_query(q, detail::size_of_pool(pool));
     if constexpr (detail::read_by_host<Pool>) {
-      detail::best_rows best(q.budget);
-      scores.each(as_reader(pool), q, [&](std::size_t r, double score) {
-        if (!labelled[r]) best.offer(Sign * score, r);
-      });
-      return best.sorted_rows();
+      return over(one_rank{}, pool, q);
     } else {
+      const auto labelled = check_query(q, detail::size_of_pool(pool));
       return detail::selection_in<detail::pool_memory_t<Pool>>::ranked(scores, pool, q, labelled, Sign);
     }
+  }
+  /// The same rows of a pool in shards: see over_ranks(). Scores, labels and the teacher's pool are of this rank's rows. Each rank sends
+  /// its own best rows, 16 bytes each and at most budget; where more than 256 are asked for nearly only those that are chosen.
+  template <communicator C, class Pool>
+  std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
+    const auto& reader = as_reader(own);
+    const shared_pool share = check_query(comm, reader, q, detail::digest_of(Sign));
+    std::vector<detail::ranked_row> mine = agree(comm, [&] {
+      detail::best_rows best(q.budget);
+      detail::each_score(scores, reader, q, [&](std::size_t r, double score) {
+        if (!share.taken[r]) best.offer(Sign * score, share.of.first() + r);
+      });
+      return best.sorted();
+    });
+    return detail::rows_of(detail::best_of_ranks(comm, std::move(mine), q.budget));
   }
 };
 

@@ -22,12 +22,15 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
-/// @throws value_error, shape_error
-inline void check_first_and_weights(std::size_t first, const any_vector& weights, std::size_t n) {
+/// @p own: the rows of the pool's @p n that have their weights here. @throws value_error, shape_error
+inline void check_first_and_weights(std::size_t first, const any_vector& weights, std::size_t n, std::size_t own) {
   if (first >= n)
     raise<value_error>("limbeck: first is " + std::to_string(first) + ", expected a row of the pool, 0 to " +
                        std::to_string(n - 1));
-  if (!weights.empty() && weights.size() != n) throw_length("weights", weights.size(), n);
+  if (!weights.empty() && weights.size() != own) throw_length("weights", weights.size(), own);
+}
+inline void check_first_and_weights(std::size_t first, const any_vector& weights, std::size_t n) {
+  check_first_and_weights(first, weights, n, n);
 }
 [[noreturn]] inline void throw_weight_of_row(double w, std::size_t r) {
   raise<value_error>("limbeck: weights is " + show(w) + " in row " + std::to_string(r) + ", expected a finite number >= 0");
@@ -165,6 +168,14 @@ class likeliest_rows {
       return rows_(r);
     } else {
       return place_[r] == nowhere ? nullptr : data_.data() + place_[r] * rows_.width();
+    }
+  }
+  /// Whether row @p r need not be read.
+  bool has([[maybe_unused]] std::size_t r) const {
+    if constexpr (in_memory<Reader>) {
+      return true;
+    } else {
+      return place_[r] != nowhere;
     }
   }
   /// Keeps row @p r, which it has not, if its key is large enough; a key of nothing that is kept has changed.

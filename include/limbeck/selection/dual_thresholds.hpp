@@ -4,11 +4,14 @@
 /// @file
 /// Rows whose teacher is sure and whose student is not.
 
+#include <limbeck/ranks/order_statistics.hpp>
 #include <limbeck/selection/pseudo_labels.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -44,30 +47,15 @@ class dual_thresholds {
   /// Takes a batch of logits into the thresholds and labels it by them: the teacher's class, or -100. Returns how many
   /// rows are kept. @throws value_error where a logit is NaN, shape_error where shapes do not fit.
   template <class Student, class Teacher, class Labels>
+    requires(!communicator<Student>)
   std::size_t operator()(const Student& student, const Teacher& teacher, Labels&& labels) {
-    const std::size_t classes = teacher_.of_class.size();
-    const auto rows_of_batch = static_cast<std::size_t>(labels.size());
-    std::vector<double> confidence_of(rows_of_batch), entropy_of(rows_of_batch);
-    std::vector<std::size_t> predicted(rows_of_batch);
-    detail::label_rows(student, labels, classes, [&](std::size_t r, const auto& p, std::size_t) {
-      entropy_of[r] = detail::entropy_of(p);
-      return false;
-    });
-    detail::label_rows(teacher, labels, classes, [&](std::size_t r, const auto& p, std::size_t best) {
-      confidence_of[r] = p[best];
-      predicted[r] = best;
-      return false;
-    });
-    teacher_.move(confidence_of, predicted, settings_.momentum);
-    student_.move(entropy_of, predicted, settings_.momentum);
-    const auto out = detail::vector_memory(labels);
-    std::size_t kept = 0;
-    for (std::size_t r = 0; r < predicted.size(); ++r)
-      if (confidence_of[r] >= teacher_threshold(predicted[r]) && entropy_of[r] >= student_threshold(predicted[r])) {
-        detail::put(out, r, predicted[r]);
-        ++kept;
-      }
-    return kept;
+    return label(one_rank{}, student, teacher, labels);
+  }
+  /// The same by thresholds of all ranks: each has rows of its own, also none, and the averages move by those of all, whose sums are added
+  /// in the order of the ranks. Returns how many rows are kept on all together. Sends 4 x classes + 4 doubles.
+  template <communicator C, class Student, class Teacher, class Labels>
+  std::size_t operator()(const C& comm, const Student& student, const Teacher& teacher, Labels&& labels) {
+    return all_reduce_sum(comm, label(comm, student, teacher, labels));
   }
   /// tau_T(c), of a probability.
   double teacher_threshold(std::size_t c) const { return settings_.teacher_scale * teacher_.at(c); }
@@ -86,6 +74,42 @@ class dual_thresholds {
   }
 
  private:
+  template <class C, class Student, class Teacher, class Labels>
+  std::size_t label(const C& comm, const Student& student, const Teacher& teacher, Labels&& labels) {
+    const std::size_t classes = teacher_.of_class.size();
+    const auto rows_of_batch = static_cast<std::size_t>(labels.size());
+    std::vector<double> confidence_of(rows_of_batch), entropy_of(rows_of_batch);
+    std::vector<std::size_t> predicted(rows_of_batch);
+    const auto read = [&] {
+      detail::label_rows(student, labels, classes, [&](std::size_t r, const auto& p, std::size_t) {
+        entropy_of[r] = detail::entropy_of(p);
+        return false;
+      });
+      detail::label_rows(teacher, labels, classes, [&](std::size_t r, const auto& p, std::size_t best) {
+        confidence_of[r] = p[best];
+        predicted[r] = best;
+        return false;
+      });
+    };
+    std::vector<double> batch = teacher_.no_sums(), of_student = batch;
+    agree(comm, read);
+    detail::require_alike(comm, static_cast<double>(classes), "the number of classes");
+    averages::add(confidence_of, predicted, batch);
+    averages::add(entropy_of, predicted, of_student);
+    const std::size_t length = batch.size();
+    batch.insert(batch.end(), of_student.begin(), of_student.end());
+    all_reduce_sum(comm, std::span<double>(batch));
+    teacher_.move(std::span<const double>(batch).first(length), settings_.momentum);
+    student_.move(std::span<const double>(batch).last(length), settings_.momentum);
+    const auto out = detail::vector_memory(labels);
+    std::size_t kept = 0;
+    for (std::size_t r = 0; r < predicted.size(); ++r)
+      if (confidence_of[r] >= teacher_threshold(predicted[r]) && entropy_of[r] >= student_threshold(predicted[r])) {
+        detail::put(out, r, predicted[r]);
+        ++kept;
+      }
+    return kept;
+  }
   static void check_scale(const char* name, double scale) {
     if (!(scale >= 0))
       raise<value_error>(std::string("limbeck: ") + name + " is " + detail::show(scale) + ", expected at least 0");
@@ -103,18 +127,18 @@ class dual_thresholds {
         detail::move_average(average, value, momentum);
       }
     }
-    void move(const std::vector<double>& signal_of, const std::vector<std::size_t>& predicted, double momentum) {
-      if (signal_of.empty()) return;
-      double total = 0;
-      std::vector<double> totals(of_class.size(), 0), count(of_class.size(), 0);
-      for (std::size_t r = 0; r < signal_of.size(); ++r) {
-        total += signal_of[r];
-        totals[predicted[r]] += signal_of[r];
-        ++count[predicted[r]];
-      }
-      take(mean, total / static_cast<double>(signal_of.size()), momentum);
-      for (std::size_t c = 0; c < totals.size(); ++c)
-        if (count[c] > 0) take(of_class[c], totals[c] / count[c], momentum);
+    // Of a batch: for each class, and last for all, the sum of the signal and how many rows have it.
+    std::vector<double> no_sums() const { return std::vector<double>(2 * of_class.size() + 2, 0.0); }
+    static void add(const std::vector<double>& signal_of, const std::vector<std::size_t>& predicted, std::span<double> sums) {
+      for (std::size_t r = 0; r < signal_of.size(); ++r)
+        for (const std::size_t at : {2 * predicted[r], sums.size() - 2}) sums[at] += signal_of[r], sums[at + 1] += 1;
+    }
+    void move(std::span<const double> sums, double momentum) {
+      const std::size_t all = 2 * of_class.size();
+      if (sums[all + 1] == 0) return;
+      take(mean, sums[all] / sums[all + 1], momentum);
+      for (std::size_t c = 0; c < of_class.size(); ++c)
+        if (sums[2 * c + 1] > 0) take(of_class[c], sums[2 * c] / sums[2 * c + 1], momentum);
     }
     double at(std::size_t c) const {
       const double most = *std::max_element(of_class.begin(), of_class.end());

@@ -4,12 +4,14 @@
 /// @file
 /// Herding: rows whose running mean stays at the mean of the pool.
 
+#include <limbeck/ranks/exact_sums.hpp>
 #include <limbeck/selection/metric.hpp>
+#include <limbeck/selection/proposals.hpp>
+#include <limbeck/selection/shared_pool.hpp>
 
 #include <algorithm>
 #include <cstddef>
-#include <span>
-#include <type_traits>
+#include <limits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -23,8 +25,8 @@ LIMBECK_BEGIN_NAMESPACE
 /// `herding<cosine_distance>`. DeepCore computes the same distances and takes the *largest*, which moves the mean away;
 /// that is not offered.
 ///
-/// Reads the pool budget + 1 times in order, in blocks. Holds O(columns) numbers. O(pool x budget x columns), in
-/// double.
+/// Reads the pool budget + 1 times in order, in blocks. Holds O(columns) numbers and a byte a row. O(pool x budget x columns), in
+/// double. The mean is one that does not depend on the order of the rows.
 /// @tparam Metric one that embeds rows, see metric.hpp: the mean is taken there
 template <class Metric = euclidean_distance>
 struct herding {
@@ -35,43 +37,61 @@ struct herding {
   /// @throws shape_error, value_error: see query; a number of the pool that is not finite; a row outside the space.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    auto&& reader = as_reader(pool);
-    using Reader = std::remove_cvref_t<decltype(reader)>;
-    using T = typename Reader::scalar;
-    const std::size_t n = reader.size();
-    std::vector<unsigned char> taken = check_query(q, n);
-    detail::embedded_rows<Reader, Metric> row(reader, metric);
-    const std::size_t d = row.width();
-    std::vector<double> centre(d), wanted(d);  // wanted = (|S| + 1) centre - sum of S: where the next row should be
-    row.template each<true>([&](std::size_t, const T* x) {
-      for (std::size_t c = 0; c < d; ++c) centre[c] += static_cast<double>(x[c]);
-    });
-    for (std::size_t c = 0; c < d; ++c) wanted[c] = centre[c] /= static_cast<double>(n);
-    const auto add = [&](std::size_t r, const T* x) {
-      for (std::size_t c = 0; c < d; ++c) wanted[c] += centre[c] - static_cast<double>(x[c]);
-      taken[r] = 1;
-    };
-    row.template each_of<false>(q.labelled, add);
-
-    std::vector<std::size_t> chosen;
-    std::vector<T> copy(d);  // of the best row: what has been read is not read again
-    while (chosen.size() < q.budget) {
-      std::size_t best = n;
-      double least = 0;
-      row.template each<false>([&](std::size_t r, const T* x) {
-        if (taken[r]) return;
-        const double gap = squared_gap(x, wanted.data(), d);
-        if (best < n && !(gap < least)) return;
-        best = r, least = gap;
-        if constexpr (!detail::in_memory<Reader>) std::copy_n(x, d, copy.data());
-      });
-      add(best, detail::in_memory<Reader> ? row(best) : copy.data());
-      chosen.push_back(best);
-    }
-    return chosen;
+    return choose(one_rank{}, as_reader(pool), q);
+  }
+  /// The same rows, bit for bit, of a pool in shards: see over_ranks(). Each choice is one round: every rank sends the best of its own
+  /// rows and how good it is, together at most 256 KiB to a rank, else 64 bytes a rank and then the chosen row. Four times the
+  /// columns travel once, in double, for the mean, and labelled rows once.
+  template <communicator C, class Pool>
+  std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
+    return choose(comm, as_reader(own), q);
   }
 
  private:
+  template <class C, class Reader>
+  std::vector<std::size_t> choose(const C& comm, const Reader& pool, const query& q) const {
+    using T = typename Reader::scalar;
+    shared_pool share = check_query(comm, pool, q);
+    const shards& of = share.of;
+    const auto total = static_cast<double>(of.total());
+    detail::embedded_rows<Reader, Metric> row(pool, metric, share.columns);
+    const std::size_t d = row.width();
+    detail::exact_sums sums(d);
+    agree(comm, [&] { row.template each_own<true>([&](std::size_t, const T* x) { sums.add(x); }); });
+    row.conclude(comm);
+    std::vector<double> centre = sums.over(comm);
+    for (double& c : centre) c /= total;
+    std::vector<double> wanted = centre;  // (|S| + 1) centre - sum of S: where the next row should be
+    const auto add = [&](const T* x) {
+      for (std::size_t c = 0; c < d; ++c) wanted[c] += centre[c] - static_cast<double>(x[c]);
+    };
+    detail::each_row_of_ranks<false>(comm, of, row, q.labelled, add);
+
+    std::vector<std::size_t> chosen;
+    std::vector<T> copy(d);  // of the best row: what has been read is not read again
+    detail::proposals<C, T> best(comm, d, 1);
+    while (chosen.size() < q.budget) {
+      best.next_round([&](auto& round) {
+        std::size_t closest = of.count();
+        double least = 0;
+        row.template each_own<false>([&](std::size_t r, const T* x) {
+          if (share.taken[r]) return;
+          const double gap = squared_gap(x, wanted.data(), d);
+          if (closest < of.count() && !(gap < least)) return;
+          closest = r, least = gap;
+          if constexpr (!detail::in_memory<Reader>) std::copy_n(x, d, copy.data());
+        });
+        const double key = (std::max)(-least, (std::numeric_limits<double>::lowest)());
+        if (closest < of.count()) round.add({{key, of.first() + closest}}, detail::in_memory<Reader> ? row(closest) : copy.data());
+        return detail::standing{};
+      });
+      detail::proposed_row& x = *best.best();
+      add(best.numbers(x));
+      chosen.push_back(static_cast<std::size_t>(x.row));
+      if (of.owns(chosen.back())) share.taken[of.local(chosen.back())] = 1;
+    }
+    return chosen;
+  }
   template <class T>
   static double squared_gap(const T* x, const double* wanted, std::size_t d) {
     double sums[8] = {};  // side by side, so that the compiler takes them in packs

@@ -15,6 +15,7 @@
 /// const` with 0 <= d < inf.
 
 #include <limbeck/core/errors.hpp>
+#include <limbeck/ranks/reductions.hpp>
 #include <limbeck/selection/pool_rows.hpp>
 
 #include <algorithm>
@@ -174,11 +175,15 @@ class square_range {
         raise<value_error>("limbeck: the pool is " + show(static_cast<double>(x[c])) + " at row " + std::to_string(r) +
                            ", column " + std::to_string(c) + ", whose square is no number any more; scale the pool");
   }
-  /// @throws value_error where all squares vanish, though not all numbers are 0.
-  void conclude() const {
+  /// The size of the largest number so far.
+  T largest() const { return largest_; }
+  /// conclude(largest()).
+  void conclude() const { conclude(largest_); }
+  /// @throws value_error where all squares vanish, though not all numbers are 0; @p largest is the size of the largest.
+  static void conclude(T largest) {
     const T least = std::sqrt((std::numeric_limits<T>::min)() / std::numeric_limits<T>::epsilon());
-    if (largest_ > 0 && largest_ < least)
-      raise<value_error>("limbeck: the largest number of the pool has size " + show(static_cast<double>(largest_)) +
+    if (largest > 0 && largest < least)
+      raise<value_error>("limbeck: the largest number of the pool has size " + show(static_cast<double>(largest)) +
                          ", whose square is nothing; scale the pool");
   }
 
@@ -191,8 +196,10 @@ template <class Reader, class Metric>
 class embedded_rows {
  public:
   using scalar = typename Reader::scalar;
-  embedded_rows(const Reader& pool, const Metric& metric)
-      : pool_(pool), metric_(metric), width_(pool.columns()), buffer_(width_) {
+  embedded_rows(const Reader& pool, const Metric& metric) : embedded_rows(pool, metric, pool.columns()) {}
+  /// @p width: the columns of the whole pool, where this may be the shard of a rank without rows.
+  embedded_rows(const Reader& pool, const Metric& metric, std::size_t width)
+      : pool_(pool), metric_(metric), width_(width), buffer_(width_) {
     if (width_ == 0) raise<shape_error>("limbeck: the pool has no columns");
   }
   std::size_t width() const { return width_; }
@@ -204,18 +211,30 @@ class embedded_rows {
   /// says so.
   template <bool Check, class F>
   void each(F&& f) {
+    each_own<Check>(f);
+    if constexpr (Check) conclude(one_rank{});
+  }
+  /// The same for one of several ranks, each of which has some of the rows: conclude() says whether they are well together.
+  template <bool Check, class F>
+  void each_own(F&& f) {
+    if (pool_.size() == 0) return;
     for_each_row(pool_, [&](std::size_t r, std::span<const scalar> x) {
       if constexpr (Check) check(x, r);
       const scalar* const e = embedded(x.data());
       if constexpr (Check && embedding<Metric>) range_.look(e, width_, r);
       f(r, e);
     });
-    if constexpr (Check && embedding<Metric>) range_.conclude();
+  }
+  /// Of all rows that all ranks have checked. @throws value_error on all.
+  template <communicator C>
+  void conclude(const C& comm) const {
+    if constexpr (embedding<Metric>) range_.conclude(all_reduce_max(comm, range_.largest()));
   }
 
   /// `f(r, row)` for the rows @p rows in their order, each checked where @p Check says so.
   template <bool Check, class F>
   void each_of(std::span<const std::size_t> rows, F&& f) {
+    if (rows.empty()) return;
     for_each_row(pool_, rows, [&](std::size_t r, std::span<const scalar> x) {
       if constexpr (Check) check(x, r);
       f(r, embedded(x.data()));

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -24,15 +25,19 @@ struct preselected {
   /// @throws value_error, shape_error as the query is wrong.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = as_reader(pool);
-    const auto size = static_cast<std::size_t>(reader.size());
-    check_query(q, size);
-    const auto free_rows = static_cast<double>(size - q.labelled.size());
+    return over(one_rank{}, pool, q);
+  }
+  /// The same rows of a pool in shards, where both can be asked over ranks: see over_ranks().
+  template <communicator C, class Pool>
+  std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
+    const auto& reader = as_reader(own);
+    const shards of = check_query(comm, reader, q, detail::digest_of(factor)).of;
+    const auto free_rows = static_cast<double>(of.total() - q.labelled.size());
     const double wanted = std::ceil(factor * static_cast<double>(q.budget));
     query wide = q;
     wide.budget = static_cast<std::size_t>(wanted < free_rows ? wanted : free_rows);
-    const auto rows = detail::with_labelled(first(reader, wide), q);
-    return detail::select_within(then, reader, q, rows, q.budget, detail::seed_of_part(q.seed, 1));
+    const auto rows = detail::with_labelled(detail::ask(comm, first, reader, wide), q);
+    return detail::select_within(comm, of, then, reader, q, rows, q.budget, detail::seed_of_part(q.seed, 1));
   }
 };
 /// `preselect(by_highest(entropy{}), 10, k_center{})`: @p first chooses ceil(factor budget) rows (all, where there are
@@ -68,8 +73,15 @@ struct shared_budget {
   /// @throws value_error, shape_error as the query is wrong.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = as_reader(pool);
-    check_query(q, static_cast<std::size_t>(reader.size()));
+    return over(one_rank{}, pool, q);
+  }
+  /// The same rows of a pool in shards, where all can be asked over ranks: see over_ranks().
+  template <communicator C, class Pool>
+  std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
+    const auto& reader = as_reader(own);
+    std::uint64_t digest = 0;
+    std::apply([&](const auto&... s) { digest = detail::digest_of(s.part...); }, parts);
+    (void)check_query(comm, reader, q, digest);
     std::vector<std::size_t> chosen, taken(q.labelled.begin(), q.labelled.end());
     double total = 0, reached = 0;
     std::apply([&](const auto&... s) { (void)(..., (total += s.part)); }, parts);
@@ -85,7 +97,7 @@ struct shared_budget {
       inner.budget = until - chosen.size();
       inner.labelled = taken;
       inner.seed = detail::seed_of_part(q.seed, index);
-      const std::vector<std::size_t> rows = s.selector(reader, inner);
+      const std::vector<std::size_t> rows = detail::ask(comm, s.selector, reader, inner);
       chosen.insert(chosen.end(), rows.begin(), rows.end());
       taken.insert(taken.end(), rows.begin(), rows.end());
     };

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -164,19 +165,13 @@ class freematch_labels {
   /// @throws value_error where a logit is NaN, shape_error where shapes do not fit.
   template <class Tensor, class Labels>
   std::size_t operator()(const Tensor& logits, Labels&& labels) {
-    double confidence_total = 0;
-    std::vector<double> totals(of_class_.size(), 0);
-    detail::label_rows(logits, labels, totals.size(), [&](std::size_t, const auto& p, std::size_t best) {
-      confidence_total += p[best];
-      for (std::size_t c = 0; c < totals.size(); ++c) totals[c] += p[c];
-      return false;
-    });
-    if (labels.size() == 0) return 0;
-    const auto n = static_cast<double>(labels.size());
-    detail::move_average(mean_, confidence_total / n, momentum_);
-    for (std::size_t c = 0; c < totals.size(); ++c) detail::move_average(of_class_[c], totals[c] / n, momentum_);
-    return detail::label_rows(logits, labels, totals.size(),
-                              [&](std::size_t, const auto& p, std::size_t best) { return p[best] >= threshold(best); });
+    return label(one_rank{}, logits, labels);
+  }
+  /// The same by averages of all ranks: each has rows of its own, also none, and the averages move by those of all, whose sums are added
+  /// in the order of the ranks. Returns how many rows are kept on all together. Sends classes + 2 doubles.
+  template <communicator C, class Tensor, class Labels>
+  std::size_t operator()(const C& comm, const Tensor& logits, Labels&& labels) {
+    return all_reduce_sum(comm, label(comm, logits, labels));
   }
   /// The threshold of class @p c now.
   double threshold(std::size_t c) const {
@@ -195,6 +190,27 @@ class freematch_labels {
   }
 
  private:
+  template <class C, class Tensor, class Labels>
+  std::size_t label(const C& comm, const Tensor& logits, Labels& labels) {
+    const std::size_t classes = of_class_.size();
+    std::vector<double> sums(classes + 2, 0);  // of probabilities, of confidences, of rows
+    agree(comm, [&] {
+      (void)detail::label_rows(logits, labels, classes, [&](std::size_t, const auto& p, std::size_t best) {
+        sums[classes] += p[best];
+        sums[classes + 1] += 1;
+        for (std::size_t c = 0; c < classes; ++c) sums[c] += p[c];
+        return false;
+      });
+    });
+    detail::require_alike(comm, static_cast<double>(classes), "the number of classes");
+    all_reduce_sum(comm, std::span<double>(sums));
+    const double n = sums[classes + 1];
+    if (n == 0) return 0;
+    detail::move_average(mean_, sums[classes] / n, momentum_);
+    for (std::size_t c = 0; c < classes; ++c) detail::move_average(of_class_[c], sums[c] / n, momentum_);
+    return detail::label_rows(logits, labels, classes,
+                              [&](std::size_t, const auto& p, std::size_t best) { return p[best] >= threshold(best); });
+  }
   double momentum_;
   double mean_;
   std::vector<double> of_class_;

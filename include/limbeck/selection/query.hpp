@@ -12,6 +12,7 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/rows.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -138,28 +139,35 @@ std::size_t size_of_pool(const P& p) {
 }
 }  // namespace detail
 
+namespace detail {
+/// Whether @p q can be asked of a pool of @p total rows, and which of rows [first, first + count) are labelled. That a row is
+/// labelled twice, is seen where it is.
+inline std::vector<unsigned char> check_query_of(const query& q, std::size_t total, std::size_t first, std::size_t count) {
+  if (total == 0) raise<shape_error>("limbeck: the pool is empty");
+  if (q.budget == 0) raise<value_error>("limbeck: budget is 0, expected at least 1");
+  if (!q.labels.empty() && q.labels.size() != count) throw_length("labels", q.labels.size(), count);
+  std::vector<unsigned char> taken(count, 0);
+  for (std::size_t i = 0; i < q.labelled.size(); ++i) {
+    const std::size_t r = q.labelled[i];
+    const auto where = [&] { return "limbeck: labelled is " + std::to_string(r) + " at position " + std::to_string(i); };
+    if (r >= total) raise<value_error>(where() + ", expected a row of the pool, 0 to " + std::to_string(total - 1));
+    if (r < first || r - first >= count) continue;
+    if (taken[r - first]) raise<value_error>(where() + ", a row that it has named before");
+    taken[r - first] = 1;
+  }
+  if (q.labelled.size() > total || q.budget > total - q.labelled.size())
+    raise<value_error>("limbeck: budget is " + std::to_string(q.budget) + ", but only " +
+                       std::to_string(total - (std::min)(total, q.labelled.size())) + " rows of the pool are not labelled");
+  return taken;
+}
+}  // namespace detail
+
 /// Whether @p q can be asked of a pool of so many rows, and which of these are labelled: not 0 where a row is, and so
 /// must not be chosen. O(rows).
 /// @throws shape_error where the pool is empty or the labels are not one a row, value_error where the budget is 0 or
 /// more than the rows that are not labelled, or a labelled row is not of the pool or comes twice.
 inline std::vector<unsigned char> check_query(const query& q, std::size_t rows_of_pool) {
-  if (rows_of_pool == 0) raise<shape_error>("limbeck: the pool is empty");
-  if (q.budget == 0) raise<value_error>("limbeck: budget is 0, expected at least 1");
-  if (!q.labels.empty() && q.labels.size() != rows_of_pool)
-    detail::throw_length("labels", q.labels.size(), rows_of_pool);
-  std::vector<unsigned char> taken(rows_of_pool, 0);
-  for (std::size_t i = 0; i < q.labelled.size(); ++i) {
-    const std::size_t r = q.labelled[i];
-    const std::string where = "limbeck: labelled is " + std::to_string(r) + " at position " + std::to_string(i);
-    if (r >= rows_of_pool)
-      raise<value_error>(where + ", expected a row of the pool, 0 to " + std::to_string(rows_of_pool - 1));
-    if (taken[r]) raise<value_error>(where + ", a row that it has named before");
-    taken[r] = 1;
-  }
-  if (q.budget > rows_of_pool - q.labelled.size())
-    raise<value_error>("limbeck: budget is " + std::to_string(q.budget) + ", but only " +
-                       std::to_string(rows_of_pool - q.labelled.size()) + " rows of the pool are not labelled");
-  return taken;
+  return detail::check_query_of(q, rows_of_pool, 0, rows_of_pool);
 }
 
 namespace detail {

@@ -44,7 +44,7 @@ struct reference_gap {
     for (std::size_t i = 0; i < gap.size(); ++i)
       gap[i] = !used.empty() && i < used.size() && used.number(i) == 0 ? 0 : draft.number(i) - reference.number(i);
     workspace ws;
-    return quantile_mask(gap, 1 - keep, mask, ws, used);
+    return detail::quantile_mask(detail::view_vector(gap), 1 - keep, used, mask, ws);
   }
 };
 

@@ -12,6 +12,7 @@
 #include <map>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -43,14 +44,20 @@ inline std::vector<std::size_t> interleave(const std::vector<std::vector<std::si
   return result;
 }
 
-/// The places of each label, ascending, in order of the labels.
-inline std::vector<std::vector<std::size_t>> rows_by_label(const any_vector& labels) {
-  std::map<std::int64_t, std::vector<std::size_t>> classes;
+/// The places of each label, ascending.
+using rows_of_labels = std::map<std::int64_t, std::vector<std::size_t>>;
+inline rows_of_labels rows_of_each(const any_vector& labels) {
+  rows_of_labels classes;
   for (std::size_t i = 0; i < labels.size(); ++i) classes[labels.integer(i)].push_back(i);
+  return classes;
+}
+/// The same as a list, in order of the labels.
+inline std::vector<std::vector<std::size_t>> rows_by_label(rows_of_labels classes) {
   std::vector<std::vector<std::size_t>> result;
   for (auto& [label, rows_of_it] : classes) result.push_back(std::move(rows_of_it));
   return result;
 }
+inline std::vector<std::vector<std::size_t>> rows_by_label(const any_vector& labels) { return rows_by_label(rows_of_each(labels)); }
 
 }  // namespace detail
 LIMBECK_END_NAMESPACE

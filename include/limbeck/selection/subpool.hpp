@@ -5,7 +5,9 @@
 /// A part of a pool as a pool: what lets one selector work inside another.
 
 #include <limbeck/core/random.hpp>
+#include <limbeck/ranks/over_ranks.hpp>
 #include <limbeck/selection/pool_rows.hpp>
+#include <limbeck/selection/shared_pool.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -80,25 +82,48 @@ class rows_beside {
   std::vector<std::size_t> chosen_;
 };
 
-/// What @p selector chooses among the rows @p part of the pool, which ascend, as rows of the pool. The rows of it that
-/// are labelled are its seeds.
-template <class Selector, class Reader>
-std::vector<std::size_t> select_within(const Selector& selector, const Reader& reader, const query& q,
+/// What @p selector chooses over @p comm; of one rank whatever can be called.
+template <class C, class Selector, class Pool>
+std::vector<std::size_t> ask(const C& comm, const Selector& selector, const Pool& own, const query& q) {
+  if constexpr (std::is_same_v<C, one_rank>) {
+    return selector(own, q);
+  } else {
+    require_over_ranks<Selector, C, Pool>();
+    if constexpr (requires { selector.over(comm, own, q); }) return selector.over(comm, own, q);
+    return {};
+  }
+}
+
+/// What @p selector chooses in a part of the pool, as places there: @p rows are this rank's rows of it, which ascend, and @p labelled
+/// the places that are its seeds.
+template <class C, class Selector, class Reader>
+std::vector<std::size_t> ask_part(const C& comm, const Selector& selector, const Reader& own, const query& q,
+                                  std::span<const std::size_t> rows, std::span<const std::size_t> labelled, std::size_t budget,
+                                  std::uint64_t seed) {
+  std::vector<std::int64_t> labels;
+  if (!q.labels.empty())
+    for (const std::size_t r : rows) labels.push_back(q.labels.integer(r));
+  query inner;
+  inner.budget = budget;
+  inner.labelled = labelled;
+  if (!q.labels.empty()) inner.labels = view_vector(labels);
+  inner.seed = seed;
+  return ask(comm, selector, subpool<Reader>{own, rows}, inner);
+}
+
+/// What @p selector chooses among the rows @p part of a pool in shards, which ascend and are the same on every rank, as rows of the
+/// pool. The rows of it that are labelled are its seeds.
+template <class C, class Selector, class Reader>
+std::vector<std::size_t> select_within(const C& comm, const shards& of, const Selector& selector, const Reader& own, const query& q,
                                        std::span<const std::size_t> part, std::size_t budget, std::uint64_t seed) {
-  std::vector<std::size_t> labelled;
+  std::vector<std::size_t> labelled, rows;
   for (const std::size_t r : q.labelled) {
     const auto at = std::lower_bound(part.begin(), part.end(), r);
     if (at != part.end() && *at == r) labelled.push_back(static_cast<std::size_t>(at - part.begin()));
   }
-  std::vector<std::int64_t> labels;
-  if (!q.labels.empty())
-    for (const std::size_t r : part) labels.push_back(q.labels.integer(r));
-  query inner;
-  inner.budget = budget;
-  inner.labelled = labelled;
-  if (!labels.empty()) inner.labels = view_vector(labels);
-  inner.seed = seed;
-  std::vector<std::size_t> chosen = selector(subpool<Reader>{reader, part}, inner);
+  for (const std::size_t r : part)
+    if (of.owns(r)) rows.push_back(of.local(r));
+  std::vector<std::size_t> chosen = ask_part(comm, selector, own, q, rows, labelled, budget, seed);
   for (std::size_t& r : chosen) r = part[r];
   return chosen;
 }
@@ -126,14 +151,21 @@ struct among_selector {
   /// @throws value_error where a row is not in the pool or the budget is more than the rows that are not labelled.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& pool, const query& q) const {
-    const auto& reader = as_reader(pool);
-    const auto size = static_cast<std::size_t>(reader.size());
-    check_query(q, size);
+    return over(one_rank{}, pool, q);
+  }
+  /// The same rows of a pool in shards, where the selector can be asked over ranks: see over_ranks(). `rows` are of the whole, the same on
+  /// every rank.
+  template <communicator C, class Pool>
+  std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
+    const auto& reader = as_reader(own);
+    std::uint64_t digest = detail::digest_of(rows.size());
+    for (const std::size_t r : rows) digest = detail::digest_of(digest, r);
+    const shards of = check_query(comm, reader, q, digest).of;
     for (const std::size_t r : rows)
-      if (r >= size)
+      if (r >= of.total())
         raise<value_error>("limbeck: among names row " + std::to_string(r) + ", but the pool has " +
-                           std::to_string(size) + " rows");
-    return detail::select_within(selector, reader, q, detail::with_labelled(rows, q), q.budget, q.seed);
+                           std::to_string(of.total()) + " rows");
+    return detail::select_within(comm, of, selector, reader, q, detail::with_labelled(rows, q), q.budget, q.seed);
   }
 };
 /// `among(kept, selector)`: @p selector, but only among the rows @p kept.

@@ -5,6 +5,7 @@
 /// Prototypes: a vector of features for each class, and how like to each of them a row is.
 
 #include <limbeck/loss/relations/distances.hpp>
+#include <limbeck/ranks/order_statistics.hpp>
 #include <limbeck/target/row_functions.hpp>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -218,8 +220,7 @@ class prototypes {
         classes_(classes),
         width_(width),
         means_(classes * width),
-        batch_(classes * width),
-        mass_(classes),
+        batch_(classes * (width + 2)),
         seen_(classes) {
     if (classes == 0 || width == 0)
       raise<shape_error>("limbeck: prototypes has " + std::to_string(classes) + " classes of " + std::to_string(width) +
@@ -241,13 +242,27 @@ class prototypes {
   ///   has to be divided by its length), or a sum overflows; the state stays as it was.
   template <tensor X, class Labels>
   void update(const X& features, const Labels& labels) {
-    move(view_of(features), detail::view_vector(labels), {});
+    move(one_rank{}, view_of(features), detail::view_vector(labels), {});
   }
   /// The same with a weight for each row, finite and not negative: means are sum w x / sum w, and rows of weight 0 are
   /// passed over.
   template <tensor X, class Labels, class Weights>
+    requires(!communicator<X>)
   void update(const X& features, const Labels& labels, const Weights& weights) {
-    move(view_of(features), detail::view_vector(labels), detail::view_vector(weights).given());
+    move(one_rank{}, view_of(features), detail::view_vector(labels), detail::view_vector(weights));
+  }
+  /// Moves the means of all ranks by the rows of all ranks, each with any number of its own: the means stay the same on each. The sums
+  /// of the ranks are added in their order, in double, so that the same number of ranks gives the same bits, and another number the
+  /// same means up to the rounding of sums. Sends classes x (width + 2) doubles as all_reduce_sum() does.
+  /// @throws (on all ranks) as update(), and value_error where the sizes of the objects differ.
+  template <communicator C, tensor X, class Labels>
+  void update(const C& comm, const X& features, const Labels& labels) {
+    move(comm, view_of(features), detail::view_vector(labels), {});
+  }
+  /// The same with a weight for each row.
+  template <communicator C, tensor X, class Labels, class Weights>
+  void update(const C& comm, const X& features, const Labels& labels, const Weights& weights) {
+    move(comm, view_of(features), detail::view_vector(labels), detail::view_vector(weights));
   }
   /// Saves or restores means and counts. Their number is fixed.
   template <class Archive>
@@ -290,43 +305,57 @@ class prototypes {
                          detail::show(std::sqrt(square)) + " and no direction");
     return w / std::sqrt(square);
   }
+  // Of a batch, one behind the other, as ranks add them: weighed features, weights and numbers of rows.
+  double* sums_of(std::size_t c) { return batch_.data() + c * width_; }
+  double& mass_of(std::size_t c) { return batch_[classes_ * width_ + c]; }
+  double& rows_of(std::size_t c) { return batch_[classes_ * (width_ + 1) + c]; }
   /// @throws value_error where a sum of the batch has overflowed
-  void check_sums(std::size_t c) const {
-    bool finite = std::isfinite(mass_[c]);
-    for (std::size_t k = c * width_; k < (c + 1) * width_; ++k) finite = finite && std::isfinite(batch_[k]);
+  void check_sums(std::size_t c) {
+    bool finite = std::isfinite(mass_of(c));
+    for (std::size_t k = 0; k < width_; ++k) finite = finite && std::isfinite(sums_of(c)[k]);
     if (!finite)
       raise<value_error>("limbeck: the sums of the weights and of the weighted features of class " + std::to_string(c) +
                          " are not finite, expected smaller weights or features");
   }
-  void move(const rows<const T>& x, const any_vector& labels, const any_vector& weights) {
+  void add_rows(const rows<const T>& x, const any_vector& labels, const any_vector& weights) {
     detail::check_features(x, width_);
     if (labels.size() != x.samples) detail::throw_length("labels", labels.size(), x.samples);
     if (!weights.empty() && weights.size() != x.samples) detail::throw_length("weights", weights.size(), x.samples);
     std::fill(batch_.begin(), batch_.end(), 0.0);
-    std::fill(mass_.begin(), mass_.end(), 0.0);
     for (std::size_t r = 0; r < x.samples; ++r) {
       const double by = factor(x, labels, weights, r);
       if (by == 0) continue;
       const auto c = static_cast<std::size_t>(labels.integer(r));
-      mass_[c] += weights.empty() ? 1 : weights.number(r);
-      for (std::size_t j = 0; j < width_; ++j) batch_[c * width_ + j] += by * static_cast<double>(x(r, j));
+      mass_of(c) += weights.empty() ? 1 : weights.number(r);
+      rows_of(c) += 1;
+      for (std::size_t j = 0; j < width_; ++j) sums_of(c)[j] += by * static_cast<double>(x(r, j));
+    }
+  }
+  template <class C>
+  void move(const C& comm, const rows<const T>& x, const any_vector& labels, const any_vector& weights) {
+    if constexpr (std::is_same_v<C, one_rank>) {
+      add_rows(x, labels, weights);
+    } else {
+      agree(comm, [&] { add_rows(x, labels, weights); });
+      detail::require_alike(comm, static_cast<double>(classes_), "the number of classes");
+      detail::require_alike(comm, static_cast<double>(width_), "the width of the features");
+      all_reduce_sum(comm, std::span<double>(batch_));
     }
     for (std::size_t c = 0; c < classes_; ++c) check_sums(c);
     for (std::size_t c = 0; c < classes_; ++c) {
-      if (mass_[c] == 0) continue;
+      if (mass_of(c) == 0) continue;
       const double keep = seen_[c] > 0 ? settings_.decay : 0;
-      for (std::size_t k = c * width_; k < (c + 1) * width_; ++k)
-        means_[k] = static_cast<T>(keep * static_cast<double>(means_[k]) + (1 - keep) * batch_[k] / mass_[c]);
+      for (std::size_t k = 0; k < width_; ++k)
+        means_[c * width_ + k] =
+            static_cast<T>(keep * static_cast<double>(means_[c * width_ + k]) + (1 - keep) * sums_of(c)[k] / mass_of(c));
+      seen_[c] += static_cast<std::uint64_t>(rows_of(c));
     }
-    for (std::size_t r = 0; r < x.samples; ++r)
-      if (labels.integer(r) != -100 && (weights.empty() || weights.number(r) > 0))
-        ++seen_[static_cast<std::size_t>(labels.integer(r))];
   }
 
   prototype_settings settings_;
   std::size_t classes_, width_;
   std::vector<T> means_;
-  std::vector<double> batch_, mass_;
+  std::vector<double> batch_;
   std::vector<std::uint64_t> seen_;
 };
 

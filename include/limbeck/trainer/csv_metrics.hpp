@@ -20,7 +20,7 @@ LIMBECK_BEGIN_NAMESPACE
 /// metric that was not measured at a row is an empty cell. Each row is on its way to the disk before the next step.
 ///
 /// A run that begins overwrites the file. A run that is resumed keeps the rows up to its checkpoint, drops those after
-/// it (they will come again), and appends. Give it after the callbacks that report metrics.
+/// it (they will come again), and appends. Give it after the callbacks that report metrics. Of several ranks the first writes.
 class csv_metrics {
  public:
   /// To the file at @p path; a row each epoch, and each @p every steps unless that is 0.
@@ -28,6 +28,7 @@ class csv_metrics {
 
   /// @throws file_error where the file cannot be read or written.
   void begin(training_run& run) {
+    if (run.ranks.rank() != 0) return;
     std::string kept;
     if (run.resumed_from > 0 && std::filesystem::exists(path_)) {
       const std::string before = detail::read_file(path_);
@@ -49,7 +50,8 @@ class csv_metrics {
   }
   void after_epoch(training_run& run) { row(run); }
   /// @throws file_error where the last rows cannot be written.
-  void end(training_run&) {
+  void end(training_run& run) {
+    if (run.ranks.rank() != 0) return;
     if (const int reason = file_.close()) detail::throw_file("write", path_, reason);
   }
 
@@ -66,6 +68,7 @@ class csv_metrics {
     return std::string(digits, std::to_chars(digits, digits + sizeof digits, x).ptr);
   }
   void row(const training_run& run) {
+    if (run.ranks.rank() != 0) return;
     std::string names = "step,epoch,loss,epoch_loss";
     std::string text =
         std::to_string(run.step) + ',' + std::to_string(run.epoch) + ',' + cell(run.loss) + ',' + cell(run.epoch_loss);

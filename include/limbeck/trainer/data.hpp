@@ -11,6 +11,9 @@
 /// in the place of the sum of their weights: the losses of the rows of a whole batch are divided by the sum of its micro-batches' totals. Each
 /// may be `outputs{output<"tokens">(y), ...}`: of the losses at that output of the student only.
 ///
+/// A source in shards, over ranks, has `owns(row)`: whether a row, of all there are, is on this rank, which is then asked for such rows
+/// only. Without it each rank may be asked for any.
+///
 /// A source that makes what it hands over, as `on_policy` does, has `prepare(rows, request)` too: called once before each step
 /// with the numbers of all its rows and a `draw_request`, and followed by `batch` of them, a micro-batch each, in this order.
 
@@ -62,6 +65,12 @@ class subset {
   std::size_t size() const { return rows_.size(); }
   /// Rows of the subset, 0 to size() - 1.
   decltype(auto) batch(std::span<const std::size_t> positions) const { return data_->batch(own_rows(positions)); }
+  /// Passed on, where the data has it: whether a row is this rank's.
+  bool owns(std::size_t position) const
+    requires requires(const Data& d, std::size_t row) { d.owns(row); }
+  {
+    return data_->owns(rows_[position]);
+  }
   /// Passed on, where the data has it.
   template <class Request>
     requires requires(Data& d, std::span<const std::size_t> rows, const Request& r) { d.prepare(rows, r); }

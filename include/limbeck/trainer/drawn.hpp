@@ -41,6 +41,7 @@ struct draw_request {
   progress now{};               ///< of the run
   random_stream random{0};      ///< of this step alone: a sampler that draws from it has no state to lose
   random_stream of_the_run{0};  ///< the same at every step, for what stays: `of_the_run.split(cycle)`
+  std::size_t first = 0;        ///< in a `prepare` over ranks: the place of its first row among the rows of all
 };
 
 /// What chooses the rows of each step: `s(request)` gives their numbers, a `std::vector<std::size_t>`; one may come
@@ -63,6 +64,11 @@ class drawn {
     return detail::source_rows(data_, rows);
   }
   std::size_t steps_an_epoch(std::size_t batch) const { return steps_ > 0 ? steps_ : (size() - 1) / batch + 1; }
+  bool owns(std::size_t row) const
+    requires requires(const std::remove_reference_t<Data>& d) { d.owns(row); }
+  {
+    return data_.owns(row);
+  }
   std::vector<std::size_t> draw(const draw_request& r) {
     std::vector<std::size_t> rows = sampler_(r);
     if (rows.empty()) raise<value_error>("limbeck: the sampler drew no row for step " + std::to_string(r.step));

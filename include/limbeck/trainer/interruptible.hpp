@@ -7,15 +7,17 @@
 #include <limbeck/core/config.hpp>
 
 #include <csignal>
+#include <mutex>
 
 LIMBECK_BEGIN_NAMESPACE
 
 /// While one lives, the first SIGINT or SIGTERM sets a flag; a second one does what it did before. They nest: inner and
 /// outer loop see the same flag, and the outermost puts the handlers back that it found. A signal that is ignored
-/// (nohup) stays ignored. Handlers belong to the process: make them in one thread.
+/// (nohup) stays ignored. Handlers belong to the process.
 class interruptible {
  public:
   interruptible() {
+    const std::lock_guard lock(mutex_);
     if (depth_++ > 0) return;
     flag_ = 0;
     for (int i = 0; i < 2; ++i) {
@@ -24,6 +26,7 @@ class interruptible {
     }
   }
   ~interruptible() {
+    const std::lock_guard lock(mutex_);
     if (--depth_ > 0) return;
     for (int i = 0; i < 2; ++i)
       if (before_[i] != SIG_ERR) std::signal(signals_[i], before_[i]);
@@ -42,6 +45,7 @@ class interruptible {
   }
   static constexpr int signals_[2] = {SIGINT, SIGTERM};
   inline static volatile std::sig_atomic_t flag_ = 0;
+  inline static std::mutex mutex_;
   inline static int depth_ = 0;
   inline static handler before_[2] = {};
 };

@@ -6,7 +6,9 @@
 
 #include <limbeck/objective/learned.hpp>
 #include <limbeck/trainer/archive.hpp>
+#include <limbeck/trainer/checkpoint_format.hpp>
 #include <limbeck/trainer/concepts.hpp>
+#include <limbeck/trainer/training_ranks.hpp>
 
 #include <algorithm>
 #include <string>
@@ -236,6 +238,44 @@ constexpr bool require_learned() {
     }
   } else {
     return true;
+  }
+}
+
+/// Sums over ranks what a student's `backward` and the parts of its objective have added up.
+template <class Student, class Objective>
+void sum_gradients(const training_ranks& ranks, Student& student, const Objective& objective, span_sums& sums) {
+  if (ranks.size() == 1) return;
+  if (ranks.hook()) {
+    ranks.hook()();
+  } else if constexpr (shows_spans<Student>) {
+    sums(ranks.comm(), student.gradients());
+  }
+  if constexpr (!std::is_void_v<learned_t<Objective>>) {
+    parameter_view<learned_t<Objective>> parts;
+    each_learned(objective, [&](auto& part) { parts.add(part); });
+    sums(ranks.comm(), parts.gradients());
+  }
+}
+/// @throws value_error where nobody could sum the gradients of a student.
+template <class Student>
+void require_summable(const training_ranks& ranks) {
+  if (ranks.size() > 1 && !ranks.hook() && !shows_spans<Student>)
+    raise<value_error>("limbeck: a run over " + std::to_string(ranks.size()) +
+                       " ranks is asked for, but the student has no gradients(), a range of spans, for the trainer to sum; "
+                       ".ranks = {world, [&] { ... }} sums them its own way");
+}
+/// A checksum of a model's parameters, as a line of a composition.
+template <class Model>
+std::string parameters_line(const std::string& key, Model& model) {
+  if constexpr (parametrised<Model>) {
+    std::uint64_t hash = fnv1a("");
+    for (auto&& part : model.parameters()) {
+      const auto bytes = std::as_bytes(std::span(part));
+      hash = fnv1a({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, hash);
+    }
+    return key + " = " + hexadecimal(hash) + '\n';
+  } else {
+    return "";
   }
 }
 

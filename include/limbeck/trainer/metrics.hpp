@@ -9,12 +9,14 @@
 #include <limbeck/core/half.hpp>
 #include <limbeck/core/rows.hpp>
 #include <limbeck/core/softmax.hpp>
+#include <limbeck/ranks/reductions.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -104,7 +106,8 @@ std::size_t softmax_of(const rows<const E>& x, std::size_t r, std::vector<double
 
 }  // namespace detail
 
-/// Counts rows of logits with their labels. O(classes) a row, no memory but 15 bins and a row.
+/// Counts rows of logits with their labels. O(classes) a row, no memory but 15 bins and a row. Of several ranks:
+/// `all_reduce_sum(world, metrics)` has the rows of all.
 ///
 /// - `accuracy()`: the share of rows whose largest logit (the lowest class among equals) is the label;
 /// - `nll()`: the mean of -log softmax(logits)[label], in nats;
@@ -128,6 +131,18 @@ class classification_metrics {
   void add(const Logits& logits, const Labels& labels, const Mask& mask) {
     add_all(logits, labels_of(labels), mask_of(mask));
   }
+  /// Adds what the other ranks have counted: one message of 264 bytes to each.
+  template <communicator C>
+  void all_reduce(const C& comm) {
+    std::array<double, 33> all{rows_, correct_, nll_};
+    const auto places = [&](const auto& f) {
+      for (std::size_t i = 0; i < bins_.size(); ++i) f(bins_[i].confidence, all[3 + 2 * i]), f(bins_[i].correct, all[4 + 2 * i]);
+    };
+    places([](double x, double& to) { to = x; });
+    all_reduce_sum(comm, std::span<double>(all));
+    rows_ = all[0], correct_ = all[1], nll_ = all[2];
+    places([](double& x, double from) { x = from; });
+  }
   /// Rows counted.
   std::size_t rows_counted() const { return static_cast<std::size_t>(rows_); }
   /// In [0, 1]; NaN without rows.
@@ -139,6 +154,14 @@ class classification_metrics {
     double error = 0;
     for (const bin& b : bins_) error += std::abs(b.correct - b.confidence);
     return error / rows_;
+  }
+  /// The sums, for all_reduce_sum() over ranks.
+  template <class F>
+  void for_each_sum(F&& f) {
+    f(std::span<double>(&rows_, 1));
+    f(std::span<double>(&correct_, 1));
+    f(std::span<double>(&nll_, 1));
+    for (bin& b : bins_) f(std::span<double>(&b.confidence, 1)), f(std::span<double>(&b.correct, 1));
   }
 
  private:

@@ -107,6 +107,8 @@ class mutual_trainer {
     mutual_trainer& of;
     std::tuple<detail::gradient_buffer<Logits>...> gradient;  // over all peers
     workspace ws;
+    detail::span_sums sums{};
+    using gives = detail::given_outputs<Logits...>;
 
     template <class X>
     auto forward_all(X& inputs) {
@@ -142,20 +144,25 @@ class mutual_trainer {
       const auto move = [&]<std::size_t K>() {
         auto& mine = std::get<K>(of.pupils_);
         detail::no_optimizer of_parts;
+        detail::sum_gradients(whole.ranks, mine.student, mine.objective, sums);
         detail::step_all(mine.student, mine.objective, mine.optimizer, of_parts, p);
       };
       if (of.simultaneous) {
-        each(clear);
-        for (auto& part : whole.parts) {
-          const auto logits = forward_all(part.batch.inputs);
-          each([&]<std::size_t K>() { this->template learn<K>(logits, part, p, whole); });
-        }
+        agree_on_sum(whole.ranks.comm(), of.losses_, [&] {
+          each(clear);
+          for (auto& part : whole.parts) {
+            const auto logits = forward_all(part.batch.inputs);
+            each([&]<std::size_t K>() { this->template learn<K>(logits, part, p, whole); });
+          }
+        });
         each(move);
       } else {
         each([&]<std::size_t K>() {
-          clear.template operator()<K>();
-          for (auto& part : whole.parts)
-            this->template learn<K>(forward_all(part.batch.inputs), part, p, whole);
+          agree_on_sum(whole.ranks.comm(), {&of.losses_[K], 1}, [&] {
+            clear.template operator()<K>();
+            for (auto& part : whole.parts)
+              this->template learn<K>(forward_all(part.batch.inputs), part, p, whole);
+          });
           move.template operator()<K>();
         });
       }
@@ -187,6 +194,18 @@ class mutual_trainer {
                 detail::optimizer_lines(name + "optimizer", mine.optimizer);
       });
       return text;
+    }
+    std::string start() const {
+      std::string text;
+      each([&]<std::size_t K>() {
+        text += detail::parameters_line("parameters of pupil " + std::to_string(K), std::get<K>(of.pupils_).student);
+      });
+      return text;
+    }
+    void require_summable(const training_ranks& ranks) const {
+      if (ranks.hook())
+        raise<value_error>("limbeck: mutual learning over ranks sums each pupil's gradients() itself, in their turn; it takes no hook");
+      (detail::require_summable<student_of<Pupils>>(ranks), ...);
     }
     void require_storable() const { (detail::require_storable<student_of<Pupils>, optimizer_of<Pupils>>(), ...); }
   };

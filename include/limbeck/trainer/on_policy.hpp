@@ -92,7 +92,9 @@ class on_policy {
     if (anew_) {
       const rollouts own = data_.own(rows);
       const evaluating mode(*student_);
-      written_ = detail::write_answers(write_, own, random(), rows, "on_policy");
+      const std::uint64_t seed = random();  // of a step's first rows; other ranks' answers are no copies of them
+      const std::uint64_t of_rank = request.first == 0 ? seed : random_stream(seed).split(request.first)();
+      written_ = detail::write_answers(write_, own, of_rank, rows, "on_policy");
     } else {
       const rollouts kept = past_.draw(asked_.size(), random, drawn);
       for (const std::size_t r : drawn)

@@ -31,7 +31,7 @@ inline bool somebody_watches() {
 }  // namespace detail
 
 /// A callback that draws Boost.Timer's progress display on the standard error, and nothing at all where that is no
-/// terminal. A resumed run begins where it stands.
+/// terminal. A resumed run begins where it stands. Of several ranks the first draws.
 class progress_bar {
  public:
   progress_bar() : progress_bar(std::cerr, detail::somebody_watches()) {}
@@ -39,7 +39,7 @@ class progress_bar {
   progress_bar(std::ostream& out, bool shown) : out_(&out), shown_(shown) {}
 
   void begin(training_run& run) {
-    if (!shown_) return;
+    if (!shown_ || run.ranks.rank() != 0) return;
     display_ = std::make_unique<boost::timer::progress_display>(static_cast<unsigned long>(run.steps), *out_);
     if (run.step > 0) *display_ += static_cast<unsigned long>(run.step);
   }

@@ -6,7 +6,9 @@
 
 #include <limbeck/trainer/concepts.hpp>
 
+#include <algorithm>
 #include <optional>
+#include <string_view>
 #include <tuple>
 
 LIMBECK_BEGIN_NAMESPACE
@@ -19,12 +21,17 @@ struct micro_batch {
   Batch batch;
   std::vector<std::size_t> source;
 };
-/// A batch in micro-batches, and the weight of its rows that count.
+/// A batch in micro-batches, and the weights of its outputs' rows that count. Over ranks the parts are this rank's, the weights
+/// those of all.
 template <class Batch>
 struct whole_batch {
-  std::vector<micro_batch<Batch>> parts;
-  double weight = 0;
+  const training_ranks& ranks;
   bool finite = false;  ///< whether the step is refused where its loss or its gradient is not finite
+  std::vector<micro_batch<Batch>> parts{};
+  std::vector<std::string_view> names{};  ///< of outputs; the first is "logits"
+  std::vector<double> weights{};          ///< of these
+  /// Whether there is nothing beside a part.
+  bool is_one() const { return parts.size() == 1 && ranks.size() == 1; }
 };
 
 template <class X>
@@ -116,6 +123,37 @@ constexpr bool says_total() {
   }
 }
 
+/// Counts the rows of one output in all parts.
+template <fixed_string Name, class Batch>
+void weigh(whole_batch<Batch>& whole) {
+  double weight = 0;
+  if (Name.view() == logits_name || !whole.is_one() || says_total<Name, Batch>())
+    for (const auto& p : whole.parts) weight += count_rows<Name>(p.batch, p.source.size()).weight;
+  whole.names.push_back(Name.view());
+  whole.weights.push_back(weight);
+}
+/// The outputs that students give whose logits are of these types, "logits" first; one may come twice.
+template <class... Logits>
+struct given_outputs {
+  static constexpr std::size_t count = 1;
+  template <class Batch>
+  static void weigh_all(whole_batch<Batch>& whole) {
+    weigh<"logits">(whole);
+  }
+};
+template <class First, class... More>
+struct given_outputs<First, More...> : given_outputs<More...> {};
+template <class... Output, class... More>
+struct given_outputs<outputs<Output...>, More...> {
+  using rest = given_outputs<More...>;
+  static constexpr std::size_t count = sizeof...(Output) + rest::count;
+  template <class Batch>
+  static void weigh_all(whole_batch<Batch>& whole) {
+    rest::weigh_all(whole);
+    (weigh<Output::name>(whole), ...);
+  }
+};
+
 /// Over which weight each output of the student is reduced: that of the whole batch. A batch in one part is its own
 /// whole, whatever rows an output has.
 /// @throws shape_error where the rows of an output are not those that the batch speaks of, so that the weight of the
@@ -133,12 +171,8 @@ reduction_argument reduction_over(const whole_batch<Batch>& whole, const micro_b
                          ", the batch has " + std::to_string(known) +
                          "; where a row that is drawn gives several, the batch has labels or row_weights, one a row of " +
                          std::string(Name.view()));
-    double weight = 0;
-    if constexpr (Name.view() == logits_name) {
-      weight = whole.weight;  // counted with the batch
-    } else {
-      for (const auto& p : whole.parts) weight += count_rows<Name>(p.batch, p.source.size()).weight;
-    }
+    const auto at = std::find(whole.names.begin(), whole.names.end(), Name.view()) - whole.names.begin();
+    const double weight = whole.weights[static_cast<std::size_t>(at)];
     return weight > 0 ? mean_over(weight) : mean;
   }
 }
@@ -150,7 +184,7 @@ auto reductions(const whole_batch<Batch>& whole, const micro_batch<Batch>& part,
     return [&]<class... Output>(const outputs<Output...>& all) {
       const auto one = [&](const auto& o) {
         constexpr auto name = std::remove_cvref_t<decltype(o)>::name;
-        return at<name>(whole.parts.size() == 1 && !says_total<name, Batch>() ? mean : reduction_over<name>(whole, part, o.value));
+        return at<name>(whole.is_one() && !says_total<name, Batch>() ? mean : reduction_over<name>(whole, part, o.value));
       };
       return std::apply([&](const auto&... o) { return std::tuple(one(o)...); }, all.all);
     }(logits);

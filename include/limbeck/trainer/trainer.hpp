@@ -52,7 +52,8 @@ class trainer {
   /// stopped, bit for bit. For that the student, the optimiser and, where they change, the teacher and the data have a
   /// `serialize` (for a student or teacher, `parameters()` will do; an optimiser may be an empty class).
   /// @throws value_error where a setting is out of range, shape_error where the data has no rows, checkpoint_error
-  /// where the checkpoint does not fit or cannot be written; and what objective, data, models and callbacks throw.
+  /// where the checkpoint does not fit or cannot be written; and what objective, data, models and callbacks throw. Over
+  /// ranks all throw what one has thrown, with its rank: a value_error, a shape_error or else a runtime_error.
   template <class Data, class... Callbacks>
   training_result fit(Data&& data, const fit_settings& settings, Callbacks&&... callbacks) {
     using Source = std::remove_reference_t<Data>;
@@ -100,14 +101,14 @@ class trainer {
     trainer& of;
     detail::gradient_buffer<Logits> gradient;
     detail::workspace_for_logits<Logits> ws;
+    detail::span_sums sums{};
+    using gives = detail::given_outputs<Logits>;
 
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
-      detail::set_training(of.student_);
-      zero_gradients();
       double loss = 0;
       const auto seen = [&](const auto& result) { detail::learn_temperatures(of.objective_, result, p); };
-      for (auto& part : whole.parts) {
+      const auto learn = [&](auto& part) {
         const auto use = [&](auto&& logits, const auto& taught) {
           auto where = gradient.view(logits);
           loss += detail::call_objective(of.objective_, logits, taught, whole, part, p, into(where), ws, seen);
@@ -124,7 +125,13 @@ class trainer {
         } else {
           after(detail::ask_teacher(of.teacher_, part.batch, part.source));  // first: it may be the student itself
         }
-      }
+      };
+      agree_on_sum(whole.ranks.comm(), {&loss, 1}, [&] {
+        detail::set_training(of.student_);
+        zero_gradients();
+        for (auto& part : whole.parts) learn(part);
+      });
+      detail::sum_gradients(whole.ranks, of.student_, of.objective_, sums);
       detail::step_all(of.student_, of.objective_, of.optimizer_, of.parts_optimizer_, p);
       return loss;
     }
@@ -148,6 +155,8 @@ class trainer {
         text += detail::optimizer_lines("optimizer of parts", of.parts_optimizer_);
       return text;
     }
+    std::string start() const { return detail::parameters_line("student's parameters", of.student_); }
+    void require_summable(const training_ranks& ranks) const { detail::require_summable<student_type>(ranks); }
     void require_storable() const {
       detail::require_storable<student_type, optimizer_type>();
       if constexpr (!std::is_same_v<parts_optimizer_type, detail::no_optimizer>)

@@ -7,6 +7,7 @@
 #include <limbeck/core/errors.hpp>
 #include <limbeck/core/progress.hpp>
 #include <limbeck/trainer/metrics.hpp>
+#include <limbeck/trainer/training_ranks.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -35,6 +36,10 @@ struct fit_settings {
   /// zero, `after_step` is not called, and `skipped` counts. One more in a row throws what was wrong. 0: none is looked for; anything
   /// else is refused in programs without exceptions.
   std::size_t skip_bad_steps = 0;
+  /// The ranks over which the run is trained, all with the same settings: `.ranks = world`. Of the rows of each step a rank takes an
+  /// even part, or those that its data `owns(row)`; the mean is over the rows of all, and so are losses and what `validation` reports.
+  /// `batch` is that of all ranks, `micro_batch` a rank's; `checkpoint` may be another path on each.
+  training_ranks ranks{};
 };
 
 namespace detail {
@@ -59,6 +64,7 @@ struct training_run {
   metric_list metrics{};           ///< what callbacks report: of this step, NaN where it was not measured at this step
   /// Of the step to come, of the last one in `after_step`: 0 at the first, 1 at the last.
   progress now{};
+  communicator_ref ranks = detail::no_other_rank;  ///< who trains: callbacks that write or print do so on rank 0
 };
 
 /// What `fit` returns.

@@ -7,9 +7,9 @@
 #include <limbeck/trainer/concepts.hpp>
 #include <limbeck/trainer/modes.hpp>
 
-#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -36,10 +36,11 @@ inline constexpr bool masks_logits<Batch> = speaks_of_logits<std::remove_cvref_t
 
 /// Accuracy, nll and ece of @p model (anything with `forward(inputs)`) over all rows of @p data, @p batch rows at a
 /// time; of its batches the labels, and the row_mask where they have one. Of a model with several outputs the "logits" count. A model with `eval()` and `train()` is evaluated between the
-/// two, see `evaluating`.
+/// two, see `evaluating`. Over @p ranks each evaluates an even part of the rows, or those that the data `owns(row)`, and all get the
+/// metrics of all rows.
 /// @throws value_error where @p batch is 0; and what `classification_metrics::add` throws.
 template <class Model, class Data>
-classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 256) {
+classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 256, communicator_ref ranks = detail::no_other_rank) {
   detail::require_data<Data>();
   classification_metrics all;
   if constexpr (data_source<Data>) {
@@ -50,11 +51,11 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
                   "limbeck: this model lacks forward(inputs) that takes the inputs of the data and returns logits");
     if (batch == 0) raise<value_error>("limbeck: batch is 0, expected at least 1");
     const evaluating mode(model);
+    const shards even = shards::even(ranks, static_cast<std::size_t>(data.size()));
+    constexpr bool owned = detail::owns_rows<Data>;
+    const std::size_t begin = owned ? 0 : even.first(), end = owned ? even.total() : begin + even.count();
     std::vector<std::size_t> which;
-    const auto rows_of_data = static_cast<std::size_t>(data.size());
-    for (std::size_t first = 0; first < rows_of_data; first += batch) {
-      which.clear();
-      for (std::size_t r = first; r < (std::min)(first + batch, rows_of_data); ++r) which.push_back(r);
+    const auto count = [&] {
       auto&& part = data.batch(which);
       auto&& out = model.forward(part.inputs);
       static_assert(!detail::is_head<decltype(detail::logits_in(out))>,
@@ -65,7 +66,16 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
       } else {
         all.add(detail::logits_in(out), detail::logits_in(part.labels));
       }
-    }
+    };
+    agree(ranks, [&] {
+      for (std::size_t row = begin; row < end; ++row) {
+        if (detail::is_own(data, row, ranks)) which.push_back(row);
+        if (which.size() < batch && row + 1 < end) continue;
+        if (!which.empty()) count();
+        which.clear();
+      }
+    });
+    all.all_reduce(ranks);
   }
   return all;
 }
@@ -93,7 +103,7 @@ class validation {
   }
   void after_epoch(training_run& run) {
     if (run.epoch % settings_.every != 0 && run.epoch != run.epochs) return;
-    const classification_metrics m = evaluate(*model_, data_, settings_.batch);
+    const classification_metrics m = evaluate(*model_, data_, settings_.batch, run.ranks);
     run.metrics.set(settings_.prefix + "accuracy", m.accuracy());
     run.metrics.set(settings_.prefix + "nll", m.nll());
     run.metrics.set(settings_.prefix + "ece", m.ece());

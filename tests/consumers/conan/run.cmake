@@ -12,7 +12,7 @@ function(conan)
 endfunction()
 
 conan(profile detect)
-foreach(name IN ITEMS boost eigen xtensor xsimd thrust nlohmann_json zlib dlpack)
+foreach(name IN ITEMS boost eigen xtensor xsimd thrust nlohmann_json zlib dlpack openmpi)
   conan(export "${CMAKE_CURRENT_LIST_DIR}/system" --name ${name} --version system --no-remote)
 endforeach()
 set(profiles --no-remote --build=missing -pr:b default -pr:h default -pr:h "${CMAKE_CURRENT_LIST_DIR}/system.profile"

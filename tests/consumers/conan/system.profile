@@ -11,6 +11,7 @@ thrust/*: thrust/system
 nlohmann_json/*: nlohmann_json/system
 zlib/*: zlib/system
 dlpack/*: dlpack/system
+openmpi/*: openmpi/system
 
 [conf]
 # Nothing is written into the folder of the recipe.

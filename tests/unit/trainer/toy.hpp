@@ -94,6 +94,7 @@ class linear {
   }
   const std::vector<double>& weights() const { return weights_; }
   const std::vector<double>& gradients() const { return gradients_; }
+  std::vector<double>& gradients() { return gradients_; }
   void set(std::size_t i, double w) { weights_[i] = w; }
 
  private:

@@ -8,6 +8,7 @@ vcpkg_check_features(OUT_FEATURE_OPTIONS FEATURE_OPTIONS
         dlpack     LIMBECK_WITH_DLPACK
         eigen      LIMBECK_WITH_EIGEN
         io         LIMBECK_WITH_IO
+        mpi        LIMBECK_WITH_MPI
         openmp     LIMBECK_WITH_OPENMP
         thrust     LIMBECK_WITH_THRUST
         torch      LIMBECK_WITH_TORCH

@@ -14,6 +14,7 @@ PACKAGES = {
     "nlohmann_json": ("nlohmann_json", None, "nlohmann_json::nlohmann_json", "nlohmann_json", []),
     "zlib": ("ZLIB", None, "ZLIB::ZLIB", "zlib", ["z"]),
     "dlpack": ("dlpack", None, "dlpack::dlpack", None, []),
+    "openmpi": ("openmpi", "ompi-c", "openmpi::ompi-c", "ompi-c", ["mpi"]),
 }
 
 
