@@ -144,6 +144,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
       const evaluation of_term = run_terms<Traits, Mode>(in, alone, ws, executor);
       out.add(term.name, term.weight, of_term.loss, Sweep::squared_norm(in.gradient));
     });
+    in.gradient = {};  // its memory goes
     return out;
   };
   return with_problem(e, run_problem, args...);
