@@ -128,8 +128,8 @@ struct greedy_choice {
 /// each stays in the mean if the mean's score is not lower with it. On every rank @p parameters become that mean.
 ///
 /// @p own_score is this rank's score of its own model; `score()` is that of what @p parameters hold: it is called on all ranks at once,
-/// size - 1 times, each time with the same candidate in them. Its ranks may share the work, by collectives of its own; where they say
-/// different numbers, rank 0's counts. A score that is NaN is lower than any. Each candidate costs a soup() of messages; memory: a copy
+/// size - 1 times, each time with the same candidate in them. Its ranks may share the work, by collectives of its own, inside of which
+/// it throws on all or on none; where they say different numbers, rank 0's counts. A score that is NaN is lower than any. Each candidate costs a soup() of messages; memory: a copy
 /// of this rank's model.
 ///
 /// Wortsman et al., Model soups, 2022, arXiv:2203.05482, recipe 1.

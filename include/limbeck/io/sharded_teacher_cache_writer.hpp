@@ -112,7 +112,7 @@ class sharded_teacher_cache_writer {
   sharded_teacher_cache_writer(const C& comm, std::filesystem::path folder, const cache_metadata& metadata, const cache_writing& how = {})
       : comm_(comm), folder_(std::move(folder)) {
     require_same(metadata, how.seed);
-    detail::agree_on_files(comm_, [&] { on_rank_0([&](std::error_code& e) { std::filesystem::create_directories(folder_, e); }); });
+    on_rank_0([&](std::error_code& e) { std::filesystem::create_directories(folder_, e); });
     // of earlier runs: are they of this cache? Otherwise nothing of it is touched. Their torn tails go
     const auto paths = detail::shards_in(comm_, folder_);
     detail::agree_on_files(comm_, [&] {
@@ -121,7 +121,7 @@ class sharded_teacher_cache_writer {
         teacher_cache_writer(path, metadata).close();
       });
     });
-    detail::agree_on_files(comm_, [&] { on_rank_0([&](std::error_code& e) { std::filesystem::remove(folder_ / cache_manifest_name, e); }); });
+    on_rank_0([&](std::error_code& e) { std::filesystem::remove(folder_ / cache_manifest_name, e); });
     detail::agree_on_files(comm_, [&] { shard_.emplace(path_of(comm_.rank()), metadata, how); });
     detail::agree_on_files(comm_, [&] {
       for (int k = 0; k < comm_.size(); ++k) require_shared(path_of(k), k);
@@ -153,7 +153,7 @@ class sharded_teacher_cache_writer {
       flush();
     });
     const auto paths = detail::shards_in(comm_, folder_);
-    std::vector<std::uint64_t> there((static_cast<std::size_t>(samples) + 63) / 64);
+    std::vector<std::uint64_t> there(static_cast<std::size_t>(samples / 64 + (samples % 64 != 0)));
     detail::agree_on_files(comm_, [&] {
       detail::for_each_own(comm_, paths, [&](const std::filesystem::path& path) {
         detail::for_each_id(detail::cache_shard(path, file_access::sequential, 0), [&](std::uint64_t id, std::uint64_t) {
@@ -188,10 +188,11 @@ class sharded_teacher_cache_writer {
   }
   template <class F>
   void on_rank_0(F f) const {
-    if (comm_.rank() != 0) return;
-    std::error_code e;
-    f(e);
-    if (e) detail::throw_file_error(folder_, "cannot be written: " + e.message());
+    detail::agree_on_files(comm_, [&] {
+      std::error_code e;
+      if (comm_.rank() == 0) f(e);
+      if (e) detail::throw_file_error(folder_, "cannot be written: " + e.message());
+    });
   }
   /// @throws file_error unless @p path, which rank @p k sees, is there.
   void require_shared(const std::filesystem::path& path, int k) const {

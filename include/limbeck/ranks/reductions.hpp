@@ -210,8 +210,8 @@ void agree_on(const C& comm, rank_fault mine, std::string what) {
 }  // namespace detail
 
 /// f() on each rank, and where it threw on one, the same exception on all: nobody waits for a rank that has given up. @p f asks
-/// nothing of other ranks, but that it may agree with all of them; one message of 8 bytes to each. What f returns, is each rank's own.
-/// Of one rank it is f() itself.
+/// nothing of other ranks, but that it may agree with all of them, where no rank throws before all have come so far: the others would
+/// wait for it. One message of 8 bytes to each. What f returns, is each rank's own. Of one rank it is f() itself.
 /// @throws shape_error, value_error or runtime_error, as the lowest rank whose f did, with its rank and its message.
 template <communicator C, class F>
 auto agree(const C& comm, F f) -> decltype(f()) {

@@ -226,8 +226,9 @@ TEST_CASE("Quantiles of restores and merges are those of all ranks' parameters: 
                    "limbeck: the gradients hold no element");
     // one rank's source is too short: nobody's parameters move
     network<float> kept{{1, 2, 3}}, source{{0, 0, 0}};
+    const lk::fisher_restore restore{.quantile = 0.9};
     if (comm.rank() == comm.size() - 1) source[0].pop_back();
-    EXPECT_ON_RANK(ranks::fault_of<lk::shape_error>([&] { lk::fisher_restore{.quantile = 0.9}(comm, kept, source, network<float>{{1, 2, 3}}, ws); })
+    EXPECT_ON_RANK(ranks::fault_of<lk::shape_error>([&] { restore(comm, kept, source, network<float>{{1, 2, 3}}, ws); })
                        .ends_with("source tensor 0 has 2 elements, expected 3 (as the parameters)"));
     EXPECT_ON_RANK(kept == network<float>{{1, 2, 3}});
   });
