@@ -24,13 +24,6 @@ namespace detail {
 
 struct batch_over_tag;
 
-/// @p what, of rank @p k.
-inline std::string said_by_rank(const communicator_ref& ranks, std::size_t k, std::string what) {
-  constexpr std::string_view ours = "limbeck: ";
-  if (what.starts_with(ours)) what.erase(0, ours.size());
-  return std::string(ours) + "rank " + std::to_string(k) + " of " + std::to_string(ranks.size()) + ": " + what;
-}
-
 /// What a rank says of its part of a batch before the rows travel: a fault that keeps it from coming, or of what kind its rows are.
 struct batch_part {
   enum item : std::size_t {
@@ -121,7 +114,7 @@ class batch_parts {
     std::size_t k = 0;
     while (first_[k + 1] <= row) ++k;
     what.replace(digits, end - digits, std::to_string(row - first_[k]));
-    return said_by_rank(ranks_, k, std::move(what));
+    return said_by_rank(k, ranks_.size(), std::move(what));
   }
 
  private:
@@ -132,7 +125,7 @@ class batch_parts {
       const bool width = i <= batch_part::soft_columns;
       std::string text(batch_part::words[i]);
       text += width ? " has " + std::to_string(own) + " columns, and " + std::to_string(model) : std::string(" is another than");
-      text = said_by_rank(ranks_, k, text + " on rank " + std::to_string(model_) + "; ranks bring parts of one batch");
+      text = said_by_rank(k, ranks_.size(), text + " on rank " + std::to_string(model_) + "; ranks bring parts of one batch");
       if (width) raise<shape_error>(text);
       raise<value_error>(text);
     }
