@@ -147,13 +147,14 @@ class sharded_teacher_cache_writer {
   std::vector<std::uint64_t> missing(std::uint64_t samples) {
     std::uint64_t asked = samples;
     broadcast(comm_, std::span<std::uint64_t>(&asked, 1), 0);
+    std::vector<std::uint64_t> there;
     detail::agree_on_files(comm_, [&] {
       if (asked != samples)
         raise<value_error>("limbeck: missing(" + std::to_string(samples) + ") is missing(" + std::to_string(asked) + ") of rank 0");
+      there.resize(static_cast<std::size_t>(samples / 64 + (samples % 64 != 0)));
       flush();
     });
     const auto paths = detail::shards_in(comm_, folder_);
-    std::vector<std::uint64_t> there(static_cast<std::size_t>(samples / 64 + (samples % 64 != 0)));
     detail::agree_on_files(comm_, [&] {
       detail::for_each_own(comm_, paths, [&](const std::filesystem::path& path) {
         detail::for_each_id(detail::cache_shard(path, file_access::sequential, 0), [&](std::uint64_t id, std::uint64_t) {
