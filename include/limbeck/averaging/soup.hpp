@@ -71,6 +71,7 @@ void for_each_piece(const Views& views, std::pair<std::size_t, std::size_t>& at,
 template <class C, class T>
 void add_soup(const C& comm, const std::vector<std::span<const T>>& own, std::span<const double> shares,
               const std::vector<std::span<T>>& out) {
+  static_assert(is_averaged<T>, "limbeck: integer parameters have no mean; broadcast those of one rank");
   constexpr std::size_t most = 1 << 16;  // elements of a part
   const auto n = static_cast<std::size_t>(comm.size());
   const std::size_t total = total_size(out), room = n * (std::min)(most, (total + n - 1) / n);
