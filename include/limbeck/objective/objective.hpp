@@ -148,6 +148,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
       if constexpr (Signature::over_ranks) squares = of_all_ranks(in, squares);
       out.add(term.name, term.weight, of_term.loss, squares);
     });
+    in.gradient = {};  // its memory goes
     return out;
   };
   return with_problem(e, run_problem, args...);
