@@ -49,8 +49,11 @@ struct gaussian_similarity {
 ///
 /// Lazy (Minoux 1978, doi:10.1007/BFb0006528): gains only fall, so the row on top of a winner tree is brought up to
 /// date, and with it those that follow it: a pack of rows, then twice as many, until one stays on top. Each gain is
-/// summed in one order, 64 rows at a time, and then in whole numbers of some 2^-60 n; rounding keeps the order of sums, so gains
-/// only fall in floating point too, and the choices are the naive loop's over the same sums, bit for bit.
+/// summed in one order, 64 rows at a time in the pool's type, and these sums in whole numbers, of which the largest gain
+/// that there could be is less than 2^60; rounding keeps the order of sums, so gains only fall in floating point too, and
+/// the choices are the naive loop's over the same sums, bit for bit. Equal rows have equal gains. Between rows whose gains are
+/// closer than their rounding (of floats, a millionth of the gain), it is rounding that chooses: the same for any number of
+/// ranks, while sums in another order, elsewhere or on other processors, may choose another of them.
 ///
 /// Recomputes similarities: holds 32 bytes a row of the pool. O(pool^2 x columns) to begin with, then a part of that
 /// for each choice: meant for a class, or for what another selector has left. A pool that is read rather than held is
@@ -142,7 +145,7 @@ struct facility_location {
         const std::size_t own = share.of.count() - skipped;
         for (std::size_t i = 0; i * row.width() < borrowed.size(); ++i) f(own + i, borrowed.data() + i * row.width());
       };
-      if constexpr (std::is_same_v<C, one_rank>) {
+      if (comm.size() == 1) {
         all();
       } else if (fault.kind == detail::rank_fault::none) {
         fault = detail::note_fault(all);
