@@ -65,9 +65,9 @@ struct k_center {
   }
 
   /// The same rows, bit for bit, of a pool in shards: see over_ranks(). `first` and the rows of the query are rows of the whole,
-  /// weights are of the rank's own rows, on all ranks or none. A round of proposals chooses one row or several: each rank settles its likeliest rows, unless
-  /// one that all know stands before them, and sends them with their numbers, at most 256 KiB to a rank in all; where one row of each
-  /// rank is more than that, 64 bytes a rank travel and then the chosen row. Labelled rows travel once.
+  /// weights are of the rank's own rows, on all ranks or none. A round of proposals chooses one row or several: each rank settles its
+  /// likeliest rows, unless one that all know stands before them, and sends them with their numbers, at most 256 KiB to a rank in all;
+  /// where one row of each rank is more than that, 64 bytes a rank travel and then the chosen row. Labelled rows travel once.
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     return choose_over(comm, as_reader(own), q, false).rows;
