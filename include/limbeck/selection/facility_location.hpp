@@ -123,12 +123,12 @@ struct facility_location {
       const auto of = [&](double square) { return static_cast<double>(K::highest(similarity(X(static_cast<T>(square))).v)); };
       return detail::digest_of(of(0), of(0.25), of(1));
     }
-    /// So that sums over all rows are less than 2^60. @throws value_error
+    /// So that sums over all rows are less than 2^60, and finite itself. @throws value_error
     double units_for(std::size_t rows_of_pool) const {
       const double most = static_cast<double>(K::highest(similarity(X(0)).v));
       if (!std::isfinite(most))
         raise<value_error>("limbeck: the similarity at distance 0 is " + detail::show(most) + ", expected a finite number");
-      return most > 0 ? std::ldexp(1.0, 58 - std::ilogb(most) - std::ilogb(static_cast<double>(rows_of_pool))) : 1;
+      return most > 0 ? std::ldexp(1.0, (std::min)(1023, 58 - std::ilogb(most) - std::ilogb(static_cast<double>(rows_of_pool)))) : 1;
     }
     /// To the @p p-th pack of centres.
     X similar(const T* x, const block_list& to, std::size_t p) const {
