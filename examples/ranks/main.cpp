@@ -29,11 +29,11 @@ using namespace examples;
 namespace lk = limbeck;
 
 struct options {
-  int seeds = 10, rounds = 5, budget = 10, epochs = 30;
+  int seeds = 5, rounds = 5, budget = 10, epochs = 30;
   std::string out = "ranks-results", data = LIMBECK_EXAMPLE_FOLDER "/../data";
 };
 constexpr const char* usage = R"(Labels bought and a student distilled over ranks, on handwritten digits: alone, or by mpirun -n 2.
-  --seeds N    draws of the first labels (10)
+  --seeds N    draws of the first labels (5)
   --rounds N   in which labels are bought (5)
   --budget N   labels a round (10)
   --epochs N   of the student (30)

@@ -4,6 +4,7 @@
 /// @file
 /// Beyond one machine: what ranks do together, over any communicator. For MPI include limbeck/mpi.hpp.
 
+#include <limbeck/objective/classes_over.hpp>
 #include <limbeck/ranks/batches.hpp>
 #include <limbeck/ranks/communicator.hpp>
 #include <limbeck/ranks/over_ranks.hpp>

@@ -24,7 +24,8 @@ endif()
 
 # how, whose, when, what is said, and from which step the next run goes on
 foreach(case IN ITEMS "step 1 10|signal 9|9" "step 0 2|signal 9|0" "save 0 3|signal 9|6" "save 2 2|signal 9|3" "save 1 1|signal 9|0"
-        "throw 1 7|limbeck: rank 1 of 3: the machine is gone|6" "outside 2 0|rank 2 of 3 ends all: somebody pulled a cable|0")
+        "throw 1 7|limbeck: rank 1 of 3: the machine is gone|6"
+        "hook 1 5|rank 1 of 3 ends all: somebody pulled a cable|3" "outside 2 0|rank 2 of 3 ends all: somebody pulled a cable|0")
   string(REPLACE "|" ";" case "${case}")
   list(GET case 0 arguments)
   list(GET case 1 said)

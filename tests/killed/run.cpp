@@ -1,5 +1,6 @@
 // A run over ranks in which one of them fails: `run CHECKPOINT [HOW RANK WHEN]`. HOW is `step` (SIGKILL after that step), `save`
-// (SIGKILL in the middle of that save), `throw` (an exception after that step) or `outside` (one that no other rank is told of).
+// (SIGKILL in the middle of that save), `throw` (an exception after that step), or one that no other rank is told of: `hook` (in the
+// middle of that step) or `outside`.
 // What rank 0 prints of a run that ends is its result, to the bit.
 #include "../unit/trainer/toy.hpp"
 
@@ -44,7 +45,11 @@ int main(int argc, char** argv) {
     data.random = lk::random_stream(static_cast<std::uint64_t>(world.rank()));
     toy::linear student(3);
     toy::adam adam;
-    std::uint64_t from = 0;
+    std::uint64_t from = 0, sums = 0;
+    const auto sum_gradients = [&] {
+      if (++sums == mine.when && mine.is("hook")) throw std::runtime_error("somebody pulled a cable");
+      lk::all_reduce_sum(world, std::span(student.gradients()));
+    };
     struct noted {
       std::uint64_t* from;
       void begin(lk::training_run& run) const { *from = run.resumed_from; }
@@ -56,7 +61,7 @@ int main(int argc, char** argv) {
                                      .seed = 11,
                                      .checkpoint = argv[1],
                                      .checkpoint_every = 3,
-                                     .ranks = {world, [&] { lk::all_reduce_sum(world, std::span(student.gradients())); }}},
+                                     .ranks = {world, sum_gradients}},
                                     noted{&from}, mine);
     if (world.rank() == 0) {
       std::printf("steps %d loss %a weights", static_cast<int>(result.steps), result.loss);

@@ -14,7 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -37,7 +39,7 @@ struct arcee_fusion {
   }
   /// Over ranks that have rows of the tensor each, whole ones, or none: the thresholds are those of the whole tensor, exactly, and so
   /// is what each rank gets. Sends 30 messages of at most 2 KiB to each rank, however long the tensor is.
-  /// @throws as above, and value_error where ranks have other whiskers; on all ranks.
+  /// @throws as above, shape_error where ranks have rows of other lengths, value_error where they have other whiskers; on all ranks.
   template <communicator C, tensor Base, tensor Other, tensor Out>
   void operator()(const C& comm, const Base& base, const Other& other, Out&& out, workspace& memory) const {
     const auto l = tensor_traits<Base>::view(base);
@@ -49,7 +51,12 @@ struct arcee_fusion {
     scratch room(memory);
     std::span<double> divergence;
     std::span<number> importance;
+    const std::vector<std::uint64_t> widths = all_gather(comm, std::uint64_t{own > 0 ? l.classes : 0});
     agree(comm, [&] {
+      for (const std::uint64_t width : widths)
+        if (own > 0 && width > 0 && width != l.classes)
+          raise<shape_error>("limbeck: base has " + std::to_string(l.classes) + " columns, and " + std::to_string(width) +
+                             " on another rank; ranks have whole rows of one tensor");
       if (r.samples != l.samples || r.classes != l.classes)
         detail::throw_shape("other", r.samples, r.classes, l.samples, l.classes);
       if (m.samples != l.samples || m.classes != l.classes)

@@ -106,17 +106,29 @@ double fisher_quantile(const Gradients& gradients, double fraction, workspace& m
   return fisher_quantile(one_rank{}, gradients, fraction, memory);
 }
 
+/// @cond
+namespace detail {
+/// @throws shape_error where source or gradients have other shapes than the parameters, called @p like.
+template <parameter_range Parameters, parameter_range Source, parameter_range Gradients>
+void require_restorable(Parameters&& parameters, const Source& source, const Gradients& gradients, const char* like) {
+  using T = parameter_t<Parameters>;
+  const auto to = views_of<const T>(parameters, "parameter tensor");
+  require_same_shapes(views_of<const T>(source, "source tensor"), to, "source", like);
+  require_same_shapes(views_of<const T>(gradients, "gradient tensor"), to, "gradients", like);
+}
+}  // namespace detail
+/// @endcond
+
 /// Parameters whose squared gradient lies below @p threshold (strictly) go back to their source values.
 /// @throws shape_error where the shapes differ.
 template <parameter_range Parameters, parameter_range Source, parameter_range Gradients>
 void restore_below(double threshold, Parameters&& parameters, const Source& source, const Gradients& gradients) {
   using T = detail::parameter_t<Parameters>;
   using ops = detail::parameter_memory<detail::parameter_memory_t<Parameters>>;
+  detail::require_restorable(parameters, source, gradients, "as the parameters");
   const auto to = detail::views_of<T>(parameters, "parameter tensor");
   const auto from = detail::views_of<const T>(source, "source tensor");
   const auto slopes = detail::views_of<const T>(gradients, "gradient tensor");
-  detail::require_same_shapes(from, to, "source", "as the parameters");
-  detail::require_same_shapes(slopes, to, "gradients", "as the parameters");
   for (std::size_t t = 0; t < to.size(); ++t)
     ops::copy_below(from[t].data(), to[t].data(), slopes[t].data(), to[t].size(), threshold);
 }
@@ -135,11 +147,12 @@ struct fisher_restore {
     (*this)(one_rank{}, parameters, source, gradients, memory);
   }
   /// Over ranks that hold parts of the parameters: the quantile is that of all of them.
-  /// @throws as fisher_quantile and restore_below, on all ranks.
+  /// @throws as fisher_quantile and restore_below, on all ranks; nothing has moved then on any.
   template <communicator C, parameter_range Parameters, parameter_range Source, parameter_range Gradients>
   void operator()(const C& comm, Parameters&& parameters, const Source& source, const Gradients& gradients, workspace& memory) const {
     const double threshold = fisher_quantile(comm, gradients, quantile, memory);
-    agree(comm, [&] { restore_below(threshold, parameters, source, gradients); });
+    agree(comm, [&] { detail::require_restorable(parameters, source, gradients, "as the parameters"); });
+    restore_below(threshold, parameters, source, gradients);
   }
 };
 
@@ -165,12 +178,7 @@ struct psmt {
   void operator()(const C& comm, averager<T, Decay, Memory>& teacher, Student&& student, const Source& source,
                   const Gradients& gradients, workspace& memory) const {
     const double threshold = fisher_quantile(comm, gradients, quantile, memory);
-    agree(comm, [&] {
-      detail::require_same_shapes(detail::views_of<const T>(source, "source tensor"),
-                                  detail::views_of<const T>(student, "parameter tensor"), "source", "as the student");
-      detail::require_same_shapes(detail::views_of<const T>(gradients, "gradient tensor"),
-                                  detail::views_of<const T>(student, "parameter tensor"), "gradients", "as the student");
-    });
+    agree(comm, [&] { detail::require_restorable(student, source, gradients, "as the student"); });
     teacher.update(student, comm);
     restore_below(threshold, student, source, gradients);
     teacher.update(student);

@@ -71,6 +71,7 @@ void for_each_piece(const Views& views, std::pair<std::size_t, std::size_t>& at,
 template <class C, class T>
 void add_soup(const C& comm, const std::vector<std::span<const T>>& own, std::span<const double> shares,
               const std::vector<std::span<T>>& out) {
+  static_assert(is_averaged<T>, "limbeck: integer parameters have no mean; broadcast those of one rank");
   constexpr std::size_t most = 1 << 16;  // elements of a part
   const auto n = static_cast<std::size_t>(comm.size());
   const std::size_t total = total_size(out), room = n * (std::min)(most, (total + n - 1) / n);
@@ -128,8 +129,8 @@ struct greedy_choice {
 /// each stays in the mean if the mean's score is not lower with it. On every rank @p parameters become that mean.
 ///
 /// @p own_score is this rank's score of its own model; `score()` is that of what @p parameters hold: it is called on all ranks at once,
-/// size - 1 times, each time with the same candidate in them. Its ranks may share the work, by collectives of its own; where they say
-/// different numbers, rank 0's counts. A score that is NaN is lower than any. Each candidate costs a soup() of messages; memory: a copy
+/// size - 1 times, each time with the same candidate in them. Its ranks may share the work, by collectives of its own, inside of which
+/// it throws on all or on none; where they say different numbers, rank 0's counts. A score that is NaN is lower than any. Each candidate costs a soup() of messages; memory: a copy
 /// of this rank's model.
 ///
 /// Wortsman et al., Model soups, 2022, arXiv:2203.05482, recipe 1.

@@ -160,11 +160,12 @@ auto turn(std::string name, Trainer&& trainer, Data&& data, turn_settings settin
   }
 }
 
-/// A turn of your own: `step(request)`, of a `const draw_request&`, does one step and gives its loss, a number. The request has the
-/// number of the turn's own step, the rows wanted, the progress of the run, and random numbers of this step alone, so that a run that is
-/// resumed draws the same. An lvalue is referred to. A step that throws is one that has changed nothing yet, which is its own affair; with
+/// A turn of your own: `step(request)`, of a `const draw_request&`, does one step and gives its loss, a number. The request has the number
+/// of the turn's own step, the rows wanted, the progress of the run, and random numbers of this step alone, so that a run that is resumed
+/// draws the same. An lvalue is referred to. A step that throws is one that has changed nothing yet, which is its own affair; with
 /// `skip_bad_steps`, whose check of the loss comes after the step, it must look at its loss before it moves anything. Over ranks it is
-/// called on each, and shares its rows and sums its gradients itself; the loss is the mean of theirs.
+/// called on each, and shares its rows and sums its gradients itself, after it has agreed (`agree`) that no rank has thrown; the loss is
+/// the mean of theirs.
 /// @param step the callable
 /// @param settings its settings
 /// @param name of its metrics and in its checkpoint

@@ -216,10 +216,15 @@ class first_fault {
     while (mine < seen && !lowest_.compare_exchange_weak(seen, mine)) {
     }
   }
+  bool any() const { return lowest_.load() != nothing; }
+  /// Row and fault in one number, the lowest row first.
+  std::size_t lowest() const { return lowest_.load(); }
+  static std::size_t row_of(std::size_t x) { return x / codes; }
+  static fault code_of(std::size_t x) { return static_cast<fault>(x % codes); }
   bool before(std::size_t r) const { return lowest_.load(std::memory_order_relaxed) / codes < r; }
   template <class T>
   void throw_if_any(const problem<T>& in) const {
-    if (const std::size_t x = lowest_.load(); x != nothing) throw_fault(in, static_cast<fault>(x % codes), x / codes);
+    if (const std::size_t x = lowest_.load(); x != nothing) throw_fault(in, code_of(x), row_of(x));
   }
 
  private:

@@ -18,6 +18,8 @@
 
 LIMBECK_BEGIN_NAMESPACE
 
+class communicator_ref;
+
 /// What an objective returns. Converts to its loss.
 struct evaluation {
   double loss = 0;          ///< the reduced loss
@@ -97,6 +99,16 @@ struct target_reference {
   }
 };
 
+/// The ranks of a call whose classes are split over them, as a problem knows them.
+template <class T>
+struct class_ranks {
+  const communicator_ref* comm;
+  std::size_t most;        ///< classes that a rank has
+  std::size_t block_rows;  ///< rows between two exchanges, 0: as many as suit
+  void (*add_up)(const communicator_ref&, T*, std::size_t);  ///< of all ranks, element by element
+  mutable bool opened = false;  ///< whether the ranks have agreed that the arguments are right
+};
+
 template <class T>
 struct problem {
   stored_rows<const T> student, teacher, soft_labels;
@@ -119,10 +131,14 @@ struct problem {
   bool weights_are_signals = false;  ///< row_weights may be negative
   const std::size_t* call_rows = nullptr;  ///< which rows of a call these are, for data of each; null: as they stand
   std::size_t rows_of_call = 0;            ///< how many it has, where call_rows is given
+  const class_ranks<T>* over = nullptr;              ///< null: each row is here as a whole
+  std::size_t whole_classes = 0, first_class = 0;    ///< of a row over ranks; the first that is here
   std::size_t first_row = 0, end_row = static_cast<std::size_t>(-1);  ///< those that the host's sweep takes; on a device, where in the call row 0 is
 
   LIMBECK_HOST_DEVICE std::size_t samples() const { return student.samples; }
   LIMBECK_HOST_DEVICE std::size_t classes() const { return student.classes; }
+  /// With those that other ranks have.
+  LIMBECK_HOST_DEVICE std::size_t classes_of_row() const { return whole_classes ? whole_classes : student.classes; }
 
   /// Which row of the call row @p r is, for data that a loss or a signal holds of each.
   LIMBECK_HOST_DEVICE std::size_t row_of_call(std::size_t r) const { return call_rows ? call_rows[r] : r; }
@@ -152,7 +168,7 @@ struct problem {
   }
   /// Whether the label of a valid row is none of the classes.
   LIMBECK_HOST_DEVICE bool bad_label(std::size_t r) const {
-    return labelled(r) && !(labels.integer(r) >= 0 && labels.integer(r) < static_cast<std::int64_t>(classes()));
+    return labelled(r) && !(labels.integer(r) >= 0 && labels.integer(r) < static_cast<std::int64_t>(classes_of_row()));
   }
 
   /// Once all arguments are there: a label cannot say both that a row is out and that it is in.
@@ -226,7 +242,7 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
   if (code == fault::row_weights) at.value = in.weight(r);
   if (code == fault::class_mask)
     for (std::size_t c = in.classes(); c-- > 0;)
-      if (in.class_mask.number(c) != in.class_mask.number(c)) at.column = c;
+      if (in.class_mask.number(c) != in.class_mask.number(c)) at.column = in.first_class + c;
   if (student || teacher || code == fault::soft_labels) {
     bool all_masked = true;
     for (std::size_t c = 0; c < x.classes && !at.has_column; ++c) {
@@ -289,16 +305,20 @@ LIMBECK_HOST_DEVICE fault_place locate_fault(const problem<T>& in, fault code, s
                    std::to_string(classes) + " classes; a row needs one that is not masked");
 }
 
+/// Where it is, in a target's row too, which is asked for once more.
+template <class T>
+fault_place find_fault(const problem<T>& in, fault code, std::size_t r) {
+  if (!((code == fault::teacher || code == fault::teacher_number) && in.target.fill)) return locate_fault(in, code, r);
+  std::vector<T> row(in.target.classes), memory(in.target.classes * in.target.scratch_rows);
+  in.ask_target(r, row.data(), memory.data());
+  problem<T> seen = in;
+  seen.teacher = rows<const T>(row.data(), in.samples(), in.target.classes, 0);
+  return locate_fault(seen, code, r);
+}
+
 template <class T>
 [[noreturn]] void throw_fault(const problem<T>& in, fault code, std::size_t r) {
-  if ((code == fault::teacher || code == fault::teacher_number) && in.target.fill) {  // its row once more, for a look
-    std::vector<T> row(in.target.classes), memory(in.target.classes * in.target.scratch_rows);
-    in.ask_target(r, row.data(), memory.data());
-    problem<T> seen = in;
-    seen.teacher = rows<const T>(row.data(), in.samples(), in.target.classes, 0);
-    throw_fault(locate_fault(seen, code, r), in.target.classes, in.ignore_index);
-  }
-  throw_fault(locate_fault(in, code, r), code == fault::teacher ? in.teacher.classes : in.classes(), in.ignore_index);
+  throw_fault(find_fault(in, code, r), code == fault::teacher && !in.over ? in.teacher_classes() : in.classes_of_row(), in.ignore_index);
 }
 
 }  // namespace detail

@@ -394,7 +394,7 @@ LIMBECK_INLINE row_finish<T, Plan> finish(const problem<T>& in, const row_number
       for_each_index<Plan::maxima::size>([&](auto i) LIMBECK_LAMBDA_INLINE { logits[i] = X(label_logits[i]); });
       const row_numbers<X, Plan> nx = n.template broadcast<X>();
       label_point<X> x{};
-      x.classes = X(static_cast<T>(in.classes()));
+      x.classes = X(static_cast<T>(in.classes_of_row()));
       x.log_q = log_softmax<KS>(nx, logits);
       x.q = exp2_negative(x.log_q * X(static_cast<T>(log2e)));
       constexpr auto m = Plan::maxima::template index<typename KS::maximum>();

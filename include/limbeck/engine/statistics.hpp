@@ -74,6 +74,14 @@ struct sweep_mode {
                                              (RowTemperatureGradient && std::is_same_v<Slot, row_slot>));
 };
 
+/// The same of rows of which ranks have some classes each.
+template <class Mode>
+struct over_ranks_mode : Mode {
+  static constexpr bool over_ranks = true;
+};
+template <class Mode>
+inline constexpr bool is_over_ranks = requires { Mode::over_ranks; };
+
 template <class Mode, class Slots>
 struct any_wanted;
 template <class Mode, class... S>
@@ -213,7 +221,7 @@ LIMBECK_INLINE bool start_row(const problem<T>& in, const Terms& terms, double w
     if constexpr (Term::signal_type::leaves > 0 && Plan::slot_keys::template contains<fixed_slot<1, 1>>)
       set(Plan::slot_keys::template index<fixed_slot<1, 1>>(), 1.0);
     double weight = term.weight * power(ts, term.power);
-    if constexpr (averages_columns<L>) weight /= static_cast<double>(in.classes());
+    if constexpr (averages_columns<L>) weight /= static_cast<double>(in.classes_of_row());
     n.value_weight[k] = static_cast<T>(weight);
     n.flow_weight[k] = static_cast<T>(weight * row_weight / ts);
     n.teacher_weight[k] = static_cast<T>(weight * row_weight / tt);

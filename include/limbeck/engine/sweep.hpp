@@ -24,6 +24,7 @@ namespace detail {
 
 template <class T, class Lanes, class Terms, class Mode, class Isa>
 class host_sweep {
+ protected:
   using X = pack<Lanes>;
   using Plan = typename plan_of<Terms>::type;
   using position = host_position<Lanes>;
@@ -34,6 +35,8 @@ class host_sweep {
   static constexpr bool sees_student = Plan::template has_softmax<student_side>();
   static constexpr bool sees_teacher = !Plan::teacher || Plan::template has_softmax<teacher_side>();
   static constexpr T infinity = std::numeric_limits<T>::infinity();
+  /// Whether these are some classes of each row, and ranks have the others.
+  static constexpr bool over_ranks = is_over_ranks<Mode>;
   /// Whether any value is taken class by class; otherwise the gradient is coefficients times softmaxes alone.
   /// A temperature's gradient needs sums over classes too.
   static constexpr bool classwise = plan_has_classes<Mode, Plan>::value || flow_sums<T, Plan, Mode>::temperatures;
@@ -56,6 +59,7 @@ class host_sweep {
   const problem<T>& in_;
   const Terms terms_;
   const std::size_t classes_, whole_, rest_, padded_;  // whole_ classes in full packs, rest_ in the last
+  const std::size_t classes_of_row_;                    // as classes_, but over ranks
   const std::size_t teacher_classes_, teacher_padded_, widest_;  // as the student's, but for any_width
   const staging<T> staged_;
   row_numbers<T, Plan> batch_;  // what no row changes
@@ -75,6 +79,7 @@ class host_sweep {
         whole_(classes_ / L * L),
         rest_(classes_ - whole_),
         padded_((classes_ + L - 1) / L * L),
+        classes_of_row_(in.classes_of_row()),
         teacher_classes_(any_width ? in.teacher_classes() : classes_),
         teacher_padded_((teacher_classes_ + L - 1) / L * L),
         widest_((std::max)(padded_, teacher_padded_)),
@@ -92,20 +97,14 @@ class host_sweep {
   evaluation run(workspace& ws, Executor& executor) {
     const std::size_t samples = in_.samples();
     const std::size_t workers = (std::max<std::size_t>)(1, executor.workers());
-    // a worker: exponentials and staged rows of a block, a bias row, rows for rowwise losses
-    std::size_t per_worker = block_ * widest_ * (NS + staged_.count() + (Plan::top > 0 ? 1 : 0)) + of_top() +
-                             widest_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
-    per_worker = (per_worker + 31) / 16 * 16;
+    const std::size_t per_worker = scratch_of_block();
     const std::size_t doubles = (samples * (1 + Plan::learned) + 7) / 8 * 8;
     std::byte* memory = ws.reserve(doubles * sizeof(double) + (padded_ + per_worker * workers) * sizeof(T));
     values_ = reinterpret_cast<double*>(memory);
     temperatures_ = values_ + samples;
     T* const scratch = reinterpret_cast<T*>(memory + doubles * sizeof(double));
     masked_bias_ = scratch + per_worker * workers;
-    if constexpr (Plan::template uses_domain<masked>) {
-      for (std::size_t c = 0; c < padded_; ++c)
-        masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -infinity;
-    }
+    mask_classes();
     // tasks of at least 8k elements, of whole blocks: the blocks are the same for any number of workers
     const std::size_t per_task =
         block_ * (std::max<std::size_t>)(1, (std::size_t{1} << 13) / (std::max<std::size_t>)(1, block_ * padded_));
@@ -121,7 +120,19 @@ class host_sweep {
     return e;
   }
 
- private:
+ protected:
+  /// Exponentials and staged rows of a block, a bias row, rows for rowwise losses: so many of T.
+  std::size_t scratch_of_block() const {
+    const std::size_t n = block_ * widest_ * (NS + staged_.count() + (Plan::top > 0 ? 1 : 0)) + of_top() +
+                          widest_ * (1 + (std::max)(Plan::rowwise_scratch, in_.target.scratch_rows));
+    return (n + 31) / 16 * 16;
+  }
+  void mask_classes() const {
+    if constexpr (Plan::template uses_domain<masked>) {
+      for (std::size_t c = 0; c < padded_; ++c)
+        masked_bias_[c] = c < classes_ && in_.class_mask.number(c) != 0 ? T(0) : -infinity;
+    }
+  }
   std::size_t end_row() const { return (std::min)(in_.samples(), in_.end_row); }
 
   /// A loss may know which number of a row it cannot take.
@@ -163,6 +174,8 @@ class host_sweep {
     bool waits;                      // whether any does
     alignas(64) std::byte reader[bytes_of_reader];  // of a target that is read in parts
     bool masks;                      // has a class at -inf
+    bool shows[2];                   // over ranks, of student and teacher: whether one here is not
+    T lowest[2];                     // over ranks: their lowest logits that are not masked
     row_deviations<T> deviations;    // where a temperature is one
     alignas(64) T tails[3][L];       // student, teacher, soft labels: the last pack, padded
     alignas(64) T gradient_tail[L];
@@ -260,53 +273,126 @@ class host_sweep {
     copy_rest(row.gradient_tail, row.main.gradient + whole_);
   }
 
+  /// Rows that go through the steps together, and where in a worker's scratch their parts are.
+  struct row_block {
+    std::size_t first, count;
+    T* scratch;                                       // exponentials first
+    T *student, *asked, *teacher, *soft, *gradient;   // staged, or null; asked: of a target
+    T *ranks, *rest_bias, *row_scratch;
+    std::size_t used = 0, looked_at = 0;              // rows that count; rows up to the first with a fault
+    row_state* state;
+  };
+
+  /// The label's class is not part of the non-target domain: in its row, for the time of a step.
+  LIMBECK_HOST_INLINE void mark_label(const row_block& b, std::size_t r, T bias) const {
+    if constexpr (Plan::template uses_domain<non_target>) {
+      if (has_label(r)) b.rest_bias[label_or_0(r)] = bias;
+    }
+  }
+
   /// Rows [first, first + count): steps 1 to 5.
   [[gnu::flatten]] LIMBECK_HOST_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
-    T* next = scratch + block_ * padded_ * NS;
-    const auto stage = [&](bool wanted, const stored_rows<const T>& x, T pad, std::size_t padded) -> T* {
+    row_state state[max_block];
+    row_block b;
+    b.first = first, b.count = count, b.scratch = scratch, b.state = state;
+    stage(b);
+    place_rows(b, terms);
+
+    if constexpr (NS > 0) {
+      for (std::size_t u = 0; u < b.used; ++u) {
+        row_state& row = b.state[u];
+        const std::size_t r = first + row.index;
+        mark_label(b, r, -infinity);
+        take_maxima(row, r);
+        take_exponentials(row, r);
+        mark_label(b, r, T(0));
+      }
+    }
+    T logs[max_block * at_least_one(logarithms<Plan>) + L];
+    if constexpr (NS > 0) take_logarithms(b.state, b.used, logs);
+
+    for (std::size_t u = 0; u < b.used; ++u) {
+      row_state& row = b.state[u];
+      const std::size_t r = first + row.index;
+      mark_label(b, r, -infinity);
+      if constexpr (NS > 0) {
+        if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none)
+          return faults_.report(r, bad_number<Plan>(bad));
+        if constexpr (Plan::pairs::size > 0) {
+          if (is_close(row.numbers, row.sums)) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_residuals(row); });
+        }
+      } else {
+        row.masks = false;
+      }
+      if (const fault bad = check_row(row); bad != fault::none) return faults_.report(r, bad);
+      T label_logits[at_least_one(Plan::maxima::size)]{};
+      read_label_logits(row, r, label_logits);
+      if constexpr (Plan::weighs && !Plan::weighs_unread) {
+        signal_sums<T, Plan> sums{};
+        sum_signals(row, terms, sums);
+        if (const fault bad = weigh(row, terms, sums, label_logits, r); bad != fault::none) return faults_.report(r, bad);
+        if (silence(b, row, r)) continue;
+      }
+      flow_sums<T, Plan, Mode> sums{};
+      if constexpr (classwise) {
+        if (const fault bad = take_flows(b, terms, row, r, sums); bad != fault::none) return faults_.report(r, bad);
+      }
+      auto result = finish<Plan, Mode>(in_, row.numbers, terms, sums, label_logits,
+                                       wants_mean(terms) ? mean_below(row) : T(0));
+      if constexpr (compares) {
+        if (row.masks && infinite(terms, row, r)) result.value = infinity;
+      }
+      write_row(b, terms, row, r, result);
+      mark_label(b, r, T(0));
+    }
+    write_rest(b);
+  }
+
+  /// Where the parts of a block are; rows that do not wait are copied there.
+  LIMBECK_HOST_INLINE void stage(row_block& b) const {
+    T* next = b.scratch + block_ * padded_ * NS;
+    const auto take = [&](bool wanted, const stored_rows<const T>& x, T pad, std::size_t padded) -> T* {
       if (!wanted) return nullptr;
       T* const out = next;
       next += block_ * padded;
       if (waits && staging<T>::can_wait(x, L)) return out;
-      staging<T>::template copy_in<Isa>(x, first, count, padded, pad, out);
+      staging<T>::template copy_in<Isa>(x, b.first, b.count, padded, pad, out);
       return out;
     };
-    T* const student = stage(staged_.student, in_.student, -infinity, padded_);
-    T* const asked = staged_.teacher && in_.target.fill ? next : nullptr;
-    if (asked) next += block_ * teacher_padded_;
-    T* const teacher = asked ? asked : stage(staged_.teacher, in_.teacher, -infinity, teacher_padded_);
-    T* const soft = stage(staged_.soft, in_.soft_labels, T(0), padded_);
-    T* const gradient = staged_.gradient ? next : nullptr;
+    b.student = take(staged_.student, in_.student, -infinity, padded_);
+    b.asked = staged_.teacher && in_.target.fill ? next : nullptr;
+    if (b.asked) next += block_ * teacher_padded_;
+    b.teacher = b.asked ? b.asked : take(staged_.teacher, in_.teacher, -infinity, teacher_padded_);
+    b.soft = take(staged_.soft, in_.soft_labels, T(0), padded_);
+    b.gradient = staged_.gradient ? next : nullptr;
     if (staged_.gradient) next += block_ * padded_;
-    T* const ranks = next;
+    b.ranks = next;
     if constexpr (Plan::top > 0) next += block_ * padded_ + of_top();
-    T* const rest_bias = next;
-    T* const row_scratch = next + widest_;
-    if constexpr (Plan::template uses_domain<non_target>) std::fill_n(rest_bias, padded_, T(0));
-    // the label's class is not part of the non-target domain: in its row, for the time of a step
-    const auto mark_label = [&](std::size_t r, T bias) LIMBECK_LAMBDA_INLINE {
-      if constexpr (Plan::template uses_domain<non_target>) rest_bias[label_or_0(r)] = bias;
-    };
+    b.rest_bias = next;
+    b.row_scratch = next + widest_;
+    if constexpr (Plan::template uses_domain<non_target>) std::fill_n(b.rest_bias, padded_, T(0));
+  }
 
-    row_state state[max_block];
-    std::size_t used = 0, looked_at = count;
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t r = first + i;
+  /// Before step 1: the rows that count, with their weights, and where their numbers are.
+  LIMBECK_HOST_INLINE void place_rows(row_block& b, const Terms& terms) {
+    b.looked_at = b.count;
+    for (std::size_t i = 0; i < b.count; ++i) {
+      const std::size_t r = b.first + i;
       if (!in_.valid(r)) {
-        skip(r, gradient ? gradient + i * padded_ : nullptr);
+        skip(r, b.gradient ? b.gradient + i * padded_ : nullptr);
         continue;
       }
       if (in_.bad_label(r)) {
         faults_.report(r, fault::label);
-        looked_at = i;
+        b.looked_at = i;
         break;  // the rows before may hold a fault, too, and the lowest is reported
       }
-      row_state& row = state[used];
+      row_state& row = b.state[b.used];
       if constexpr (Plan::temperatures_by_row) {
         if (!start_row<Plan>(in_, terms, in_.weight(r), r, row.numbers)) {
           faults_.report(r, fault::row_temperature);
-          looked_at = i;
+          b.looked_at = i;
           break;
         }
       } else {
@@ -315,14 +401,14 @@ class host_sweep {
       }
       if (in_.labels.data() && !in_.labelled(r)) mute_labelled_terms<Plan>(row.numbers);
       if constexpr (Plan::weighs_unread) {
-        if (const fault bad = weigh_unread(row.numbers, terms, classes_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
+        if (const fault bad = weigh_unread(row.numbers, terms, classes_of_row_, in_.row_of_call(r), in_.row_signals ? in_.row_signals + r : nullptr);
             bad != fault::none) {
           faults_.report(r, bad);
-          looked_at = i;
+          b.looked_at = i;
           break;
         }
         if (is_silent(row.numbers)) {
-          skip(r, gradient ? gradient + i * padded_ : nullptr);
+          skip(r, b.gradient ? b.gradient + i * padded_ : nullptr);
           continue;
         }
       }
@@ -341,172 +427,169 @@ class host_sweep {
         tail_at = staged_rows ? main_at + whole_ : rest_ ? padded_tail(main_at, pad, tail) : tail;
       };
       row.waiting[1] = row.waiting[2] = nullptr;
-      place(0, student, in_.student, -infinity, row.main.student, row.tail.student);
+      place(0, b.student, in_.student, -infinity, row.main.student, row.tail.student);
       // what is not given is never read, but its pointer moves with the others
       row.main.teacher = row.main.soft = row.main.student;
       row.tail.teacher = row.tail.soft = row.tail.student;
       row.main.gradient = row.tail.gradient = row.gradient_tail;
-      if (asked && in_parts()) {
-        in_.target.open(in_.target.object, in_.row_of_target(r, asked + i * teacher_padded_, row_scratch), row.reader);
-      } else if (asked) {
-        ask_target(r, asked + i * teacher_padded_, row_scratch);
+      if (b.asked && in_parts()) {
+        in_.target.open(in_.target.object, in_.row_of_target(r, b.asked + i * teacher_padded_, b.row_scratch), row.reader);
+      } else if (b.asked) {
+        ask_target(r, b.asked + i * teacher_padded_, b.row_scratch);
       }
       if constexpr (any_width) {
-        row.teacher = teacher ? teacher + i * teacher_padded_ : in_.teacher.row(r);
+        row.teacher = b.teacher ? b.teacher + i * teacher_padded_ : in_.teacher.row(r);
       } else if constexpr (Plan::teacher) {
-        place(1, teacher, in_.teacher, -infinity, row.main.teacher, row.tail.teacher);
+        place(1, b.teacher, in_.teacher, -infinity, row.main.teacher, row.tail.teacher);
         if constexpr (Plan::template any<rowwise> || !sees_teacher) row.teacher = row.main.teacher;
       }
-      if constexpr (Mode::soft_labels) place(2, soft, in_.soft_labels, T(0), row.main.soft, row.tail.soft);
+      if constexpr (Mode::soft_labels) place(2, b.soft, in_.soft_labels, T(0), row.main.soft, row.tail.soft);
       row.main.masked_bias = masked_bias_;
-      row.main.rest_bias = rest_bias;
+      row.main.rest_bias = b.rest_bias;
       row.main.ranks = row.main.student;
       if constexpr (Plan::top > 0) {
-        row.main.ranks = ranks + used * padded_;
-        Isa::call([&]() LIMBECK_LAMBDA_INLINE { rank(row, ranks + used * padded_, ranks + block_ * padded_); });
+        row.main.ranks = b.ranks + b.used * padded_;
+        Isa::call([&]() LIMBECK_LAMBDA_INLINE { rank(row, b.ranks + b.used * padded_, b.ranks + block_ * padded_); });
       }
-      row.main.exponentials = scratch + used * NS * padded_;
+      row.main.exponentials = b.scratch + b.used * NS * padded_;
       row.main.inside_lanes = lanes_[0];
       row.tail.masked_bias = masked_bias_ + whole_;
-      row.tail.rest_bias = rest_bias + whole_;
+      row.tail.rest_bias = b.rest_bias + whole_;
       row.tail.ranks = row.main.ranks + whole_;
       row.tail.exponentials = row.main.exponentials + whole_;
       row.tail.inside_lanes = lanes_[1];
-      row.main.class_count = row.tail.class_count = classes_;
+      row.main.class_count = row.tail.class_count = classes_of_row_;
       if constexpr (Mode::gradient) {
-        row.main.gradient = gradient ? gradient + i * padded_ : in_.gradient.row(r);
-        row.tail.gradient = gradient ? row.main.gradient + whole_ : row.gradient_tail;
+        row.main.gradient = b.gradient ? b.gradient + i * padded_ : in_.gradient.row(r);
+        row.tail.gradient = b.gradient ? row.main.gradient + whole_ : row.gradient_tail;
       }
       if constexpr (deviates) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_deviations(row); });
-      ++used;
+      ++b.used;
     }
+  }
 
-    if constexpr (NS > 0) {
-      for (std::size_t u = 0; u < used; ++u) {
-        row_state& row = state[u];
-        const std::size_t r = first + row.index;
-        mark_label(r, -infinity);
-        take_maxima(row, r);
-        const auto after = inputs_.row(next_row(r));
-        const auto n = row.numbers.template broadcast<X>();
-        reduce(sum_packs<exponential_sums<X, Plan>>(
-                   row,
-                   [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
-                     X e[at_least_one(NS)];
-                     exponentials(n, at, e, partial);
-                     after.prefetch(classes_before(row, at));
-                     for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
-                       Lanes::store(at.exponentials + k * padded_, e[k].v);
-                     });
-                   }),
-               row.sums);
-        mark_label(r, T(0));
-      }
-    }
-    T logs[max_block * at_least_one(logarithms<Plan>) + L];
-    if constexpr (NS > 0) take_logarithms(state, used, logs);
+  /// Step 2.
+  LIMBECK_HOST_INLINE void take_exponentials(row_state& row, std::size_t r) const {
+    const auto after = inputs_.row(next_row(r));
+    const auto n = row.numbers.template broadcast<X>();
+    reduce(sum_packs<exponential_sums<X, Plan>>(row,
+                                                [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                                                  X e[at_least_one(NS)];
+                                                  exponentials(n, at, e, partial);
+                                                  after.prefetch(classes_before(row, at));
+                                                  for_each_index<NS>([&](auto k) LIMBECK_LAMBDA_INLINE {
+                                                    Lanes::store(at.exponentials + k * padded_, e[k].v);
+                                                  });
+                                                }),
+           row.sums);
+  }
 
-    for (std::size_t u = 0; u < used; ++u) {
-      row_state& row = state[u];
-      const std::size_t r = first + row.index;
-      mark_label(r, -infinity);
-      if constexpr (NS > 0) {
-        if (const fault bad = solve(row.numbers, row.sums, logs + u * logarithms<Plan>); bad != fault::none)
-          return faults_.report(r, bad_number<Plan>(bad));
-        if constexpr (Plan::pairs::size > 0) {
-          if (is_close(row.numbers, row.sums)) Isa::call([&]() LIMBECK_LAMBDA_INLINE { take_residuals(row); });
-        }
-      } else {
-        row.masks = false;
-      }
-      if constexpr ((!sees_student || !sees_teacher) && !checks_late) {
-        if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
-      }
-      if constexpr (Plan::features) {
-        if (row.masks) return faults_.report(r, masked_feature(row));
-      }
-      T label_logits[at_least_one(Plan::maxima::size)]{};
-      for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
-        const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
-        label_logits[Index] = (std::max)(T(masked_logit<T>), x[label_or_0(r)]);  // a copy: nvcc has no reference to it
-      });
-      if constexpr (Plan::weighs && !Plan::weighs_unread) {
-        if (const fault bad = weigh(row, terms, label_logits, r); bad != fault::none) return faults_.report(r, bad);
-        if constexpr (!Mode::soft_labels) {  // those are checked with the flows
-          if (is_silent(row.numbers)) {
-            skip(r, gradient ? gradient + row.index * padded_ : nullptr);
-            std::fill_n(row.gradient_tail, L, T(0));
-            mark_label(r, T(0));
-            continue;
-          }
-        }
-      }
-      flow_sums<T, Plan, Mode> sums{};
-      if constexpr (classwise) {
-        [[maybe_unused]] const auto out = outputs_.row(r);
-        [[maybe_unused]] X outside(T(0));
-        const auto n = row.numbers.template broadcast<X>();
-        reduce(sum_packs<flow_sums<X, Plan, Mode>, takes_parts>(
-                   row,
-                   [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
-                     X e[at_least_one(NS)];
-                     load_exponentials(at, e);
-                     if constexpr (checks_late) {
-                       outside += outside_of(at.student);
-                       ask_memory(at.student + elements_ahead);
-                       if constexpr (Mode::gradient) ask_memory<true>(at.gradient + elements_ahead);
-                       if constexpr (!sees_teacher) outside += outside_of(at.teacher);
-                     }
-                     const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
-                     if constexpr (Mode::gradient) {
-                       out.prefetch(classes_before(row, at));
-                       Lanes::store(at.gradient, flow.v);
-                     }
-                   }),
-               sums);
-        if constexpr (checks_late) {
-          const std::size_t padding = rest_ ? (L - rest_) * (sees_teacher ? 1 : 2) : 0;  // it is -inf
-          if (Lanes::sum(outside.v) != static_cast<T>(padding) || classes_ == 0) {
-            if (asked && in_parts()) ask_target(r, asked + row.index * teacher_padded_, row_scratch);
-            if (const fault bad = check_logits(row); bad != fault::none) return faults_.report(r, bad_number<Plan>(bad));
-            if (Plan::features && row.masks) return faults_.report(r, masked_feature(row));
-          }
-        }
-        if constexpr (Mode::soft_labels) {
-          if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity))
-            return faults_.report(r, fault::soft_labels);
-        }
-      }
-      auto result = finish<Plan, Mode>(in_, row.numbers, terms, sums, label_logits,
-                                       wants_mean(terms) ? mean_below(row) : T(0));
-      if constexpr (compares) {
-        if (row.masks && infinite(terms, row, r)) result.value = infinity;
-      }
-      values_[r] = static_cast<double>(result.value);
-      if constexpr (Mode::gradient) {
-        write_gradient(row, result, r);
-        write_temperatures(result, r);
-      }
-      if constexpr (Plan::template any<rowwise>) {
-        if constexpr (Mode::gradient) write_tail(row);
-        Isa::call([&]() LIMBECK_LAMBDA_INLINE { whole_rows(terms, row, r, row_scratch); });
-      }
-      mark_label(r, T(0));
+  /// What step 3 has not found of a row's numbers.
+  LIMBECK_HOST_INLINE fault check_row(row_state& row) const {
+    if constexpr ((!sees_student || !sees_teacher) && !checks_late) {
+      if (const fault bad = check_logits(row); bad != fault::none) return bad_number<Plan>(bad);
     }
+    if constexpr (Plan::features) {
+      if (row.masks) return masked_feature(row);
+    }
+    return fault::none;
+  }
+
+  /// The logits at the label, one a maximum.
+  LIMBECK_HOST_INLINE void read_label_logits(const row_state& row, std::size_t r, T* label_logits) const {
+    for_each_key(typename Plan::maxima{}, [&]<class M, std::size_t Index>() LIMBECK_LAMBDA_INLINE {
+      const T* const x = std::is_same_v<typename M::who, student_side> ? row.main.student : row.main.teacher;
+      label_logits[Index] = (std::max)(T(masked_logit<T>), x[label_or_0(r)]);  // a copy: nvcc has no reference to it
+    });
+  }
+
+  /// Whether signals leave a row nothing: then it has its zeros.
+  LIMBECK_HOST_INLINE bool silence(row_block& b, row_state& row, std::size_t r) {
+    if constexpr (!Mode::soft_labels) {  // those are checked with the flows
+      if (is_silent(row.numbers)) {
+        skip(r, b.gradient ? b.gradient + row.index * padded_ : nullptr);
+        std::fill_n(row.gradient_tail, L, T(0));
+        mark_label(b, r, T(0));
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// Step 4.
+  LIMBECK_HOST_INLINE fault take_flows(const row_block& b, const Terms& terms, row_state& row, std::size_t r,
+                                       flow_sums<T, Plan, Mode>& sums) const {
+    [[maybe_unused]] const auto out = outputs_.row(r);
+    [[maybe_unused]] X outside(T(0));
+    const auto n = row.numbers.template broadcast<X>();
+    reduce(sum_packs<flow_sums<X, Plan, Mode>, takes_parts>(
+               row,
+               [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
+                 X e[at_least_one(NS)];
+                 load_exponentials(at, e);
+                 if constexpr (checks_late) {
+                   outside += outside_of(at.student);
+                   ask_memory(at.student + elements_ahead);
+                   if constexpr (Mode::gradient) ask_memory<true>(at.gradient + elements_ahead);
+                   if constexpr (!sees_teacher) outside += outside_of(at.teacher);
+                 }
+                 const X flow = flows<Plan, Mode>(n, terms, at, e, partial);
+                 if constexpr (Mode::gradient) {
+                   out.prefetch(classes_before(row, at));
+                   Lanes::store(at.gradient, flow.v);
+                 }
+               }),
+           sums);
+    if constexpr (checks_late) {
+      const std::size_t padding = rest_ ? (L - rest_) * (sees_teacher ? 1 : 2) : 0;  // it is -inf
+      if (Lanes::sum(outside.v) != static_cast<T>(padding) || classes_ == 0) {
+        if (b.asked && in_parts()) ask_target(r, b.asked + row.index * teacher_padded_, b.row_scratch);
+        if (const fault bad = check_logits(row); bad != fault::none) return bad_number<Plan>(bad);
+        if (Plan::features && row.masks) return masked_feature(row);
+      }
+    }
+    if constexpr (!over_ranks) return check_soft_labels(sums);
+    return fault::none;
+  }
+  LIMBECK_HOST_INLINE static fault check_soft_labels([[maybe_unused]] flow_sums<T, Plan, Mode>& sums) {
+    if constexpr (Mode::soft_labels) {
+      if (!(sums.soft_low() >= 0 && sums.soft_sum() < infinity)) return fault::soft_labels;
+    }
+    return fault::none;
+  }
+
+  /// What step 5 has found.
+  LIMBECK_HOST_INLINE void write_row(const row_block& b, const Terms& terms, row_state& row, std::size_t r,
+                                     row_finish<T, Plan>& result) {
+    values_[r] = static_cast<double>(result.value);
+    if constexpr (Mode::gradient) {
+      write_gradient(row, result, r);
+      write_temperatures(result, r);
+    }
+    if constexpr (Plan::template any<rowwise>) {
+      if constexpr (Mode::gradient) write_tail(row);
+      Isa::call([&]() LIMBECK_LAMBDA_INLINE { whole_rows(terms, row, r, b.row_scratch); });
+    }
+  }
+  /// What is not where it belongs when all rows of a block have been written.
+  LIMBECK_HOST_INLINE void write_rest(row_block& b) const {
     if constexpr (Mode::gradient) {
       if constexpr (!Plan::template any<rowwise>)
-        for (std::size_t u = 0; u < used; ++u) write_tail(state[u]);
-      if (gradient && !staged_.narrow) staged_.template copy_out<Isa>(gradient, padded_, first, looked_at, in_.gradient);
+        for (std::size_t u = 0; u < b.used; ++u) write_tail(b.state[u]);
+      if (b.gradient && !staged_.narrow) staged_.template copy_out<Isa>(b.gradient, padded_, b.first, b.looked_at, in_.gradient);
     }
   }
 
   LIMBECK_HOST_INLINE static std::size_t classes_before(const row_state& row, const position& at) {
     return static_cast<std::size_t>(at.exponentials - row.main.exponentials);
   }
+  /// The label's place in the row; of another rank's it is none of these.
   LIMBECK_HOST_INLINE std::size_t label_or_0(std::size_t r) const {
     const std::int64_t y = in_.label(r);
-    return static_cast<std::size_t>(y < 0 ? 0 : y);
+    const auto at = static_cast<std::size_t>(y < 0 ? 0 : y);
+    return over_ranks ? at - in_.first_class : at;
   }
+  LIMBECK_HOST_INLINE bool has_label(std::size_t r) const { return !over_ranks || label_or_0(r) < classes_; }
 
   /// The target's row, padded with masked classes.
   [[gnu::noinline]] void ask_target(std::size_t r, T* out, T* memory) const {
@@ -582,7 +665,11 @@ class host_sweep {
       T lowest[2] = {Lanes::lowest(low[0].v), Lanes::lowest(low[1].v)};
       row.masks = !(lowest[0] > masked_logit<T> && lowest[1] > masked_logit<T>);
       if (row.masks) Isa::call([&]() LIMBECK_LAMBDA_INLINE { find_lowest(row, lowest); });
-      set_origins(row.numbers, lowest[0], lowest[1]);
+      if constexpr (over_ranks) {
+        row.lowest[0] = lowest[0], row.lowest[1] = lowest[1];
+      } else {
+        set_origins(row.numbers, lowest[0], lowest[1]);
+      }
     }
   }
   /// The lowest unmasked logits of student and teacher.
@@ -597,8 +684,12 @@ class host_sweep {
 
   /// Between steps 3 and 4, where student and teacher are close.
   LIMBECK_HOST_INLINE void take_residuals(row_state& row) const {
-    const auto n = row.numbers.template broadcast<X>();
     residual_sums<T, Plan> sums;
+    sum_residuals(row, sums);
+    correct(row.numbers, sums);
+  }
+  LIMBECK_HOST_INLINE void sum_residuals(row_state& row, residual_sums<T, Plan>& sums) const {
+    const auto n = row.numbers.template broadcast<X>();
     reduce(sum_packs<residual_sums<X, Plan>>(row,
                                              [&](const position& at, auto& partial) LIMBECK_LAMBDA_INLINE {
                                                X e[at_least_one(NS)];
@@ -606,7 +697,6 @@ class host_sweep {
                                                residuals(n, at, e, partial);
                                              }),
            sums);
-    correct(row.numbers, sums);
   }
 
   LIMBECK_HOST_INLINE void load_exponentials(const position& at, X* e) const {
@@ -615,9 +705,8 @@ class host_sweep {
     });
   }
 
-  /// The signals of a row, multiplied into the weights of their terms.
-  LIMBECK_HOST_INLINE fault weigh(row_state& row, const Terms& terms, const T* label_logits, std::size_t r) const {
-    signal_sums<T, Plan> sums{};
+  /// What the signals of a row need of its classes.
+  LIMBECK_HOST_INLINE void sum_signals(row_state& row, const Terms& terms, signal_sums<T, Plan>& sums) const {
     if constexpr (Plan::signals_by_class) {
       const auto n = row.numbers.template broadcast<X>();
       reduce(sum_packs<signal_sums<X, Plan>>(row,
@@ -628,7 +717,11 @@ class host_sweep {
                                              }),
              sums);
     }
-    const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_, in_.row_of_call(r),
+  }
+  /// The signals of a row, multiplied into the weights of their terms.
+  LIMBECK_HOST_INLINE fault weigh(row_state& row, const Terms& terms, signal_sums<T, Plan>& sums, const T* label_logits,
+                                  std::size_t r) const {
+    const fault bad = weigh_by_signals<Plan>(row.numbers, sums, terms, label_logits, classes_of_row_, in_.row_of_call(r),
                                              in_.row_signals ? in_.row_signals + r : nullptr);
     if constexpr (Plan::settings > 0) {
       if (bad == fault::none && !settings_fit(row.numbers, terms)) return fault::setting;
@@ -674,7 +767,7 @@ class host_sweep {
       Isa::call([&]() LIMBECK_LAMBDA_INLINE { write_narrow(row, result, r, gradient); });
     } else if (!stands) {
       each_pack(row, [&](const position& at) LIMBECK_LAMBDA_INLINE { Lanes::store(at.gradient, gradient(at).v); });
-      if (result.label != 0) {
+      if (result.label != 0 && has_label(r)) {
         const std::size_t y = label_or_0(r);
         *(y < whole_ ? row.main.gradient + y : row.tail.gradient + (y - whole_)) += result.label;
       }
@@ -763,7 +856,7 @@ class host_sweep {
       if constexpr (std::is_same_v<M, maximum_key<student_side, all>>) highest = static_cast<double>(row.numbers.maximum[Index]);
     });
     for (std::size_t c = 0; c < classes_; ++c) total += static_cast<double>(row.main.student[c]) - highest;
-    return static_cast<T>(total / static_cast<double>(classes_));
+    return static_cast<T>(total / static_cast<double>(classes_of_row_));
   }
 
   /// The gradients of a row of infinite loss.
@@ -803,7 +896,7 @@ class host_sweep {
       } else if constexpr (is<Loss, labelwise> && per_class<Mode, Loss>) {
         for (std::size_t c = 0; c < classes_; ++c)
           result = result || (state.numbers.value_weight[k] != 0 && row.student[c] <= masked_logit<T> &&
-                              soft_target_of(loss_of<Plan, k>(term, state.numbers), row.soft[c], classes_) > 0);
+                              soft_target_of(loss_of<Plan, k>(term, state.numbers), row.soft[c], classes_of_row_) > 0);
       }
     });
     return result;
@@ -823,18 +916,19 @@ class host_sweep {
 
   /// For tensors of which there is no softmax, which would have found these.
   [[gnu::noinline]] fault check_logits(row_state& row) const {
-    const auto bad = [&](const T* x, std::size_t classes) {
+    const auto bad = [&](const T* x, std::size_t classes, bool& shows) {
       if (x && classes > 0 && all_within(x, classes, -masked_logit<T>)) return false;
-      bool any = x == nullptr;
+      bool any = !over_ranks && x == nullptr;
       for (std::size_t c = 0; x && c < classes; ++c) {
         if (!(x[c] <= -masked_logit<T>)) return true;
         (x[c] > masked_logit<T> ? any : row.masks) = true;
       }
-      return !any;
+      shows = any;
+      return !over_ranks && !any;
     };
-    return !sees_student && bad(row.main.student, classes_)      ? fault::student
-           : !sees_teacher && bad(row.teacher, teacher_classes_) ? fault::teacher
-                                                                 : fault::none;
+    return !sees_student && bad(row.main.student, classes_, row.shows[0])      ? fault::student
+           : !sees_teacher && bad(row.teacher, teacher_classes_, row.shows[1]) ? fault::teacher
+                                                                               : fault::none;
   }
 };
 

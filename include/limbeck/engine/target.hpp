@@ -113,6 +113,7 @@ struct tensor_target {
   using scalar = T;
   using memory = Memory;  ///< where the tensor lives
   static constexpr std::size_t scratch_rows = 0;
+  static constexpr bool by_element = true;  ///< an element depends on the same element of what it is made of alone
   stored_rows<const T> view;  ///< of the tensor
   std::size_t samples() const { return view.samples; }
   std::size_t classes() const { return view.classes; }
@@ -159,6 +160,14 @@ template <class X>
 using reader_of_target = decltype(std::declval<const X&>().open(std::declval<const target_row<typename X::scalar>&>(), std::span<typename X::scalar>{}));
 /// The most that a reader may take.
 inline constexpr std::size_t bytes_of_reader = 512;
+
+/// Whether each number of a target's row follows from those at the same place of its tensors, so that some classes can be asked
+/// for alone.
+template <class X>
+inline constexpr bool is_by_element = false;
+template <class X>
+  requires requires { X::by_element; }
+inline constexpr bool is_by_element<X> = X::by_element;
 
 template <class X>
 constexpr bool target_needs_labels() {

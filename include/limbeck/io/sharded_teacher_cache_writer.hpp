@@ -65,8 +65,8 @@ void for_each_own(const C& comm, const std::vector<std::filesystem::path>& paths
 ///
 /// `sharded_teacher_cache_writer::close` calls it; alone it is for shards of writers that knew nothing of one another:
 /// `write_cache_manifest(one_rank{}, folder, {.samples = n})`.
-/// @throws file_error as `teacher_cache`, and where a file has a torn tail or cannot be brought to the disk: there is no
-///         manifest then. On every rank.
+/// @throws file_error as `teacher_cache`, and where a file has a torn tail or cannot be brought to the disk: no manifest is
+///         written then, and one of before stays. On every rank.
 template <communicator C>
 std::uint64_t write_cache_manifest(const C& comm, const std::filesystem::path& folder, const cache_expectation& expected = {}) {
   const auto paths = detail::shards_in(comm, folder);
@@ -105,34 +105,26 @@ std::uint64_t write_cache_manifest(const C& comm, const std::filesystem::path& f
 class sharded_teacher_cache_writer {
  public:
   /// @p comm outlives it. Makes the folder where there is none, and takes away its manifest, if it is there: from now on,
-  /// the cache grows.
+  /// the cache grows. Files of another cache are refused before that, and all stays as it was.
   /// @throws value_error where the metadata do not go together, or ranks have others (`user` may differ) or other seeds;
   ///         file_error as `teacher_cache_writer`, for each file of the folder, and where ranks do not see the same folder.
   template <communicator C>
   sharded_teacher_cache_writer(const C& comm, std::filesystem::path folder, const cache_metadata& metadata, const cache_writing& how = {})
       : comm_(comm), folder_(std::move(folder)) {
     require_same(metadata, how.seed);
-    detail::agree_on_files(comm_, [&] {
-      if (comm_.rank() != 0) return;
-      std::error_code e;
-      std::filesystem::create_directories(folder_, e);
-      if (!e) std::filesystem::remove(folder_ / cache_manifest_name, e);
-      if (e) detail::throw_file_error(folder_, "cannot be written: " + e.message());
-    });
-    detail::agree_on_files(comm_, [&] { shard_.emplace(path_of(comm_.rank()), metadata, how); });
+    on_rank_0([&](std::error_code& e) { std::filesystem::create_directories(folder_, e); });
+    // of earlier runs: are they of this cache? Otherwise nothing of it is touched. Their torn tails go
     const auto paths = detail::shards_in(comm_, folder_);
     detail::agree_on_files(comm_, [&] {
-      for (int k = 0; k < comm_.size(); ++k) {
-        std::error_code e;
-        if (!std::filesystem::exists(path_of(k), e))
-          detail::throw_file_error(folder_, "is not the folder of rank " + std::to_string(k) +
-                                                ", whose shard is not there: ranks share one");
-      }
       detail::for_each_own(comm_, paths, [&](const std::filesystem::path& path) {
-        for (int k = 0; k < comm_.size(); ++k)
-          if (path == path_of(k)) return;
-        teacher_cache_writer(path, metadata).close();  // of an earlier run: is it one of this cache, and its torn tail goes
+        require_shared(path, 0);
+        teacher_cache_writer(path, metadata).close();
       });
+    });
+    on_rank_0([&](std::error_code& e) { std::filesystem::remove(folder_ / cache_manifest_name, e); });
+    detail::agree_on_files(comm_, [&] { shard_.emplace(path_of(comm_.rank()), metadata, how); });
+    detail::agree_on_files(comm_, [&] {
+      for (int k = 0; k < comm_.size(); ++k) require_shared(path_of(k), k);
     });
   }
 
@@ -150,18 +142,19 @@ class sharded_teacher_cache_writer {
 
   /// The samples of 0 to @p samples - 1 that no file has a row of, by all ranks: this rank's part of them, as many as
   /// another's or one more, rising. Rows that are pending are written first. Each rank reads the ids of its part of the
-  /// files; samples/8 bytes of memory, and as many travel to each rank, twice. A block whose ids are damaged has none.
+  /// files; 3 samples/8 bytes of memory, and samples/8 travel to each rank, twice. A block whose ids are damaged has none.
   /// @throws value_error where ranks ask of different numbers; file_error as `flush` and as `teacher_cache`.
   std::vector<std::uint64_t> missing(std::uint64_t samples) {
     std::uint64_t asked = samples;
     broadcast(comm_, std::span<std::uint64_t>(&asked, 1), 0);
+    std::vector<std::uint64_t> there;
     detail::agree_on_files(comm_, [&] {
       if (asked != samples)
         raise<value_error>("limbeck: missing(" + std::to_string(samples) + ") is missing(" + std::to_string(asked) + ") of rank 0");
+      there.resize(static_cast<std::size_t>(samples / 64 + (samples % 64 != 0)));
       flush();
     });
     const auto paths = detail::shards_in(comm_, folder_);
-    std::vector<std::uint64_t> there((static_cast<std::size_t>(samples) + 63) / 64);
     detail::agree_on_files(comm_, [&] {
       detail::for_each_own(comm_, paths, [&](const std::filesystem::path& path) {
         detail::for_each_id(detail::cache_shard(path, file_access::sequential, 0), [&](std::uint64_t id, std::uint64_t) {
@@ -193,6 +186,20 @@ class sharded_teacher_cache_writer {
  private:
   std::filesystem::path path_of(int rank) const {
     return folder_ / ("rank" + std::to_string(rank) + "of" + std::to_string(comm_.size()) + ".cache");
+  }
+  template <class F>
+  void on_rank_0(F f) const {
+    detail::agree_on_files(comm_, [&] {
+      std::error_code e;
+      if (comm_.rank() == 0) f(e);
+      if (e) detail::throw_file_error(folder_, "cannot be written: " + e.message());
+    });
+  }
+  /// @throws file_error unless @p path, which rank @p k sees, is there.
+  void require_shared(const std::filesystem::path& path, int k) const {
+    std::error_code e;
+    if (!std::filesystem::exists(path, e))
+      detail::throw_file_error(folder_, "is not the folder of rank " + std::to_string(k) + ", whose shard is not there: ranks share one");
   }
   void require_same(const cache_metadata& metadata, std::uint64_t seed) const {
     cache_metadata compared = metadata;

@@ -118,6 +118,13 @@ struct class_mask_tag {
     static_assert(is_read<Plan> || !Given, "limbeck: class_mask(m) is given, but no term stands on<masked>");
   }
 };
+/// That the classes of each row are split over ranks: as it is given, and as the sweep takes it.
+struct classes_over_tag : always_fine {
+  static constexpr const char* name = "classes_over";
+};
+struct class_ranks_tag : always_fine {
+  static constexpr const char* name = "classes_over";
+};
 /// All that objectives are asked about.
 template <class... Tag>
 struct tag_list {};

@@ -237,6 +237,10 @@ struct signature {
   static constexpr bool deferred = (requires { typename A::runner::limbeck_deferred; } || ...);
   template <class Tag>
   static constexpr bool has = has_tag<Tag, A...>;
+  static constexpr bool over_ranks = has_tag<class_ranks_tag, A...>;
+  /// What a sweep is compiled for, where the classes are over ranks or are not.
+  template <class Mode>
+  using mode = std::conditional_t<over_ranks, over_ranks_mode<Mode>, Mode>;
   static constexpr bool temperature_output = has_tag<row_temperature_gradient_tag, A...>;
 };
 

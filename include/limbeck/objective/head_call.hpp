@@ -101,7 +101,7 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
       if constexpr (wants && !head) clear_beyond<Memory>(in, ws);
       if constexpr (measures_temperatures<E>) check_shapes(in, false, false);
       constexpr bool sweeps_gradient = Result != head_result::value;
-      using Mode = sweep_mode<sweeps_gradient, Signature::soft_labels, wants && Signature::temperature_output>;
+      using Mode = typename Signature::template mode<sweep_mode<sweeps_gradient, Signature::soft_labels, wants && Signature::temperature_output>>;
       const auto run = [&](const auto& some, bool own, const auto& after) {
         head_chunks<T, Memory> chunks(in, heads, own, std::type_identity<Traits>{}, ws, executor);
         return chunks.each(executor, [&](problem<T>& chunk, auto& how) {
@@ -126,6 +126,7 @@ auto evaluate_heads(const E& e, Student& given, A&... args) {
           const evaluation of_term = run(hana::make_tuple(term), true, [&](const auto& chunks, const auto& chunk) {
             squares += chunks.squared_norm(chunk);
           });
+          if constexpr (Signature::over_ranks) squares = of_all_ranks(in, squares);
           out.add(term.name, term.weight, of_term.loss, squares);
         });
         return out;

@@ -77,7 +77,8 @@ class head_chunks<T, host_rows> {
       : call_(call), heads_(heads), dense_(dense_for<Traits, T>()), products_(ws.beside().beside().beside()), on_(executor),
         memory_(ws.beside().beside()) {
     const std::size_t teacher_classes = heads.teacher ? heads.teacher->classes() : 0;
-    const std::size_t row_bytes = (std::max)({std::size_t{1}, call.classes(), teacher_classes}) * sizeof(T);
+    const std::size_t most = call.over ? call.over->most : 0;  // ranks take the same chunks
+    const std::size_t row_bytes = (std::max)({std::size_t{1}, call.classes(), teacher_classes, most}) * sizeof(T);
     rows_ = std::clamp<std::size_t>(chunk_bytes / row_bytes, 24, 3072) / 12 * 12;
     rows_ = (std::min)(rows_, call.samples());
     const auto take = [&](bool wanted, std::size_t columns) { return wanted ? memory_.template take<T>(rows_ * columns).data() : nullptr; };
@@ -225,12 +226,16 @@ class head_chunks<T, host_rows> {
       multiply(g.transposed(), numbers(heads_.student->hidden, begin, hidden_), sum, to.weights.as_native());
     if (to.bias.data) add_rows(g, sum, to.bias.as_native());
     if (!to.hidden.data) return;
-    const bool in_place = to.hidden.plain() && !apart_;
+    const bool in_place = to.hidden.plain() && !apart_ && !call_.over;
     const rows<T> h = in_place ? rows<T>(to.hidden.row(begin), count_, to.hidden.classes, to.hidden.sample_stride, to.hidden.class_stride)
                                : rows<T>(hidden_, count_, to.hidden.classes, static_cast<std::ptrdiff_t>(to.hidden.classes));
     each_block(heads_.student->weights, [&](std::size_t c, const rows<const T>& w) {
       multiply(rows<const T>(g.data + c, g.samples, w.samples, row_stride()), w, T((in_place && to.add) || c > 0 ? 1 : 0), h);
     });
+    if (call_.over) {  // each rank has the products of its own classes, which may be none
+      if (call_.classes() == 0) std::fill_n(hidden_, h.samples * h.classes, T(0));
+      call_.over->add_up(*call_.over->comm, hidden_, h.samples * h.classes);
+    }
     for (std::size_t i = 0; !in_place && i < h.samples; ++i)
       for (std::size_t k = 0; k < h.classes; ++k)
         to.hidden.put(begin + place(i), k, (to.add ? to.hidden(begin + place(i), k) : T(0)) + h(i, k));

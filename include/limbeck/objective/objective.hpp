@@ -66,7 +66,8 @@ auto evaluate(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    using Mode = sweep_mode<true, Signature::soft_labels, Signature::temperature_output, typename Signature::target_type>;
+    using Mode = typename Signature::template mode<
+        sweep_mode<true, Signature::soft_labels, Signature::temperature_output, typename Signature::target_type>>;
     const auto run = [&] {
       check_problem<typename Traits::sweep>(in, terms, true);
       clear_beyond<typename Traits::sweep>(in, ws);
@@ -103,7 +104,8 @@ auto evaluate_value(const E& e, Args&&... args) {
                   "limbeck: value() writes no gradient; call the objective itself");
     check_problem<typename Traits::sweep>(in, terms, false);
     const auto run = [&] {
-      return run_terms<Traits, sweep_mode<false, Signature::soft_labels, false, typename Signature::target_type>>(in, terms, ws, executor);
+      using Mode = typename Signature::template mode<sweep_mode<false, Signature::soft_labels, false, typename Signature::target_type>>;
+      return run_terms<Traits, Mode>(in, terms, ws, executor);
     };
     if constexpr (std::is_void_v<decltype(run())>) {
       run();
@@ -119,7 +121,7 @@ auto evaluate_terms(const E& e, Args&&... args) {
   const auto run_problem = [&](const auto& terms, auto& in, auto& ws, auto& executor, auto signature) {
     using Signature = decltype(signature);
     using Traits = typename Signature::student_traits;
-    using Mode = sweep_mode<true, Signature::soft_labels, false, typename Signature::target_type>;
+    using Mode = typename Signature::template mode<sweep_mode<true, Signature::soft_labels, false, typename Signature::target_type>>;
     using Sweep = sweep_for<typename Traits::sweep>;
     static_assert(!Signature::deferred, "limbeck: a report reads its numbers at once; leave deferred(result) out");
     static_assert(!Signature::teacher_gradient, "limbeck: a report writes to nobody; leave into_teacher(g) out");
@@ -142,8 +144,11 @@ auto evaluate_terms(const E& e, Args&&... args) {
     hana::for_each(terms, [&](const auto& term) {
       const auto alone = hana::make_tuple(term);
       const evaluation of_term = run_terms<Traits, Mode>(in, alone, ws, executor);
-      out.add(term.name, term.weight, of_term.loss, Sweep::squared_norm(in.gradient));
+      double squares = Sweep::squared_norm(in.gradient);
+      if constexpr (Signature::over_ranks) squares = of_all_ranks(in, squares);
+      out.add(term.name, term.weight, of_term.loss, squares);
     });
+    in.gradient = {};  // its memory goes
     return out;
   };
   return with_problem(e, run_problem, args...);

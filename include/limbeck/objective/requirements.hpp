@@ -138,7 +138,7 @@ bool overlaps(const stored_rows<T>& a, const stored_rows<const T>& b) {
 /// made of the student's.
 template <class T>
 void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
-  if (in.classes() == 0 && in.samples() > 0) throw_shape("student", in.samples(), 0, in.samples(), 1);
+  if (in.classes_of_row() == 0 && in.samples() > 0) throw_shape("student", in.samples(), 0, in.samples(), 1);
   any_width = any_width && !in.target.needs_student;
   const auto teacher_shape = [&](const char* name, std::size_t samples, std::size_t classes) {
     if (samples != in.samples() || (classes != in.classes() && !any_width))
@@ -176,7 +176,7 @@ void check_shapes(const problem<T>& in, bool gradient, bool any_width) {
 /// A softmax over one class is 1 whatever the logit: losses of it are 0, and so are their gradients.
 template <class T>
 void require_two_classes(const problem<T>& in) {
-  if (in.classes() == 1 && in.samples() > 0)
+  if (in.classes_of_row() == 1 && in.samples() > 0)
     raise<shape_error>("limbeck: student has shape " + std::to_string(in.samples()) +
                        " x 1, and a softmax over one class is 1 whatever the logit; a head of one logit (binary, "
                        "multi-label, regression) needs a loss of another kind, such as mse");

@@ -11,6 +11,16 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 
+/// Of a call whose classes are over ranks, objective/classes_over.hpp: with_problem on all of them, none of which goes on
+/// alone; and what can be said of it by its types.
+template <bool InChunks, class Student, class E, class F, class... Args>
+auto with_problem_over_ranks(const E& e, F&& f, Student& student, Args&... args);
+template <class E, class Plan, class Signature, class... Args>
+constexpr bool require_over_ranks();
+/// The sum of the ranks' @p x.
+template <class T>
+double of_all_ranks(const problem<T>& in, double x);
+
 /// f(terms at this progress, problem, workspace, executor, signature) for the arguments of a call. @p InChunks: the student's
 /// logits are there a chunk at a time, so that a signal for a temperature is measured then.
 template <bool InChunks = false, class Student, class E, class F, class... Args>
@@ -18,7 +28,9 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
   using Bare = std::remove_cvref_t<Student>;
   require_tensor<Bare>();
   (require_argument<std::remove_cvref_t<Args>>(), ...);
-  if constexpr (tensor<Bare>) {
+  if constexpr (tensor<Bare> && has_tag<classes_over_tag, std::remove_cvref_t<Args>...>) {
+    return with_problem_over_ranks<InChunks>(e, f, student, args...);
+  } else if constexpr (tensor<Bare>) {
     using Traits = tensor_traits<Bare>;
     using T = typename Traits::scalar;
     static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "limbeck: logits are float or double");
@@ -35,6 +47,7 @@ auto with_problem(const E& e, F&& f, Student& student, Args&... args) {
     const auto terms = flatten(e, context<>{.progress = in.progress});
     using Plan = typename plan_of<std::remove_cv_t<decltype(terms)>>::type;
     static_assert(require_call<T, Plan, Signature, has_temperature_signal<E>(), is_scheduled<E>()>::checked());
+    if constexpr (Signature::over_ranks) static_assert(require_over_ranks<E, Plan, Signature, std::remove_cvref_t<Args>...>());
     if constexpr (Plan::softmaxes::size > 0) require_two_classes(in);
     in.settle_labels();
     const auto run = [&](problem<T>& all, Workspace& memory) {

@@ -49,10 +49,14 @@ template <class T, class Terms>
 void check_terms(const problem<T>& in, const Terms& terms) {
   hana::for_each(terms, [&](const auto& term) {
     term.signal.check(in.samples_of_call());
-    if constexpr (requires { term.loss.check_call(in.samples(), in.classes(), term.student_t, term.teacher_t); })
-      term.loss.check_call(in.samples_of_call(), in.classes(), term.student_t, term.teacher_t);
+    if constexpr (requires { term.loss.check_call(in.samples(), in.classes_of_row(), term.student_t, term.teacher_t); })
+      term.loss.check_call(in.samples_of_call(), in.classes_of_row(), term.student_t, term.teacher_t);
   });
 }
+
+/// The sweep of rows whose classes are over ranks: objective/classes_over.hpp.
+template <class T, class Lanes, class Mode, class Terms, class Executor>
+evaluation run_over_ranks(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor);
 
 /// A sweep: where the rows live decides. Backends specialise it for their own kind of memory.
 template <class Sweep>
@@ -65,9 +69,13 @@ struct sweep_for<host_rows> {
   }
   template <class T, class Lanes, class Mode, class Terms, class Executor>
   static evaluation run(const problem<T>& in, const Terms& terms, workspace& ws, Executor& executor) {
-    return dispatch([&]<class Isa>(Isa) {
-      return host_sweep<T, lanes_on<Lanes, Isa>, Terms, Mode, Isa>(in, terms).run(ws, executor);
-    });
+    if constexpr (is_over_ranks<Mode>) {
+      return run_over_ranks<T, Lanes, Mode>(in, terms, ws, executor);
+    } else {
+      return dispatch([&]<class Isa>(Isa) {
+        return host_sweep<T, lanes_on<Lanes, Isa>, Terms, Mode, Isa>(in, terms).run(ws, executor);
+      });
+    }
   }
   /// The losses of rows alone, for what is measured before the rows are swept.
   template <class T, class Lanes, class Mode, class Terms, class Executor>

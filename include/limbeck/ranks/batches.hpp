@@ -24,18 +24,11 @@ namespace detail {
 
 struct batch_over_tag;
 
-/// @p what, of rank @p k.
-inline std::string said_by_rank(const communicator_ref& ranks, std::size_t k, std::string what) {
-  constexpr std::string_view ours = "limbeck: ";
-  if (what.starts_with(ours)) what.erase(0, ours.size());
-  return std::string(ours) + "rank " + std::to_string(k) + " of " + std::to_string(ranks.size()) + ": " + what;
-}
-
 /// What a rank says of its part of a batch before the rows travel: a fault that keeps it from coming, or of what kind its rows are.
 struct batch_part {
   enum item : std::size_t {
-    columns, teacher_columns, soft_columns, type, teacher_type, soft_type, given, class_mask,  // of rows: a rank without any says nothing
-    number, reduce, mean_over, progress, ignore_index, unlabelled, items
+    columns, teacher_columns, soft_columns, type, teacher_type, soft_type, given,  // of rows: a rank without any says nothing
+    class_mask, number, reduce, mean_over, progress, ignore_index, unlabelled, items
   };
   static constexpr std::array<const char*, items> words{
       "student", "teacher", "soft_labels", "the element type of student", "the element type of teacher", "the element type of soft_labels",
@@ -61,12 +54,12 @@ batch_part part_of(const problem<T>& in) {
   const auto say = [&](batch_part::item what, auto x) { p.says[what] = static_cast<std::uint64_t>(x); };
   say(batch_part::columns, in.classes());
   say(batch_part::type, in.student.type);
-  say(batch_part::teacher_columns, in.teacher_classes());
-  say(batch_part::teacher_type, in.target.fill ? element_type_of<T> : in.teacher.type);
+  say(batch_part::teacher_columns, in.teacher.classes);
+  say(batch_part::teacher_type, in.teacher.type);
   say(batch_part::soft_columns, in.soft_labels.classes);
   say(batch_part::soft_type, in.soft_labels.type);
   const auto bit = [](bool given, batch_part::what what) { return given ? what : std::uint64_t{0}; };
-  say(batch_part::given, bit(in.taught(), batch_part::teacher) | bit(in.soft_labels.data, batch_part::soft_labels) |
+  say(batch_part::given, bit(in.teacher.data, batch_part::teacher) | bit(in.soft_labels.data, batch_part::soft_labels) |
                              bit(in.labels.data(), batch_part::labels) | bit(in.row_weights.data(), batch_part::weights) |
                              bit(in.row_mask.data(), batch_part::mask) | bit(in.row_temperatures.data(), batch_part::temperatures) |
                              bit(in.row_losses, batch_part::losses) | bit(in.row_temperature_gradient, batch_part::slopes));
@@ -121,20 +114,18 @@ class batch_parts {
     std::size_t k = 0;
     while (first_[k + 1] <= row) ++k;
     what.replace(digits, end - digits, std::to_string(row - first_[k]));
-    return said_by_rank(ranks_, k, std::move(what));
+    return said_by_rank(k, ranks_.size(), std::move(what));
   }
 
  private:
   void compare(std::size_t k) const {
-    const bool silent = all_[k].rows == 0 && all_[k].says[batch_part::class_mask] == 0;
-    for (std::size_t i = silent ? batch_part::number : batch_part::columns; i < batch_part::items; ++i) {
-      if (all_[k].rows == 0 && i > batch_part::columns && i < batch_part::class_mask) continue;
+    for (std::size_t i = all_[k].rows == 0 ? batch_part::class_mask : batch_part::columns; i < batch_part::items; ++i) {
       const std::uint64_t own = all_[k].says[i], model = alike().says[i];
       if (own == model) continue;
       const bool width = i <= batch_part::soft_columns;
       std::string text(batch_part::words[i]);
       text += width ? " has " + std::to_string(own) + " columns, and " + std::to_string(model) : std::string(" is another than");
-      text = said_by_rank(ranks_, k, text + " on rank " + std::to_string(model_) + "; ranks bring parts of one batch");
+      text = said_by_rank(k, ranks_.size(), text + " on rank " + std::to_string(model_) + "; ranks bring parts of one batch");
       if (width) raise<shape_error>(text);
       raise<value_error>(text);
     }
@@ -164,6 +155,18 @@ void write_row(const std::byte* from, const stored_rows<T>& x, std::size_t r) {
     std::memcpy(to + static_cast<std::ptrdiff_t>(c) * x.class_stride * static_cast<std::ptrdiff_t>(bytes), from, bytes);
 }
 
+/// A target's rows, made where they are asked for, in the place of the target.
+template <class T>
+void write_out_target(problem<T>& in, scratch& memory) {
+  if (!in.target.fill) return;
+  const std::size_t n = in.samples(), columns = in.target.classes;
+  T* const all = memory.template take<T>(n * columns).data();
+  T* const beside = memory.template take<T>(columns * in.target.scratch_rows).data();
+  for (std::size_t r = 0; r < n; ++r) in.ask_target(r, all + r * columns, beside);
+  in.teacher = rows<const T>(all, n, columns);
+  in.target = {};
+}
+
 /// Said by types: a rank without rows has no memory for them.
 struct gradients_wanted {
   bool of_student, of_teacher;
@@ -177,8 +180,6 @@ class joined_batch {
   joined_batch(const problem<T>& in, const batch_parts& parts, const communicator_ref& ranks, gradients_wanted wanted, scratch& memory)
       : whole(in), in_(in), parts_(parts), memory_(memory) {
     const batch_part& all = parts.alike();
-    if (all.has(batch_part::teacher) && in.target.fill) in_.teacher = rows_of_target();
-    whole.target = {};
     add_rows(in_.student, whole.student, all.size(batch_part::columns), all.type_of(batch_part::type));
     if (all.has(batch_part::teacher))
       add_rows(in_.teacher, whole.teacher, all.size(batch_part::teacher_columns), all.type_of(batch_part::teacher_type));
@@ -231,13 +232,6 @@ class joined_batch {
     stored_rows<E> x;
     x.data = all, x.samples = parts_.total(), x.classes = columns, x.sample_stride = static_cast<std::ptrdiff_t>(columns), x.type = type;
     return x;
-  }
-  rows<const T> rows_of_target() {
-    const std::size_t n = in_.samples(), columns = in_.target.classes;
-    T* const all = memory_.template take<T>(n * columns).data();
-    T* const beside = memory_.template take<T>(columns * in_.target.scratch_rows).data();
-    for (std::size_t r = 0; r < n; ++r) in_.ask_target(r, all + r * columns, beside);
-    return {all, n, columns};
   }
   void pack(const section& s, std::byte* to) const {
     for (std::size_t r = 0; r < in_.samples(); ++r, to += s.bytes) {
@@ -313,10 +307,11 @@ class meeting_ranks {
     problem<T> alone = in;
     using Result = decltype(run(alone, ws));
     if (ranks_.size() == 1) return run(alone, ws);
-    thrown_on_all_ = true;
-    const batch_parts parts(ranks_, part_of(in), {});
     scratch memory(ws);
-    joined_batch<T> joined(in, parts, ranks_, wanted, memory);
+    write_out_target(alone, memory);  // which may throw, on this rank
+    thrown_on_all_ = true;
+    const batch_parts parts(ranks_, part_of(alone), {});
+    joined_batch<T> joined(alone, parts, ranks_, wanted, memory);
     std::optional<Result> result;
     noted_fault fault = note_fault([&] {
       attempt<row_error>([&] { result.emplace(run(joined.whole, ws.beside())); },

@@ -16,7 +16,7 @@ LIMBECK_BEGIN_NAMESPACE
 
 namespace detail {
 template <class Selector, class C, class Pool>
-constexpr void require_over_ranks() {
+constexpr void require_selector_over_ranks() {
   static_assert(read_by_host<Pool>,
                 "limbeck: over ranks a pool is read by the host, whose messages travel; copy this rank's rows there, or pass a reader");
   static_assert(!read_by_host<Pool> || requires(const Selector& s, const C& c, const Pool& p, const query& q) { s.over(c, p, q); },
@@ -35,7 +35,7 @@ class selector_over_ranks {
   /// @throws as the selector, on every rank.
   template <class Pool>
   std::vector<std::size_t> operator()(const Pool& own, const query& q) const {
-    detail::require_over_ranks<Selector, C, Pool>();
+    detail::require_selector_over_ranks<Selector, C, Pool>();
     if constexpr (detail::read_by_host<Pool> && requires { selector_.over(*comm_, own, q); }) {
       return selector_.over(*comm_, own, q);
     } else {
@@ -45,7 +45,7 @@ class selector_over_ranks {
   /// The same with what else the selector tells: k_center's covering.
   template <class Pool>
   auto cover(const Pool& own, const query& q) const {
-    detail::require_over_ranks<Selector, C, Pool>();
+    detail::require_selector_over_ranks<Selector, C, Pool>();
     constexpr bool tells = requires { selector_.cover_over(*comm_, own, q); };
     static_assert(tells || !detail::read_by_host<Pool> || !requires { selector_.over(*comm_, own, q); },
                   "limbeck: this selector tells nothing but its rows, it has no cover_over(communicator, pool, query)");

@@ -184,19 +184,24 @@ noted_fault note_fault(F f) {
   return found;
 }
 
-/// Throws on all ranks what is wrong on the lowest that brings a fault; what was agreed on inside of it has its rank already.
+/// @p what, as of rank @p k of @p size; what was agreed on before has its rank already.
+inline std::string said_by_rank(std::size_t k, int size, std::string what) {
+  constexpr std::string_view ours = "limbeck: ", rank = "rank ";
+  if (what.starts_with(ours)) what.erase(0, ours.size());
+  const std::string of = " of " + std::to_string(size) + ": ";
+  const std::size_t number_ends = what.starts_with(rank) ? what.find(' ', rank.size()) : std::string::npos;
+  const bool said = number_ends != std::string::npos && what.compare(number_ends, of.size(), of) == 0;
+  if (size > 1 && !said) what.insert(0, std::string(rank) + std::to_string(k) + of);
+  return std::string(ours) + what;
+}
+/// Throws on all ranks what is wrong on the lowest that brings a fault.
 template <class C>
 void throw_lowest(const C& comm, const std::vector<rank_fault>& all, std::string what) {
   const auto first = std::find_if(all.begin(), all.end(), [](rank_fault x) { return x != rank_fault::none; });
   if (first == all.end()) return;
   const int root = static_cast<int>(first - all.begin());
   broadcast(comm, what, root);
-  constexpr std::string_view ours = "limbeck: ";
-  if (what.starts_with(ours)) what.erase(0, ours.size());
-  const std::string of = " of " + std::to_string(comm.size()) + ": ";
-  if (comm.size() > 1 && !(what.starts_with("rank ") && what.find(of) == what.find(' ', 5)))
-    what.insert(0, "rank " + std::to_string(root) + of);
-  what.insert(0, ours);
+  what = said_by_rank(static_cast<std::size_t>(root), comm.size(), std::move(what));
   if (*first == rank_fault::shape) raise<shape_error>(what);
   if (*first == rank_fault::value) raise<value_error>(what);
   raise<std::runtime_error>(what);
@@ -210,8 +215,8 @@ void agree_on(const C& comm, rank_fault mine, std::string what) {
 }  // namespace detail
 
 /// f() on each rank, and where it threw on one, the same exception on all: nobody waits for a rank that has given up. @p f asks
-/// nothing of other ranks, but that it may agree with all of them; one message of 8 bytes to each. What f returns, is each rank's own.
-/// Of one rank it is f() itself.
+/// nothing of other ranks, but that it may agree with all of them, where no rank throws before all have come so far: the others would
+/// wait for it. One message of 8 bytes to each. What f returns, is each rank's own. Of one rank it is f() itself.
 /// @throws shape_error, value_error or runtime_error, as the lowest rank whose f did, with its rank and its message.
 template <communicator C, class F>
 auto agree(const C& comm, F f) -> decltype(f()) {

@@ -88,7 +88,7 @@ std::vector<std::size_t> ask(const C& comm, const Selector& selector, const Pool
   if constexpr (std::is_same_v<C, one_rank>) {
     return selector(own, q);
   } else {
-    require_over_ranks<Selector, C, Pool>();
+    require_selector_over_ranks<Selector, C, Pool>();
     if constexpr (requires { selector.over(comm, own, q); }) return selector.over(comm, own, q);
     return {};
   }

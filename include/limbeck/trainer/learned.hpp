@@ -278,6 +278,17 @@ std::string parameters_line(const std::string& key, Model& model) {
     return "";
   }
 }
+/// The same of all that an objective learns.
+template <class Objective>
+std::string learned_line(const std::string& key, const Objective& objective) {
+  if constexpr (std::is_void_v<learned_t<Objective>>) {
+    return "";
+  } else {
+    parameter_view<learned_t<Objective>> parts;
+    each_learned(objective, [&](auto& part) { parts.add(part); });
+    return parameters_line(key, parts);
+  }
+}
 
 template <class Student, class Objective, class Optimizer, class PartsOptimizer>
 void step_all(Student& student, const Objective& objective, Optimizer& optimizer, PartsOptimizer& of_parts, progress p) {

@@ -168,7 +168,18 @@ class numbered_steps {
   /// number of the epoch, so there is no state to lose.
   std::span<const std::size_t> draw(const draw_request& request, const communicator_ref& comm) {
     if (what_->is_drawn()) {
-      order_ = agree(comm, [&] { return what_->draw(request); });
+      // a sampler that looks at something of its rank alone would have rows trained twice, and others not at all: of numbers that are
+      // not all the same, n times the sum of the squares is not the square of the sum
+      std::array<double, 2> alike{};
+      agree_on_sum(comm, alike, [&] {
+        order_ = what_->draw(request);
+        const double digest =
+            static_cast<double>(fnv1a({reinterpret_cast<const char*>(order_.data()), order_.size() * sizeof(std::size_t)}) % 65521);
+        alike = {digest, digest * digest};
+      });
+      if (comm.size() * alike[1] != alike[0] * alike[0])
+        raise<std::runtime_error>("limbeck: at step " + std::to_string(request.step) +
+                                  " the ranks drew different rows; a sampler draws from its request, and from what is the same on all");
       return order_;
     }
     const std::size_t an_epoch = what_->steps_an_epoch(batch_);
@@ -194,13 +205,20 @@ class training_loop {
       : what_(what), settings_(settings), steps_(what, settings.batch, settings.seed), rows_(what.rows()), comm_(settings.ranks.comm()) {
     agree(comm_, [&] { check(); });
     run_.ranks = comm_;
+    ranks_ = settings.ranks;
+    if (settings.ranks.hook())
+      ranks_ = {comm_, [this] {
+                  in_hook_ = true;
+                  settings_.ranks.hook()();
+                  in_hook_ = false;
+                }};
   }
 
   training_result run() {
     agree_on_run();
     if (!settings_.checkpoint.empty()) {
       stop_.emplace();
-      std::uint64_t there = std::filesystem::exists(settings_.checkpoint) ? 1 : 0;
+      std::uint64_t there = agree(comm_, [&] { return std::uint64_t{std::filesystem::exists(settings_.checkpoint)}; });
       broadcast(comm_, std::span(&there, 1), 0);
       if (there) {
         resume();
@@ -274,7 +292,7 @@ class training_loop {
   void one_step() {
     run_.now = progress(run_.step, run_.steps);
     const auto train = [&] {
-      const auto [loss, weight] = steps_(run_.step, run_.now, settings_.micro_batch, settings_.skip_bad_steps > 0, settings_.ranks);
+      const auto [loss, weight] = steps_(run_.step, run_.now, settings_.micro_batch, settings_.skip_bad_steps > 0, ranks_);
       run_.loss = loss;
       loss_sum_ += loss * weight;
       loss_weight_ += weight;
@@ -295,14 +313,28 @@ class training_loop {
     last_epoch_loss_ = run_.epoch_loss;
     loss_sum_ = loss_weight_ = 0;
   }
-  /// f(), and whether the run ends: where a rank stops it, or is told to, all do, at this step.
+  /// f(), and whether the run ends: where a rank stops it, or is told to, all do, at this step. What a hook throws is not told: others may
+  /// be waiting in theirs, for this rank.
   template <class F>
   void agree_on_end(const F& f) {
     std::array<double, 3> ends{};
-    agree_on_sum(comm_, ends, [&] {
-      f();
-      ends = {run_.stop ? 1.0 : 0.0, stop_ && stop_->requested() ? 1.0 : 0.0, static_cast<double>(run_.skipped)};
-    });
+    const auto tell = [&](const auto& fault) {
+      agree_on_sum(comm_, ends, [&] {
+        fault();
+        ends = {run_.stop ? 1.0 : 0.0, stop_ && stop_->requested() ? 1.0 : 0.0, static_cast<double>(run_.skipped)};
+      });
+    };
+    bool done = false;
+    or_else(
+        [&] {
+          f();
+          done = true;
+        },
+        [&] {
+          if (in_hook_) go_on();
+          tell([] { go_on(); });
+        });
+    if (done) tell([] {});
     if (ends[2] != static_cast<double>(run_.skipped) * comm_.size())
       raise<value_error>("limbeck: an optimiser refused step " + std::to_string(run_.step) + " on some ranks only, which no longer agree");
     run_.stop = ends[0] > 0;
@@ -323,6 +355,7 @@ class training_loop {
           return true;
         },
         [&](const value_error&) {
+          if (in_hook_) go_on();
           what_.zero_gradients();
           if (in_a_row_ == settings_.skip_bad_steps) detail::go_on();
           ++in_a_row_;
@@ -413,6 +446,8 @@ class training_loop {
   numbered_steps steps_;
   std::size_t rows_, steps_per_epoch_ = 1, warm_up_ = 0;
   communicator_ref comm_;
+  training_ranks ranks_;  // of which a hook says whether it is running
+  bool in_hook_ = false;
   training_run run_;
   std::optional<interruptible> stop_;
   metric_list measured_;

@@ -141,10 +141,12 @@ class mutual_trainer {
       of.losses_.fill(0);
       each([&]<std::size_t K>() { detail::set_training(std::get<K>(of.pupils_).student); });
       const auto clear = [&]<std::size_t K>() { of.template clear<K>(); };
+      const auto add_up = [&]<std::size_t K>() {
+        detail::sum_gradients(whole.ranks, std::get<K>(of.pupils_).student, std::get<K>(of.pupils_).objective, sums);
+      };
       const auto move = [&]<std::size_t K>() {
         auto& mine = std::get<K>(of.pupils_);
         detail::no_optimizer of_parts;
-        detail::sum_gradients(whole.ranks, mine.student, mine.objective, sums);
         detail::step_all(mine.student, mine.objective, mine.optimizer, of_parts, p);
       };
       if (of.simultaneous) {
@@ -155,6 +157,7 @@ class mutual_trainer {
             each([&]<std::size_t K>() { this->template learn<K>(logits, part, p, whole); });
           }
         });
+        each(add_up);  // all, before an optimiser may throw
         each(move);
       } else {
         each([&]<std::size_t K>() {
@@ -163,7 +166,8 @@ class mutual_trainer {
             for (auto& part : whole.parts)
               this->template learn<K>(forward_all(part.batch.inputs), part, p, whole);
           });
-          move.template operator()<K>();
+          add_up.template operator()<K>();
+          agree(whole.ranks.comm(), [&] { move.template operator()<K>(); });  // the next pupil's messages follow
         });
       }
       double total = 0;
@@ -198,7 +202,9 @@ class mutual_trainer {
     std::string start() const {
       std::string text;
       each([&]<std::size_t K>() {
-        text += detail::parameters_line("parameters of pupil " + std::to_string(K), std::get<K>(of.pupils_).student);
+        const std::string name = "pupil " + std::to_string(K);
+        text += detail::parameters_line("parameters of " + name, std::get<K>(of.pupils_).student) +
+                detail::learned_line("what the objective of " + name + " learns", std::get<K>(of.pupils_).objective);
       });
       return text;
     }

@@ -155,7 +155,10 @@ class trainer {
         text += detail::optimizer_lines("optimizer of parts", of.parts_optimizer_);
       return text;
     }
-    std::string start() const { return detail::parameters_line("student's parameters", of.student_); }
+    std::string start() const {
+      return detail::parameters_line("student's parameters", of.student_) +
+             detail::learned_line("what the objective learns", of.objective_);
+    }
     void require_summable(const training_ranks& ranks) const { detail::require_summable<student_type>(ranks); }
     void require_storable() const {
       detail::require_storable<student_type, optimizer_type>();

@@ -25,11 +25,11 @@ inline constexpr one_rank no_other_rank{};
 }  // namespace detail
 
 /// Who trains, and how gradients become one: `fit(data, {.ranks = world})`, or `{.ranks = {world, [&] { ... }}}` with a hook of yours.
-/// Without a hook the trainer sums `student.gradients()`, spans on the host. A hook is called by all ranks once a step, after the last
-/// micro-batch and before the optimiser, and leaves in the student's gradients the *sum* of those of all ranks (NCCL, torch.distributed,
-/// a model in shards): a rank's gradient is that of its rows, divided by the weight of all ranks' rows. What an objective learns is
-/// summed by the trainer in any case. The trainer sums in the order of the ranks; a rank sends 2 (1 - 1/size) of the bytes of its
-/// gradients, and holds three copies of them.
+/// Without a hook the trainer sums `student.gradients()`, spans on the host. A hook is called by all ranks, where there are several, once
+/// a step, after the last micro-batch and before the optimiser, and leaves in the student's gradients the *sum* of those of all ranks
+/// (NCCL, torch.distributed): a rank's gradient is that of its rows, divided by the weight of all ranks' rows. What it throws, is thrown
+/// by `fit` on its rank alone. What an objective learns is summed by the trainer in any case. The trainer sums in the order of the ranks;
+/// a rank sends 2 (1 - 1/size) of the bytes of its gradients, and holds three copies of them.
 class training_ranks {
  public:
   /// This program alone.

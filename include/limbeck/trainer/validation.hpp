@@ -38,7 +38,8 @@ inline constexpr bool masks_logits<Batch> = speaks_of_logits<std::remove_cvref_t
 /// time; of its batches the labels, and the row_mask where they have one. Of a model with several outputs the "logits" count. A model with `eval()` and `train()` is evaluated between the
 /// two, see `evaluating`. Over @p ranks each evaluates an even part of the rows, or those that the data `owns(row)`, and all get the
 /// metrics of all rows.
-/// @throws value_error where @p batch is 0; and what `classification_metrics::add` throws.
+/// @throws value_error where @p batch is 0, or where rows are owned by no rank or by several; and what `classification_metrics::add`
+/// throws.
 template <class Model, class Data>
 classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 256, communicator_ref ranks = detail::no_other_rank) {
   detail::require_data<Data>();
@@ -55,6 +56,7 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
     constexpr bool owned = detail::owns_rows<Data>;
     const std::size_t begin = owned ? 0 : even.first(), end = owned ? even.total() : begin + even.count();
     std::vector<std::size_t> which;
+    double seen = 0;
     const auto count = [&] {
       auto&& part = data.batch(which);
       auto&& out = model.forward(part.inputs);
@@ -67,14 +69,17 @@ classification_metrics evaluate(Model& model, Data&& data, std::size_t batch = 2
         all.add(detail::logits_in(out), detail::logits_in(part.labels));
       }
     };
-    agree(ranks, [&] {
+    agree_on_sum(ranks, {&seen, 1}, [&] {
       for (std::size_t row = begin; row < end; ++row) {
-        if (detail::is_own(data, row, ranks)) which.push_back(row);
+        if (detail::is_own(data, row, ranks)) which.push_back(row), ++seen;
         if (which.size() < batch && row + 1 < end) continue;
         if (!which.empty()) count();
         which.clear();
       }
     });
+    if (seen != static_cast<double>(even.total()))
+      raise<value_error>("limbeck: the data of an evaluation has " + std::to_string(even.total()) + " rows, of which the ranks own " +
+                         detail::show(seen) + "; each row is owned by one rank");
     all.all_reduce(ranks);
   }
   return all;

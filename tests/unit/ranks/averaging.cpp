@@ -224,5 +224,20 @@ TEST_CASE("Quantiles of restores and merges are those of all ranks' parameters: 
                        .ends_with("gradient tensor 0 is nan at element 0"));
     EXPECT_ON_RANK(ranks::fault_of<lk::shape_error>([&] { (void)lk::fisher_quantile(comm, network<float>{}, 0.5, ws); }) ==
                    "limbeck: the gradients hold no element");
+    if (comm.size() > 1) {  // rows of another length on the last rank
+      std::vector<double> x(12, 1.0);
+      const std::size_t columns = comm.rank() == comm.size() - 1 ? 4 : 3;
+      const lk::rows<double> rows(x.data(), 3, columns);
+      EXPECT_ON_RANK(ranks::fault_of<lk::shape_error>([&] { lk::arcee_fusion{}(comm, rows, rows, rows, ws); }) ==
+                     "limbeck: rank 0 of " + std::to_string(comm.size()) +
+                         ": base has 3 columns, and 4 on another rank; ranks have whole rows of one tensor");
+    }
+    // one rank's source is too short: nobody's parameters move
+    network<float> kept{{1, 2, 3}}, source{{0, 0, 0}};
+    const lk::fisher_restore restore{.quantile = 0.9};
+    if (comm.rank() == comm.size() - 1) source[0].pop_back();
+    EXPECT_ON_RANK(ranks::fault_of<lk::shape_error>([&] { restore(comm, kept, source, network<float>{{1, 2, 3}}, ws); })
+                       .ends_with("source tensor 0 has 2 elements, expected 3 (as the parameters)"));
+    EXPECT_ON_RANK(kept == network<float>{{1, 2, 3}});
   });
 }

@@ -77,6 +77,21 @@ void each_loss(const F& f) {
   });
 }
 
+/// A target that one row of cannot be made, as of a cache whose block is damaged.
+struct damaged_target {
+  using limbeck_target = void;
+  using scalar = double;
+  static constexpr bool needs_student = false;
+  static constexpr std::size_t scratch_rows = 0;
+  std::size_t count, columns, bad;
+  std::size_t samples() const { return count; }
+  std::size_t classes() const { return columns; }
+  void fill(const lk::target_row<double>& r) const {
+    if (r.index == bad) throw std::runtime_error("limbeck: row " + std::to_string(bad) + " is damaged");
+    std::fill(r.out.begin(), r.out.end(), 1.0);
+  }
+};
+
 /// How many rows rank k of @p n has: some have none.
 std::vector<std::size_t> counts_of(int n, std::uint64_t seed) {
   lk::random_stream random(seed);
@@ -190,7 +205,8 @@ TEST_CASE("Losses of rows beside them are the whole batch's: weights, masks, lab
       // reports, values, and signals as numbers
       const auto report = objective.report(p.s(), p.t(), p.labels, lk::row_mask(mask), lk::unlabelled(-1), lk::progress(0.3));
       const auto whole = objective.report(own_s, p.own_t(), p.own(p.labels), lk::row_mask(p.own(mask)), lk::unlabelled(-1),
-                                          lk::progress(0.3), lk::batch_over(comm));
+                                          lk::progress(0.3), lk::into(p.own(mine.data(), 12)), lk::batch_over(comm));
+      EXPECT_ON_RANK(same_rows(p, all, mine, 12, 0.5));  // a report writes to nobody
       for (std::size_t i = 0; i < report.terms().size(); ++i) {
         EXPECT_ON_RANK(report.terms()[i].value == whole.terms()[i].value);
         EXPECT_ON_RANK(report.terms()[i].gradient_norm == whole.terms()[i].gradient_norm);
@@ -323,6 +339,26 @@ TEST_CASE("What is wrong on one rank is thrown on all, with its rank and its own
     is(after(value, [](parts&, auto&, auto&, double& at, auto&) { at = 0.75; }), "progress is another than" + model);
     is(after(value, [](parts&, auto&, auto&, auto&, double& total) { total += 1; }), "mean_over is another than" + model);
     is(after(shape, [](parts&, auto&, auto&, auto&, auto&) {}, 9), "student has 9 columns, and 12" + model);
+  });
+}
+
+TEST_CASE("A target whose row cannot be made on one rank, and a mask of classes that one lacks, are faults of all") {
+  on_any_ranks([](const auto& comm) {
+    if (comm.size() == 1) return;
+    const bool last = comm.rank() == comm.size() - 1;
+    const std::string whose = "limbeck: rank " + std::to_string(comm.size() - 1) + " of " + std::to_string(comm.size()) + ": ";
+    const parts p(comm, 1, 12, 12);
+    const lk::objective objective{lk::on<lk::masked>(lk::reverse_kl{})};
+    std::vector<int> mask(12, 1), no_mask;
+    mask[3] = 0;
+    const auto call = [&](const auto& student, std::size_t bad, const std::vector<int>& classes) {
+      (void)objective.value(student, damaged_target{student.samples, student.classes, bad}, lk::class_mask(classes), lk::batch_over(comm));
+    };
+    EXPECT_ON_RANK(ranks::fault_of<std::runtime_error>([&] { call(p.own_s(), last ? 1 : 99, mask); }) == whose + "row 1 is damaged");
+    EXPECT_ON_RANK(ranks::fault_of<lk::value_error>([&] {
+                     if (last) call(lk::rows<const double>(nullptr, 0, 0), 99, no_mask);
+                     else call(p.s(), 99, mask);
+                   }) == whose + "class_mask is another than on rank 0; ranks bring parts of one batch");
   });
 }
 

@@ -208,9 +208,23 @@ TEST_CASE("A manifest is written of whole caches only, and every rank hears why 
                          guilty + "missing(3) is missing(4) of rank 0"));
       EXPECT_ON_RANK(has(fault([&] { write({number + 1, 77}, {.classes = classes}, 0, size + 2); }), "a sample has one shard"));
     }
-    EXPECT_ON_RANK(has(fault([&] { write({}, {.classes = classes, .teacher = "other"}, 0, 0); }),
-                       "holds a teacher cache whose teacher is"));
+    const auto another = [&] {  // whoever opens it, with as many ranks or not
+      const lk::cache_metadata other{.classes = classes, .teacher = "other"};
+      EXPECT_ON_RANK(has(fault([&] { write({}, other, 0, 0); }), "holds a teacher cache whose teacher is"));
+      if (comm.rank() == 0)
+        EXPECT_ON_RANK(has(fault([&] { lk::sharded_teacher_cache_writer(lk::one_rank{}, here.path, other); }), "whose teacher is"));
+    };
+    another();
     EXPECT_ON_RANK(no_manifest());
+
+    // a whole cache stays one
+    if (comm.rank() == 0) fs::remove_all(here.path);
+    wait(comm);
+    write({number}, {.classes = classes}, 0, size);
+    another();
+    wait(comm);
+    EXPECT_ON_RANK(lk::teacher_cache(here.path / lk::cache_manifest_name).size() == size);
+    wait(comm);
   });
 }
 

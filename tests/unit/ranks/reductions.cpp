@@ -106,6 +106,9 @@ TEST_CASE("A fault of one rank is thrown on all, of its kind and with its words"
     EXPECT_ON_RANK(message(std::type_identity<lk::value_error>{}) == prefix + "it is Tuesday");
     EXPECT_ON_RANK(message(std::type_identity<lk::shape_error>{}) == prefix + "it is Tuesday");
     EXPECT_ON_RANK(message(std::type_identity<std::runtime_error>{}) == prefix + "it is Tuesday");
+    if (comm.size() > 1)  // whose words begin like a rank
+      EXPECT_ON_RANK(ranks::fault_of<lk::value_error>([&] { lk::agree(comm, [] { throw lk::value_error("rank deficient"); }); }) ==
+                     "limbeck: rank 0 of " + std::to_string(comm.size()) + ": rank deficient");
     EXPECT_ON_RANK(lk::agree(comm, [&] { return comm.rank(); }) == comm.rank());
     lk::agree(comm, [] {});
     if (comm.size() > 1)

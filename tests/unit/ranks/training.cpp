@@ -155,6 +155,15 @@ struct momentum {
     archive("velocity", velocity);
   }
 };
+struct refusing : sgd {
+  std::uint64_t at;
+  explicit refusing(std::uint64_t step) : at(step) {}
+  template <class Model>
+  void step(Model& m, lk::progress p) {
+    if (at-- == 1) throw std::runtime_error("no such step");
+    sgd::step(m, p);
+  }
+};
 struct at_step {
   std::uint64_t step;
   std::function<void(lk::training_run&)> act;
@@ -372,7 +381,10 @@ TEST_CASE("Resumed on as many ranks, a run is the one that never stopped, to the
       stopped.clear(comm);
     }
     if (comm.size() == 1) return;
-    std::string fault;
+    std::string fault = ranks::fault_of<std::runtime_error>([&] {
+      (void)program(comm.rank() == last ? std::filesystem::path(std::string(1000, 'x')) : stopped.path, nothing);
+    });
+    EXPECT_ON_RANK(fault.starts_with("limbeck: " + named(comm, last)));
     if (comm.rank() == 0) fault = ranks::fault_of<lk::checkpoint_error>([&] { (void)program(never.path, nothing, {}, true); });
     if (comm.rank() == 0) EXPECT_ON_RANK(fault.find("it is of\nranks = " + std::to_string(comm.size()) + "\n") != std::string::npos);
     (void)lk::all_gather(comm, 0);
@@ -427,6 +439,44 @@ TEST_CASE("What is wrong on one rank is refused or skipped on all, and who stops
       if (comm.rank() == last) other.batch = 0;
       fault = ranks::fault_of<lk::value_error>([&] { (void)fit({}, other, nothing, student, sgd{}); });
       EXPECT_ON_RANK(fault == "limbeck: " + named(comm, last) + "batch is 0, expected at least 1");
+    }
+    for (const bool simultaneous : {false, true}) {  // pupils' messages do not meet others
+      shown a, b;
+      refusing first(comm.rank() == last ? 2U : 0U);
+      lk::mutual_trainer both{lk::pupil{a, lk::forward_kl{}, first}, lk::pupil{b, lk::forward_kl{}, sgd{}}};
+      both.simultaneous = simultaneous;
+      const std::string fault = ranks::fault_of<std::runtime_error>([&] { (void)both.fit(points{}, {.steps = 4, .ranks = comm}); });
+      EXPECT_ON_RANK(fault == "limbeck: " + named(comm, last) + "no such step");
+    }
+    {  // a hook's fault is its rank's own
+      model student;
+      const lk::training_ranks failing(comm, [] { throw std::logic_error("no network"); });
+      lk::trainer run{student, teacher{}, lk::mse{}, hidden_sgd{}};
+      const std::string fault =
+          ranks::fault_of<std::logic_error>([&] { (void)run.fit(unweighed{}, {.steps = 4, .skip_bad_steps = 2, .ranks = failing}); });
+      EXPECT_ON_RANK(fault == "no network");
+    }
+    {  // what is learned begins as one, samplers draw the same, and each row is evaluated
+      two_outputs student;
+      lk::temperature_parameter<double> tau(2 + comm.rank());
+      const auto loss = lk::at<"labelled">(lk::cross_entropy{}) + lk::at<"logits">(lk::at_temperature(lk::learned(tau), lk::forward_kl{}));
+      lk::trainer learning{student, lk::outputs{lk::output<"logits">(teacher{})}, loss, sgd{}};
+      std::string fault = ranks::fault_of<lk::value_error>([&] { (void)learning.fit(labelled_points{}, {.steps = 1, .ranks = comm}); });
+      EXPECT_ON_RANK(fault.starts_with("limbeck: " + named(comm, 1) +
+                                       "this run is not that of rank 0: it is of\nwhat the objective learns = "));
+      shown other;
+      unweighed data;
+      lk::trainer run{other, teacher{}, lk::mse{}, sgd{}};
+      const auto own = [&](const lk::draw_request& r) {
+        return std::vector<std::size_t>{3, r.step < 2 ? 0U : comm.rank() == last ? 1U : 2U};
+      };
+      fault = ranks::fault_of<std::runtime_error>([&] { (void)run.fit(lk::drawn_by(own, data), {.steps = 4, .ranks = comm}); });
+      EXPECT_ON_RANK(fault.find("at step 2 the ranks drew different rows") != std::string::npos);
+      struct : points {
+        bool owns(std::size_t row) const { return row % 5 == 0; }
+      } common;
+      fault = ranks::fault_of<lk::value_error>([&] { (void)lk::evaluate(other, common, 4, comm); });
+      EXPECT_ON_RANK(fault.find("has 20 rows, of which the ranks own " + std::to_string(4 * comm.size())) != std::string::npos);
     }
     model bare;
     std::string fault = ranks::fault_of<lk::value_error>([&] { (void)fit({}, settings, nothing, bare, hidden_sgd{}); });
