@@ -19,6 +19,7 @@
 #include <limbeck/ranks.hpp>
 #include <limbeck/selection/pcoreset.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>

@@ -2,7 +2,8 @@
 #define LIMBECK_CORE_EXACT_SUM_HPP
 
 /// @file
-/// Sums of doubles that are rounded once: they do not depend on the order, nor on who has added which part.
+/// Sums of doubles that are rounded once: they do not depend on the order, nor on who has added which part. Means of many columns at
+/// once take ranks/reproducible_sums.hpp, which drops what lies 60 bits below the largest number.
 
 #include <limbeck/core/config.hpp>
 

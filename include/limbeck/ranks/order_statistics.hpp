@@ -53,9 +53,9 @@ struct order_statistic {
   std::uint64_t equal_here;    ///< and on this one
 };
 
-/// The number that @p place others of all ranks precede, from each rank's own ordered @p keys, which are reordered. Eight times the
-/// keys that are left are counted by their next eight bits: 10 messages of at most 2 KiB to each rank, however many numbers there
-/// are. O(keys). @p place is less than the number of keys of all ranks.
+/// The number that @p place others of all ranks precede, from each rank's own @p keys (ordered_bits(), in any order), which are
+/// overwritten: asked again, it needs them again. Eight times the keys that are left are counted by their next eight bits: 9 messages of
+/// at most 2 KiB to each rank, however many numbers there are. O(keys). @p place is less than the number of keys of all ranks.
 template <class C>
 order_statistic number_at(const C& comm, std::span<std::uint64_t> keys, std::uint64_t place) {
   constexpr std::uint64_t none_above = ~std::uint64_t{0};  // ordered bits of no number
@@ -91,7 +91,7 @@ order_statistic number_at(const C& comm, std::span<std::uint64_t> keys, std::uin
 }
 
 /// Which of the ranks' numbers are the @p keep largest of @p total: those larger than `last`, and on this rank the first `ties` that
-/// are equal to it. Of equal ones those with the lowest positions, rank by rank. 0 < keep <= total.
+/// are equal to it. Of equal ones those with the lowest positions, rank by rank. 0 < keep <= total. Overwrites @p keys.
 struct largest_cut {
   double last;
   std::uint64_t ties;

@@ -46,7 +46,10 @@ class selector_over_ranks {
   template <class Pool>
   auto cover(const Pool& own, const query& q) const {
     detail::require_selector_over_ranks<Selector, C, Pool>();
-    if constexpr (detail::read_by_host<Pool>) return selector_.cover_over(*comm_, own, q);
+    constexpr bool tells = requires { selector_.cover_over(*comm_, own, q); };
+    static_assert(tells || !detail::read_by_host<Pool> || !requires { selector_.over(*comm_, own, q); },
+                  "limbeck: this selector tells nothing but its rows, it has no cover_over(communicator, pool, query)");
+    if constexpr (detail::read_by_host<Pool> && tells) return selector_.cover_over(*comm_, own, q);
   }
 
  private:

@@ -43,7 +43,7 @@ struct coverage_centric_selector {
     return over(one_rank{}, pool, q);
   }
   /// The same rows of a pool in shards: see over_ranks(). Scores and labels are of this rank's rows. What travels is the ends of the
-  /// range, 8 bytes a band and 8 a row that is chosen, and where something is pruned 10 messages of 2 KiB.
+  /// range, 8 bytes a band and 8 a row that is chosen, and where something is pruned 9 messages of 2 KiB.
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     const auto& reader = as_reader(own);

@@ -49,8 +49,11 @@ struct gaussian_similarity {
 ///
 /// Lazy (Minoux 1978, doi:10.1007/BFb0006528): gains only fall, so the row on top of a winner tree is brought up to
 /// date, and with it those that follow it: a pack of rows, then twice as many, until one stays on top. Each gain is
-/// summed in one order, 64 rows at a time, and then in whole numbers of some 2^-60 n; rounding keeps the order of sums, so gains
-/// only fall in floating point too, and the choices are the naive loop's over the same sums, bit for bit.
+/// summed in one order, 64 rows at a time in the pool's type, and these sums in whole numbers, of which the largest gain
+/// that there could be is less than 2^60; rounding keeps the order of sums, so gains only fall in floating point too, and
+/// the choices are the naive loop's over the same sums, bit for bit. Equal rows have equal gains. Between rows whose gains are
+/// closer than their rounding (of floats, a millionth of the gain), it is rounding that chooses: the same for any number of
+/// ranks, while sums in another order, elsewhere or on other processors, may choose another of them.
 ///
 /// Recomputes similarities: holds 32 bytes a row of the pool. O(pool^2 x columns) to begin with, then a part of that
 /// for each choice: meant for a class, or for what another selector has left. A pool that is read rather than held is
@@ -120,12 +123,12 @@ struct facility_location {
       const auto of = [&](double square) { return static_cast<double>(K::highest(similarity(X(static_cast<T>(square))).v)); };
       return detail::digest_of(of(0), of(0.25), of(1));
     }
-    /// So that sums over all rows are less than 2^60. @throws value_error
+    /// So that sums over all rows are less than 2^60, and finite itself. @throws value_error
     double units_for(std::size_t rows_of_pool) const {
       const double most = static_cast<double>(K::highest(similarity(X(0)).v));
       if (!std::isfinite(most))
         raise<value_error>("limbeck: the similarity at distance 0 is " + detail::show(most) + ", expected a finite number");
-      return most > 0 ? std::ldexp(1.0, 58 - std::ilogb(most) - std::ilogb(static_cast<double>(rows_of_pool))) : 1;
+      return most > 0 ? std::ldexp(1.0, (std::min)(1023, 58 - std::ilogb(most) - std::ilogb(static_cast<double>(rows_of_pool)))) : 1;
     }
     /// To the @p p-th pack of centres.
     X similar(const T* x, const block_list& to, std::size_t p) const {
@@ -142,7 +145,7 @@ struct facility_location {
         const std::size_t own = share.of.count() - skipped;
         for (std::size_t i = 0; i * row.width() < borrowed.size(); ++i) f(own + i, borrowed.data() + i * row.width());
       };
-      if constexpr (std::is_same_v<C, one_rank>) {
+      if (comm.size() == 1) {
         all();
       } else if (fault.kind == detail::rank_fault::none) {
         fault = detail::note_fault(all);

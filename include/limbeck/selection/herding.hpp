@@ -4,7 +4,7 @@
 /// @file
 /// Herding: rows whose running mean stays at the mean of the pool.
 
-#include <limbeck/ranks/exact_sums.hpp>
+#include <limbeck/ranks/reproducible_sums.hpp>
 #include <limbeck/selection/metric.hpp>
 #include <limbeck/selection/proposals.hpp>
 #include <limbeck/selection/shared_pool.hpp>
@@ -56,8 +56,8 @@ struct herding {
     const auto total = static_cast<double>(of.total());
     detail::embedded_rows<Reader, Metric> row(pool, metric, share.columns);
     const std::size_t d = row.width();
-    detail::exact_sums sums(d);
-    agree(comm, [&] { row.template each_own<true>([&](std::size_t, const T* x) { sums.add(x); }); });
+    detail::reproducible_sums sums(d);
+    agree(comm, [&] { row.template each_own<true>([&](std::size_t, const T* x) { sums.add(x, static_cast<double>(row.largest())); }); });
     row.conclude(comm);
     std::vector<double> centre = sums.over(comm);
     for (double& c : centre) c /= total;

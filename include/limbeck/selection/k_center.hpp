@@ -65,9 +65,9 @@ struct k_center {
   }
 
   /// The same rows, bit for bit, of a pool in shards: see over_ranks(). `first` and the rows of the query are rows of the whole,
-  /// weights are of the rank's own rows. A round of proposals chooses one row or several: each rank settles its likeliest rows, unless
-  /// one that all know stands before them, and sends them with their numbers, at most 256 KiB to a rank in all; where one row of each
-  /// rank is more than that, 64 bytes a rank travel and then the chosen row. Labelled rows travel once.
+  /// weights are of the rank's own rows, on all ranks or none. A round of proposals chooses one row or several: each rank settles its
+  /// likeliest rows, unless one that all know stands before them, and sends them with their numbers, at most 256 KiB to a rank in all;
+  /// where one row of each rank is more than that, 64 bytes a rank travel and then the chosen row. Labelled rows travel once.
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     return choose_over(comm, as_reader(own), q, false).rows;
@@ -94,7 +94,8 @@ struct k_center {
     shared_pool share = check_query(comm, pool, q, detail::digest_of(first, radius));
     const shards& of = share.of;
     const std::size_t n = of.count();
-    agree(comm, [&] { check_options(of.total(), n); });
+    const bool weighs = all_reduce_max(comm, weights.empty() ? 0 : 1) != 0;  // all ranks that have rows do, or none
+    agree(comm, [&] { check_options(of.total(), n, weighs); });
     detail::embedded_rows<Reader, Metric> row(pool, metric, share.columns);
     centres seeds(metric, row.width());
     covering result;
@@ -203,8 +204,9 @@ struct k_center {
   }
   /// A weight of 0 silences a distance that has overflowed, too.
   static double weighed(double w, double key) { return w > 0 ? w * key : 0; }
-  void check_options(std::size_t n, std::size_t own) const {
+  void check_options(std::size_t n, std::size_t own, bool weighs) const {
     detail::check_first_and_weights(first, weights, n, own);
+    if (weighs && weights.empty() && own > 0) detail::throw_length("weights", 0, own);
     for (std::size_t r = 0; r < weights.size(); ++r)
       if (const double w = weights.number(r); !(w >= 0 && std::isfinite(w))) detail::throw_weight_of_row(w, r);
   }

@@ -165,8 +165,12 @@ class square_range {
   static T limit(std::size_t width) { return std::sqrt((std::numeric_limits<T>::max)() / static_cast<T>(8 * width)); }
   /// @throws value_error where a square of row @p r, or a sum of them, overflows.
   void look(const T* x, std::size_t width, std::size_t r) {
-    T top(0);
-    for (std::size_t c = 0; c < width; ++c) top = (std::max)(top, x[c] < 0 ? -x[c] : x[c]);
+    T tops[8] = {};  // side by side: one would wait for the other
+    std::size_t k = 0;
+    for (; k + 8 <= width; k += 8)
+      for (std::size_t l = 0; l < 8; ++l) tops[l] = (std::max)(tops[l], std::fabs(x[k + l]));
+    for (; k < width; ++k) tops[0] = (std::max)(tops[0], std::fabs(x[k]));
+    const T top = *std::max_element(tops, tops + 8);
     largest_ = (std::max)(largest_, top);
     const T most = limit(width);
     if (top <= most) return;
@@ -224,6 +228,12 @@ class embedded_rows {
       if constexpr (Check && embedding<Metric>) range_.look(e, width_, r);
       f(r, e);
     });
+  }
+  /// The size of the largest number that has been checked.
+  scalar largest() const
+    requires embedding<Metric>
+  {
+    return range_.largest();
   }
   /// Of all rows that all ranks have checked. @throws value_error on all.
   template <communicator C>

@@ -64,7 +64,7 @@ double quantile(const V& values, double q) {
 }
 
 /// The same of the numbers of all ranks, each with any of them, also none; their order is that of no rank. A message of 2 KiB to each for
-/// every 8 bits of a number, 13 in all; 8 bytes a number.
+/// every 8 bits of a number, 12 in all; 8 bytes a number.
 /// @throws (on all ranks) as quantile(), also where q is not the same on all.
 template <communicator C, detail::sized_memory V>
 double quantile(const C& comm, const V& values, double q) {

@@ -135,8 +135,9 @@ TEST_CASE("a sum over ranks that no order changes") {
       long double exact = 0;
       for (double& v : x) exact += v = std::ldexp(random.normal(), static_cast<int>(random.below(60)) - 30 + scale);
       const auto over = [&](std::size_t begin, std::size_t end, const auto& with) {
-        lk::detail::exact_sums sums(1);
-        for (std::size_t i = begin; i < end; ++i) sums.add(&x[i]);
+        lk::detail::reproducible_sums sums(1);
+        double largest = 0;
+        for (std::size_t i = begin; i < end; ++i) largest = std::max(largest, std::fabs(x[i])), sums.add(&x[i], largest);
         return sums.over(with)[0];
       };
       const double total = over(first_row(x.size(), comm.rank(), comm.size()), first_row(x.size(), comm.rank() + 1, comm.size()), comm);
@@ -171,6 +172,11 @@ TEST_CASE("what is wrong on one rank is said on all, before or while they choose
     if (comm.size() > 1) {
       const bool other = comm.rank() == last;
       EXPECT_ON_RANK(fault({.budget = other ? 4u : 5u}) == prefix + "the budget is 4, unlike rank 0's 5; all ranks ask the same");
+      const std::vector<float> ones(own.n, 1);
+      const lk::any_vector given(ones.data(), own.n);
+      const std::string weights = ranks::fault_of<lk::shape_error>(
+          [&] { choose(own.view(), {.budget = 5}, {.weights = other ? lk::any_vector{} : given}); });
+      EXPECT_ON_RANK(weights.starts_with(prefix + "weights has 0 elements"));
       EXPECT_ON_RANK(fault({.budget = 5}, {.first = other ? 1u : 0u}) ==
                      prefix + "the selector has other options, unlike rank 0; all ranks ask the same");
     }

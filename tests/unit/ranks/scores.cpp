@@ -154,11 +154,14 @@ TEST_CASE("Faults of scores and labels are seen on all ranks") {
   });
 }
 
+struct disk_fault : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 /// A pool whose disk fails at one of its reads.
 struct failing : blocks<float> {
   mutable std::size_t left = 0;
   void read(std::size_t first, std::size_t count, float* out) const {
-    if (left-- == 0) throw std::runtime_error("the disk is gone");
+    if (left-- == 0) throw disk_fault("the disk is gone");
     blocks<float>::read(first, count, out);
   }
 };
@@ -173,6 +176,10 @@ TEST_CASE("A rank whose rows cannot be read ends the choice on all, whenever tha
         (void)lk::over_ranks(comm, lk::facility_location<lk::gaussian_similarity>{})(own, {.budget = 10});
       });
       EXPECT_ON_RANK(fault.ends_with("the disk is gone"));
+      own.left = at;
+      EXPECT_ON_RANK(comm.size() > 1 || ranks::fault_of<disk_fault>([&] {
+                                          (void)lk::over_ranks(comm, lk::facility_location<lk::gaussian_similarity>{})(own, {.budget = 10});
+                                        }) == "the disk is gone");  // one rank throws what was thrown
     }
     failing own{{lk::rows<const float>(x.data(), even.count(), 2)}, comm.rank() + 1 == comm.size() ? std::size_t{0} : 1000};
     EXPECT_ON_RANK(ranks::fault_of<std::runtime_error>([&] { (void)lk::over_ranks(comm, lk::margin_sampling())(own, {.budget = 3}); })
