@@ -7,6 +7,7 @@
 #include <limbeck/core/first_classes.hpp>
 #include <limbeck/core/next_tokens.hpp>
 #include <limbeck/core/picture_rows.hpp>
+#include <limbeck/engine/statistics.hpp>
 #include <limbeck/objective/argument_tags.hpp>
 #include <limbeck/objective/head.hpp>
 
