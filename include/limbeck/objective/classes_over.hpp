@@ -103,6 +103,9 @@ struct class_ranks_argument {
 /// where a signal reads all classes of a row. A call begins with three of some bytes. `forward_kl` with gradient sends 4, 3 and 4
 /// numbers a row.
 ///
+/// Labels, weights and temperatures of rows, weights and temperatures of the losses, progress and the reduction are compared before
+/// anything of a row travels, bit by bit through a print of 64 bits. The options of losses are not.
+///
 /// Losses and signals of rows that are sums over classes, or read the label; domains `all`, `masked` and `non_target`. Losses of
 /// whole rows or whole batches, the top of the teacher, standardized temperatures, temperatures that are signals, and targets
 /// that read their whole row are refused, most of them by the compiler; so are rows on a device, and `batch_over` in the same call.
