@@ -278,7 +278,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 1.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void place(row_block& b, std::size_t first, std::size_t count) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void place(row_block& b, std::size_t first, std::size_t count) {
     const auto index = static_cast<std::size_t>(&b - blocks_);
     b.first = first + index * block_;
     b.count = (std::min)(block_, count - index * block_);
@@ -309,7 +309,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 2.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void normalise(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void normalise(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       const T* const in = message_ + (r - first) * maxima_size;
       std::copy_n(in, NM, row.numbers.maximum);
@@ -326,7 +326,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 3.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void solve_rows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void solve_rows(row_block& b, std::size_t first) {
     T logs[max_block * at_least_one(logarithms<Plan>) + L];
     if constexpr (NS > 0) {
       each_row(b, first, [&](std::size_t r, row_part&, row_state& row) LIMBECK_LAMBDA_INLINE {
@@ -349,7 +349,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
       if (const fault bad = this->check_row(row); bad != fault::none) give_up(bad);
     });
   }
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void look_closer(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void look_closer(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       if (!part.close) return;
       residual_sums<T, Plan> sums;
@@ -359,7 +359,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
       std::copy_n(sums.sum, Plan::pairs::size, message_ + (r - first) * Plan::pairs::size);
     });
   }
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void correct_rows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void correct_rows(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       if (!part.close) return;
       residual_sums<T, Plan> sums;
@@ -369,7 +369,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Signals, after step 3.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void read_signals(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void read_signals(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       part.signals = {};
       this->mark_label(b, r, -infinity);
@@ -379,7 +379,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 4.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void sum_flows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void sum_flows(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       const auto give_up = [&](fault bad) {
         faults_.report(r, bad);
@@ -408,7 +408,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 5.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void finish_rows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void finish_rows(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       const T* const in = message_ + (r - first) * flows_size;
       flow_sums<T, Plan, Mode> sums;
