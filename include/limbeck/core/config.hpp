@@ -35,7 +35,14 @@
 #define LIMBECK_OF_COMPILER
 #endif
 
-#if defined(__CUDACC__)
+// Unoptimised and without dispatch nothing is inlined by force: such a build is for looking at, and takes half as long to compile.
+#if defined(LIMBECK_NO_DISPATCH) && defined(__NO_INLINE__) && !defined(__CUDACC__)
+#define LIMBECK_DETAIL_BY_FORCE 0
+#else
+#define LIMBECK_DETAIL_BY_FORCE 1
+#endif
+
+#if defined(__CUDACC__) || !LIMBECK_DETAIL_BY_FORCE
 #define LIMBECK_LAMBDA_INLINE
 #elif defined(__GNUC__) || defined(__clang__)
 /// LIMBECK_INLINE for a lambda, between its parameters and its body.
@@ -44,7 +51,14 @@
 #define LIMBECK_LAMBDA_INLINE
 #endif
 
-#if defined(__GNUC__) || defined(__clang__)
+#if LIMBECK_DETAIL_BY_FORCE
+/// All that a function calls is inlined into it.
+#define LIMBECK_FLATTEN [[gnu::flatten]]
+#else
+#define LIMBECK_FLATTEN
+#endif
+
+#if (defined(__GNUC__) || defined(__clang__)) && LIMBECK_DETAIL_BY_FORCE
 /// The functions of a row's inner loop: always inlined, at -O2 too, on the host and on the device.
 #define LIMBECK_INLINE LIMBECK_HOST_DEVICE [[gnu::always_inline]] inline
 /// The same of what only the host runs.

@@ -100,7 +100,7 @@ struct as_compiled {
 #endif
   template <class Body>
 #if !defined(__CUDACC__)
-  [[gnu::flatten, gnu::noinline]]
+  LIMBECK_FLATTEN [[gnu::noinline]]
 #endif
   static void call(const Body& body) {
     body();

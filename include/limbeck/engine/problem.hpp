@@ -106,7 +106,8 @@ struct class_ranks {
   std::size_t most;        ///< classes that a rank has
   std::size_t block_rows;  ///< rows between two exchanges, 0: as many as suit
   void (*add_up)(const communicator_ref&, T*, std::size_t);  ///< of all ranks, element by element
-  mutable bool opened = false;  ///< whether the ranks have agreed that the arguments are right
+  mutable bool opened = false;       ///< whether the ranks have agreed that the arguments are right
+  mutable bool sums_hidden = false;  ///< whether the call asks for a gradient that is a sum over the ranks
 };
 
 template <class T>

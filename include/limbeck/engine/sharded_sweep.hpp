@@ -12,10 +12,12 @@
 /// After M. Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", 2019
 /// (arXiv:1909.08053), whose cross entropy over a vocabulary in shards reduces three numbers a token.
 
+#include <limbeck/core/random.hpp>
 #include <limbeck/engine/sweep.hpp>
 #include <limbeck/ranks/reductions.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -25,31 +27,53 @@
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
 
+/// What is the same on all ranks of a call, as a rank shows it to the others.
+struct call_of_ranks {
+  std::uint64_t counted = 0, samples = 0, rows = 0, settings = 0, block_rows = 0, message = 0, hidden = 0;
+  double normalizer = 0;
+};
+
+/// Of numbers in their order: two lists with the same print are the same but by a chance of 2^-64.
+class print_of_numbers {
+ public:
+  void add(std::uint64_t x) { print_ = random_stream(print_ ^ x)(); }
+  void add(double x) { add(std::bit_cast<std::uint64_t>(x)); }
+  std::uint64_t print() const { return print_; }
+
+ private:
+  std::uint64_t print_ = 0;
+};
+
 /// The ranks agree that the arguments of a call are right, and the same. Before anything of its rows travels.
 template <class T>
-void open_ranks(const class_ranks<T>& over, const problem<T>& in) {
+void open_ranks(const class_ranks<T>& over, const call_of_ranks& mine, noted_fault fault = {}) {
   if (over.opened) return;
   over.opened = true;
-  agree_on(*over.comm, rank_fault::none, {});
-  struct shape {
-    std::uint64_t samples, counted;
-    double normalizer;
-    std::uint64_t block_rows;
-  };
-  shape mine{in.samples(), 0, in.normalizer, over.block_rows};
-  for (std::size_t r = 0; r < in.samples(); ++r) mine.counted += in.valid(r) ? 1 : 0;
-  const std::vector<shape> all = all_gather(*over.comm, mine);
+  agree_on(*over.comm, fault.kind, std::move(fault.what));
+  const std::vector<call_of_ranks> all = all_gather(*over.comm, mine);
   for (std::size_t k = 1; k < all.size(); ++k) {
+    const auto fail = [&](const std::string& what) {
+      raise<shape_error>("limbeck: classes_over: " + what + "; rows, labels, weights, settings and the reduction are the same on all ranks");
+    };
     const auto differ = [&](const char* what, auto a, auto b) {
       if (a != b)
-        raise<shape_error>("limbeck: classes_over: " + std::string(what) + " " + show(static_cast<double>(a)) + " on rank 0 and " +
-                           show(static_cast<double>(b)) + " on rank " + std::to_string(k) +
-                           "; rows, labels, weights and the reduction are the same on all ranks");
+        fail(std::string(what) + " " + show(static_cast<double>(a)) + " on rank 0 and " + show(static_cast<double>(b)) + " on rank " +
+             std::to_string(k));
     };
-    differ("rows are", all[0].samples, all[k].samples);
+    const auto unlike = [&](const char* what, std::uint64_t a, std::uint64_t b) {
+      if (a != b) fail(std::string(what) + " on rank 0 and rank " + std::to_string(k) + " are not the same");
+    };
     differ("rows that count are", all[0].counted, all[k].counted);
+    differ("rows are", all[0].samples, all[k].samples);
+    unlike("labels, weights or temperatures of rows", all[0].rows, all[k].rows);
+    unlike("weights or temperatures of losses", all[0].settings, all[k].settings);
     differ("the reduction's factor is", all[0].normalizer, all[k].normalizer);
     differ("block_rows is", all[0].block_rows, all[k].block_rows);
+    unlike("the calls", all[0].message, all[k].message);
+    if (all[0].hidden != all[k].hidden)
+      raise<shape_error>("limbeck: classes_over: rank " + std::to_string(all[0].hidden ? std::size_t{0} : k) +
+                         " asks for the gradient of the hidden states and rank " + std::to_string(all[0].hidden ? k : std::size_t{0}) +
+                         " does not; it is a sum over all ranks, asked for on all or on none");
   }
 }
 
@@ -100,13 +124,14 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
     constexpr std::size_t bytes = std::size_t{1} << 22;  // of exponentials
     const std::size_t row = (std::max<std::size_t>)(1, over_.most * at_least_one(NS) * sizeof(T));
     rows_ = over_.block_rows ? over_.block_rows : std::clamp<std::size_t>(bytes / row, max_block, 256);
+    rows_ = (std::max<std::size_t>)(1, (std::min)(rows_, in.samples()));
     rows_ = (rows_ + max_block - 1) / max_block * max_block;
   }
 
   template <class Executor>
   evaluation run(workspace& ws, Executor& executor) {
     allocate(ws);
-    open_ranks(over_, in_);
+    if (!over_.opened) open_ranks(over_, as_shown());
     this->mask_classes();
     const std::size_t end = this->end_row();
     for (std::size_t first = in_.first_row; first < end; first += rows_) take(first, (std::min)(rows_, end - first), executor);
@@ -147,6 +172,29 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
     reductions_->reserve(2 * ((rows_ * message_size + 1) * sizeof(T) + 64) * static_cast<std::size_t>(over_.comm->size()));
   }
 
+  call_of_ranks as_shown() const {
+    print_of_numbers rows, settings;
+    std::uint64_t counted = 0;
+    for (std::size_t r = 0; r < in_.samples(); ++r) {
+      if (!in_.valid(r)) continue;
+      ++counted;
+      rows.add(std::uint64_t{r});
+      rows.add(static_cast<std::uint64_t>(in_.label(r)));
+      rows.add(in_.weight(r));
+      for (const auto* x : {&in_.row_temperatures, &in_.teacher_row_temperatures})
+        if (x->data()) rows.add(x->number(r));
+    }
+    settings.add(in_.progress);
+    for_each_index<Plan::size>([&](auto k) {
+      const auto& term = terms_[hana::size_c<decltype(k)::value>];
+      settings.add(term.weight), settings.add(term.student_t), settings.add(term.teacher_t);
+    });
+    const std::size_t sizes[] = {Plan::size, maxima_size, exponential_sums<T, Plan>::size, signal_sums<T, Plan>::size, flows_size, sizeof(T)};
+    print_of_numbers message;
+    for (const std::size_t x : sizes) message.add(std::uint64_t{x});
+    return {counted, in_.samples(), rows.print(), settings.print(), over_.block_rows, message.print(), over_.sums_hidden, in_.normalizer};
+  }
+
   // A step of rows [first, first + count): each(block) on the workers, then one message.
 
   template <class Executor, class Each>
@@ -184,6 +232,8 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
     for (std::size_t i = 0; i < count; ++i) parts_[i].state = nullptr, parts_[i].close = false;
     clear_message(count * maxima_size, -infinity);
     each_block(count, executor, [&](row_block& b) LIMBECK_LAMBDA_INLINE { place(b, first, count); });
+    // so far faults are the same on all ranks, and so are the rows that go on: how many a block loses behind one is its rank's own
+    if (faults_.any()) drop_behind(first_fault::row_of(faults_.lowest()), first, count);
     if constexpr (NS > 0) {
       raise_message(count * maxima_size);
       each_block(count, executor, [&](row_block& b) LIMBECK_LAMBDA_INLINE { normalise(b, first); });
@@ -222,8 +272,13 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
     if (faults_.any()) refuse();
   }
 
+  void drop_behind(std::size_t r, std::size_t first, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i)
+      if (first + i > r) parts_[i].state = nullptr;
+  }
+
   /// Step 1.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void place(row_block& b, std::size_t first, std::size_t count) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void place(row_block& b, std::size_t first, std::size_t count) {
     const auto index = static_cast<std::size_t>(&b - blocks_);
     b.first = first + index * block_;
     b.count = (std::min)(block_, count - index * block_);
@@ -254,7 +309,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 2.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void normalise(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void normalise(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       const T* const in = message_ + (r - first) * maxima_size;
       std::copy_n(in, NM, row.numbers.maximum);
@@ -271,7 +326,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 3.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void solve_rows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void solve_rows(row_block& b, std::size_t first) {
     T logs[max_block * at_least_one(logarithms<Plan>) + L];
     if constexpr (NS > 0) {
       each_row(b, first, [&](std::size_t r, row_part&, row_state& row) LIMBECK_LAMBDA_INLINE {
@@ -294,7 +349,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
       if (const fault bad = this->check_row(row); bad != fault::none) give_up(bad);
     });
   }
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void look_closer(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void look_closer(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       if (!part.close) return;
       residual_sums<T, Plan> sums;
@@ -304,7 +359,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
       std::copy_n(sums.sum, Plan::pairs::size, message_ + (r - first) * Plan::pairs::size);
     });
   }
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void correct_rows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void correct_rows(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       if (!part.close) return;
       residual_sums<T, Plan> sums;
@@ -314,7 +369,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Signals, after step 3.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void read_signals(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void read_signals(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       part.signals = {};
       this->mark_label(b, r, -infinity);
@@ -324,7 +379,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 4.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void sum_flows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void sum_flows(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       const auto give_up = [&](fault bad) {
         faults_.report(r, bad);
@@ -353,7 +408,7 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   /// Step 5.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void finish_rows(row_block& b, std::size_t first) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void finish_rows(row_block& b, std::size_t first) {
     each_row(b, first, [&](std::size_t r, row_part& part, row_state& row) LIMBECK_LAMBDA_INLINE {
       const T* const in = message_ + (r - first) * flows_size;
       flow_sums<T, Plan, Mode> sums;

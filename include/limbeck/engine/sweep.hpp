@@ -291,7 +291,7 @@ class host_sweep {
   }
 
   /// Rows [first, first + count): steps 1 to 5.
-  [[gnu::flatten]] LIMBECK_HOST_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
+  LIMBECK_FLATTEN LIMBECK_HOST_INLINE void block(std::size_t first, std::size_t count, T* const scratch) {
     const Terms terms = terms_;
     row_state state[max_block];
     row_block b;

@@ -10,8 +10,11 @@
 #include <limbeck/objective/objective.hpp>
 #include <limbeck/ranks/shards.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <utility>
+#include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 
@@ -25,13 +28,48 @@ struct classes_over_options {
 /// @cond
 namespace detail {
 
-struct classes_over_argument {
+/// Of a rank that brings a fault in the place of its classes.
+inline constexpr std::uint64_t no_classes = static_cast<std::uint64_t>(-1);
+
+/// What the calls inside of one are given, one after the other where outputs have names.
+struct meeting_of_classes {
   using limbeck_argument = void;
   using tag = classes_over_tag;
   communicator_ref comm;
   classes_over_options options;
+  bool* others_wait;  // for this rank's number of classes
   template <class T>
   void apply(problem<T>&) const {}
+  /// How many classes each rank has.
+  /// @throws on all ranks what one of them brings, @p fault or another's.
+  std::vector<std::uint64_t> begin(std::uint64_t own, noted_fault fault = {}) const {
+    *others_wait = false;
+    std::vector<std::uint64_t> counts = all_gather(comm, own);
+    if (std::find(counts.begin(), counts.end(), no_classes) != counts.end()) agree_on(comm, fault.kind, std::move(fault.what));
+    return counts;
+  }
+};
+
+struct classes_over_argument {
+  using limbeck_argument = void;
+  using limbeck_meets = void;
+  using tag = classes_over_tag;
+  communicator_ref comm;
+  classes_over_options options;
+  /// f(what calls are given in the place of this); a fault before the ranks have begun is thrown on all.
+  template <class F>
+  auto meet(const F& f) const {
+    bool others_wait = true;
+    const meeting_of_classes met{comm, options, &others_wait};
+    if (comm.size() == 1) return f(met);
+    std::optional<decltype(f(met))> result;
+    or_else([&] { result.emplace(f(met)); },
+            [&] {
+              if (!others_wait) go_on();
+              (void)met.begin(no_classes, note_fault([] { go_on(); }));
+            });
+    return std::move(*result);
+  }
 };
 /// The same once the ranks have said how many classes each has.
 template <class T>
@@ -65,10 +103,12 @@ struct class_ranks_argument {
 /// where a signal reads all classes of a row. A call begins with three of some bytes. `forward_kl` with gradient sends 4, 3 and 4
 /// numbers a row.
 ///
+/// Labels, weights and temperatures of rows, weights and temperatures of the losses, progress and the reduction are compared before
+/// anything of a row travels, bit by bit through a print of 64 bits. The options of losses are not.
+///
 /// Losses and signals of rows that are sums over classes, or read the label; domains `all`, `masked` and `non_target`. Losses of
 /// whole rows or whole batches, the top of the teacher, standardized temperatures, temperatures that are signals, and targets
-/// that read their whole row are refused, most of them by the compiler; so are rows on a device. A fault of a tensor's type, which
-/// is found before the ranks have begun, is its rank's alone.
+/// that read their whole row are refused, most of them by the compiler; so are rows on a device, and `batch_over` in the same call.
 /// @throws shape_error, value_error on all ranks.
 ///
 /// After M. Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", 2019
@@ -122,15 +162,16 @@ template <bool InChunks, class Student, class E, class F, class... Args>
 auto with_problem_over_ranks(const E& e, F&& f, Student& student, Args&... args) {
   using Traits = tensor_traits<std::remove_cvref_t<Student>>;
   using T = typename Traits::scalar;
-  const classes_over_argument& given = *the_one_of<classes_over_argument>(args...);
+  const meeting_of_classes& given = *the_one_of<meeting_of_classes>(args...);
   const communicator_ref comm = given.comm;
-  const shards classes(comm, stored_rows<const T>(Traits::view(student)).classes);
+  const std::size_t own = stored_rows<const T>(Traits::view(student)).classes;
+  const shards classes(comm.rank(), given.begin(own));
   const auto add_up = [](const communicator_ref& to, T* x, std::size_t n) { all_reduce_sum(to, std::span<T>(x, n)); };
   class_ranks<T> over{&comm, 0, given.options.block_rows, add_up};
   for (int k = 0; k < classes.ranks(); ++k) over.most = (std::max)(over.most, classes.count_of(k));
   const class_ranks_argument<T> settled{&over, classes.first(), classes.total()};
   const auto replaced = [&]<class A>(A& a) -> auto& {
-    if constexpr (std::is_same_v<std::remove_cv_t<A>, classes_over_argument>) {
+    if constexpr (std::is_same_v<std::remove_cv_t<A>, meeting_of_classes>) {
       return settled;
     } else {
       return a;
@@ -138,11 +179,13 @@ auto with_problem_over_ranks(const E& e, F&& f, Student& student, Args&... args)
   };
   const auto call = [&] { return with_problem<InChunks>(e, f, student, replaced(args)...); };
   std::optional<decltype(call())> result;
-  const noted_fault fault = note_fault([&] { result.emplace(call()); });
-  if (!over.opened) agree_on(comm, fault.kind, fault.what);  // of the arguments, or no row was swept
-  if (fault.kind == rank_fault::shape) raise<shape_error>(fault.what);
-  if (fault.kind == rank_fault::value) raise<value_error>(fault.what);
-  if (fault.kind != rank_fault::none) raise<std::runtime_error>(fault.what);
+  or_else([&] { result.emplace(call()); },
+          [&] {
+            if (over.opened) go_on();
+            open_ranks(over, {}, note_fault([] { go_on(); }));  // of the arguments
+          });
+  open_ranks(over, {});  // where no row was swept
+  *given.others_wait = true;
   return std::move(*result);
 }
 

@@ -78,6 +78,7 @@ class head_chunks<T, host_rows> {
         memory_(ws.beside().beside()) {
     const std::size_t teacher_classes = heads.teacher ? heads.teacher->classes() : 0;
     const std::size_t most = call.over ? call.over->most : 0;  // ranks take the same chunks
+    if (call.over) call.over->sums_hidden = heads.gradient && heads.gradient->hidden.data;
     const std::size_t row_bytes = (std::max)({std::size_t{1}, call.classes(), teacher_classes, most}) * sizeof(T);
     rows_ = std::clamp<std::size_t>(chunk_bytes / row_bytes, 24, 3072) / 12 * 12;
     rows_ = (std::min)(rows_, call.samples());

@@ -29,6 +29,8 @@ auto& meeting_of(A& a, Rest&... rest) {
 /// f(the arguments of a call, the one that has brought ranks together replaced by what it lends).
 template <class F, class... A>
 auto with_meeting(const F& f, A&... args) {
+  static_assert((std::size_t{is_meeting<A>} + ...) == 1,
+                "limbeck: a call's rows are over ranks by batch_over(world), or its classes are by classes_over(world): one of them, once");
   return meeting_of(args...).meet([&](auto& met) {
     const auto replaced = [&]<class X>(X& x) -> auto& {
       if constexpr (is_meeting<X>) {

@@ -51,6 +51,18 @@ struct split {
 
 bool near(double a, double b, double scale) { return std::abs(a - b) <= 2e-5 * scale; }
 
+/// Two workers, each a thread.
+struct threads {
+  std::size_t workers() const { return 2; }
+  template <class Task>
+  void operator()(std::size_t tasks, const Task& task) const {
+    std::jthread other([&] {
+      for (std::size_t i = 1; i < tasks; i += 2) task(i, std::size_t{1});
+    });
+    for (std::size_t i = 0; i < tasks; i += 2) task(i, std::size_t{0});
+  }
+};
+
 }  // namespace
 
 TEST_CASE("Messages are of blocks of rows, not of rows") {
@@ -77,7 +89,7 @@ TEST_CASE("Messages are of blocks of rows, not of rows") {
     b.cut();
     kl(b.s(), b.t(), lk::into(b.g()), lk::classes_over(counts, {.block_rows = 40}));
     const std::size_t others = static_cast<std::size_t>(comm.size() - 1), blocks = 40 * (4 + 3 + 4) * 4 + 4;
-    EXPECT_ON_RANK(counts.bytes() == (blocks + 8 + 8 + 32) * others);
+    EXPECT_ON_RANK(counts.bytes() == (blocks + 8 + 8 + 64) * others);
   });
 }
 
@@ -129,7 +141,7 @@ TEST_CASE("A fault of one rank is every rank's, with its class among all") {
       kl(lk::rows<const float>(c.own_student.data(), n, c.count), lk::rows<const float>(c.own_teacher.data(), n, c.count), y,
          lk::into(lk::rows<float>(c.gradient.data(), n, c.count)), lk::classes_over(comm));
     });
-    EXPECT_ON_RANK(rows.find("limbeck: classes_over: rows are 20 on rank 0 and 19 on rank") == 0);
+    EXPECT_ON_RANK(rows.find("limbeck: classes_over: rows that count are 20 on rank 0 and 19 on rank") == 0);
   });
 }
 
@@ -194,5 +206,118 @@ TEST_CASE("Heads over shards: the hidden states' gradient is summed, weights and
       const auto alike = lk::all_gather(comm, h[7]);
       EXPECT_ON_RANK(std::all_of(alike.begin(), alike.end(), [&](float x) { return x == alike[0]; }));
     }
+  });
+}
+
+TEST_CASE("Ranks that were called in different ways say so, and nobody waits") {
+  const lk::objective o{lk::forward_kl{} + lk::cross_entropy{}};
+  on_any_ranks([&](const auto& comm) {
+    if (comm.size() == 1) return;
+    const bool last = comm.rank() == comm.size() - 1;
+    split b(comm, 20, 12);
+    const lk::communicator_ref world(comm);
+    const auto over = lk::classes_over(world, {.block_rows = last ? std::size_t{8} : std::numeric_limits<std::size_t>::max()});
+    EXPECT_ON_RANK(fault_of<lk::shape_error>([&] { o.value(b.s(), b.t(), b.labels, over); }).find("block_rows") != std::string::npos);
+    const auto same = lk::classes_over(world, {.block_rows = std::numeric_limits<std::size_t>::max()});
+    o.value(b.s(), b.t(), b.labels, same);
+
+    std::vector<int> labels = b.labels;
+    if (last) labels[3] = 0;
+    EXPECT_ON_RANK(fault_of<lk::shape_error>([&] { o.value(b.s(), b.t(), labels, same); }).find("labels") != std::string::npos);
+    const lk::objective warm{lk::at_temperature(last ? 2.0 : 3.0, lk::forward_kl{})};
+    EXPECT_ON_RANK(!fault_of<lk::shape_error>([&] { warm.value(b.s(), b.t(), same); }).empty());
+
+    // heads: the gradient of the hidden states is asked on some ranks only; on some no row counts
+    const std::vector<float> hidden = normal(20 * 5, 1), weights = normal(12 * 5, 2);
+    const lk::rows<const float> h(hidden.data(), 20, 5), w(weights.data() + b.first * 5, b.count, 5);
+    std::vector<float> gh(20 * 5), gw(b.count * 5);
+    const lk::objective ce{lk::cross_entropy{}};
+    EXPECT_ON_RANK(!fault_of<lk::shape_error>([&] {
+      const auto of_hidden = last ? lk::rows<float>() : lk::rows<float>(gh.data(), 20, 5);
+      ce(lk::logits_of(h, w), b.labels, lk::into(lk::head_gradient(of_hidden, lk::rows<float>(gw.data(), b.count, 5))), same);
+    }).empty());
+    if (last) labels.assign(20, -100);
+    EXPECT_ON_RANK(!fault_of<lk::shape_error>([&] {
+      ce(lk::logits_of(h, w), labels, lk::into(lk::head_gradient(lk::rows<float>(gh.data(), 20, 5), lk::rows<float>(gw.data(), b.count, 5))), same);
+    }).empty());
+  });
+}
+
+TEST_CASE("A row whose label is none, before close rows, where ranks have few and many classes") {
+  on_any_ranks([](const auto& comm) {
+    if (comm.size() == 1) return;
+    const std::size_t n = 8, own = comm.rank() == 0 ? 2000 : 3;
+    const std::vector<float> z = normal(n * own, 1);
+    const lk::rows<const float> rows(z.data(), n, own);
+    std::vector<int> labels(n, 1);
+    labels[0] = 1 << 20;
+    const lk::communicator_ref world(comm);
+    const lk::objective o{lk::forward_kl{} + lk::cross_entropy{}};
+    EXPECT_ON_RANK(fault_of<lk::value_error>([&] { o.value(rows, rows, labels, lk::classes_over(world)); }).find("at row 0") != std::string::npos);
+  });
+}
+
+TEST_CASE("Tensors of 16 bits, columns that stand apart, and workers, over shards") {
+  on_any_ranks([](const auto& comm) {
+    const std::size_t n = 45;
+    split b(comm, n, 37);
+    const lk::communicator_ref world(comm);
+    const lk::objective o{lk::forward_kl{} + lk::cross_entropy{}};
+    std::vector<lk::bfloat16> s, t, whole_s, whole_t;
+    for (std::size_t i = 0; i < b.student.size(); ++i) {
+      whole_s.emplace_back(b.student[i]), whole_t.emplace_back(b.teacher[i]);
+      b.student[i] = static_cast<float>(whole_s[i]);
+    }
+    b.cut();
+    for (std::size_t i = 0; i < b.own_student.size(); ++i) s.emplace_back(b.own_student[i]), t.emplace_back(b.own_teacher[i]);
+    std::vector<lk::bfloat16> g(n * b.count), whole_g(n * 37);
+    const double whole = o(lk::rows<const lk::bfloat16>(whole_s.data(), n, 37), lk::rows<const lk::bfloat16>(whole_t.data(), n, 37), b.labels,
+                           lk::into(lk::rows<lk::bfloat16>(whole_g.data(), n, 37))).loss;
+    // one worker for each block: some of one side's classes are a row apart
+    std::vector<float> turned(b.own_student.size());
+    for (std::size_t r = 0; r < n; ++r)
+      for (std::size_t k = 0; k < b.count; ++k) turned[k * n + r] = b.own_student[r * b.count + k];
+    const threads many;
+    const lk::rows<const lk::bfloat16> teacher(t.data(), n, b.count);
+    const double got = o(lk::rows<const lk::bfloat16>(s.data(), n, b.count), teacher, b.labels,
+                         lk::into(lk::rows<lk::bfloat16>(g.data(), n, b.count)), lk::classes_over(world, {.block_rows = 24}), lk::on(many)).loss;
+    EXPECT_ON_RANK(near(got, whole, whole));
+    for (std::size_t r = 0; r < n; ++r)
+      for (std::size_t k = 0; k < b.count; ++k)
+        EXPECT_ON_RANK(std::abs(static_cast<float>(g[r * b.count + k]) - static_cast<float>(whole_g[r * 37 + b.first + k])) <= 2e-4F);
+    const lk::rows<const float> apart(turned.data(), n, b.count, 1, static_cast<std::ptrdiff_t>(n));
+    std::vector<float> gt(n * b.count);
+    const double again = o(apart, teacher, b.labels, lk::into(lk::rows<float>(gt.data(), n, b.count, 1, static_cast<std::ptrdiff_t>(n))),
+                           lk::classes_over(world), lk::on(many)).loss;
+    EXPECT_ON_RANK(near(again, whole, whole));
+    for (std::size_t r = 0; r < n; ++r)
+      for (std::size_t k = 0; k < b.count; ++k)
+        EXPECT_ON_RANK(std::abs(gt[k * n + r] - static_cast<float>(g[r * b.count + k])) <= 2e-4F);
+  });
+}
+
+TEST_CASE("Named outputs over shards, and tensors whose type is known at run time") {
+  on_any_ranks([](const auto& comm) {
+    const std::size_t n = 20;
+    split b(comm, n, 23);
+    const lk::communicator_ref world(comm);
+    const lk::objective o{lk::at<"a">(lk::cross_entropy{}) + 0.5 * lk::at<"b">(lk::forward_kl{})};
+    const auto value = [&](const auto& s, const auto& t, const auto&... more) {
+      return o.value(lk::outputs{lk::output<"a">(s), lk::output<"b">(t)}, lk::outputs{lk::output<"a">(t), lk::output<"b">(s)}, b.labels, more...);
+    };
+    const double whole = value(b.whole_s(), b.whole_t());
+    EXPECT_ON_RANK(near(value(b.s(), b.t(), lk::classes_over(world)), whole, whole));
+
+    // a type that there is not, on one rank
+    const std::ptrdiff_t shape[] = {static_cast<std::ptrdiff_t>(n), static_cast<std::ptrdiff_t>(b.count)};
+    const bool last = comm.rank() == comm.size() - 1;
+    const lk::any_tensor s(b.own_student.data(), lk::element_type::float32, shape),
+        t(b.own_teacher.data(), last ? lk::element_type::int32 : lk::element_type::float32, shape);
+    const lk::objective kl{lk::forward_kl{}};
+    const std::string fault = fault_of<lk::value_error>([&] { kl.value(s, t, lk::classes_over(world)); });
+    EXPECT_ON_RANK(fault.find("int32") != std::string::npos);
+    const lk::any_tensor u(b.own_teacher.data(), lk::element_type::float32, shape);
+    const double one = kl.value(b.whole_s(), b.whole_t());
+    EXPECT_ON_RANK(near(kl.value(s, u, lk::classes_over(world)), one, one));
   });
 }
