@@ -81,6 +81,17 @@ struct teacher {
   }
   std::vector<double> out;
 };
+struct two_outputs : model {
+  auto forward(const std::vector<double>& inputs) {
+    const auto z = model::forward(inputs);
+    return lk::outputs{lk::output<"logits">(z), lk::output<"h">(z)};
+  }
+  template <class Gradient>
+  void backward(const Gradient& d) {
+    model::backward(d.template of<"logits">());
+    model::backward(d.template of<"h">());
+  }
+};
 struct sgd {
   template <class Model>
   void step(Model& m, lk::progress) const {
@@ -171,6 +182,21 @@ TEST_CASE("An objective of all ranks is its call with batch_over at the end, of 
     EXPECT_ON_RANK(all(z, taught, lk::into(lk::rows<double>(h.data(), z.samples, classes))).loss == expected && g == h);
     EXPECT_ON_RANK(all.value(z, taught) == expected && all.comm().size() == comm.size());
     EXPECT_ON_RANK(all.report(z, taught).terms().size() == 1 && all(z, taught).loss == expected);
+  });
+}
+
+TEST_CASE("Of several outputs one has losses between samples over ranks; steps that are bad on one are skipped on all") {
+  on_any_ranks([](const auto& comm) {
+    const auto train_two = [&](const lk::training_ranks& who, const auto& objective, std::size_t bad) {
+      two_outputs student;
+      lk::trainer run{student, lk::outputs{lk::output<"h">(teacher{})}, objective, sgd{}};
+      const auto r = run.fit(points{.bad_row = bad}, {.epochs = 2, .batch = 5, .skip_bad_steps = 2, .ranks = who});
+      EXPECT_ON_RANK(r.skipped == (bad < 22 ? 2 : 0));
+      return outcome{student.w, r.loss, 0, false};
+    };
+    const auto objective = lk::at<"logits">(lk::cross_entropy{}) + lk::at<"h">(lk::rkd_angle{});
+    for (const std::size_t bad : {1000U, 6U})
+      EXPECT_ON_RANK(near(train_two(comm, lk::batch_over(comm, objective), bad), train_two({}, objective, bad)));
   });
 }
 
