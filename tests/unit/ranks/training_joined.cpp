@@ -10,7 +10,6 @@
 #include <limbeck/trainer/validation.hpp>
 
 #include <cmath>
-#include <csignal>
 #include <filesystem>
 #include <functional>
 
@@ -114,7 +113,6 @@ struct at_step {
 struct outcome {
   std::vector<double> numbers;  // all parameters, those that the objective learns too
   double loss, nll;
-  bool interrupted;
 };
 /// The whole program but for who runs it: losses of rows and between samples, a temperature and a map that are learned. @p over makes the
 /// run's objective of that of one machine.
@@ -128,7 +126,7 @@ outcome train(Data data, const lk::fit_settings& settings, const Over& over, con
   points test;
   lk::trainer run{student, teacher{}, objective, sgd{}};
   const auto r = run.fit(data, settings, lk::validation(student, test), watch);
-  outcome all{student.w, r.loss, r.metrics["nll"], r.interrupted};
+  outcome all{student.w, r.loss, r.metrics["nll"]};
   all.numbers.push_back(tau.value());
   for (const auto& p : map.parameters()) all.numbers.insert(all.numbers.end(), p.begin(), p.end());
   return all;
@@ -192,7 +190,7 @@ TEST_CASE("Of several outputs one has losses between samples over ranks; steps t
       lk::trainer run{student, lk::outputs{lk::output<"h">(teacher{})}, objective, sgd{}};
       const auto r = run.fit(points{.bad_row = bad}, {.epochs = 2, .batch = 5, .skip_bad_steps = 2, .ranks = who});
       EXPECT_ON_RANK(r.skipped == (bad < 22 ? 2 : 0));
-      return outcome{student.w, r.loss, 0, false};
+      return outcome{student.w, r.loss, 0};
     };
     const auto objective = lk::at<"logits">(lk::cross_entropy{}) + lk::at<"h">(lk::rkd_angle{});
     for (const std::size_t bad : {1000U, 6U})
@@ -217,25 +215,30 @@ TEST_CASE("A run of losses between samples is resumed to the bit, and ends on al
     lk::fit_settings settings{.epochs = 2, .batch = 4, .seed = 2, .ranks = comm};
     const outcome all = train(points{}, settings, over);
     settings.checkpoint = file;
-    const outcome part = train(points{}, settings, over, {5, [&](auto&) {
-                                                            if (comm.rank() == last) std::raise(SIGINT);
-                                                          }});
-    EXPECT_ON_RANK(part.interrupted && part.numbers != all.numbers);
-    const outcome rest = train(points{}, settings, over);
-    EXPECT_ON_RANK(rest.numbers == all.numbers && rest.loss == all.loss && rest.nll == all.nll);
+    settings.checkpoint_every = 3;
+    std::string fault = ranks::fault_of<std::runtime_error>([&] {
+      (void)train(points{}, settings, over, {5, [&](auto&) {
+                                               if (comm.rank() == last) throw std::runtime_error("the machine is gone");
+                                             }});
+    });
+    EXPECT_ON_RANK(fault.ends_with("the machine is gone"));
+    at_step first;
+    std::uint64_t resumed = 0;
+    first.step = 4, first.act = [&](auto& run) { resumed = run.resumed_from; };
+    const outcome rest = train(points{}, settings, over, first);
+    EXPECT_ON_RANK(resumed == 3 && rest.numbers == all.numbers && rest.loss == all.loss && rest.nll == all.nll);
     clear();
 
     settings.checkpoint.clear();
     for (const std::size_t when : {3U, 104U}) {  // in a forward, in a backward
       model failing;
       if (comm.rank() == last) failing.throws_at = when;
-      const std::string fault =
-          ranks::fault_of<lk::shape_error>([&] { (void)train(points{}, settings, over, {}, failing); });
+      fault = ranks::fault_of<lk::shape_error>([&] { (void)train(points{}, settings, over, {}, failing); });
       EXPECT_ON_RANK(fault == "limbeck: " + named(comm, last) + (when < 100 ? "no such inputs" : "no way back"));
     }
     points bad;
     bad.bad_row = 3;
-    std::string fault = ranks::fault_of<lk::value_error>([&] { (void)train(bad, settings, over); });
+    fault = ranks::fault_of<lk::value_error>([&] { (void)train(bad, settings, over); });
     EXPECT_ON_RANK(fault.ends_with("row 3 is bad"));
 
     lk::fit_settings wrong = settings;
