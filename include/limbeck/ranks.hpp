@@ -5,6 +5,7 @@
 /// Beyond one machine: what ranks do together, over any communicator. For MPI include limbeck/mpi.hpp.
 
 #include <limbeck/objective/classes_over.hpp>
+#include <limbeck/objective/over_ranks.hpp>
 #include <limbeck/ranks/batches.hpp>
 #include <limbeck/ranks/communicator.hpp>
 #include <limbeck/ranks/over_ranks.hpp>

@@ -128,10 +128,10 @@ class alternation final : public any_training {
     for (const player& p : players_) text += p.what->start();
     return text;
   }
-  void require_summable(const training_ranks& ranks) const override {
+  void require_summable(const training_ranks& ranks, std::size_t) const override {
     if (ranks.hook())
       raise<value_error>("limbeck: alternating over ranks sums each turn's gradients() itself, in their turn; it takes no hook");
-    for (const player& p : players_) p.what->require_summable(ranks);
+    for (const player& p : players_) p.what->require_summable(ranks, p.settings.micro_batch);
   }
   void begin(training_run& run) override {
     for (player& p : players_) run.metrics.set(p.name + "/loss", std::numeric_limits<double>::quiet_NaN());

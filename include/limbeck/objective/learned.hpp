@@ -60,6 +60,10 @@ inline constexpr bool is_learned_parameter = requires(const T& t) {
   t.parameter->pull_back(1.0);
 };
 
+/// An objective that is called on the rows of all ranks (over_ranks.hpp); what it is on one machine is its `inner`.
+template <class E>
+inline constexpr bool calls_over_ranks = requires { typename std::remove_cvref_t<E>::limbeck_over_ranks; };
+
 /// Where a learned temperature stands in `evaluation::temperature_gradient`.
 template <class Slot, class... All>
 constexpr std::size_t learned_before(key_list<All...>) {
@@ -101,13 +105,16 @@ void pull_back_temperatures(const E& e, const evaluation& of_call, double share,
 /// @endcond
 
 /// f(part) for each thing that the losses of @p e hold by address and learn or remember, in order of appearance; one
-/// that several losses hold comes several times. @p e is a loss, or a callable that is none (then there are none).
+/// that several losses hold comes several times. @p e is a loss, one of all ranks (`batch_over(world, loss)`), or a
+/// callable that is neither (then there are none).
 template <class E, class F>
 void for_each_learned(const E& e, const F& f) {
   if constexpr (loss<E>) {
     detail::visit_learned(e, f, [&](const auto& t, auto) {
       if constexpr (detail::is_learned_parameter<std::remove_cvref_t<decltype(t)>>) f(*t.parameter);
     });
+  } else if constexpr (detail::calls_over_ranks<E>) {
+    for_each_learned(e.inner, f);
   }
 }
 

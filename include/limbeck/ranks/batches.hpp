@@ -344,12 +344,17 @@ struct batch_over_argument {
     or_else([&] { result.emplace(f(met)); },
             [&] {
               if (met.thrown_on_all_) go_on();
-              noted_fault fault = note_fault([] { go_on(); });
-              batch_part mine;
-              mine.fault = fault.kind;
-              (void)batch_parts(ranks, mine, std::move(fault.what));  // throws it
+              give_up();
             });
     return std::move(*result);
+  }
+  /// Where an exception is caught, and others wait for this rank's part: throws it on all.
+  void give_up() const {
+    if (ranks.size() == 1) go_on();
+    noted_fault fault = note_fault([] { go_on(); });
+    batch_part mine;
+    mine.fault = fault.kind;
+    (void)batch_parts(ranks, mine, std::move(fault.what));
   }
 };
 

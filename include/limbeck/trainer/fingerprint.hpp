@@ -4,6 +4,7 @@
 /// @file
 /// What a run is made of, a line a setting, `key = value`: a checkpoint is resumed where all lines are the same.
 
+#include <limbeck/objective/learned.hpp>
 #include <limbeck/objective/words.hpp>
 #include <limbeck/trainer/step.hpp>
 
@@ -86,6 +87,8 @@ std::string objective_lines(const std::string& key, const Objective& objective) 
       add("output", t.output);
       add("part of", t.part_of);
     }
+  } else if constexpr (calls_over_ranks<Objective>) {
+    text = objective_lines(key, objective.inner) + line(key + " is of", "the rows of all ranks");
   } else {
     text = line(key, described(objective));
   }

@@ -131,7 +131,9 @@ using one_scalar = typename same_scalar<First, Second>::type;
 /// The element type of the parts of an objective; void where it learns nothing.
 template <class E>
 constexpr auto learned_type() {
-  if constexpr (!loss<E>) {
+  if constexpr (calls_over_ranks<E>) {
+    return learned_type<std::remove_const_t<decltype(E::inner)>>();
+  } else if constexpr (!loss<E>) {
     return std::type_identity<void>{};
   } else if constexpr (is<E, composite>) {
     return learned_type<std::remove_cvref_t<decltype(std::declval<const E&>().terms())>>();
@@ -203,7 +205,9 @@ void archive_learned(Archive& archive, const Objective& objective, const std::st
 /// @p share of the derivatives of a call.
 template <class Objective, class Result>
 void learn_temperatures(const Objective& objective, const Result& result, progress p, double share = 1) {
-  if constexpr (!std::is_void_v<learned_t<Objective>> && requires { result.temperature_gradient; })
+  if constexpr (calls_over_ranks<Objective>) {
+    learn_temperatures(objective.inner, result, p, share);
+  } else if constexpr (!std::is_void_v<learned_t<Objective>> && requires { result.temperature_gradient; })
     pull_back_temperatures(objective, result, share, p.fraction());
 }
 
@@ -241,7 +245,8 @@ constexpr bool require_learned() {
   }
 }
 
-/// Sums over ranks what a student's `backward` and the parts of its objective have added up.
+/// Sums over ranks what a student's `backward` and the parts of its objective have added up; parts that have seen all rows on each
+/// rank are equal already.
 template <class Student, class Objective>
 void sum_gradients(const training_ranks& ranks, Student& student, const Objective& objective, span_sums& sums) {
   if (ranks.size() == 1) return;
@@ -250,7 +255,7 @@ void sum_gradients(const training_ranks& ranks, Student& student, const Objectiv
   } else if constexpr (shows_spans<Student>) {
     sums(ranks.comm(), student.gradients());
   }
-  if constexpr (!std::is_void_v<learned_t<Objective>>) {
+  if constexpr (!std::is_void_v<learned_t<Objective>> && !calls_over_ranks<Objective>) {
     parameter_view<learned_t<Objective>> parts;
     each_learned(objective, [&](auto& part) { parts.add(part); });
     sums(ranks.comm(), parts.gradients());
@@ -263,6 +268,41 @@ void require_summable(const training_ranks& ranks) {
     raise<value_error>("limbeck: a run over " + std::to_string(ranks.size()) +
                        " ranks is asked for, but the student has no gradients(), a range of spans, for the trainer to sum; "
                        ".ranks = {world, [&] { ... }} sums them its own way");
+}
+/// f(objective) on each rank, which calls it, and the loss of all ranks. One on the rows of all is called once, for the loss of all; there
+/// others wait for a rank that fails before.
+template <class Objective, class F>
+void call_on_ranks(const communicator_ref& comm, Objective& objective, double& loss, const F& f) {
+  if constexpr (calls_over_ranks<Objective>) {
+    agree(comm, [&] {
+      bool called = false;
+      const auto noted = [&](auto&&... all) {
+        called = true;
+        return objective(all...);
+      };
+      or_else([&] { f(noted); },
+              [&] {
+                if (called) go_on();
+                objective.give_up();
+              });
+    });
+  } else {
+    agree_on_sum(comm, {&loss, 1}, [&] { f(objective); });
+  }
+}
+/// @throws value_error where an objective on the rows of all ranks is not on those of the run, or is to see them in parts.
+template <class Objective>
+void require_joined([[maybe_unused]] const Objective& objective, [[maybe_unused]] const training_ranks& ranks,
+                    [[maybe_unused]] std::size_t micro_batch) {
+  if constexpr (calls_over_ranks<Objective>) {
+    const auto words = [](const communicator_ref& c) { return "rank " + std::to_string(c.rank()) + " of " + std::to_string(c.size()); };
+    if (ranks.size() != objective.comm().size() || ranks.comm().rank() != objective.comm().rank())
+      raise<value_error>("limbeck: batch_over(world, objective) is of " + words(objective.comm()) + ", and the run of " +
+                         words(ranks.comm()) + "; both are of one world: .ranks = world");
+    if (micro_batch > 0)
+      raise<value_error>("limbeck: micro_batch is " + std::to_string(micro_batch) +
+                         ", but batch_over(world, objective) sees all rows of a step in one call; leave micro_batch at 0");
+  }
 }
 /// A checksum of a model's parameters, as a line of a composition.
 template <class Model>

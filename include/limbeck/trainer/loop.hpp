@@ -5,7 +5,8 @@
 /// The loop under every driver: epochs, steps, callbacks, checkpoints. It is no template: a program of many objectives
 /// compiles it once. What is one step is the learner's business: `step(whole_batch, progress) -> mean loss`,
 /// `zero_gradients()`, `archive(archive)`, `describe()`, `require_storable()`; over ranks `gives`, the outputs whose weights are summed,
-/// `start()` and `require_summable(ranks)`.
+/// `start()` and `require_summable(ranks, micro_batch)`, and
+/// `joins`, whether each rank calls it with one part a step, of whatever rows.
 
 #include <limbeck/core/random.hpp>
 #include <limbeck/trainer/checkpoint.hpp>
@@ -48,7 +49,8 @@ class any_training {
   virtual void require_storable() const = 0;
   /// What is the same on all ranks as a run begins, beside its composition.
   virtual std::string start() const { return ""; }
-  virtual void require_summable(const training_ranks&) const {}
+  /// @throws value_error where it cannot be trained over these, in such parts.
+  virtual void require_summable(const training_ranks&, std::size_t micro_batch) const { (void)micro_batch; }
   virtual void begin(training_run& run) = 0;
   virtual void after_step(training_run& run) = 0;
   virtual void after_epoch(training_run& run) = 0;
@@ -95,6 +97,7 @@ class training final : public any_training {
         const auto rows = own.rows.subspan(at, (std::min)(part, own.rows.size() - at));
         batch.parts.push_back({data_.batch(rows), source_rows(data_, rows)});
       }
+      if (Learner::joins && batch.parts.empty()) batch.parts.push_back({data_.batch(own.rows), source_rows(data_, own.rows)});
       Learner::gives::weigh_all(batch);
       std::copy(batch.weights.begin(), batch.weights.end(), counted.begin());
       counted.back() = static_cast<double>(own.rows.size());
@@ -119,7 +122,9 @@ class training final : public any_training {
   std::string describe() const override { return type_line("data", data_) + learner_.describe(); }
   void require_storable() const override { learner_.require_storable(); }
   std::string start() const override { return learner_.start(); }
-  void require_summable(const training_ranks& ranks) const override { learner_.require_summable(ranks); }
+  void require_summable(const training_ranks& ranks, std::size_t micro_batch) const override {
+    learner_.require_summable(ranks, micro_batch);
+  }
   void begin(training_run& run) override {
     each([&](auto& c) {
       if constexpr (requires { c.begin(run); }) agree(run.ranks, [&] { c.begin(run); });
@@ -263,7 +268,7 @@ class training_loop {
                          ", but this program is built without exceptions, and nothing comes back from a bad step");
 #endif
     if (rows_ == 0) raise<shape_error>("limbeck: the data has no rows");
-    what_.require_summable(settings_.ranks);
+    what_.require_summable(settings_.ranks, settings_.micro_batch);
     steps_per_epoch_ = what_.steps_an_epoch(settings_.batch);
     warm_up_ = what_.warm_up();
     run_.steps = settings_.steps > 0 ? settings_.steps : warm_up_ + steps_per_epoch_ * settings_.epochs;

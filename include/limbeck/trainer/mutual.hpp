@@ -61,6 +61,8 @@ class mutual_trainer {
   training_result fit(Data&& data, const fit_settings& settings, Callbacks&&... callbacks) {
     using Source = std::remove_reference_t<Data>;
     detail::require_data<Source>();
+    static_assert((!detail::calls_over_ranks<decltype(Pupils::objective)> && ...),
+                  "limbeck: mutual learning takes no batch_over(world, objective); over ranks its pupils have losses of rows");
     if (settings.skip_bad_steps > 0 && !simultaneous)
       raise<value_error>(
           "limbeck: skip_bad_steps needs pupils that are updated simultaneously; one after the other, some have moved "
@@ -109,6 +111,7 @@ class mutual_trainer {
     workspace ws;
     detail::span_sums sums{};
     using gives = detail::given_outputs<Logits...>;
+    static constexpr bool joins = false;
 
     template <class X>
     auto forward_all(X& inputs) {
@@ -208,7 +211,7 @@ class mutual_trainer {
       });
       return text;
     }
-    void require_summable(const training_ranks& ranks) const {
+    void require_summable(const training_ranks& ranks, std::size_t) const {
       if (ranks.hook())
         raise<value_error>("limbeck: mutual learning over ranks sums each pupil's gradients() itself, in their turn; it takes no hook");
       (detail::require_summable<student_of<Pupils>>(ranks), ...);

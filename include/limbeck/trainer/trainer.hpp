@@ -29,6 +29,11 @@ LIMBECK_BEGIN_NAMESPACE
 /// those of the parts, or, where it has `step(student, parts, progress)`, gets the parts apart, a `parameter_view`; with a
 /// fifth argument, an optimiser of its own steps the parts. An objective that is a lambda
 /// shows nothing of what it holds.
+///
+/// Losses that relate samples are trained over ranks by `batch_over(world, objective)` in the place of the objective, beside
+/// `.ranks = world`: each rank then has the loss of all rows of a step and the gradient by its own, which are summed; what the objective
+/// learns or remembers sees all rows on each rank, and is not. A step is one call on each rank, also on one without rows: data, student
+/// and teacher are then asked for 0 rows. `fit` throws a value_error where the worlds differ, or with a `micro_batch`.
 template <class Student, class Teacher, class Objective, class Optimizer, class PartsOptimizer = detail::no_optimizer>
 class trainer {
  public:
@@ -103,15 +108,16 @@ class trainer {
     detail::workspace_for_logits<Logits> ws;
     detail::span_sums sums{};
     using gives = detail::given_outputs<Logits>;
+    static constexpr bool joins = detail::calls_over_ranks<objective_type>;
 
     template <class Batch>
     double step(detail::whole_batch<Batch>& whole, progress p) {
       double loss = 0;
       const auto seen = [&](const auto& result) { detail::learn_temperatures(of.objective_, result, p); };
-      const auto learn = [&](auto& part) {
+      const auto learn = [&](auto& objective, auto& part) {
         const auto use = [&](auto&& logits, const auto& taught) {
           auto where = gradient.view(logits);
-          loss += detail::call_objective(of.objective_, logits, taught, whole, part, p, into(where), ws, seen);
+          loss += detail::call_objective(objective, logits, taught, whole, part, p, into(where), ws, seen);
           auto&& slope = gradient.tensor_for(logits);
           if (whole.finite) detail::require_finite(loss, slope);
           of.student_.backward(slope);
@@ -126,10 +132,10 @@ class trainer {
           after(detail::ask_teacher(of.teacher_, part.batch, part.source));  // first: it may be the student itself
         }
       };
-      agree_on_sum(whole.ranks.comm(), {&loss, 1}, [&] {
+      detail::call_on_ranks(whole.ranks.comm(), of.objective_, loss, [&](auto& objective) {
         detail::set_training(of.student_);
         zero_gradients();
-        for (auto& part : whole.parts) learn(part);
+        for (auto& part : whole.parts) learn(objective, part);
       });
       detail::sum_gradients(whole.ranks, of.student_, of.objective_, sums);
       detail::step_all(of.student_, of.objective_, of.optimizer_, of.parts_optimizer_, p);
@@ -159,7 +165,10 @@ class trainer {
       return detail::parameters_line("student's parameters", of.student_) +
              detail::learned_line("what the objective learns", of.objective_);
     }
-    void require_summable(const training_ranks& ranks) const { detail::require_summable<student_type>(ranks); }
+    void require_summable(const training_ranks& ranks, std::size_t micro_batch) const {
+      detail::require_summable<student_type>(ranks);
+      detail::require_joined(of.objective_, ranks, micro_batch);
+    }
     void require_storable() const {
       detail::require_storable<student_type, optimizer_type>();
       if constexpr (!std::is_same_v<parts_optimizer_type, detail::no_optimizer>)

@@ -28,8 +28,9 @@ inline constexpr one_rank no_other_rank{};
 /// Without a hook the trainer sums `student.gradients()`, spans on the host. A hook is called by all ranks, where there are several, once
 /// a step, after the last micro-batch and before the optimiser, and leaves in the student's gradients the *sum* of those of all ranks
 /// (NCCL, torch.distributed): a rank's gradient is that of its rows, divided by the weight of all ranks' rows. What it throws, is thrown
-/// by `fit` on its rank alone. What an objective learns is summed by the trainer in any case. The trainer sums in the order of the ranks;
-/// a rank sends 2 (1 - 1/size) of the bytes of its gradients, and holds three copies of them.
+/// by `fit` on its rank alone. What an objective learns is summed by the trainer in any case, but not where it has seen all rows on each
+/// rank (`batch_over(world, objective)`). The trainer sums in the order of the ranks; a rank sends 2 (1 - 1/size) of the bytes of its
+/// gradients, and holds three copies of them.
 class training_ranks {
  public:
   /// This program alone.
