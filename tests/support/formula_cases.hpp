@@ -48,7 +48,8 @@ struct matching_formulas {
 struct score_formulas {
   template <class Side, class F>
   void operator()(const Side& s, F&& f) const {
-    const auto straight = lk::levels(lk::rectified{}, s.times()), early = lk::levels(lk::rectified{}, 0.01);
+    const auto straight = lk::levels(lk::rectified{}, s.times());
+    const auto early = lk::levels(lk::rectified{}, 0.01);
     f("variational score", lk::variational_score(lk::predicts_velocity{}, s.a(), s.b(), straight, lk::kl_weight{}));
     f("score distillation", lk::score_distillation(s.a(), s.b(), straight));
     f("delta score", lk::delta_score(lk::predicts_clean{}, s.a(), s.b(), s.d(), s.student(), lk::levels(lk::residual_shifting{}, s.times())));
