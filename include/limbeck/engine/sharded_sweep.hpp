@@ -44,6 +44,12 @@ class print_of_numbers {
   std::uint64_t print_ = 0;
 };
 
+/// Not inlined: g++ 12 warns of what it makes of a known text.
+[[noreturn, gnu::noinline]] inline void throw_unlike(const char* what, const std::string& how) {
+  raise<shape_error>("limbeck: classes_over: " + std::string(what) + " " + how +
+                     "; rows, labels, weights, settings and the reduction are the same on all ranks");
+}
+
 /// The ranks agree that the arguments of a call are right, and the same. Before anything of its rows travels.
 template <class T>
 void open_ranks(const class_ranks<T>& over, const call_of_ranks& mine, noted_fault fault = {}) {
@@ -52,16 +58,12 @@ void open_ranks(const class_ranks<T>& over, const call_of_ranks& mine, noted_fau
   agree_on(*over.comm, fault.kind, std::move(fault.what));
   const std::vector<call_of_ranks> all = all_gather(*over.comm, mine);
   for (std::size_t k = 1; k < all.size(); ++k) {
-    const auto fail = [&](const std::string& what) {
-      raise<shape_error>("limbeck: classes_over: " + what + "; rows, labels, weights, settings and the reduction are the same on all ranks");
-    };
     const auto differ = [&](const char* what, auto a, auto b) {
       if (a != b)
-        fail(std::string(what) + " " + show(static_cast<double>(a)) + " on rank 0 and " + show(static_cast<double>(b)) + " on rank " +
-             std::to_string(k));
+        throw_unlike(what, show(static_cast<double>(a)) + " on rank 0 and " + show(static_cast<double>(b)) + " on rank " + std::to_string(k));
     };
     const auto unlike = [&](const char* what, std::uint64_t a, std::uint64_t b) {
-      if (a != b) fail(std::string(what) + " on rank 0 and rank " + std::to_string(k) + " are not the same");
+      if (a != b) throw_unlike(what, "on rank 0 and rank " + std::to_string(k) + " are not the same");
     };
     differ("rows that count are", all[0].counted, all[k].counted);
     differ("rows are", all[0].samples, all[k].samples);

@@ -58,11 +58,11 @@ batch_part part_of(const problem<T>& in) {
   say(batch_part::teacher_type, in.teacher.type);
   say(batch_part::soft_columns, in.soft_labels.classes);
   say(batch_part::soft_type, in.soft_labels.type);
-  const auto bit = [](bool given, batch_part::what what) { return given ? what : std::uint64_t{0}; };
-  say(batch_part::given, bit(in.teacher.data, batch_part::teacher) | bit(in.soft_labels.data, batch_part::soft_labels) |
-                             bit(in.labels.data(), batch_part::labels) | bit(in.row_weights.data(), batch_part::weights) |
-                             bit(in.row_mask.data(), batch_part::mask) | bit(in.row_temperatures.data(), batch_part::temperatures) |
-                             bit(in.row_losses, batch_part::losses) | bit(in.row_temperature_gradient, batch_part::slopes));
+  const auto if_given = [](bool given, batch_part::what what) { return given ? what : std::uint64_t{0}; };
+  say(batch_part::given, if_given(in.teacher.data, batch_part::teacher) | if_given(in.soft_labels.data, batch_part::soft_labels) |
+                             if_given(in.labels.data(), batch_part::labels) | if_given(in.row_weights.data(), batch_part::weights) |
+                             if_given(in.row_mask.data(), batch_part::mask) | if_given(in.row_temperatures.data(), batch_part::temperatures) |
+                             if_given(in.row_losses, batch_part::losses) | if_given(in.row_temperature_gradient, batch_part::slopes));
   std::uint64_t classes = 0;
   for (std::size_t c = 0; in.class_mask.data() && c < in.class_mask.size(); ++c)
     classes = (classes ^ (in.class_mask.number(c) != 0 ? 2U : 1U)) * 0x100000001b3U;
