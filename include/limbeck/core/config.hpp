@@ -39,6 +39,7 @@
 #if defined(LIMBECK_NO_DISPATCH) && defined(__NO_INLINE__) && !defined(__CUDACC__)
 #define LIMBECK_DETAIL_BY_FORCE 0
 #else
+/// Whether inner loops are inlined whatever the compiler thinks of it.
 #define LIMBECK_DETAIL_BY_FORCE 1
 #endif
 
