@@ -46,7 +46,7 @@ int main(int, char** argv) {
   const auto folder = std::filesystem::path(argv[1]) / "shards";  // two, and their manifest
   std::filesystem::remove_all(folder);
   std::filesystem::create_directory(folder);
-  for (const std::size_t first : {0, 4}) {
+  for (const std::size_t first : {std::size_t{0}, std::size_t{4}}) {
     lk::teacher_cache_writer writer(folder / (first == 0 ? "a.cache" : "b.cache"), {.classes = classes});
     writer.append(std::vector<std::uint64_t>(ids.begin() + static_cast<std::ptrdiff_t>(first),
                                              ids.begin() + static_cast<std::ptrdiff_t>(first == 0 ? 4 : samples)),
