@@ -227,7 +227,7 @@ struct formula {
 /// c_0 x_0 + c_1 x_1 + ... with coefficients of the row; made by the functions of this folder.
 template <class Numbers, class... S>
 struct combination : detail::formula<combination<Numbers, S...>, S...> {
-  static constexpr bool by_element = (detail::is_by_element<S> && ...);  ///< an element depends on the same element of what it is made of alone
+  static constexpr bool by_element = (detail::is_by_element<S> && ...);  ///< of the same elements of its sources alone
   Numbers numbers;  ///< the coefficients of a row: `numbers(row, progress)`, an array of double
 
   /// @cond
@@ -276,7 +276,7 @@ struct combination : detail::formula<combination<Numbers, S...>, S...> {
 /// f(x_0, x_1, ...) of the same element of each tensor, with a function f of the row; made by the functions of this folder.
 template <class Rule, class... S>
 struct elementwise : detail::formula<elementwise<Rule, S...>, S...> {
-  static constexpr bool by_element = (detail::is_by_element<S> && ...);  ///< an element depends on the same element of what it is made of alone
+  static constexpr bool by_element = (detail::is_by_element<S> && ...);  ///< of the same elements of its sources alone
   Rule rule;  ///< `rule.template of<T>(row)` is f, small and copyable, of numbers and of packs of them
 
   /// @cond

@@ -12,72 +12,19 @@
 /// After M. Shoeybi et al., "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", 2019
 /// (arXiv:1909.08053), whose cross entropy over a vocabulary in shards reduces three numbers a token.
 
-#include <limbeck/core/random.hpp>
+#include <limbeck/engine/agreed_call.hpp>
 #include <limbeck/engine/sweep.hpp>
+#include <limbeck/ranks/digest.hpp>
 #include <limbeck/ranks/reductions.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 LIMBECK_BEGIN_NAMESPACE
 namespace detail {
-
-/// What is the same on all ranks of a call, as a rank shows it to the others.
-struct call_of_ranks {
-  std::uint64_t counted = 0, samples = 0, rows = 0, settings = 0, block_rows = 0, message = 0, hidden = 0;
-  double normalizer = 0;
-};
-
-/// Of numbers in their order: two lists with the same print are the same but by a chance of 2^-64.
-class print_of_numbers {
- public:
-  void add(std::uint64_t x) { print_ = random_stream(print_ ^ x)(); }
-  void add(double x) { add(std::bit_cast<std::uint64_t>(x)); }
-  std::uint64_t print() const { return print_; }
-
- private:
-  std::uint64_t print_ = 0;
-};
-
-/// Not inlined: g++ 12 warns of what it makes of a known text.
-[[noreturn, gnu::noinline]] inline void throw_unlike(const char* what, const std::string& how) {
-  raise<shape_error>("limbeck: classes_over: " + std::string(what) + " " + how +
-                     "; rows, labels, weights, settings and the reduction are the same on all ranks");
-}
-
-/// The ranks agree that the arguments of a call are right, and the same. Before anything of its rows travels.
-template <class T>
-void open_ranks(const class_ranks<T>& over, const call_of_ranks& mine, noted_fault fault = {}) {
-  if (over.opened) return;
-  over.opened = true;
-  agree_on(*over.comm, fault.kind, std::move(fault.what));
-  const std::vector<call_of_ranks> all = all_gather(*over.comm, mine);
-  for (std::size_t k = 1; k < all.size(); ++k) {
-    const auto differ = [&](const char* what, auto a, auto b) {
-      if (a != b)
-        throw_unlike(what, show(static_cast<double>(a)) + " on rank 0 and " + show(static_cast<double>(b)) + " on rank " + std::to_string(k));
-    };
-    const auto unlike = [&](const char* what, std::uint64_t a, std::uint64_t b) {
-      if (a != b) throw_unlike(what, "on rank 0 and rank " + std::to_string(k) + " are not the same");
-    };
-    differ("rows that count are", all[0].counted, all[k].counted);
-    differ("rows are", all[0].samples, all[k].samples);
-    unlike("labels, weights or temperatures of rows", all[0].rows, all[k].rows);
-    unlike("weights or temperatures of losses", all[0].settings, all[k].settings);
-    differ("the reduction's factor is", all[0].normalizer, all[k].normalizer);
-    differ("block_rows is", all[0].block_rows, all[k].block_rows);
-    unlike("the calls", all[0].message, all[k].message);
-    if (all[0].hidden != all[k].hidden)
-      raise<shape_error>("limbeck: classes_over: rank " + std::to_string(all[0].hidden ? std::size_t{0} : k) +
-                         " asks for the gradient of the hidden states and rank " + std::to_string(all[0].hidden ? k : std::size_t{0}) +
-                         " does not; it is a sum over all ranks, asked for on all or on none");
-  }
-}
 
 template <class T, class Lanes, class Terms, class Mode, class Isa>
 class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
@@ -175,26 +122,22 @@ class sharded_sweep : host_sweep<T, Lanes, Terms, Mode, Isa> {
   }
 
   call_of_ranks as_shown() const {
-    print_of_numbers rows, settings;
-    std::uint64_t counted = 0;
+    std::uint64_t counted = 0, rows = 0, settings = digest_of_numbers(in_.progress), message = 0;
     for (std::size_t r = 0; r < in_.samples(); ++r) {
       if (!in_.valid(r)) continue;
       ++counted;
-      rows.add(std::uint64_t{r});
-      rows.add(static_cast<std::uint64_t>(in_.label(r)));
-      rows.add(in_.weight(r));
+      rows = digest_of_numbers(rows, r, in_.label(r), in_.weight(r));
       for (const auto* x : {&in_.row_temperatures, &in_.teacher_row_temperatures})
-        if (x->data()) rows.add(x->number(r));
+        if (x->data()) rows = digest_of_numbers(rows, x->number(r));
     }
-    settings.add(in_.progress);
     for_each_index<Plan::size>([&](auto k) {
       const auto& term = terms_[hana::size_c<decltype(k)::value>];
-      settings.add(term.weight), settings.add(term.student_t), settings.add(term.teacher_t);
+      settings = digest_of_numbers(settings, term.weight, term.student_t, term.teacher_t);
     });
-    const std::size_t sizes[] = {Plan::size, maxima_size, exponential_sums<T, Plan>::size, signal_sums<T, Plan>::size, flows_size, sizeof(T)};
-    print_of_numbers message;
-    for (const std::size_t x : sizes) message.add(std::uint64_t{x});
-    return {counted, in_.samples(), rows.print(), settings.print(), over_.block_rows, message.print(), over_.sums_hidden, in_.normalizer};
+    const std::size_t sizes[] = {Plan::size, maxima_size, exponential_sums<T, Plan>::size, signal_sums<T, Plan>::size,
+                                 flows_size, sizeof(T)};
+    for (const std::size_t x : sizes) message = digest_of_numbers(message, x);
+    return {counted, in_.samples(), rows, settings, over_.block_rows, message, over_.sums_hidden, in_.normalizer};
   }
 
   // A step of rows [first, first + count): each(block) on the workers, then one message.

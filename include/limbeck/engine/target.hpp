@@ -113,7 +113,7 @@ struct tensor_target {
   using scalar = T;
   using memory = Memory;  ///< where the tensor lives
   static constexpr std::size_t scratch_rows = 0;
-  static constexpr bool by_element = true;  ///< an element depends on the same element of what it is made of alone
+  static constexpr bool by_element = true;  ///< of the same elements of its sources alone
   stored_rows<const T> view;  ///< of the tensor
   std::size_t samples() const { return view.samples; }
   std::size_t classes() const { return view.classes; }

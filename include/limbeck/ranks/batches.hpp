@@ -61,7 +61,8 @@ batch_part part_of(const problem<T>& in) {
   const auto if_given = [](bool given, batch_part::what what) { return given ? what : std::uint64_t{0}; };
   say(batch_part::given, if_given(in.teacher.data, batch_part::teacher) | if_given(in.soft_labels.data, batch_part::soft_labels) |
                              if_given(in.labels.data(), batch_part::labels) | if_given(in.row_weights.data(), batch_part::weights) |
-                             if_given(in.row_mask.data(), batch_part::mask) | if_given(in.row_temperatures.data(), batch_part::temperatures) |
+                             if_given(in.row_mask.data(), batch_part::mask) |
+                             if_given(in.row_temperatures.data(), batch_part::temperatures) |
                              if_given(in.row_losses, batch_part::losses) | if_given(in.row_temperature_gradient, batch_part::slopes));
   std::uint64_t classes = 0;
   for (std::size_t c = 0; in.class_mask.data() && c < in.class_mask.size(); ++c)

@@ -156,7 +156,7 @@ struct ranked_rows {
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     const auto& reader = as_reader(own);
-    const shared_pool share = check_query(comm, reader, q, detail::digest_of(Sign));
+    const shared_pool share = check_query(comm, reader, q, detail::digest_of_numbers(Sign));
     std::vector<detail::ranked_row> mine = agree(comm, [&] {
       detail::best_rows best(q.budget);
       detail::each_score(scores, reader, q, [&](std::size_t r, double score) {

@@ -47,7 +47,7 @@ struct coverage_centric_selector {
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     const auto& reader = as_reader(own);
-    const shared_pool share = check_query(comm, reader, q, detail::digest_of(settings.prune_hardest, settings.strata));
+    const shared_pool share = check_query(comm, reader, q, detail::digest_of_numbers(settings.prune_hardest, settings.strata));
     std::vector<detail::ranked_row> left = agree(comm, [&] { return free_rows(reader, q, share); });
     const auto total = static_cast<std::size_t>(all_reduce_sum(comm, std::uint64_t{left.size()}));
     const auto pruned = static_cast<std::size_t>(settings.prune_hardest * static_cast<double>(total));

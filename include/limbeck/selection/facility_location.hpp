@@ -121,7 +121,7 @@ struct facility_location {
     /// Of what the similarity says of some squared distances.
     std::uint64_t digest() const {
       const auto of = [&](double square) { return static_cast<double>(K::highest(similarity(X(static_cast<T>(square))).v)); };
-      return detail::digest_of(of(0), of(0.25), of(1));
+      return detail::digest_of_numbers(of(0), of(0.25), of(1));
     }
     /// So that sums over all rows are less than 2^60, and finite itself. @throws value_error
     double units_for(std::size_t rows_of_pool) const {

@@ -91,7 +91,7 @@ struct k_center {
   covering choose_over(const C& comm, const Reader& pool, const query& q, bool with_radius) const {
     using T = typename Reader::scalar;
     using centres = detail::centres<T, Metric>;
-    shared_pool share = check_query(comm, pool, q, detail::digest_of(first, radius));
+    shared_pool share = check_query(comm, pool, q, detail::digest_of_numbers(first, radius));
     const shards& of = share.of;
     const std::size_t n = of.count();
     const bool weighs = all_reduce_max(comm, weights.empty() ? 0 : 1) != 0;  // all ranks that have rows do, or none

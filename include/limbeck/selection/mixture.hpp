@@ -31,7 +31,7 @@ struct preselected {
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     const auto& reader = as_reader(own);
-    const shards of = check_query(comm, reader, q, detail::digest_of(factor)).of;
+    const shards of = check_query(comm, reader, q, detail::digest_of_numbers(factor)).of;
     const auto free_rows = static_cast<double>(of.total() - q.labelled.size());
     const double wanted = std::ceil(factor * static_cast<double>(q.budget));
     query wide = q;
@@ -80,7 +80,7 @@ struct shared_budget {
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     const auto& reader = as_reader(own);
     std::uint64_t digest = 0;
-    std::apply([&](const auto&... s) { digest = detail::digest_of(s.part...); }, parts);
+    std::apply([&](const auto&... s) { digest = detail::digest_of_numbers(s.part...); }, parts);
     (void)check_query(comm, reader, q, digest);
     std::vector<std::size_t> chosen, taken(q.labelled.begin(), q.labelled.end());
     double total = 0, reached = 0;

@@ -4,13 +4,13 @@
 /// @file
 /// A pool in shards: each rank reads its own rows, and all ask the same.
 
+#include <limbeck/ranks/digest.hpp>
 #include <limbeck/ranks/shards.hpp>
 #include <limbeck/selection/query.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -26,23 +26,6 @@ struct shared_pool {
   std::vector<unsigned char> taken;  ///< of this rank's rows: not 0 where one is labelled, and so must not be chosen
 };
 
-namespace detail {
-/// Numbers as one: a selector's options, for ranks that compare them.
-template <class... Number>
-std::uint64_t digest_of(const Number&... numbers) {
-  std::uint64_t digest = 0xcbf29ce484222325U;  // FNV-1a, of words
-  const auto add = [&](const auto& x) {
-    static_assert(sizeof(x) <= sizeof(std::uint64_t) && std::is_trivially_copyable_v<std::remove_cvref_t<decltype(x)>>);
-    std::uint64_t word = 0;
-    std::memcpy(&word, &x, sizeof(x));
-    digest = (digest ^ word) * 0x100000001b3U;
-    digest ^= digest >> 29;
-  };
-  (add(numbers), ...);
-  return digest;
-}
-}  // namespace detail
-
 /// check_query() over ranks: @p q asks of the pool that the ranks' rows are together. `labelled` names rows of the whole, the same
 /// on every rank; `labels` are those of this rank's rows. @p options: a number that is the same where the selectors are. One message
 /// of 56 bytes and one of 8 to each. O(own rows + labelled).
@@ -55,7 +38,7 @@ shared_pool check_query(const C& comm, const Reader& own, const query& q, std::u
   };
   asked mine{static_cast<std::size_t>(own.size()), static_cast<std::size_t>(own.columns()), sizeof(typename Reader::scalar),
              q.budget, q.seed, q.labelled.size(), options};
-  for (const std::size_t r : q.labelled) mine.labelled = detail::digest_of(mine.labelled, r);
+  for (const std::size_t r : q.labelled) mine.labelled = detail::digest_of_numbers(mine.labelled, r);
   const std::vector<asked> all = all_gather(comm, mine);
   // of a rank without rows nobody asks how many columns they have
   const auto has_rows = [](const asked& x) { return x.rows > 0; };

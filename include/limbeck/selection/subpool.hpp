@@ -158,8 +158,8 @@ struct among_selector {
   template <communicator C, class Pool>
   std::vector<std::size_t> over(const C& comm, const Pool& own, const query& q) const {
     const auto& reader = as_reader(own);
-    std::uint64_t digest = detail::digest_of(rows.size());
-    for (const std::size_t r : rows) digest = detail::digest_of(digest, r);
+    std::uint64_t digest = detail::digest_of_numbers(rows.size());
+    for (const std::size_t r : rows) digest = detail::digest_of_numbers(digest, r);
     const shards of = check_query(comm, reader, q, digest).of;
     for (const std::size_t r : rows)
       if (r >= of.total())

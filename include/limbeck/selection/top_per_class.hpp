@@ -48,7 +48,7 @@ struct top_per_class {
     const auto& reader = as_reader(own);
     query any;
     any.budget = 1;
-    const shared_pool share = check_query(comm, reader, any, detail::digest_of(per_class, among));
+    const shared_pool share = check_query(comm, reader, any, detail::digest_of_numbers(per_class, among));
     const std::vector<labelled_row> mine = agree(comm, [&] { return best_of(reader, share); });
     if constexpr (std::is_same_v<C, one_rank>) return mine;
     std::vector<labelled_row> all = all_gather_ragged(comm, std::span<const labelled_row>(mine)).values;
